@@ -1,0 +1,27 @@
+"""Artifact, Manifest, Golden and how outputs are compared: the nouns between `adapt`, `store` and `engine`."""
+
+from freehold.artifact.artifact import Artifact, write_manifest
+from freehold.artifact.compare import Difference, Tolerance, compare, tolerance_for
+from freehold.artifact.golden import Case, Golden, RecordedBy, Tensor, load_goldens, save_golden
+from freehold.artifact.manifest import FileEntry, Kind, Limits, MadeBy, Manifest, TensorSpec
+
+__all__ = [
+    "Artifact",
+    "Case",
+    "Difference",
+    "FileEntry",
+    "Golden",
+    "Kind",
+    "Limits",
+    "MadeBy",
+    "Manifest",
+    "RecordedBy",
+    "Tensor",
+    "TensorSpec",
+    "Tolerance",
+    "compare",
+    "load_goldens",
+    "save_golden",
+    "tolerance_for",
+    "write_manifest",
+]

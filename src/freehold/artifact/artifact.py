@@ -1,0 +1,111 @@
+"""An artifact on disk: a folder whose manifest pins every file in it."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from freehold.artifact.manifest import SCHEMA, FileEntry, Manifest
+from freehold.errors import FreeholdError
+
+MANIFEST = "manifest.json"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder with `manifest.json`; `digest` is "sha256:<hex>" of the manifest's bytes."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+    @classmethod
+    def open(cls, path: Path) -> "Artifact":
+        """Read the manifest and check that its files are there with their sizes (their digests: `check_files`).
+
+        Raises FreeholdError `artifact_invalid` or `artifact_corrupt`.
+        """
+        try:
+            raw = (path / MANIFEST).read_bytes()
+            manifest = msgspec.json.decode(raw, type=Manifest)
+        except OSError as error:
+            raise FreeholdError("artifact_invalid", path=path, reason=error.strerror or str(error)) from error
+        except msgspec.MsgspecError as error:
+            raise FreeholdError("artifact_invalid", path=path, reason=f"{MANIFEST}: {error}") from error
+        if manifest.schema != SCHEMA:
+            raise FreeholdError(
+                "artifact_invalid", path=path, reason=f"schema {manifest.schema}, this version reads {SCHEMA}"
+            )
+        for name, entry in manifest.files.items():
+            file = path / name
+            if not file.resolve().is_relative_to(path.resolve()):
+                raise FreeholdError("artifact_invalid", path=path, reason=f"the file name {name!r} leaves the folder")
+            size = file.stat().st_size if file.is_file() else -1
+            if size != entry.size:
+                found = f"{size} bytes" if size >= 0 else "no file"
+                raise FreeholdError(
+                    "artifact_corrupt", path=path, file=name, expected=f"{entry.size} bytes", found=found
+                )
+        return cls(path, manifest, f"sha256:{hashlib.sha256(raw).hexdigest()}")
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return self.path / "model.onnx"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The `tokenizer.json`; text kinds have one."""
+        return self.path / "tokenizer.json"
+
+    def check_files(self) -> None:
+        """Hash every file. Raises FreeholdError `artifact_corrupt` at the first that differs."""
+        for name, entry in self.manifest.files.items():
+            found = sha256_of(self.path / name)
+            if found != entry.sha256:
+                raise FreeholdError(
+                    "artifact_corrupt", path=self.path, file=name, expected=entry.sha256[:12], found=found[:12]
+                )
+
+
+def file_entries(path: Path) -> dict[str, FileEntry]:
+    """Entries for every file under `path` but the manifest, in name order."""
+    return {
+        str(file.relative_to(path)): FileEntry(sha256_of(file), file.stat().st_size)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    }
+
+
+def write_manifest(path: Path, manifest: Manifest) -> Artifact:
+    """Pin the files that lie in `path` now into `manifest`, write it durably, and open the result."""
+    complete = msgspec.structs.replace(manifest, files=file_entries(path))
+    write_durably(path / MANIFEST, msgspec.json.format(msgspec.json.encode(complete), indent=2))
+    return Artifact.open(path)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write aside, fsync, rename, fsync the folder: readers see the old bytes or the new ones, also after a crash."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,64 @@
+"""What an artifact says of itself."""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["tensor", "embed", "rerank", "classify", "generate"]
+Layout = Literal["tensor", "packed"]
+
+SCHEMA = 1
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input or output. `datatype` is an Open Inference Protocol name (FP32, INT64, ...); -1 is a free dimension."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Lengths in tokens: `max_tokens` is where text is truncated, `positions` is what the graph can address."""
+
+    max_tokens: int = 0
+    positions: int = 0
+
+
+class MadeBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tool that wrote the artifact and the digest of what it was made from."""
+
+    tool: str
+    version: str
+    source: str  # "sha256:<hex>" of the weights it was made from
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Digest and size of one file of the artifact."""
+
+    sha256: str
+    size: int  # bytes
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`manifest.json`. Its own sha256 is the artifact's digest, since `files` pins every other file."""
+
+    schema: int
+    name: str
+    kind: Kind
+    layout: Layout
+    precision: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    made_by: MadeBy
+    files: dict[str, FileEntry]
+    limits: Limits = Limits()
+    parent: str | None = None
+    architecture: str = ""
+    pooling: Literal["mean", "cls", "last", ""] = ""
+    normalized: bool = False
+    dimensions: int = 0
+    labels: tuple[str, ...] = ()
+    prompts: dict[str, str] = {}
+    """Named prefixes of `config_sentence_transformers.json` ("query", "document"), shown to clients, never applied unasked."""
+    license: str = ""

@@ -1,0 +1,98 @@
+"""The Engine Protocol: all that a server knows of an engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from freehold.artifact import Manifest
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRequest:
+    """Named input arrays, already of the graph's dtypes; `outputs` names what to return, () means all."""
+
+    inputs: dict[str, Array]
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts or ready token ids (special tokens included by the caller); over-long ones are truncated and counted."""
+
+    texts: Sequence[str | list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Scores every text against the query."""
+
+    query: str
+    texts: Sequence[str]
+
+
+Request = TensorRequest | EmbedRequest | RerankRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Output arrays by graph output name; for texts one row a text, in the order of the request."""
+
+    outputs: dict[str, Array]
+    tokens: int = 0  # after truncation, special tokens included
+    truncated: int = 0  # how many texts were cut
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the engine is doing, for admission and metrics. `unit` is "tokens" for text and "rows" for tensors."""
+
+    unit: str
+    queued: int
+    running: int
+    per_second: float  # measured; 0.0 until the first batch
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What replaying the goldens showed. `status`: raw | self | none | failed."""
+
+    status: str
+    cases: int = 0
+    replayed: int = 0
+    detail: str = ""
+    recorded_by: str = ""
+
+
+class Engine(Protocol):
+    """One loaded artifact. Threads and batching are its own affair; `infer` is called from one event loop."""
+
+    manifest: Manifest
+    digest: str
+    proof: Proof
+
+    def load(self) -> None:
+        """Open the session and warm up; may block for seconds. Raises FreeholdError."""
+        ...
+
+    def ready(self) -> bool:
+        """True after `load` and until `close`."""
+        ...
+
+    async def infer(self, request: Request, deadline: float) -> Answer:
+        """Answer one request. `deadline` is loop time: a request that has not begun by then raises `deadline_exceeded`.
+
+        Cancelling the awaiting task gives its place in the queue back.
+        """
+        ...
+
+    def capacity(self) -> Capacity: ...
+
+    async def close(self, grace_s: float) -> None:
+        """Finish what is queued within `grace_s` seconds, then stop; what is left raises `shutting_down`."""
+        ...
+
+

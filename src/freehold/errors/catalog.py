@@ -1,0 +1,34 @@
+"""The one table of errors: code -> kind, cause, fix in English and Chinese.
+
+The rows live in `texts/`, one file an area, so that none grows past the house's budget.
+"""
+
+from freehold.errors.kinds import Entry
+from freehold.errors.texts import access, adapt, artifact, config, engine, machine, protocol, server
+
+
+def _merge(*areas: dict[str, Entry]) -> dict[str, Entry]:
+    table: dict[str, Entry] = {}
+    for area in areas:
+        twice = table.keys() & area.keys()
+        if twice:
+            raise RuntimeError(f"error codes declared twice: {sorted(twice)}")
+        table.update(area)
+    return table
+
+
+CATALOG: dict[str, Entry] = _merge(
+    config.ENTRIES,
+    machine.ENTRIES,
+    artifact.ENTRIES,
+    adapt.ENTRIES,
+    engine.ENTRIES,
+    protocol.ENTRIES,
+    access.ENTRIES,
+    server.ENTRIES,
+)
+
+
+def explain(code: str) -> Entry | None:
+    """The row of `code`, or None when there is no such code."""
+    return CATALOG.get(code)

@@ -1,0 +1,6 @@
+"""Errors of the room `machine`."""
+
+from freehold.errors.kinds import Entry, Kind
+
+ENTRIES: dict[str, Entry] = {
+}
