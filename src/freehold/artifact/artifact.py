@@ -66,6 +66,11 @@ class Artifact:
         """The `tokenizer.json`; text kinds have one."""
         return self.path / "tokenizer.json"
 
+    @property
+    def goldens(self) -> Path:
+        """The folder of its golden files."""
+        return self.path / "goldens"
+
     def check_files(self) -> None:
         """Hash every file. Raises FreeholdError `artifact_corrupt` at the first that differs."""
         for name, entry in self.manifest.files.items():

@@ -91,8 +91,8 @@ def load_golden(path: Path) -> Golden:
 
 
 def load_goldens(folder: Path) -> list[Golden]:
-    """Every `*.json` of an artifact's `goldens/`, in name order; an absent folder has none."""
-    return [load_golden(path) for path in sorted((folder / "goldens").glob("*.json"))]
+    """Every `*.json` of `folder` (an artifact's `goldens/`), in name order; an absent folder has none."""
+    return [load_golden(path) for path in sorted(folder.glob("*.json"))]
 
 
 def save_golden(path: Path, golden: Golden) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from freehold.artifact import Manifest
+from freehold.errors import FreeholdError
 
 Array = np.ndarray[Any, Any]
 
@@ -58,24 +59,25 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What replaying the goldens showed. `status`: raw | self | none | failed."""
+    """What replaying the goldens showed. `status`: raw | self | none | failed; `failure` is the error of a failed one."""
 
     status: str
     cases: int = 0
     replayed: int = 0
-    detail: str = ""
     recorded_by: str = ""
+    failure: FreeholdError | None = None
 
 
 class Engine(Protocol):
-    """One loaded artifact. Threads and batching are its own affair; `infer` is called from one event loop."""
+    """One loaded artifact. Threads and batching are its own affair; all but `answer` is called from one event loop."""
 
     manifest: Manifest
     digest: str
     proof: Proof
+    precision: str
 
-    def load(self) -> None:
-        """Open the session and warm up; may block for seconds. Raises FreeholdError."""
+    async def load(self) -> None:
+        """Open, warm up, replay the goldens into `proof`; takes seconds, blocks no loop. Raises FreeholdError."""
         ...
 
     def ready(self) -> bool:
@@ -89,10 +91,12 @@ class Engine(Protocol):
         """
         ...
 
+    def answer(self, request: Request) -> Answer:
+        """Answer one request at once, alone, on the calling thread: for replay and checks, not for traffic."""
+        ...
+
     def capacity(self) -> Capacity: ...
 
     async def close(self, grace_s: float) -> None:
         """Finish what is queued within `grace_s` seconds, then stop; what is left raises `shutting_down`."""
         ...
-
-

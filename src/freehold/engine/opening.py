@@ -1,0 +1,40 @@
+"""From a path to an unloaded engine of the right kind."""
+
+from pathlib import Path
+
+from freehold.artifact import Artifact, MadeBy, Manifest, load_goldens
+from freehold.artifact.artifact import sha256_of
+from freehold.engine.base import Engine
+from freehold.engine.embed import open_embed
+from freehold.engine.rerank import open_rerank
+from freehold.engine.settings import EngineSettings
+from freehold.engine.tensor import TensorEngine, TensorModel
+from freehold.errors import FreeholdError
+
+
+def open_artifact(path: Path, settings: EngineSettings) -> Engine:
+    """The engine for an artifact folder. Raises FreeholdError `artifact_invalid`, `artifact_corrupt`, `kind_unsupported`."""
+    artifact = Artifact.open(path)
+    manifest = artifact.manifest
+    if manifest.kind in ("embed", "classify"):
+        return open_embed(artifact, settings)
+    if manifest.kind == "rerank":
+        return open_rerank(artifact, settings)
+    if manifest.kind == "tensor":
+        goldens = tuple(load_goldens(artifact.goldens))
+        return TensorEngine(TensorModel(artifact.graph, manifest, artifact.digest, goldens), settings)
+    raise FreeholdError("kind_unsupported", model=manifest.name, kind=manifest.kind)
+
+
+def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:
+    """The tensor engine for a bare `.onnx` file; its goldens lie beside it in `<stem>.goldens/`.
+
+    Raises FreeholdError `graph_missing`, `graph_invalid` or `graph_type_unsupported`.
+    """
+    if not path.is_file():
+        raise FreeholdError("graph_missing", path=path)
+    digest = f"sha256:{sha256_of(path)}"
+    # Inputs and outputs are read from the session when it is opened, so that a large graph is parsed once.
+    manifest = Manifest(1, name, "tensor", "tensor", "fp32", (), (), MadeBy("file", "", digest), {})
+    goldens = tuple(load_goldens(path.with_name(f"{path.stem}.goldens")))
+    return TensorEngine(TensorModel(path, manifest, digest, goldens), settings)

@@ -1,0 +1,109 @@
+"""A graph in ONNX Runtime: one re-entrant session that computes on the calling thread."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+
+from freehold.artifact import TensorSpec
+from freehold.engine.providers import Feeds, SessionOptions
+from freehold.errors import FreeholdError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+
+RUN_ERRORS = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.RuntimeException,
+    runtime_errors.NotImplemented,
+    runtime_errors.EPFail,
+)
+LOAD_ERRORS = (
+    *RUN_ERRORS,
+    runtime_errors.InvalidGraph,
+    runtime_errors.InvalidProtobuf,
+    runtime_errors.ModelLoaded,
+    runtime_errors.NoModel,
+    runtime_errors.NoSuchFile,
+)
+
+
+class OnnxSession:
+    """ONNX Runtime behind the `Session` protocol.
+
+    One thread inside (the caller's), so that K callers are K cores without spinning, and one copy of the weights.
+    """
+
+    def __init__(self, path: Path, options: SessionOptions, model: str) -> None:
+        self._session = _open(path, options, model)
+        self._run = self._session._sess.run  # noqa: SLF001 - skips the name checks of the wrapper: 0.6 us of 4.6 us
+        self.precision = options.precision
+        self.inputs = tuple(_spec(node, path) for node in self._session.get_inputs())
+        self.outputs = tuple(_spec(node, path) for node in self._session.get_outputs())
+        self.symbols: dict[str, tuple[str | int | None, ...]] = {
+            node.name: tuple(node.shape) for node in (*self._session.get_inputs(), *self._session.get_outputs())
+        }
+
+    def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray[Any, Any]]:
+        """Outputs in the order of `outputs`. Raises FreeholdError `inference_failed` with the runtime's reason."""
+        try:
+            return list(self._run(outputs, feeds, None))
+        except RUN_ERRORS as error:
+            raise FreeholdError("inference_failed", reason=_first_line(error)) from error
+
+
+def open_graph(path: Path, options: SessionOptions, model: str) -> OnnxSession:
+    """The opener that `providers.RUNTIMES` names."""
+    return OnnxSession(path, options, model)
+
+
+def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.InferenceSession:
+    asked = PROVIDERS[options.device]
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    # Patterns are kept per shape and texts have thousands of shapes: memory would grow with them.
+    settings.enable_mem_pattern = False
+    if asked not in onnxruntime.get_available_providers():
+        granted = ", ".join(onnxruntime.get_available_providers())
+        raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted)
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=[asked])
+    except LOAD_ERRORS as error:
+        raise FreeholdError("graph_invalid", path=path, reason=_first_line(error)) from error
+    granted_first = session.get_providers()[0]
+    if granted_first != asked:
+        raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted_first)
+    return session
+
+
+def _spec(node: onnxruntime.NodeArg, path: Path) -> TensorSpec:
+    datatype = DATATYPES.get(node.type)
+    if datatype is None:
+        raise FreeholdError("graph_type_unsupported", path=path, name=node.name, type=node.type)
+    return TensorSpec(node.name, datatype, tuple(dim if isinstance(dim, int) else -1 for dim in node.shape))
+
+
+def _first_line(error: Exception) -> str:
+    """The runtime's message without its source paths and stack."""
+    text = str(error).strip().splitlines()[0]
+    return text.rsplit(" : ", 1)[-1][:300]

@@ -1,0 +1,105 @@
+"""Replay goldens: the proof that what is loaded here computes what its raw framework computed."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from freehold.artifact import Case, Difference, Golden, Manifest, RecordedBy, Tensor, compare, tolerance_for
+from freehold.engine.base import Answer, EmbedRequest, Proof, RerankRequest, Request, TensorRequest
+from freehold.errors import FreeholdError
+
+REPLAY_BUDGET_S = 10.0
+
+
+def request_of(case: Case, manifest: Manifest) -> Request:
+    """The request that a recorded case stands for. Raises FreeholdError `golden_invalid`."""
+    inputs = case.inputs
+    texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
+    if manifest.kind in ("embed", "classify") and set(texts) == {"text"}:
+        return EmbedRequest([texts["text"]])
+    if manifest.kind == "rerank" and set(texts) == {"query", "text"}:
+        return RerankRequest(texts["query"], [texts["text"]])
+    tensors = {name: value.array() for name, value in inputs.items() if isinstance(value, Tensor)}
+    if manifest.kind == "tensor" and len(tensors) == len(inputs):
+        return TensorRequest(tensors)
+    raise FreeholdError(
+        "golden_invalid", path=manifest.name, reason=f"a case with inputs {sorted(inputs)} does not suit kind {manifest.kind}"
+    )
+
+
+def first_difference(case: Case, answer: Answer, manifest: Manifest, precision: str) -> Difference | None:
+    """Where `answer` leaves the recorded outputs by more than the tolerance of `precision`; None when nowhere."""
+    tolerance = tolerance_for(precision)
+    for name, tensor in case.outputs.items():
+        expected = tensor.array()
+        if name not in answer.outputs:
+            return Difference(name, (), str(list(expected.shape)), "no such output", "missing", "present")
+        seen = answer.outputs[name]
+        difference = compare(name, expected, seen if manifest.kind == "tensor" else seen[0], tolerance)
+        if difference is not None:
+            return difference
+    return None
+
+
+def replay(
+    answer: Callable[[Request], Answer],
+    manifest: Manifest,
+    goldens: Sequence[Golden],
+    precision: str,
+    budget_s: float = REPLAY_BUDGET_S,
+) -> Proof:
+    """Run the recorded cases through `answer` for at most `budget_s` seconds.
+
+    When there are more than fit, a subset in an order seeded by the model's source is replayed and counted, at least
+    one case of every golden. The status is `raw` when a golden of another framework was among them.
+    """
+    if not any(golden.cases for golden in goldens):
+        return Proof("none")
+    order = random.Random(manifest.made_by.source)  # a reproducible subset, not a secret
+    total = sum(len(golden.cases) for golden in goldens)
+    limit = time.monotonic() + budget_s
+    replayed = 0
+    for golden in goldens:
+        places = list(range(len(golden.cases)))
+        order.shuffle(places)
+        for turn, place in enumerate(places):
+            if turn and time.monotonic() > limit:
+                break
+            case = golden.cases[place]
+            difference = first_difference(case, answer(request_of(case, manifest)), manifest, precision)
+            replayed += 1
+            if difference is not None:
+                failure = _failure(manifest.name, place, difference)
+                return Proof("failed", total, replayed, _who(golden.recorded_by), failure)
+    raw = [golden for golden in goldens if golden.raw and golden.cases]
+    return Proof("raw" if raw else "self", total, replayed, _who((raw or list(goldens))[0].recorded_by))
+
+
+def record(answer: Callable[[Request], Answer], manifest: Manifest, requests: Sequence[Case], version: str) -> Golden:
+    """Our own runtime's outputs for the inputs of `requests`: shows later drift, proves no conversion (`self`)."""
+    cases = []
+    for case in requests:
+        outputs = answer(request_of(case, manifest)).outputs
+        rows = outputs if manifest.kind == "tensor" else {name: value[0] for name, value in outputs.items()}
+        cases.append(Case(case.inputs, {name: Tensor.of(np.asarray(value)) for name, value in rows.items()}))
+    return Golden(RecordedBy("freehold", version, manifest.made_by.source), tuple(cases))
+
+
+def _failure(model: str, place: int, difference: Difference) -> FreeholdError:
+    return FreeholdError(
+        "proof_failed",
+        model=model,
+        case=place,
+        output=difference.output,
+        index=list(difference.index),
+        expected=difference.expected,
+        seen=difference.seen,
+        measure=difference.measure,
+        allowed=difference.allowed,
+    )
+
+
+def _who(recorded_by: RecordedBy) -> str:
+    return f"{recorded_by.framework} {recorded_by.version}"

@@ -1,0 +1,66 @@
+"""Small ONNX graphs that engine tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+Save = Callable[..., Path]
+
+
+def _save(path: Path, nodes: list, inputs: list, outputs: list, weights: list | None = None) -> Path:
+    graph = helper.make_graph(nodes, "test", inputs, outputs, weights or [])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def mlp_graph(tmp_path: Path) -> Path:
+    """[batch, 16] -> [batch, 4]: every row by itself."""
+    rng = np.random.default_rng(7)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal((16, 32), dtype=np.float32), "w1"),
+        numpy_helper.from_array(rng.standard_normal((32, 4), dtype=np.float32), "w2"),
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("MatMul", ["b", "w2"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 16])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+    return _save(tmp_path / "mlp.onnx", nodes, [x], [y], weights)
+
+
+@pytest.fixture
+def centred_graph(tmp_path: Path) -> Path:
+    """[batch, 3] minus its mean over the batch: rows influence one another although every shape says batch."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["x", "m"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])
+    return _save(tmp_path / "centred.onnx", nodes, [x], [y])
+
+
+@pytest.fixture
+def static_graph(tmp_path: Path) -> Path:
+    """[1, 2, 3] -> the same, doubled: an export with a static batch."""
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, 3])
+    return _save(tmp_path / "static.onnx", nodes, [x], [y])
+
+
+@pytest.fixture
+def lookup_graph(tmp_path: Path) -> Path:
+    """Rows of a table of 10 by index, [batch, n] int64 -> [batch, n] float32: an index of 10 or more is refused."""
+    table = numpy_helper.from_array(np.arange(10, dtype=np.float32), "table")
+    nodes = [helper.make_node("Gather", ["table", "i"], ["y"])]
+    i = helper.make_tensor_value_info("i", TensorProto.INT64, ["batch", "n"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "n"])
+    return _save(tmp_path / "lookup.onnx", nodes, [i], [y], [table])
