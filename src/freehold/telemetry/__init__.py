@@ -1,0 +1,16 @@
+"""Metric and log names, once: what this process counts and how it writes its log."""
+
+from freehold.telemetry.instruments import Histogram, Value
+from freehold.telemetry.logs import REQUEST_ID, LogFormat, configure_logs
+from freehold.telemetry.telemetry import ModelMetrics, RouteMetrics, Telemetry
+
+__all__ = [
+    "REQUEST_ID",
+    "Histogram",
+    "LogFormat",
+    "ModelMetrics",
+    "RouteMetrics",
+    "Telemetry",
+    "Value",
+    "configure_logs",
+]

@@ -1,0 +1,163 @@
+"""The ASGI app: finds the endpoint, checks access, turns every failure into an answer, counts."""
+
+import asyncio
+import itertools
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from time import perf_counter
+from typing import NamedTuple
+
+from freehold.errors import FreeholdError, Kind
+from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Endpoint, Receive, Response, Route, Scope, Send
+from freehold.http.departures import Departures
+from freehold.http.errors import respond
+from freehold.http.memory import MemoryBudget
+from freehold.http.routing import Router, dialect_at
+from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry
+
+CheckAccess = Callable[[Call], object]
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+_CLIENT_LEFT = 499  # never sent, since nobody is there: the status under which nginx made it customary to count
+_REQUEST_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+
+_log = logging.getLogger(__name__)
+
+
+class _Bound(NamedTuple):
+    """A route with the instruments that count it."""
+
+    endpoint: Endpoint
+    dialect: Dialect
+    public: bool
+    metrics: RouteMetrics
+
+
+class App:
+    """An ASGI 3 app over `routes`.
+
+    `check_access` is called for every route that is not public; it returns who asks, or raises. None leaves the door
+    open. `lifespan` is entered before the first request and left after the last one.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        *,
+        telemetry: Telemetry,
+        memory: MemoryBudget,
+        check_access: CheckAccess | None = None,
+        body_limits: BodyLimits | None = None,
+        lifespan: Lifespan | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
+        self._router = Router(
+            (route.method, route.path, _Bound(route.endpoint, route.dialect, route.public, telemetry.route(route.path)))
+            for route in routes
+        )
+        self._telemetry = telemetry
+        self._in_flight = telemetry.requests_in_flight
+        self._nowhere = telemetry.route("unmatched")
+        self._memory = memory
+        self._check_access = check_access
+        self._body_limits = body_limits or BodyLimits()
+        self._lifespan = lifespan
+        self._grace_s = grace_s
+        self._departures = Departures()
+        self._id_prefix = secrets.token_hex(6)
+        self._id_numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection: an HTTP request, or the server's own lifespan."""
+        if scope["type"] != "http":
+            await self._live(scope, receive, send)
+            return
+        began = perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = self._identify(headers.get(b"x-request-id"))
+        REQUEST_ID.set(request_id)
+        path: str = scope["raw_path"].decode("latin-1")
+        dialect, metrics, call = dialect_at(path), self._nowhere, None
+        self._in_flight.inc()
+        try:
+            found = self._router.find(path)
+            if found is None:
+                raise FreeholdError("path_not_found", path=path)
+            methods, params = found
+            bound = methods.get(scope["method"]) or _stand_in(methods, scope["method"], path)
+            dialect, metrics = bound.dialect, bound.metrics
+            call = Call(scope, receive, headers, request_id, params, self._body_limits, self._memory, self._departures)
+            if not bound.public and self._check_access is not None:
+                call.key = self._check_access(call)
+            response = await bound.endpoint(call)
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every request: logged, counted, answered
+            response = self._respond_to(failure, dialect, request_id)
+        finally:
+            self._in_flight.dec()
+            if call is not None and call.held:
+                self._memory.give(call.held)
+        if response.status != _CLIENT_LEFT:
+            await _send(send, response, request_id)
+        metrics.observe(response.status, perf_counter() - began)
+
+    def _identify(self, offered: bytes | None) -> str:
+        """The client's request id when it is fit to be logged and echoed, else a new one."""
+        if offered is not None and _REQUEST_ID.fullmatch(offered):
+            return offered.decode("ascii")
+        return f"{self._id_prefix}-{next(self._id_numbers):x}"
+
+    def _respond_to(self, failure: BaseException, dialect: Dialect, request_id: str) -> Response:
+        """What to answer when an endpoint did not end well. Unexpected failures show nothing of the inside."""
+        if isinstance(failure, ClientLeft):
+            return Response(b"", status=_CLIENT_LEFT)
+        if isinstance(failure, FreeholdError):
+            error = failure
+        elif isinstance(failure, asyncio.CancelledError):
+            # only the listener cancels a request, when its grace time is over: the request still gets an answer
+            error = FreeholdError("shutdown_cut", grace_s=self._grace_s)
+        else:
+            error = FreeholdError("internal", request_id=request_id)
+        if error.kind is Kind.INTERNAL:
+            _log.error("request %s failed", request_id, exc_info=failure)
+        self._telemetry.errors.inc(error.code)
+        return respond(error, dialect)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI lifespan: enter the server's own, wait for the end, leave it."""
+        if scope["type"] != "lifespan":
+            raise RuntimeError(f"Freehold speaks HTTP, not {scope['type']}")
+        await receive()
+        async with self._lifespan() if self._lifespan is not None else nullcontext():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _stand_in(methods: Mapping[str, _Bound], method: str, path: str) -> _Bound:
+    """What answers a method that no route of the path declares: HEAD as GET does, OPTIONS, else an error."""
+    if method == "HEAD" and "GET" in methods:
+        return methods["GET"]
+    known = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
+    allowed = ", ".join(sorted(known))
+
+    async def answer(call: Call) -> Response:
+        if call.method == "OPTIONS":
+            return Response(b"", status=204, headers=((b"allow", allowed.encode("ascii")),))
+        raise FreeholdError("method_not_allowed", path=path, method=method, allowed=allowed)
+
+    sibling = next(iter(methods.values()))
+    return _Bound(answer, sibling.dialect, public=True, metrics=sibling.metrics)
+
+
+async def _send(send: Send, response: Response, request_id: str) -> None:
+    headers = [
+        (b"content-type", response.content_type),
+        (b"content-length", b"%d" % len(response.body)),
+        (b"x-request-id", request_id.encode("ascii")),
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,207 @@
+"""One HTTP request as an endpoint sees it, and the answer it gives."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+from urllib.parse import parse_qs
+
+from freehold.errors import FreeholdError
+from freehold.http.compression import inflate
+from freehold.http.departures import Departures
+from freehold.http.memory import MemoryBudget
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
+Send = Callable[[Message], Awaitable[None]]
+Dialect = Literal["openai", "oip", "tei", "plain"]
+T = TypeVar("T")
+
+MEGABYTE = 1 << 20
+JSON = b"application/json"
+
+
+class ClientLeft(Exception):  # noqa: N818 - an event, no error
+    """The client closed its connection before it was answered: there is nobody left to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What a request body may cost: bytes (also after decompression) and seconds until its last byte."""
+
+    size: int = 64 * MEGABYTE
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer that is complete; its length and the request id are added when it is sent."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Call:
+    """One request. Made by `App`; an endpoint reads it once."""
+
+    __slots__ = (
+        "_body",
+        "_departures",
+        "_headers",
+        "_limits",
+        "_memory",
+        "_query",
+        "_query_string",
+        "_receive",
+        "held",
+        "key",
+        "method",
+        "params",
+        "path",
+        "request_id",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+        request_id: str,
+        params: dict[str, str],
+        limits: BodyLimits,
+        memory: MemoryBudget,
+        departures: Departures,
+    ) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.params = params
+        self.request_id = request_id
+        self.key: object | None = None  # who asks: what the access check returned
+        self.held = 0  # bytes of the memory budget taken by the body; `App` gives them back
+        self._query_string: bytes = scope["query_string"]
+        self._query: dict[str, list[str]] | None = None
+        self._headers = headers
+        self._receive = receive
+        self._limits = limits
+        self._memory = memory
+        self._departures = departures
+        self._body: bytes | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a header by its lower-case name; the last one where a client sent several."""
+        return self._headers.get(name)
+
+    def query(self, name: str) -> str | None:
+        """The first value of a query parameter, percent-decoded; None when it is absent."""
+        if self._query is None:
+            self._query = parse_qs(self._query_string.decode("latin-1"), keep_blank_values=True)
+        values = self._query.get(name)
+        return values[0] if values else None
+
+    async def body(self) -> bytes:
+        """The whole body, decompressed when it came as gzip or deflate.
+
+        Raises `body_too_large`, `slow_client`, `overloaded` (no memory for it now), `body_encoding_unsupported`,
+        `body_encoding_invalid`, and `ClientLeft` when the client goes while it sends.
+        """
+        if self._body is None:
+            self._body = await self._read()
+        return self._body
+
+    async def while_connected(self, awaitable: Awaitable[T]) -> T:
+        """The result of `awaitable`, which is cancelled as soon as the client leaves; then raises `ClientLeft`."""
+        watch = self._departures.watch(self._receive)
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            if watch.client_left():
+                raise ClientLeft from None
+            raise
+        finally:
+            watch.end()
+
+    async def _read(self) -> bytes:
+        declared = self._headers.get(b"content-length")
+        if declared is not None:
+            size = int(declared)
+            if size > self._limits.size:
+                raise self._too_large(f"Content-Length {size} bytes")
+            self._hold(size)
+        message = _if_ready(self._receive())
+        if message is None or message["type"] != "http.request" or message.get("more_body"):
+            body = await self._read_slowly(message, counted=declared is not None)
+        else:
+            body = message["body"]
+            if declared is None and body:
+                self._grow(len(body), len(body))
+        encoding = self._headers.get(b"content-encoding")
+        if encoding is None or encoding == b"identity":
+            return body
+        return await inflate(body, encoding, grow=self._grow)
+
+    async def _read_slowly(self, message: Message | None, *, counted: bool) -> bytes:
+        """The body of a request whose end has not arrived yet; `counted` says that its memory is held already."""
+        pieces: list[bytes] = []
+        received = 0
+        try:
+            async with asyncio.timeout(self._limits.timeout_s):
+                while True:
+                    if message is None:
+                        message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientLeft
+                    piece: bytes = message.get("body", b"")
+                    received += len(piece)
+                    if not counted:
+                        self._grow(len(piece), received)
+                    pieces.append(piece)
+                    if not message.get("more_body"):
+                        return b"".join(pieces)
+                    message = None
+        except TimeoutError:
+            raise FreeholdError("slow_client", timeout_s=self._limits.timeout_s, received=received) from None
+
+    def _grow(self, more: int, total: int) -> None:
+        """Account for `more` bytes of a body of unknown length that has now `total`."""
+        if total > self._limits.size:
+            raise self._too_large(f"more than {self._limits.size} bytes came")
+        self._hold(more)
+
+    def _hold(self, size: int) -> None:
+        self._memory.take(size)
+        self.held += size
+
+    def _too_large(self, seen: str) -> FreeholdError:
+        return FreeholdError("body_too_large", limit_mb=self._limits.size / MEGABYTE, seen=seen)
+
+
+def _if_ready(receiving: Coroutine[Any, Any, Message]) -> Message | None:
+    """What `receiving` returns when it need not wait, else None.
+
+    A small request lies complete in the server's buffer by the time its endpoint runs, so that one step of the
+    coroutine ends it. Asking this way first saves the timeout (5 us) that only a body still on its way needs.
+    """
+    try:
+        receiving.send(None)
+    except StopIteration as done:
+        message: Message = done.value
+        return message
+    receiving.close()
+    return None
+
+
+Endpoint = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path of the server. `{name}` in the path captures one segment; `public` needs no key."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    dialect: Dialect
+    public: bool = False

@@ -1,0 +1,103 @@
+"""Every metric's name, labels and meaning, declared once.
+
+Servers export these; dashboards, alert rules and autoscaling are rendered from them. Names follow Prometheus: base
+units, `_seconds` and `_bytes`, counters end in `_total`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+MetricKind = Literal["counter", "gauge", "histogram"]
+
+# Histogram bounds. Seconds: from a tiny tensor in the loop (0.1 ms) to Dify's 60 s. Sizes: powers of two.
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 60.0)
+_ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+_TOKENS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One family of time series, as Prometheus sees it."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()  # upper bounds of a histogram's buckets, ascending, without +Inf
+
+
+REQUESTS = Metric("freehold_requests_total", "counter", "Requests answered, by route and status.", ("route", "status"))
+REQUEST_SECONDS = Metric(
+    "freehold_request_duration_seconds",
+    "histogram",
+    "From the arrival of a request's head to the end of its answer.",
+    ("route",),
+    _SECONDS,
+)
+REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")
+ERRORS = Metric("freehold_errors_total", "counter", "Errors told to clients, by code.", ("code",))
+REFUSED = Metric("freehold_refused_total", "counter", "Requests refused by admission.", ("model", "reason"))
+MEMORY_BUDGET_BYTES = Metric(
+    "freehold_request_memory_budget_bytes", "gauge", "Bytes that all requests together may hold."
+)
+MEMORY_USED_BYTES = Metric("freehold_request_memory_used_bytes", "gauge", "Bytes that requests hold now.")
+
+QUEUE_SECONDS = Metric(
+    "freehold_queue_seconds", "histogram", "From a request's entry into the queue to its batch.", ("model",), _SECONDS
+)
+COMPUTE_SECONDS = Metric(
+    "freehold_compute_seconds", "histogram", "One batch's run of the model's graph.", ("model",), _SECONDS
+)
+BATCH_ROWS = Metric(
+    "freehold_batch_rows", "histogram", "Rows (texts, or items of a tensor) a batch.", ("model",), _ROWS
+)
+BATCH_TOKENS = Metric("freehold_batch_tokens", "histogram", "Tokens a batch.", ("model",), _TOKENS)
+TOKENS = Metric("freehold_tokens_total", "counter", "Tokens computed, special ones included.", ("model",))
+TRUNCATED = Metric("freehold_truncated_texts_total", "counter", "Texts cut to the model's length.", ("model",))
+MODEL_IN_FLIGHT = Metric(
+    "freehold_model_requests_in_flight", "gauge", "Admitted requests that wait or run.", ("model",)
+)
+LOAD_SECONDS = Metric(
+    "freehold_model_load_seconds", "gauge", "How long the last load took, proof included.", ("model",)
+)
+MODEL_READY = Metric("freehold_model_ready", "gauge", "1 while the model answers.", ("model",))
+PROOF = Metric(
+    "freehold_model_proof",
+    "gauge",
+    "1 for the state that the proof is in: raw, self, none or failed.",
+    ("model", "state"),
+)
+
+GPU_USED_BYTES = Metric("freehold_gpu_memory_used_bytes", "gauge", "Memory in use on a GPU, by anyone.", ("gpu",))
+GPU_TOTAL_BYTES = Metric("freehold_gpu_memory_total_bytes", "gauge", "Memory of a GPU.", ("gpu",))
+GPU_BUSY_RATIO = Metric("freehold_gpu_busy_ratio", "gauge", "Share of time in which a GPU had work, 0 to 1.", ("gpu",))
+GPU_POWER_WATTS = Metric("freehold_gpu_power_watts", "gauge", "Power that a GPU draws.", ("gpu",))
+GPU_TEMPERATURE = Metric("freehold_gpu_temperature_celsius", "gauge", "Temperature of a GPU's core.", ("gpu",))
+
+BUILD_INFO = Metric("freehold_build_info", "gauge", "1, labelled with the version that runs.", ("version",))
+
+ALL: tuple[Metric, ...] = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    REQUESTS_IN_FLIGHT,
+    ERRORS,
+    REFUSED,
+    MEMORY_BUDGET_BYTES,
+    MEMORY_USED_BYTES,
+    QUEUE_SECONDS,
+    COMPUTE_SECONDS,
+    BATCH_ROWS,
+    BATCH_TOKENS,
+    TOKENS,
+    TRUNCATED,
+    MODEL_IN_FLIGHT,
+    LOAD_SECONDS,
+    MODEL_READY,
+    PROOF,
+    GPU_USED_BYTES,
+    GPU_TOTAL_BYTES,
+    GPU_BUSY_RATIO,
+    GPU_POWER_WATTS,
+    GPU_TEMPERATURE,
+    BUILD_INFO,
+)

@@ -1,0 +1,130 @@
+"""The instruments of one process, and what a scrape of them says."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from freehold.telemetry import names
+from freehold.telemetry.gpu import GpuCollector
+from freehold.telemetry.instruments import Histogram, Histograms, Value, Values
+
+
+class RouteMetrics:
+    """What is counted of one route."""
+
+    __slots__ = ("_by_status", "_requests", "_route", "_seconds")
+
+    def __init__(self, route: str, requests: Values, seconds: Histogram) -> None:
+        self._route = route
+        self._requests = requests
+        self._seconds = seconds
+        self._by_status: dict[int, Value] = {}
+
+    def observe(self, status: int, seconds: float) -> None:
+        """Count one answer."""
+        value = self._by_status.get(status)
+        if value is None:
+            value = self._by_status[status] = self._requests.of(self._route, str(status))
+        value.inc()
+        self._seconds.observe(seconds)
+
+
+class ModelMetrics:
+    """What is counted of one model; every series is bound once, so that feeding it is one method call."""
+
+    def __init__(self, model: str, telemetry: "Telemetry") -> None:
+        self.queue_seconds: Histogram = telemetry.queue_seconds.of(model)
+        self.compute_seconds: Histogram = telemetry.compute_seconds.of(model)
+        self.batch_rows: Histogram = telemetry.batch_rows.of(model)
+        self.batch_tokens: Histogram = telemetry.batch_tokens.of(model)
+        self.tokens: Value = telemetry.tokens.of(model)
+        self.truncated: Value = telemetry.truncated.of(model)
+        self.in_flight: Value = telemetry.model_in_flight.of(model)
+        self.ready: Value = telemetry.model_ready.of(model)
+        self.load_seconds: Value = telemetry.load_seconds.of(model)
+        self._model = model
+        self._proof = telemetry.proof
+        self._refused = telemetry.refused
+
+    def refused(self, reason: str) -> None:
+        """Count one refusal by admission."""
+        self._refused.inc(self._model, reason)
+
+    def proven(self, state: str) -> None:
+        """Say which state the proof is in: raw, self, none or failed."""
+        self._proof.forget(self._model)
+        self._proof.of(self._model, state).set(1.0)
+
+
+class Telemetry:
+    """All instruments of one process, with a registry of their own. Made once, handed to whoever counts."""
+
+    def __init__(self, version: str = "", *, process: bool = True) -> None:
+        """`process` adds memory, CPU time and open files of this process."""
+        self.requests = Values(names.REQUESTS)
+        self.request_seconds = Histograms(names.REQUEST_SECONDS)
+        self.errors = Values(names.ERRORS)
+        self.refused = Values(names.REFUSED)
+        self.queue_seconds = Histograms(names.QUEUE_SECONDS)
+        self.compute_seconds = Histograms(names.COMPUTE_SECONDS)
+        self.batch_rows = Histograms(names.BATCH_ROWS)
+        self.batch_tokens = Histograms(names.BATCH_TOKENS)
+        self.tokens = Values(names.TOKENS)
+        self.truncated = Values(names.TRUNCATED)
+        self.model_in_flight = Values(names.MODEL_IN_FLIGHT)
+        self.model_ready = Values(names.MODEL_READY)
+        self.load_seconds = Values(names.LOAD_SECONDS)
+        self.proof = Values(names.PROOF)
+        self._in_flight = Values(names.REQUESTS_IN_FLIGHT)
+        self._build = Values(names.BUILD_INFO)
+        self.requests_in_flight: Value = self._in_flight.of()
+        self._build.of(version).set(1.0)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Families(self._families))
+        if process:
+            ProcessCollector(registry=self._registry)
+            PlatformCollector(registry=self._registry)
+        gpus = GpuCollector.if_any()
+        if gpus is not None:
+            self._registry.register(gpus)
+
+    def route(self, path: str) -> RouteMetrics:
+        """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
+        return RouteMetrics(path, self.requests, self.request_seconds.of(path))
+
+    def model(self, model: str) -> ModelMetrics:
+        """The instruments of the model with this id."""
+        return ModelMetrics(model, self)
+
+    def gauge(self, metric: names.Metric, read: Callable[[], float]) -> None:
+        """Export a gauge without labels that is read when somebody scrapes."""
+        self._registry.register(_Families(lambda: [_read_gauge(metric, read)]))
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All series in the format that the scraper's `Accept` header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _families(self) -> Iterable[Family]:
+        for family in vars(self).values():
+            if isinstance(family, Values | Histograms):
+                yield family.family()
+
+
+class _Families(Collector):
+    """A registry's way to ask for families."""
+
+    def __init__(self, families: Callable[[], Iterable[Family]]) -> None:
+        self._collect = families
+
+    def collect(self) -> Iterable[Family]:
+        return self._collect()
+
+
+def _read_gauge(metric: names.Metric, read: Callable[[], float]) -> Family:
+    values = Values(metric)
+    values.of().set(read())
+    return values.family()
