@@ -31,12 +31,13 @@ class Item(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a finished batch reports to metrics. Times in seconds."""
+    """What a finished batch reports to metrics. Times in seconds, `cost` in `unit` ("tokens" or "rows")."""
 
     queued_s: list[float]
     compute_s: float
     items: int
     cost: int
+    unit: str
 
 
 class Job:
@@ -247,7 +248,7 @@ class Batcher:
 
     def _run_batch(self, batch: list[Waiting], clock: Callable[[], float]) -> tuple[list[Any], Batch]:
         if not batch:
-            return [], Batch([], 0.0, 0, 0)
+            return [], Batch([], 0.0, 0, 0, self._unit)
         begun = clock()
         payloads = [waiting.payload for waiting in batch]
         outcome = self._attempt(payloads)
@@ -259,7 +260,8 @@ class Batcher:
             results = list(outcome)
         compute_s = clock() - begun
         cost = sum(waiting.cost for waiting in batch)
-        return results, Batch([begun - waiting.job.enqueued for waiting in batch], compute_s, len(batch), cost)
+        queued_s = [begun - waiting.job.enqueued for waiting in batch]
+        return results, Batch(queued_s, compute_s, len(batch), cost, self._unit)
 
     def _attempt(self, payloads: list[Any]) -> Sequence[Any] | Exception:
         try:

@@ -1,0 +1,60 @@
+"""From a model of the configuration to the engine that runs it on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.adapt import graphs
+from freehold.config import ModelConfig
+from freehold.config.locate import locate
+from freehold.engine.base import Engine
+from freehold.engine.batcher import Batch
+from freehold.engine.opening import open_artifact, open_graph_file
+from freehold.engine.settings import EngineSettings
+from freehold.errors import FreeholdError
+from freehold.machine import Cpu, cpu_key
+
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """The machine that models are opened on, and the folders that state and written graphs go to.
+
+    `state` is None when nothing can be kept; graphs then go to a temporary folder of this process.
+    """
+
+    cpu: Cpu
+    cores: int
+    graphs: Path
+    state: Path | None = None
+    tune: bool = True
+
+
+def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], None] | None = None) -> Engine:
+    """The unloaded engine of `model`; blocks while a graph is written. Raises FreeholdError."""
+    settings = EngineSettings(
+        device=model.device,
+        precision=model.precision,
+        max_tokens=model.context_length or 0,
+        input_shape=model.input_shape,
+        cores=place.cores,
+        cpu_key=cpu_key(place.cpu),
+        bf16_hardware=bool(place.cpu.flags & BF16_FLAGS),
+        tune=place.tune,
+        state=place.state,
+        on_batch=on_batch,
+    )
+    return open_path(locate(model.parsed_source), model.id, settings, place.graphs)
+
+
+def open_path(path: Path, name: str, settings: EngineSettings, cache: Path) -> Engine:
+    """The engine for an `.onnx` file, an artifact, or a Hugging Face folder, for which a graph is written first."""
+    if path.is_file():
+        return open_graph_file(path, name, settings)
+    if (path / "manifest.json").is_file():
+        return open_artifact(path, settings)
+    if (path / "config.json").is_file():
+        return open_artifact(graphs.build(path, cache), settings)
+    found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+    raise FreeholdError("folder_not_a_model", path=path, found=found)

@@ -1,0 +1,72 @@
+"""The one way from an endpoint to an engine, whatever the protocol: admission, deadline, disconnect, counting."""
+
+from collections.abc import Callable
+
+from freehold.engine.base import Answer, Request, RerankRequest, TensorRequest
+from freehold.engine.batcher import Batch
+from freehold.http.call import Call
+from freehold.server.models import Models, Served
+from freehold.telemetry import ModelMetrics, Telemetry
+
+BYTES_A_CHARACTER = 64
+"""What a character of text holds in Python and numpy while it waits: ids, type ids and mask of about a token each four
+characters, plus the row that comes back."""
+BYTES_A_TEXT = 4096
+
+
+class DataPlane:
+    """Runs requests of all endpoints against the models of the node."""
+
+    def __init__(self, models: Models, telemetry: Telemetry) -> None:
+        self.models = models
+        self._metrics: dict[str, ModelMetrics] = {one.id: telemetry.model(one.id) for one in models.all()}
+
+    async def infer(self, call: Call, served: Served, request: Request) -> Answer:
+        """The engine's answer.
+
+        Raises FreeholdError `overloaded` at once when the turn of the request would come after its deadline or its memory
+        is not free, `deadline_exceeded` when it came too late all the same, and what the engine raises. A client that
+        leaves frees its place.
+        """
+        metrics = self._metrics[served.id]
+        with served.admission.admit(footprint(request)) as permit:
+            answer = await call.while_connected(served.engine.infer(request, permit.deadline))
+        if answer.tokens:
+            metrics.tokens.inc(answer.tokens)
+        if answer.truncated:
+            metrics.truncated.inc(answer.truncated)
+        return answer
+
+    def loaded(self, served: Served) -> None:
+        """Count what a load came to."""
+        metrics = self._metrics[served.id]
+        metrics.load_seconds.set(served.load_s)
+        metrics.ready.set(1.0 if served.error is None else 0.0)
+        metrics.proven(served.proof)
+
+
+def footprint(request: Request) -> int:
+    """Bytes that a request holds beside its body while it waits and runs."""
+    if isinstance(request, TensorRequest):
+        return 2 * sum(array.nbytes for array in request.inputs.values())
+    texts = request.texts
+    characters = sum(map(len, texts))
+    if isinstance(request, RerankRequest):
+        characters += len(request.query) * len(texts)
+    return BYTES_A_TEXT * len(texts) + BYTES_A_CHARACTER * characters
+
+
+def batch_observer(metrics: ModelMetrics) -> Callable[[Batch], None]:
+    """What an engine calls with every batch."""
+
+    def observe(batch: Batch) -> None:
+        for waited in batch.queued_s:
+            metrics.queue_seconds.observe(waited)
+        metrics.compute_seconds.observe(batch.compute_s)
+        if batch.unit == "tokens":
+            metrics.batch_rows.observe(batch.items)
+            metrics.batch_tokens.observe(batch.cost)
+        else:
+            metrics.batch_rows.observe(batch.cost)
+
+    return observe

@@ -1,0 +1,181 @@
+"""The models that this node serves, and what state each is in."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from freehold.artifact import Kind
+from freehold.engine.base import Capacity, Engine
+from freehold.errors import FreeholdError
+from freehold.http.admission import Admission
+
+log = logging.getLogger(__name__)
+
+ACCEPTED_FOR_S = 24 * 3600.0
+
+
+class State(StrEnum):
+    """What a client can expect of a model."""
+
+    LOADING = "loading"
+    READY = "ready"
+    UNPROVEN = "unproven"  # loaded, but its proof failed or is less than what is required
+    FAILED = "failed"  # could not be loaded
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class ProofPolicy:
+    """What a model must show. `accepted` is the reason given for serving it although its proof fails, for 24 h."""
+
+    require_raw: bool = False
+    accepted: str | None = None
+
+
+@dataclass
+class Served:
+    """One model: how its engine is opened, the engine once it is, and its state."""
+
+    id: str
+    open: Callable[[], Engine]
+    admit: Callable[[Callable[[], Capacity]], Admission]
+    policy: ProofPolicy = ProofPolicy()
+    state: State = State.LOADING
+    error: FreeholdError | None = None
+    load_s: float = 0.0
+    accepted_until: float = 0.0  # wall clock, seconds
+    created: int = field(default_factory=lambda: int(time.time()))
+    _engine: Engine | None = None
+    _admission: Admission | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded engine. Raises FreeholdError `model_loading` before there is one."""
+        if self._engine is None:
+            raise self.error or FreeholdError("model_loading", model=self.id)
+        return self._engine
+
+    @property
+    def admission(self) -> Admission:
+        """The bound on what waits; made together with the engine."""
+        if self._admission is None:
+            raise FreeholdError("model_loading", model=self.id)
+        return self._admission
+
+    @property
+    def proof(self) -> str:
+        """raw | self | none | failed; `none` while there is no engine."""
+        return self._engine.proof.status if self._engine is not None else "none"
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind, once it is known."""
+        return self._engine.manifest.kind if self._engine is not None else None
+
+    async def load(self) -> None:
+        """Open, load, and hold the proof against the policy. Never raises FreeholdError: the state tells."""
+        begun = time.perf_counter()
+        try:
+            engine = await asyncio.to_thread(self.open)
+            await engine.load()
+        except FreeholdError as error:
+            self.state, self.error = State.FAILED, error
+            log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})  # noqa: TRY400 - the cause says it all, a traceback would hide it
+            return
+        self.load_s = time.perf_counter() - begun
+        self._engine, self._admission = engine, self.admit(engine.capacity)
+        self.error = self._objection(engine)
+        self.state = State.READY if self.error is None else State.UNPROVEN
+        facts = {"model": self.id, "kind": engine.manifest.kind, "digest": engine.digest, "proof": engine.proof.status}
+        if self.error is None:
+            log.info("model_ready", extra={**facts, "precision": engine.precision, "load_s": round(self.load_s, 3)})
+        else:
+            log.error("model_unproven", extra={**facts, "code": self.error.code, "cause": self.error.cause})
+
+    def check(self) -> "Served":
+        """Itself when it may answer. Raises FreeholdError `model_loading`, `model_failed`, `proof_failed` or others."""
+        if self.state is State.READY and self.accepted_until and time.time() > self.accepted_until:
+            self.accepted_until = 0.0
+            self.state, self.error = State.UNPROVEN, self.engine.proof.failure
+            log.error("acceptance_over", extra={"model": self.id, "reason": self.policy.accepted})
+        if self.state is State.READY:
+            return self
+        if self.state is State.LOADING:
+            raise FreeholdError("model_loading", model=self.id)
+        if self.state is State.FAILED and self.error is not None:
+            raise FreeholdError("model_failed", model=self.id, reason=self.error.cause, remedy=self.error.fix)
+        raise self.error or FreeholdError("shutting_down")
+
+    async def close(self, grace_s: float) -> None:
+        """Stop answering; what is queued finishes within `grace_s` seconds."""
+        self.state = State.STOPPED
+        if self._engine is not None:
+            await self._engine.close(grace_s)
+
+    def _objection(self, engine: Engine) -> FreeholdError | None:
+        proof = engine.proof
+        if proof.failure is not None:
+            if self.policy.accepted is None:
+                return proof.failure
+            self.accepted_until = time.time() + ACCEPTED_FOR_S
+            log.warning(
+                "failed_proof_accepted",
+                extra={"model": self.id, "reason": self.policy.accepted, "cause": proof.failure.cause, "for_s": ACCEPTED_FOR_S},
+            )
+            return None
+        if self.policy.require_raw and proof.status != "raw":
+            return FreeholdError("proof_required", model=self.id, proof=proof.status)
+        return None
+
+
+class Models:
+    """All models of the node, by id, in the order of the configuration."""
+
+    def __init__(self, served: Sequence[Served]) -> None:
+        self._served = {one.id: one for one in served}
+
+    def all(self) -> list[Served]:
+        """Every model in whatever state."""
+        return list(self._served.values())
+
+    def find(self, model: str) -> Served:
+        """The model of that id in whatever state. Raises FreeholdError `model_not_found`, which names those served."""
+        served = self._served.get(model)
+        if served is None:
+            raise FreeholdError("model_not_found", model=model[:200], served=", ".join(self._served) or "none")
+        return served
+
+    def get(self, model: str) -> Served:
+        """The model of that id, able to answer. Raises FreeholdError."""
+        return self.find(model).check()
+
+    def only(self, *kinds: Kind) -> Served:
+        """The one model of these kinds, able to answer, for calls that name none.
+
+        Raises FreeholdError `model_ambiguous` when there are several or none of them.
+        """
+        named = "|".join(kinds)
+        fitting = [one for one in self._served.values() if one.kind in kinds]
+        if len(fitting) == 1:
+            return fitting[0].check()
+        if not fitting and any(one.state is State.LOADING for one in self._served.values()):
+            raise FreeholdError("model_loading", model=f"the {named} model")
+        served = ", ".join(one.id for one in fitting) or "none of that kind is served here"
+        raise FreeholdError("model_ambiguous", count=len(fitting), kind=named, served=served)
+
+    def ready(self) -> bool:
+        """True when every model can answer."""
+        return all(one.state is State.READY for one in self._served.values())
+
+    async def load(self, on_loaded: Callable[[Served], None]) -> None:
+        """Load one after another: two that were tuned at the same time would measure each other."""
+        for served in self._served.values():
+            await served.load()
+            on_loaded(served)
+
+    async def close(self, grace_s: float) -> None:
+        """Close all at once."""
+        await asyncio.gather(*(served.close(grace_s) for served in self._served.values()))
