@@ -1,6 +1,297 @@
-"""Errors of the room `protocol`."""
+"""Errors of the room `protocol`: what can be wrong with a body."""
 
 from freehold.errors.kinds import Entry, Kind
 
-ENTRIES: dict[str, Entry] = {
+_JSON: dict[str, Entry] = {
+    "json_malformed": Entry(
+        Kind.INVALID,
+        "The body is not valid JSON: {reason}.",
+        "Send one JSON document in UTF-8.",
+        "请求体不是合法的 JSON：{reason}。",
+        "请发送一个 UTF-8 编码的 JSON 文档。",
+    ),
+    "json_not_finite": Entry(
+        Kind.INVALID,
+        "The body contains {value}, which JSON does not have.",
+        "Send the tensor as binary data (binary_data_size and Inference-Header-Content-Length), or without {value}.",
+        "请求体含有 {value}，而 JSON 没有这个值。",
+        "请以二进制数据发送该张量（binary_data_size 与 Inference-Header-Content-Length），或去掉 {value}。",
+    ),
+    "json_too_deep": Entry(
+        Kind.INVALID,
+        "The body nests arrays or objects deeper than {limit} levels.",
+        "Send flat data: `shape` already says how it is to be read.",
+        "请求体的数组或对象嵌套超过 {limit} 层。",
+        "请发送一维数据：`shape` 已说明如何解读。",
+    ),
+    "request_invalid": Entry(
+        Kind.INVALID,
+        "The body is JSON, but not this request: {reason}.",
+        "Correct that field; /openapi.json shows the whole request.",
+        "请求体是 JSON，但不符合本接口：{reason}。",
+        "请修正该字段；完整格式见 /openapi.json。",
+    ),
+    "parameter_invalid": Entry(
+        Kind.INVALID,
+        "Parameter {parameter} is {value!r}; it must be {expected}.",
+        "Send {parameter} as {expected}, or leave it out.",
+        "参数 {parameter} 的值为 {value!r}；应为 {expected}。",
+        "请将 {parameter} 改为 {expected}，或不传该参数。",
+    ),
+    "parameter_unsupported": Entry(
+        Kind.UNSUPPORTED,
+        "Parameter {parameter} is not offered by this server.",
+        "Send the request without {parameter}.",
+        "本服务不支持参数 {parameter}。",
+        "请去掉 {parameter} 后重新发送。",
+    ),
 }
+
+_TENSORS: dict[str, Entry] = {
+    "input_unknown": Entry(
+        Kind.INVALID,
+        "The model has no input {name!r}; its inputs are {inputs}.",
+        "Use the model's names; GET /v2/models/MODEL lists them.",
+        "该模型没有输入 {name!r}；其输入为 {inputs}。",
+        "请使用模型的输入名；GET /v2/models/MODEL 可列出。",
+    ),
+    "input_duplicate": Entry(
+        Kind.INVALID,
+        "Input {name!r} is given twice.",
+        "Send every input once.",
+        "输入 {name!r} 出现了两次。",
+        "每个输入只发送一次。",
+    ),
+    "input_missing": Entry(
+        Kind.INVALID,
+        "These inputs of the model are missing: {names}.",
+        "Send them too; GET /v2/models/MODEL shows their datatypes and shapes.",
+        "缺少模型的输入：{names}。",
+        "请补上；GET /v2/models/MODEL 可查看其数据类型和形状。",
+    ),
+    "output_unknown": Entry(
+        Kind.INVALID,
+        "The model has no output {name!r}; its outputs are {outputs}.",
+        "Ask for one of those, or leave `outputs` out to get all.",
+        "该模型没有输出 {name!r}；其输出为 {outputs}。",
+        "请改为其中之一，或去掉 `outputs` 以获取全部输出。",
+    ),
+    "output_duplicate": Entry(
+        Kind.INVALID,
+        "Output {name!r} is requested twice.",
+        "Ask for every output once.",
+        "输出 {name!r} 被请求了两次。",
+        "每个输出只请求一次。",
+    ),
+    "datatype_wrong": Entry(
+        Kind.INVALID,
+        "Input {name!r} has datatype {seen!r}; the model takes {expected}.",
+        "Convert the data and send it as {expected}.",
+        "输入 {name!r} 的数据类型为 {seen!r}；模型要求 {expected}。",
+        "请将数据转换为 {expected} 后发送。",
+    ),
+    "shape_wrong": Entry(
+        Kind.INVALID,
+        "Input {name!r} has shape {seen}; the model takes {expected} (-1 is free).",
+        "Send as many dimensions as the model has, and its size in each that is not -1.",
+        "输入 {name!r} 的形状为 {seen}；模型要求 {expected}（-1 表示任意）。",
+        "维数须与模型一致，且非 -1 的维度大小须相同。",
+    ),
+    "shape_invalid": Entry(
+        Kind.INVALID,
+        "Shape {shape} of input {name!r} cannot be: {reason}.",
+        "Send the real shape of the data.",
+        "输入 {name!r} 的形状 {shape} 不可能成立：{reason}。",
+        "请发送数据的真实形状。",
+    ),
+    "nested_shape_wrong": Entry(
+        Kind.INVALID,
+        "The nested data of input {name!r} does not have its shape {shape}: level {level} of the lists differs.",
+        "Send lists of equal length that follow the shape, or flat data in row-major order.",
+        "输入 {name!r} 的嵌套数据与形状 {shape} 不符：第 {level} 层列表不一致。",
+        "请按形状发送等长的嵌套列表，或按行优先顺序发送一维数据。",
+    ),
+    "element_count_wrong": Entry(
+        Kind.INVALID,
+        "Input {name!r} has {seen} values, but its shape {shape} holds {expected}.",
+        "Send as many values as the shape has, or correct the shape.",
+        "输入 {name!r} 有 {seen} 个值，而形状 {shape} 应有 {expected} 个。",
+        "请使值的个数与形状一致，或修正形状。",
+    ),
+    "data_missing": Entry(
+        Kind.INVALID,
+        "Input {name!r} has neither `data` nor a `binary_data_size`.",
+        "Give it `data`, or binary data and its size.",
+        "输入 {name!r} 既没有 `data`，也没有 `binary_data_size`。",
+        "请提供 `data`，或提供二进制数据及其大小。",
+    ),
+    "data_twice": Entry(
+        Kind.INVALID,
+        "Input {name!r} has both `data` and a `binary_data_size`.",
+        "Send it in one of the two ways.",
+        "输入 {name!r} 同时有 `data` 和 `binary_data_size`。",
+        "请只用其中一种方式发送。",
+    ),
+    "value_invalid": Entry(
+        Kind.INVALID,
+        "A value of input {name!r} is not of datatype {datatype}: {reason}.",
+        "BOOL takes true or false, integer types whole numbers without a point, FP types numbers, BYTES strings.",
+        "输入 {name!r} 中有值不属于数据类型 {datatype}：{reason}。",
+        "BOOL 只接受 true 或 false，整数类型不带小数点，FP 类型为数字，BYTES 为字符串。",
+    ),
+    "value_out_of_range": Entry(
+        Kind.INVALID,
+        "Value {value} of input {name!r} (element {index}) does not fit {datatype}: it holds {low} to {high}.",
+        "Send values within that range.",
+        "输入 {name!r} 第 {index} 个元素的值 {value} 超出 {datatype} 的范围：{low} 至 {high}。",
+        "请发送该范围内的值。",
+    ),
+    "half_in_json": Entry(
+        Kind.INVALID,
+        "Input {name!r} is {datatype}, which has no JSON form in this protocol.",
+        "Send it as binary data (binary_data_size and Inference-Header-Content-Length), two bytes an element.",
+        "输入 {name!r} 为 {datatype}，在本协议中没有 JSON 形式。",
+        "请以二进制数据发送（binary_data_size 与 Inference-Header-Content-Length），每个元素两个字节。",
+    ),
+    "half_out_json": Entry(
+        Kind.INVALID,
+        "Output {name!r} is {datatype}, which has no JSON form in this protocol.",
+        'Ask for binary output: "parameters": {{"binary_data_output": true}}.',
+        "输出 {name!r} 为 {datatype}，在本协议中没有 JSON 形式。",
+        '请要求二进制输出："parameters": {{"binary_data_output": true}}。',
+    ),
+    "output_not_finite": Entry(
+        Kind.INVALID,
+        "Output {name!r} holds {count} values that JSON cannot carry, the first at {index}: {value}.",
+        'Ask for binary output: "parameters": {{"binary_data_output": true}}; or look at the inputs that lead to it.',
+        "输出 {name!r} 中有 {count} 个值无法用 JSON 表示，首个位于 {index}：{value}。",
+        '请要求二进制输出："parameters": {{"binary_data_output": true}}；或检查导致该结果的输入。',
+    ),
+    "output_not_text": Entry(
+        Kind.INVALID,
+        "Output {name!r} holds bytes that are not UTF-8 text, which JSON cannot carry.",
+        'Ask for binary output: "parameters": {{"binary_data_output": true}}.',
+        "输出 {name!r} 含有非 UTF-8 文本的字节，无法用 JSON 表示。",
+        '请要求二进制输出："parameters": {{"binary_data_output": true}}。',
+    ),
+}
+
+_BINARY: dict[str, Entry] = {
+    "header_length_invalid": Entry(
+        Kind.INVALID,
+        "Inference-Header-Content-Length is {value!r}; it must be a number of bytes between 0 and {size}.",
+        "Send the length of the JSON part before compression, in bytes.",
+        "Inference-Header-Content-Length 为 {value!r}；应为 0 至 {size} 之间的字节数。",
+        "请发送压缩前 JSON 部分的字节长度。",
+    ),
+    "header_length_missing": Entry(
+        Kind.INVALID,
+        "Input {name!r} has a binary_data_size, but the request has no header Inference-Header-Content-Length.",
+        "Send that header with the length of the JSON part in bytes.",
+        "输入 {name!r} 带有 binary_data_size，但请求缺少 Inference-Header-Content-Length 头。",
+        "请添加该请求头，值为 JSON 部分的字节长度。",
+    ),
+    "binary_size_wrong": Entry(
+        Kind.INVALID,
+        "Input {name!r} has {seen} bytes; {datatype} of shape {shape} takes {expected}.",
+        "Send little-endian, row-major bytes without padding, as many as datatype and shape need.",
+        "输入 {name!r} 有 {seen} 字节；{datatype}、形状 {shape} 需要 {expected} 字节。",
+        "请发送小端、行优先、无填充的字节，长度与数据类型和形状一致。",
+    ),
+    "binary_short": Entry(
+        Kind.INVALID,
+        "Input {name!r} announces {expected} bytes, but only {seen} are left in the body.",
+        "Send the whole tensor, and check Inference-Header-Content-Length.",
+        "输入 {name!r} 声明有 {expected} 字节，但请求体只剩 {seen} 字节。",
+        "请发送完整的张量，并核对 Inference-Header-Content-Length。",
+    ),
+    "binary_extra": Entry(
+        Kind.INVALID,
+        "The body has {count} bytes more than its inputs announce.",
+        "Send only the announced tensors, in the order of the inputs.",
+        "请求体比各输入声明的多出 {count} 字节。",
+        "只发送已声明的张量，并按输入的顺序排列。",
+    ),
+    "bytes_malformed": Entry(
+        Kind.INVALID,
+        "Element {index} of the BYTES input {name!r} reaches beyond its {size} bytes.",
+        "Write every element as its length in 4 little-endian bytes and then the bytes themselves.",
+        "BYTES 输入 {name!r} 的第 {index} 个元素超出其 {size} 字节的范围。",
+        "每个元素应写为 4 字节小端长度，随后是内容本身。",
+    ),
+    "raw_needs_one_input": Entry(
+        Kind.INVALID,
+        "A raw request (Inference-Header-Content-Length: 0) needs a model with one input; this one has {inputs}.",
+        "Send a JSON header that names the inputs.",
+        "原始请求（Inference-Header-Content-Length: 0）要求模型只有一个输入；该模型有 {inputs}。",
+        "请发送列明各输入的 JSON 头部。",
+    ),
+    "raw_shape_open": Entry(
+        Kind.INVALID,
+        "The shape {shape} of input {name!r} does not follow from a raw request's length.",
+        "Send a JSON header with the shape.",
+        "仅凭原始请求的长度无法确定输入 {name!r} 的形状 {shape}。",
+        "请发送带有形状的 JSON 头部。",
+    ),
+}
+
+_TEXT: dict[str, Entry] = {
+    "list_empty": Entry(
+        Kind.INVALID,
+        "Field `{field}` is an empty list.",
+        "Send at least one element.",
+        "字段 `{field}` 是空列表。",
+        "请至少发送一个元素。",
+    ),
+    "input_mixed": Entry(
+        Kind.INVALID,
+        "Field `{field}` mixes texts and tokens.",
+        "Send a text, a list of texts, a list of token ids, or a list of such lists.",
+        "字段 `{field}` 混用了文本和 token。",
+        "请发送一段文本、文本列表、token id 列表，或由其组成的列表。",
+    ),
+    "dimensions_invalid": Entry(
+        Kind.INVALID,
+        "dimensions is {seen}; the model's vectors have {limit}.",
+        "Ask for 1 to {limit} dimensions, or leave the field out.",
+        "dimensions 为 {seen}；该模型的向量为 {limit} 维。",
+        "请设为 1 至 {limit}，或不传该字段。",
+    ),
+    "text_too_long": Entry(
+        Kind.TOO_LARGE,
+        "{count} texts are longer than the model's {limit} tokens, and the request forbids to cut them.",
+        "Shorten them, or send `truncate: true`.",
+        "有 {count} 段文本超过模型的 {limit} 个 token，而请求不允许截断。",
+        "请缩短文本，或发送 `truncate: true`。",
+    ),
+    "prompt_unknown": Entry(
+        Kind.INVALID,
+        "The model has no prompt {name!r}; it has {prompts}.",
+        "Use one of those, or leave prompt_name out.",
+        "该模型没有提示词 {name!r}；可用的有 {prompts}。",
+        "请改用其中之一，或不传 prompt_name。",
+    ),
+    "answer_not_finite": Entry(
+        Kind.INTERNAL,
+        "The model computed NaN or infinity for element {index} of the request.",
+        "The model or its precision is at fault: run `freehold verify` on it, or serve it in fp32.",
+        "模型对请求的第 {index} 个元素算出了 NaN 或无穷大。",
+        "问题在模型或其精度：请运行 `freehold verify`，或以 fp32 提供服务。",
+    ),
+    "model_kind_wrong": Entry(
+        Kind.INVALID,
+        "Model {model!r} is of kind {kind}; this call needs {needed}.",
+        "Call {path} for this model, or name a model of kind {needed}.",
+        "模型 {model!r} 的类型为 {kind}；本接口需要 {needed}。",
+        "请对该模型调用 {path}，或改用类型为 {needed} 的模型。",
+    ),
+    "version_unknown": Entry(
+        Kind.NOT_FOUND,
+        "Model {model!r} has no version {version!r}; it has {versions}.",
+        "Use that version, or the path without /versions.",
+        "模型 {model!r} 没有版本 {version!r}；现有版本为 {versions}。",
+        "请使用该版本，或使用不带 /versions 的路径。",
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**_JSON, **_TENSORS, **_BINARY, **_TEXT}

@@ -1,0 +1,123 @@
+"""OpenAI's shapes: embeddings, the list of models, errors."""
+
+import base64
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from freehold.errors import FreeholdError
+from freehold.protocol import wire
+from freehold.protocol.vectors import Array, check_rows, short_decimals
+
+Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class EmbeddingsRequest(msgspec.Struct, frozen=True):
+    """`POST /v1/embeddings`. Fields that it does not know (`user`, ...) are ignored."""
+
+    input: str | list[str | Token | list[Token]]
+    model: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None  # None means float: Dify's plugin relies on it
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def texts(self) -> list[str | list[int]]:
+        """One entry a vector: a text or its token ids. Raises `list_empty` and `input_mixed`."""
+        if isinstance(self.input, str):
+            return [self.input]
+        if not self.input:
+            raise FreeholdError("list_empty", field="input")
+        kinds = set(map(type, self.input))
+        if kinds == {str}:
+            return self.input  # type: ignore[return-value]
+        if kinds == {int}:
+            return [self.input]  # type: ignore[list-item]
+        if kinds != {list}:
+            raise FreeholdError("input_mixed", field="input")
+        if not all(self.input):
+            raise FreeholdError("list_empty", field="input[]")
+        return self.input  # type: ignore[return-value]
+
+
+class Embedding(msgspec.Struct):
+    """One vector: floats, or base64 of its little-endian float32 bytes."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(msgspec.Struct):
+    """Tokens after truncation; an embedding has no completion, so both are the same."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(msgspec.Struct):
+    """The answer of `POST /v1/embeddings`; `data` is in the order of the input."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class ModelDetails(msgspec.Struct):
+    """What we say of a model beyond OpenAI's fields."""
+
+    kind: str
+    digest: str
+    proof: str
+
+
+class Model(msgspec.Struct):
+    """One row of `GET /v1/models`. `created` is in Unix seconds."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    freehold: ModelDetails
+
+
+class ModelList(msgspec.Struct):
+    """The answer of `GET /v1/models`."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+class ErrorDetails(msgspec.Struct):
+    """`type` is OpenAI's class of the error, `code` ours."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(msgspec.Struct):
+    """The one shape of every error of an OpenAI path."""
+
+    error: ErrorDetails
+
+
+_REQUEST = msgspec.json.Decoder(EmbeddingsRequest)
+
+
+def parse_embeddings(body: bytes) -> EmbeddingsRequest:
+    """Read an embeddings request. Raises FreeholdError of kind INVALID."""
+    return wire.decode(_REQUEST, body)
+
+
+def encode_embeddings(model: str, vectors: Array, tokens: int, encoding_format: str | None) -> bytes:
+    """Write the vectors, float32 [n, dim], as JSON lists or base64. Raises `answer_not_finite`."""
+    check_rows(vectors)
+    rows: list[Any]
+    if encoding_format == "base64":
+        rows = [base64.b64encode(row).decode("ascii") for row in np.ascontiguousarray(vectors, "<f4")]
+    else:
+        rows = short_decimals(vectors).tolist()
+    data = [Embedding("embedding", index, row) for index, row in enumerate(rows)]
+    return wire.encode(EmbeddingsAnswer("list", data, model, Usage(tokens, tokens)))
