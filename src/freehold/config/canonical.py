@@ -1,0 +1,130 @@
+"""From the forms that a file may take to the one form that the shapes describe.
+
+`model: {path, input_shape, max_tokens}` becomes a list of one; aliases get their proper names; ids that were left out
+are taken from the source; relative paths become absolute; top-level limits become every model's.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from freehold.config.document import Node
+from freehold.config.shapes import ID
+from freehold.config.source import Source, parse
+from freehold.errors import FreeholdError
+
+ALIASES = {"path": "source", "max_tokens": "context_length"}
+
+
+def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
+    """The tree in its one form, and what stood in the way. Relative paths are relative to `base`."""
+    if not isinstance(root.value, dict):
+        return replace(root, value={}), [FreeholdError("config_not_mapping", where=root.where)]
+    problems: list[FreeholdError] = []
+    entries = dict(root.value)
+    if "model" in entries:
+        single = entries.pop("model")
+        if "models" in entries:
+            both = FreeholdError("config_model_and_models", where=single.where, other=entries["models"].where)
+            return replace(root, value=entries), [both]
+        entries["models"] = replace(single, value=[single])
+    models = entries.get("models")
+    if models is not None and isinstance(models.value, list):
+        shared = entries.get("limits")
+        canonical_models = [_model(node, index, base, shared, problems) for index, node in enumerate(models.value)]
+        entries["models"] = replace(models, value=canonical_models)
+    network = entries.get("network")
+    if network is not None and isinstance(network.value, dict):
+        entries["network"] = replace(network, value=_with_paths(network.value, base, paths=("ca",), secrets=("proxy",)))
+    return replace(root, value=entries), problems
+
+
+def absolute(source: Source, base: Path) -> Source:
+    """A path source with `~` expanded and made absolute; any other source as it is."""
+    if source.kind != "path":
+        return source
+    return Source("path", _absolute(source.name, base))
+
+
+def _absolute(path: str, base: Path) -> str:
+    return os.path.normpath(base / Path(path).expanduser())
+
+
+def id_from(source: Source) -> str | None:
+    """The id that a source suggests: a file's stem, the folder's name for `model.onnx`; None for an upstream."""
+    if source.kind == "upstream":
+        return None
+    name = source.name.rstrip("/").rpartition("/")[2]
+    if source.kind == "path":
+        path = Path(source.name)
+        name = path.parent.name if path.name == "model.onnx" else path.name.removesuffix(".onnx")
+        if path.parent.name == "snapshots" and path.parents[1].name.startswith("models--"):  # a Hugging Face cache
+            name = path.parents[1].name.rpartition("--")[2]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:128].rstrip("._-")
+    return name if re.match(ID, name) else None
+
+
+def _model(node: Node, index: int, base: Path, shared: Node | None, problems: list[FreeholdError]) -> Node:
+    if not isinstance(node.value, dict):
+        return node
+    entries = _with_paths(node.value, base, secrets=("key",))
+    for alias, name in ALIASES.items():
+        if alias not in entries:
+            continue
+        entry = entries.pop(alias)
+        if name in entries:
+            problems.append(
+                FreeholdError("config_alias_twice", where=entry.where, key=entry.key, alias=alias, name=name)
+            )
+        entries.setdefault(name, entry)
+    _place(entries, base, problems)
+    entries.setdefault("id", replace(node, value=f"model-{index}"))  # why there is none is among the problems
+    if "device" not in entries and "gpus" in entries and entries["gpus"].value != 0:
+        entries["device"] = replace(entries["gpus"], value="cuda")
+    if shared is not None and isinstance(shared.value, dict):
+        own = entries.get("limits", replace(shared, value={}))
+        if isinstance(own.value, dict):
+            entries["limits"] = replace(own, value={**shared.value, **own.value})
+    return replace(node, value=entries)
+
+
+def _with_paths(
+    entries: dict[str, Node], base: Path, paths: tuple[str, ...] = (), secrets: tuple[str, ...] = ()
+) -> dict[str, Node]:
+    """The entries with the paths that stand under `paths`, and in `${file:PATH}` under `secrets`, made absolute."""
+    changed = dict(entries)
+    for name in paths:
+        node = entries.get(name)
+        if node is not None and isinstance(node.value, str) and node.value:
+            changed[name] = replace(node, value=_absolute(node.value, base))
+    for name in secrets:
+        node = entries.get(name)
+        if node is not None and isinstance(node.value, str) and (match := re.fullmatch(r"\$\{file:(.+)\}", node.value)):
+            changed[name] = replace(node, value=f"${{file:{_absolute(match[1], base)}}}")
+    return changed
+
+
+def _place(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) -> None:
+    """Make the source absolute, and take the id from it where there is none."""
+    written = entries.get("source")
+    if written is None or not isinstance(written.value, str) or not written.value:
+        return
+    try:
+        source = absolute(parse(written.value), base)
+    except FreeholdError as error:
+        problems.append(_located(error, written))
+        return
+    entries["source"] = replace(written, value=str(source))
+    if "id" in entries:
+        return
+    name = id_from(source)
+    if name is None:
+        problems.append(FreeholdError("config_id_needed", where=written.where, key=written.key, source=written.value))
+    else:
+        entries["id"] = replace(written, value=name)
+
+
+def _located(error: FreeholdError, node: Node) -> FreeholdError:
+    """`error` of the source grammar, with the place in the file where the source stands."""
+    return FreeholdError(error.code, **{**error.details, "source": f"{node.where}: {error.details['source']}"})

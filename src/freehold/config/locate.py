@@ -1,0 +1,83 @@
+"""Where on this machine a path source is, and what to say when it is not there."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from freehold.config.source import Source
+from freehold.errors import FreeholdError
+
+MOUNTS = ("/app/models", "/app/data", "/models")  # where images and compose files mount the host's model folder
+
+_WEIGHTS = frozenset({".safetensors", ".bin"})  # one file of a model folder
+_OTHER_FORMATS = frozenset({".pt", ".pth", ".ckpt", ".gguf", ".h5", ".keras", ".pb", ".tflite", ".engine", ".plan"})
+_CONFIG_FILES = frozenset({".yaml", ".yml", ".json"})
+
+
+def locate(source: Source, mounts: Sequence[str] = MOUNTS) -> Path:
+    """The .onnx file or model folder that a path source means: X, X.onnx or X/model.onnx, the first that exists.
+
+    A folder with a `manifest.json` or `config.json` is returned itself. Raises `source_not_local` for a source that is
+    no path, `model_path_missing`, `model_path_unmounted`, `model_path_elsewhere`, `model_path_format`,
+    `model_path_is_part`, `model_path_is_config`.
+    """
+    if source.kind != "path":
+        raise FreeholdError("source_not_local", source=source)
+    path = Path(source.name)
+    for candidate in candidates(path):
+        if candidate.is_file():
+            _refuse_other_formats(candidate)
+            return candidate
+        if candidate.is_dir():
+            return _within_folder(candidate)
+    raise _missing(path, mounts)
+
+
+def candidates(path: Path) -> tuple[Path, ...]:
+    """The paths that are tried for `path`, in order."""
+    if path.suffix == ".onnx":
+        return (path,)
+    return (path, path.with_name(path.name + ".onnx"), path / "model.onnx")
+
+
+def _within_folder(folder: Path) -> Path:
+    describes_itself = any((folder / name).is_file() for name in ("manifest.json", "config.json"))
+    graph = folder / "model.onnx"
+    return graph if graph.is_file() and not describes_itself else folder
+
+
+def _refuse_other_formats(file: Path) -> None:
+    suffix = file.suffix.lower()
+    if suffix in _WEIGHTS:
+        raise FreeholdError("model_path_is_part", path=file, folder=file.parent)
+    if suffix in _OTHER_FORMATS:
+        raise FreeholdError("model_path_format", path=file, format=suffix, name=file.stem)
+    if suffix in _CONFIG_FILES:
+        raise FreeholdError("model_path_is_config", path=file)
+
+
+def _missing(path: Path, mounts: Sequence[str]) -> FreeholdError:
+    tried = ", ".join(str(candidate) for candidate in candidates(path))
+    mount = next((mount for mount in mounts if PurePosixPath(path).is_relative_to(mount)), None)
+    if mount is None:
+        folder = next(parent for parent in [*path.parents, Path()] if parent.is_dir())
+        return FreeholdError("model_path_missing", path=path, tried=tried, folder=folder, entries=_entries(folder))
+    rest = PurePosixPath(path).relative_to(mount)
+    for found in _elsewhere(rest, mount, mounts):
+        return FreeholdError("model_path_elsewhere", path=path, tried=tried, found=found)
+    return FreeholdError("model_path_unmounted", path=path, tried=tried, mount=mount, host=f"./models/{rest}")
+
+
+def _elsewhere(rest: PurePosixPath, mount: str, mounts: Sequence[str]) -> Iterator[Path]:
+    """The same model under one of the other usual mounts."""
+    for other in mounts:
+        for folder in (Path(other), Path(other) / "models"):
+            if other != mount:
+                yield from (found for found in candidates(folder / rest) if found.exists())
+
+
+def _entries(folder: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "-"

@@ -1,0 +1,71 @@
+"""What a valid configuration says that its author may not expect: settings without effect, doors left open."""
+
+from collections.abc import Iterator, Mapping
+
+from freehold.config.document import Node
+from freehold.config.locate import locate
+from freehold.config.secret import is_reference, resolve
+from freehold.config.shapes import Config, ModelConfig
+from freehold.errors import FreeholdError
+
+_LOCAL_ONLY = ("input_shape", "workers", "device", "precision", "gpus")  # without meaning for an upstream
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
+
+
+def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator[FreeholdError]:
+    """Notes on `config`, in the form of errors that are never raised."""
+    if not config.models:
+        yield FreeholdError("note_no_models", where=tree.where)
+    if config.access.auth == "none":
+        yield FreeholdError("note_door_open", where=tree.at("access", "auth").where)
+    for index, model in enumerate(config.models):
+        yield from _on_model(model, tree.at("models", index))
+    yield from _on_secrets(config, tree, environ)
+
+
+def _on_model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
+    def without_effect(name: str, code: str) -> Iterator[FreeholdError]:
+        place = node.at(name)
+        if place is not node:
+            yield FreeholdError(code, where=place.where, key=place.key, id=model.id)
+
+    if model.parsed_source.kind == "upstream":
+        for name in _LOCAL_ONLY:
+            yield from without_effect(name, "note_ignored_for_upstream")
+    else:
+        yield from without_effect("key", "note_ignored_for_local")
+    if is_tensor(model):
+        for name in ("context_length", "max_output_tokens"):
+            yield from without_effect(name, "note_ignored_for_tensor")
+    elif model.kind not in ("auto", "tensor"):
+        yield from without_effect("input_shape", "note_ignored_for_text")
+    if model.kind in ("embed", "rerank", "classify"):
+        yield from without_effect("max_output_tokens", "note_ignored_for_encoder")
+
+
+def is_tensor(model: ModelConfig) -> bool:
+    """Whether it is a tensor model as far as the configuration shows: so named, or a bare .onnx file."""
+    if model.kind != "auto":
+        return model.kind == "tensor"
+    source = model.parsed_source
+    if source.kind != "path":
+        return False
+    try:
+        found = locate(source)
+    except FreeholdError:
+        return source.name.endswith(".onnx")
+    return found.suffix == ".onnx" and not any(
+        (found.parent / name).exists() for name in ("tokenizer.json", "vocab.txt")
+    )
+
+
+def _on_secrets(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator[FreeholdError]:
+    references = [(model.key, tree.at("models", index, "key")) for index, model in enumerate(config.models)]
+    references.append((config.network.proxy, tree.at("network", "proxy")))
+    for reference, node in references:
+        if reference is None or not is_reference(reference):
+            continue
+        try:
+            resolve(reference, environ)
+        except FreeholdError:
+            yield FreeholdError("note_secret_unset", where=node.where, key=node.key, reference=reference)

@@ -1,0 +1,259 @@
+"""The configuration as frozen objects: every key, its default, its unit and its one line of documentation.
+
+The JSON Schema, the reference page and the checks of a file are all made from these declarations.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from freehold.config.source import Source, parse
+
+NVIDIA_GPU = "nvidia.com/gpu"
+
+ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+REFERENCE = rf"^\$\{{(env:{ENV_NAME}|file:[^}}\r\n]+)\}}$"
+ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
+DURATION = r"^(forever|[0-9]+(s|m|h|d))$"
+
+_DURATION_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def doc(text: str, unit: str = "") -> Any:
+    """The documentation of one key."""
+    return Meta(description=text, extra={"unit": unit} if unit else None)
+
+
+def _form(pattern: str, notation: str, code: str = "config_value_invalid") -> Any:
+    """A text of a fixed form, how the form is written for people, and the error of a text that has another."""
+    return Meta(pattern=pattern, extra={"notation": notation, "code": code})
+
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Dimension = Annotated[
+    int, Meta(ge=-1, extra={"notation": "-1 | integer >= 1", "never": 0}, extra_json_schema={"not": {"const": 0}})
+]
+Secret = Annotated[str, _form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_secret_literal")]
+Identifier = Annotated[str, _form(ID, "letters, digits, '.', '_', '-' (at most 128)", "config_id_invalid")]
+Duration = Annotated[str, _form(DURATION, "forever | 90s | 30m | 12h | 7d")]
+Text = Annotated[str, Meta(min_length=1)]
+Url = Annotated[str, _form(r"^https?://[^\s/@]+(/[^\s@]*)?$", "http(s)://HOST[/PATH]")]
+ProxyUrl = Annotated[
+    str,
+    _form(
+        rf"^(\$\{{(env:{ENV_NAME}|file:[^}}\r\n]+)\}}|(https?|socks5h?)://[^\s/@$]+/?)$",
+        "http://HOST:PORT | ${env:NAME} | ${file:PATH}",
+        "config_proxy_invalid",
+    ),
+]
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One mapping of the configuration."""
+
+
+class Limits(Shape, frozen=True):
+    """How much a model takes on before it refuses with 429. At top level: the default of every model."""
+
+    concurrency: Annotated[Count | None, doc("Requests admitted at a time; null: all that time and memory allow.")] = (
+        None
+    )
+    queue: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        doc("Requests that may wait beyond `concurrency`; null: as many as can start within `deadline_s`."),
+    ] = None
+    deadline_s: Annotated[
+        Seconds,
+        doc("A request whose expected start lies beyond this is refused at once; Dify gives up after 60 s.", "seconds"),
+    ] = 50.0
+    body_mb: Annotated[Count, doc("The largest request body.", "MiB")] = 64
+    in_flight_mb: Annotated[Count, doc("Bodies and tensors of all admitted requests together.", "MiB")] = 512
+    in_flight_tokens: Annotated[
+        Count | None, doc("Tokens of all admitted requests together; null: bounded by `in_flight_mb` alone.", "tokens")
+    ] = None
+
+
+class Gpus(Shape, frozen=True):
+    """Accelerators under the name that the cluster's device plugin gives them."""
+
+    count: Annotated[Count, doc("How many.")]
+    resource: Annotated[Text, doc("The resource's name in Kubernetes.")] = NVIDIA_GPU
+
+
+class Require(Shape, frozen=True):
+    """What a model must show before it is served."""
+
+    proof: Annotated[
+        Literal["always", "optional"],
+        doc("`always`: goldens of another framework must be there and pass; `optional`: only pass if there."),
+    ] = "optional"
+
+
+class Defaults(Shape, frozen=True):
+    """What a generate request gets that does not say otherwise; null: what the model's own files say."""
+
+    temperature: Annotated[Annotated[float, Meta(ge=0)] | None, doc("Randomness; 0 is greedy.")] = None
+    top_p: Annotated[Annotated[float, Meta(gt=0, le=1)] | None, doc("Probability mass that is sampled from.")] = None
+    top_k: Annotated[Annotated[int, Meta(ge=0)] | None, doc("How many tokens are sampled from; 0: all.")] = None
+    min_p: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None, doc("Least probability, relative to the most probable token's.")
+    ] = None
+    repetition_penalty: Annotated[Annotated[float, Meta(gt=0)] | None, doc("Above 1: repeats are less likely.")] = None
+    presence_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, doc("As in the OpenAI API.")] = None
+    frequency_penalty: Annotated[Annotated[float, Meta(ge=-2, le=2)] | None, doc("As in the OpenAI API.")] = None
+    stop: Annotated[tuple[Text, ...], doc("Texts that end an answer.")] = ()
+    seed: Annotated[int | None, doc("Makes sampling repeatable.")] = None
+
+
+class ModelConfig(Shape, frozen=True):
+    """One model: the name that clients ask for, where it comes from and how it runs."""
+
+    id: Annotated[Identifier, doc("The name clients ask for; left out, it is taken from `source`.")]
+    source: Annotated[
+        Text,
+        doc("A folder or .onnx file, NAME:TAG of the store, oci://, hf://, ms://, or an upstream's https://HOST/v1."),
+    ]
+    engine: Annotated[
+        Literal["auto", "onnx", "vllm", "openai"], doc("What runs it; `auto` is `openai` for an upstream, else `onnx`.")
+    ] = "auto"
+    kind: Annotated[
+        Literal["auto", "tensor", "embed", "rerank", "classify", "generate"],
+        doc("What it does; `auto` reads it from the model's files."),
+    ] = "auto"
+    input_shape: Annotated[
+        tuple[Dimension, ...] | None,
+        doc("Expected shape of a tensor model's input; checked against the graph, -1 is a free dimension."),
+    ] = None
+    context_length: Annotated[
+        Count | None, doc("Prompt and completion together; for embed, rerank and classify where text is cut.", "tokens")
+    ] = None
+    max_output_tokens: Annotated[Count | None, doc("The longest completion of a generate model.", "tokens")] = None
+    device: Annotated[
+        Literal["cpu", "cuda", "openvino"],
+        doc("Where it runs; getting another one is an error. `cuda` where `gpus` is set."),
+    ] = "cpu"
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"], doc("`auto` takes bf16 where the machine has it and the goldens still pass.")
+    ] = "fp32"
+    gpus: Annotated[
+        Annotated[int, Meta(ge=0)] | Gpus, doc("GPUs of each replica: a number, or {resource, count}.", "GPUs")
+    ] = 0
+    workers: Annotated[
+        Annotated[int, Meta(ge=0)],
+        doc("Engine processes, sharing one copy of the weights; 0: threads of the server."),
+    ] = 0
+    limits: Annotated[Limits, doc("Overrides the top-level `limits`, key by key.")] = Limits()
+    keep_alive: Annotated[Duration, doc("How long an idle model stays loaded.")] = "forever"
+    require: Annotated[Require, doc("What it must show before it is served.")] = Require()
+    defaults: Annotated[Defaults, doc("Sampling of generate requests that do not say otherwise.")] = Defaults()
+    key: Annotated[Secret | None, doc("The API key of an upstream.")] = None
+
+    @property
+    def parsed_source(self) -> Source:
+        """The source by the grammar; its path, where it has one, is absolute."""
+        return parse(self.source)
+
+    @property
+    def gpu_request(self) -> Gpus | None:
+        """The GPUs asked for, in the long form; None for none."""
+        if isinstance(self.gpus, int):
+            return Gpus(count=self.gpus) if self.gpus else None
+        return self.gpus
+
+    @property
+    def keep_alive_s(self) -> float | None:
+        """Seconds an idle model stays loaded; None: for ever."""
+        if self.keep_alive == "forever":
+            return None
+        return float(int(self.keep_alive[:-1]) * _DURATION_S[self.keep_alive[-1]])
+
+
+class RouteTarget(Shape, frozen=True):
+    """One model that a route sends requests to."""
+
+    id: Annotated[Text, doc("The id of a model of `models`.")]
+    weight: Annotated[Annotated[int, Meta(ge=0)], doc("Its share, relative to the route's other weights.")] = 1
+
+
+class Route(Shape, frozen=True):
+    """A name that clients ask for, served by one or more models."""
+
+    model: Annotated[Identifier, doc("The name clients ask for.")]
+    to: Annotated[tuple[RouteTarget, ...], doc("The models that share its requests.")]
+    fallback: Annotated[Text | None, doc("The model asked when none of `to` answers.")] = None
+    shadow: Annotated[Text | None, doc("A model that gets a copy of each request; its answers are dropped.")] = None
+
+
+class Server(Shape, frozen=True):
+    """The listener of one node."""
+
+    host: Annotated[Text, doc("The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1"
+    port: Annotated[Annotated[int, Meta(ge=1, le=65535)], doc("The port to listen on.")] = 8080
+    grace_s: Annotated[
+        Annotated[float, Meta(ge=0)], doc("After SIGTERM, how long requests in flight may take to finish.", "seconds")
+    ] = 25.0
+    body_timeout_s: Annotated[Seconds, doc("How long a client may take to send its body.", "seconds")] = 30.0
+
+
+class Access(Shape, frozen=True):
+    """Who may call."""
+
+    auth: Annotated[
+        Literal["keys", "none"],
+        doc("`keys`: beyond loopback every call needs one; `none`: anyone may call. FREEHOLD_AUTH overrides it."),
+    ] = "keys"
+
+
+class Network(Shape, frozen=True):
+    """How this machine reaches others."""
+
+    ca: Annotated[Text | None, doc("A PEM file of certificate authorities to trust besides the system's.")] = None
+    proxy: Annotated[
+        ProxyUrl | None, doc("The proxy for downloads; never used for loopback and for declared upstreams.")
+    ] = None
+
+
+class Deploy(Shape, frozen=True):
+    """Where `freehold deploy` puts it."""
+
+    target: Annotated[Literal["compose", "kubernetes", "systemd"], doc("What is rendered and rolled out.")] = "compose"
+    registry: Annotated[Text | None, doc("A registry, with its path, that mirrors every image.")] = None
+    pull_secrets: Annotated[tuple[Text, ...], doc("Names of Kubernetes secrets for the registry.")] = ()
+
+
+class Observe(Shape, frozen=True):
+    """What the server says of itself."""
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], doc("The least level that is logged.")] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"], doc("`auto`: text on a terminal, else one JSON object a line.")
+    ] = "auto"
+
+
+class Dify(Shape, frozen=True):
+    """The Dify that uses these models: an existing one by `url`, or one that is deployed, by `version`."""
+
+    url: Annotated[Url | None, doc("The address of an existing Dify.")] = None
+    version: Annotated[
+        Annotated[str, _form(r"^[0-9]+\.[0-9]+\.[0-9]+$", '"1.15.0"')] | None, doc("The release of Dify to deploy.")
+    ] = None
+
+
+class Config(Shape, frozen=True):
+    """A whole configuration."""
+
+    models: Annotated[tuple[ModelConfig, ...], doc("The models.")] = ()
+    routes: Annotated[tuple[Route, ...], doc("Names that stand for one or more models.")] = ()
+    limits: Annotated[Limits, doc("The limits of every model that does not set its own.")] = Limits()
+    server: Annotated[Server, doc("The listener.")] = Server()
+    access: Annotated[Access, doc("Who may call.")] = Access()
+    network: Annotated[Network, doc("How this machine reaches others.")] = Network()
+    deploy: Annotated[Deploy | None, doc("Where `freehold deploy` puts it.")] = None
+    observe: Annotated[Observe, doc("Logs.")] = Observe()
+    dify: Annotated[Dify | None, doc("The Dify that uses these models.")] = None
+
+    def model(self, name: str) -> ModelConfig | None:
+        """The model whose id is `name`, or None."""
+        return next((model for model in self.models if model.id == name), None)
