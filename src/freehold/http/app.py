@@ -16,7 +16,7 @@ from freehold.http.departures import Departures
 from freehold.http.errors import respond
 from freehold.http.memory import MemoryBudget
 from freehold.http.routing import Router, dialect_at
-from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry
+from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
 CheckAccess = Callable[[Call], object]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -59,7 +59,10 @@ class App:
             for route in routes
         )
         self._telemetry = telemetry
-        self._in_flight = telemetry.requests_in_flight
+        telemetry.gauge(names.REQUESTS_IN_FLIGHT, lambda: self.in_flight)
+        telemetry.gauge(names.MEMORY_USED_BYTES, lambda: memory.used)
+        telemetry.gauge(names.MEMORY_BUDGET_BYTES, lambda: memory.limit)
+        self.in_flight = 0
         self._nowhere = telemetry.route("unmatched")
         self._memory = memory
         self._check_access = check_access
@@ -76,12 +79,12 @@ class App:
             await self._live(scope, receive, send)
             return
         began = perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        request_id = self._identify(headers.get(b"x-request-id"))
+        asked: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = self._identify(asked.get(b"x-request-id"))
         REQUEST_ID.set(request_id)
         path: str = scope["raw_path"].decode("latin-1")
-        dialect, metrics, call = dialect_at(path), self._nowhere, None
-        self._in_flight.inc()
+        dialect, metrics, call = None, self._nowhere, None
+        self.in_flight += 1
         try:
             found = self._router.find(path)
             if found is None:
@@ -89,18 +92,25 @@ class App:
             methods, params = found
             bound = methods.get(scope["method"]) or _stand_in(methods, scope["method"], path)
             dialect, metrics = bound.dialect, bound.metrics
-            call = Call(scope, receive, headers, request_id, params, self._body_limits, self._memory, self._departures)
+            call = Call(scope, receive, asked, request_id, params, self._body_limits, self._memory, self._departures)
             if not bound.public and self._check_access is not None:
                 call.key = self._check_access(call)
             response = await bound.endpoint(call)
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every request: logged, counted, answered
-            response = self._respond_to(failure, dialect, request_id)
+            response = self._respond_to(failure, dialect or dialect_at(path), request_id)
         finally:
-            self._in_flight.dec()
+            self.in_flight -= 1
             if call is not None and call.held:
                 self._memory.give(call.held)
         if response.status != _CLIENT_LEFT:
-            await _send(send, response, request_id)
+            headers = [
+                (b"content-type", response.content_type),
+                (b"content-length", b"%d" % len(response.body)),
+                (b"x-request-id", request_id.encode("ascii")),
+                *response.headers,
+            ]
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})
         metrics.observe(response.status, perf_counter() - began)
 
     def _identify(self, offered: bytes | None) -> str:
@@ -150,14 +160,3 @@ def _stand_in(methods: Mapping[str, _Bound], method: str, path: str) -> _Bound:
 
     sibling = next(iter(methods.values()))
     return _Bound(answer, sibling.dialect, public=True, metrics=sibling.metrics)
-
-
-async def _send(send: Send, response: Response, request_id: str) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", b"%d" % len(response.body)),
-        (b"x-request-id", request_id.encode("ascii")),
-        *response.headers,
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

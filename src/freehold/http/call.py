@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
+import msgspec
+
 from freehold.errors import FreeholdError
 from freehold.http.compression import inflate
 from freehold.http.departures import Departures
@@ -34,8 +36,7 @@ class BodyLimits:
     timeout_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An answer that is complete; its length and the request id are added when it is sent."""
 
     body: bytes
@@ -108,22 +109,26 @@ class Call:
         `body_encoding_invalid`, and `ClientLeft` when the client goes while it sends.
         """
         if self._body is None:
-            self._body = await self._read()
+            body = await self._receive_body()
+            encoding = self._headers.get(b"content-encoding")
+            if encoding is not None and encoding != b"identity":
+                body = await inflate(body, encoding, grow=self._grow)
+            self._body = body
         return self._body
 
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
         """The result of `awaitable`, which is cancelled as soon as the client leaves; then raises `ClientLeft`."""
-        watch = self._departures.watch(self._receive)
+        task = self._departures.enter(self._receive)
         try:
             return await awaitable
         except asyncio.CancelledError:
-            if watch.client_left():
+            if self._departures.was_departure(task):
                 raise ClientLeft from None
             raise
         finally:
-            watch.end()
+            self._departures.leave(task)
 
-    async def _read(self) -> bytes:
+    async def _receive_body(self) -> bytes:
         declared = self._headers.get(b"content-length")
         if declared is not None:
             size = int(declared)
@@ -132,17 +137,13 @@ class Call:
             self._hold(size)
         message = _if_ready(self._receive())
         if message is None or message["type"] != "http.request" or message.get("more_body"):
-            body = await self._read_slowly(message, counted=declared is not None)
-        else:
-            body = message["body"]
-            if declared is None and body:
-                self._grow(len(body), len(body))
-        encoding = self._headers.get(b"content-encoding")
-        if encoding is None or encoding == b"identity":
-            return body
-        return await inflate(body, encoding, grow=self._grow)
+            return await self._receive_slowly(message, counted=declared is not None)
+        body: bytes = message["body"]
+        if declared is None and body:
+            self._grow(len(body), len(body))
+        return body
 
-    async def _read_slowly(self, message: Message | None, *, counted: bool) -> bytes:
+    async def _receive_slowly(self, message: Message | None, *, counted: bool) -> bytes:
         """The body of a request whose end has not arrived yet; `counted` says that its memory is held already."""
         pieces: list[bytes] = []
         received = 0

@@ -1,5 +1,6 @@
 """Metric and log names, once: what this process counts and how it writes its log."""
 
+from freehold.telemetry import names
 from freehold.telemetry.instruments import Histogram, Value
 from freehold.telemetry.logs import REQUEST_ID, LogFormat, configure_logs
 from freehold.telemetry.telemetry import ModelMetrics, RouteMetrics, Telemetry
@@ -13,4 +14,5 @@ __all__ = [
     "Telemetry",
     "Value",
     "configure_logs",
+    "names",
 ]
