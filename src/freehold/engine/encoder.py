@@ -146,7 +146,7 @@ class Encoder:
         return chosen or self._tune()
 
     def _session_in(self, device: str, precision: str) -> Session:
-        options = SessionOptions(device, precision)
+        options = SessionOptions(device, precision, self._settings.state, self._settings.cpu_key, self.digest)
         return open_session(self._artifact.graph, options, self.manifest.name)
 
     def _open_fastest(self, goldens: Sequence[Golden]) -> Tuning:

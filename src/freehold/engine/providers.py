@@ -29,10 +29,13 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a graph is opened."""
+    """How a graph is opened. `state`, `cpu_key` and `digest` say where prepacked weights lie and what they are of."""
 
     device: str = "cpu"
     precision: str = "fp32"
+    state: Path | None = None
+    cpu_key: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)

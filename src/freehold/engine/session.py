@@ -8,6 +8,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from freehold.artifact import TensorSpec
+from freehold.engine.prepacked import prepacked
 from freehold.engine.providers import Feeds, SessionOptions
 from freehold.errors import FreeholdError
 
@@ -86,6 +87,8 @@ def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.Infere
     if asked not in onnxruntime.get_available_providers():
         granted = ", ".join(onnxruntime.get_available_providers())
         raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted)
+    if options.device == "cpu":
+        path = prepacked(path, options.state, options.cpu_key, options.digest)
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=[asked])
     except LOAD_ERRORS as error:

@@ -152,7 +152,7 @@ class TensorEngine:
 
     def _open(self) -> Tuning:
         settings = self._settings
-        options = SessionOptions(settings.device, self.precision)
+        options = SessionOptions(settings.device, self.precision, settings.state, settings.cpu_key, self.digest)
         self._session = open_session(self._model.graph, options, self.manifest.name)
         self.manifest = msgspec.structs.replace(
             self.manifest, inputs=self._session.inputs, outputs=self._session.outputs

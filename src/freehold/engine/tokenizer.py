@@ -37,7 +37,7 @@ class TextTokenizer:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every bad file
-            raise FreeholdError("tokenizer_invalid", path=path, reason=error) from error
+            raise FreeholdError("tokenizer_unreadable", path=path, reason=error) from error
         self.max_tokens = max_tokens
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self._tokenizer.no_padding()

@@ -53,7 +53,7 @@ ENTRIES: dict[str, Entry] = {
         "此处的设备 {device} 不支持精度 {precision}：{reason}。",
         "请使用 `precision: auto`（仅在安全且更快时采用）或 `precision: fp32`。",
     ),
-    "tokenizer_invalid": Entry(
+    "tokenizer_unreadable": Entry(
         Kind.INVALID,
         "{path} is not a usable tokenizer: {reason}.",
         "Copy the model folder's `tokenizer.json` again; a folder with only `vocab.txt` or `*.model` needs one"
