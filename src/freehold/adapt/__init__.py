@@ -1,0 +1,1 @@
+"""Raw model to artifact: encoder graphs written from Hugging Face folders, and the goldens that prove them."""

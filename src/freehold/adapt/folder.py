@@ -1,0 +1,247 @@
+"""A Hugging Face model folder: what its config and its sentence-transformers files say the model does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from freehold.adapt.architectures import EncoderConfig, read_config
+from freehold.adapt.checkpoint import weight_files
+from freehold.adapt.documents import read, read_or
+from freehold.artifact import Limits
+from freehold.errors import FreeholdError
+
+# sentence-transformers reads the first of these that is there.
+LENGTH_FILES = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlm-roberta_config.json")
+# Tokenizers without a limit of their own say 1e30; nothing an encoder reads is longer than this.
+LONGEST_SANE = 1_000_000
+
+DENSE_ACTIVATIONS = {"Identity": "identity", "Tanh": "tanh"}
+
+
+class Dense(msgspec.Struct, frozen=True, tag=True):
+    """A linear layer after pooling, as sentence-transformers' `Dense` module: weights [out, in]."""
+
+    file: Path
+    inputs: int
+    outputs: int
+    bias: bool
+    activation: str
+
+
+class Normalize(msgspec.Struct, frozen=True, tag=True):
+    """L2 normalisation of each embedding."""
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """What turns token states into one embedding: pooling, then the modules after it in order."""
+
+    pooling: Literal["mean", "cls"] = "mean"
+    after: tuple[Dense | Normalize, ...] = ()
+
+    def dimensions(self, hidden_size: int) -> int:
+        """Elements of the embedding."""
+        widths = [module.outputs for module in self.after if isinstance(module, Dense)]
+        return widths[-1] if widths else hidden_size
+
+    @property
+    def normalized(self) -> bool:
+        """True when embeddings leave with length 1."""
+        return bool(self.after) and isinstance(self.after[-1], Normalize)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder that `open_folder` has read and found to be an encoder that graphs are known for."""
+
+    path: Path
+    transformer: Path  # where config.json, weights and tokenizer lie: `path` itself, or the folder of module 0
+    config: EncoderConfig
+    sentence: Sentence
+    weights: tuple[Path, ...]
+    lower_case: bool
+    max_tokens: int
+    prompts: dict[str, str]
+    license: str
+
+    @property
+    def kind(self) -> Literal["embed", "rerank", "classify"]:
+        """embed without a classification head; rerank with one label, classify with more."""
+        if self.config.form.head == "pooling":
+            return "embed"
+        return "rerank" if len(self.config.labels) == 1 else "classify"
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """Every file that holds weights of this model, those of dense modules too."""
+        return (*self.weights, *(module.file for module in self.sentence.after if isinstance(module, Dense)))
+
+    def limits(self, max_tokens: int | None) -> Limits:
+        """Truncation length and positions; `max_tokens` overrides the folder's own length.
+
+        Raises FreeholdError `max_tokens_beyond_positions`.
+        """
+        positions = self.config.positions
+        if max_tokens is not None and not 1 <= max_tokens <= positions:
+            raise FreeholdError(
+                "max_tokens_beyond_positions", path=self.path, max_tokens=max_tokens, positions=positions
+            )
+        return Limits(max_tokens=max_tokens or self.max_tokens, positions=positions)
+
+
+def open_folder(path: Path) -> ModelFolder:
+    """Read a model folder without reading its weights.
+
+    Raises FreeholdError with the code of what is wrong: `model_folder_invalid`, `architecture_unknown`,
+    `encoder_option_unsupported`, `sentence_module_unsupported`, `weights_missing`, `weights_pickled`,
+    `weights_quantized`, `tokenizer_file_missing`.
+    """
+    if not path.is_dir():
+        raise FreeholdError("model_folder_invalid", path=path, reason="no such folder")
+    modules = read_or(path / "modules.json", list[_Module], [])
+    transformer = path / modules[0].path if modules else path
+    if not (transformer / "config.json").is_file():
+        weight_files(transformer)  # a GGUF or pickle folder without a config has a better story to tell
+    config = read_config(transformer / "config.json")
+    weights = weight_files(transformer)
+    if not (transformer / "tokenizer.json").is_file():
+        raise FreeholdError("tokenizer_file_missing", path=transformer)
+    length = _length(transformer)
+    return ModelFolder(
+        path=path,
+        transformer=transformer,
+        config=config,
+        sentence=_sentence(path, modules, config) if config.form.head == "pooling" else Sentence(),
+        weights=weights,
+        lower_case=length.do_lower_case,
+        max_tokens=min(length.max_seq_length or config.positions, config.positions),
+        prompts=read_or(path / "config_sentence_transformers.json", _Prompts, _Prompts()).known(),
+        license=_license(path / "README.md"),
+    )
+
+
+class _Module(msgspec.Struct, frozen=True):
+    path: str
+    type: str
+
+    @property
+    def name(self) -> str:
+        """The class, whichever package of sentence-transformers it lived in when the folder was saved."""
+        return self.type.rpartition(".")[2]
+
+
+class _Prompts(msgspec.Struct, frozen=True):
+    prompts: dict[str, str | None] | None = None
+
+    def known(self) -> dict[str, str]:
+        return {name: text for name, text in (self.prompts or {}).items() if text}
+
+
+class _Length(msgspec.Struct, frozen=True):
+    max_seq_length: int | None = None
+    do_lower_case: bool = False
+
+
+class _Tokenizer(msgspec.Struct, frozen=True):
+    model_max_length: float | None = None
+
+
+class _Pooling(msgspec.Struct, frozen=True):
+    """`1_Pooling/config.json`: one flag a mode in the older form, `pooling_mode` in the newer one."""
+
+    pooling_mode: str | None = None
+    pooling_mode_cls_token: bool = False
+    pooling_mode_mean_tokens: bool = False
+    pooling_mode_max_tokens: bool = False
+    pooling_mode_mean_sqrt_len_tokens: bool = False
+    pooling_mode_weightedmean_tokens: bool = False
+    pooling_mode_lasttoken: bool = False
+
+    def modes(self) -> list[str]:
+        if self.pooling_mode is not None:
+            return [self.pooling_mode]
+        flags = msgspec.structs.asdict(self)
+        names = {"cls_token": "cls", "mean_tokens": "mean"}
+        on = [name.removeprefix("pooling_mode_") for name, value in flags.items() if value is True]
+        return [names.get(name, name) for name in on]
+
+
+class _Dense(msgspec.Struct, frozen=True):
+    in_features: int
+    out_features: int
+    bias: bool = True
+    activation_function: str = "torch.nn.modules.activation.Tanh"
+
+
+def _length(transformer: Path) -> _Length:
+    """Truncation length: sentence-transformers' file, else the tokenizer's, else (None) the positions."""
+    for name in LENGTH_FILES:
+        if (transformer / name).is_file():
+            length = read(transformer / name, _Length)
+            if length.max_seq_length:
+                return length
+            break
+    else:
+        length = _Length()
+    longest = read_or(transformer / "tokenizer_config.json", _Tokenizer, _Tokenizer()).model_max_length
+    if longest is not None and 1 <= longest <= LONGEST_SANE:
+        return msgspec.structs.replace(length, max_seq_length=int(longest))
+    return length
+
+
+def _sentence(path: Path, modules: list[_Module], config: EncoderConfig) -> Sentence:
+    """Pooling and what follows. Without `modules.json` the plain mean, as sentence-transformers does."""
+    if not modules:
+        return Sentence()
+    names = [module.name for module in modules]
+    if names[:2] != ["Transformer", "Pooling"]:
+        raise FreeholdError("sentence_module_unsupported", path=path / "modules.json", module=" -> ".join(names))
+    pooling = _pooling_mode(path / modules[1].path / "config.json")
+    after: list[Dense | Normalize] = []
+    width = config.hidden_size
+    for module in modules[2:]:
+        if module.name == "Normalize":
+            after.append(Normalize())
+        elif module.name == "Dense":
+            dense = _dense(path / module.path, width)
+            width = dense.outputs
+            after.append(dense)
+        elif module.name != "Dropout":  # which does nothing outside training
+            raise FreeholdError("sentence_module_unsupported", path=path / "modules.json", module=module.name)
+    return Sentence(pooling, tuple(after))
+
+
+def _pooling_mode(path: Path) -> Literal["mean", "cls"]:
+    modes = read(path, _Pooling).modes()
+    if modes == ["mean"]:
+        return "mean"
+    if modes == ["cls"]:
+        return "cls"
+    raise FreeholdError("sentence_module_unsupported", path=path, module=f"pooling {' + '.join(modes) or 'none'}")
+
+
+def _dense(folder: Path, width: int) -> Dense:
+    path = folder / "config.json"
+    stated = read(path, _Dense)
+    activation = DENSE_ACTIVATIONS.get(stated.activation_function.rpartition(".")[2])
+    if activation is None:
+        raise FreeholdError("sentence_module_unsupported", path=path, module=f"Dense with {stated.activation_function}")
+    if stated.in_features != width:
+        reason = f"in_features {stated.in_features}, but what comes before it has {width}"
+        raise FreeholdError("model_folder_invalid", path=path, reason=reason)
+    return Dense(weight_files(folder)[0], stated.in_features, stated.out_features, stated.bias, activation)
+
+
+def _license(readme: Path) -> str:
+    """`license` of the YAML front matter, "" when there is none that can be read: it is for display."""
+    try:
+        text = readme.read_text(encoding="utf-8")
+        if not text.startswith("---"):
+            return ""
+        front: Any = yaml.safe_load(text.split("---", 2)[1])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    stated = front.get("license") if isinstance(front, dict) else None
+    return stated if isinstance(stated, str) else ""
