@@ -58,7 +58,9 @@ class Encoded(NamedTuple):
     header_length: int | None
 
 
-class _InputMessage(msgspec.Struct, Generic[Data]):
+class InputBody(msgspec.Struct, Generic[Data]):
+    """One input on the wire: `data`, flat or nested and row-major, or a `binary_data_size` among the parameters."""
+
     name: str
     shape: list[int]
     datatype: str
@@ -66,19 +68,25 @@ class _InputMessage(msgspec.Struct, Generic[Data]):
     parameters: dict[str, Parameter] = {}
 
 
-class _OutputMessage(msgspec.Struct):
+class OutputBody(msgspec.Struct):
+    """One output that a request asks for; `binary_data` among the parameters chooses its form."""
+
     name: str
     parameters: dict[str, Parameter] = {}
 
 
-class _InferMessage(msgspec.Struct, Generic[Data]):
-    inputs: list[_InputMessage[Data]]
-    outputs: list[_OutputMessage] | None = None
+class InferBody(msgspec.Struct, Generic[Data]):
+    """The JSON of an infer request; without `outputs` all are returned."""
+
+    inputs: list[InputBody[Data]]
+    outputs: list[OutputBody] | None = None
     id: str | None = None
     parameters: dict[str, Parameter] = {}
 
 
-class _AnswerTensor(msgspec.Struct):
+class AnswerTensor(msgspec.Struct):
+    """One output of an answer: `data`, flat and row-major, or a `binary_data_size` among the parameters."""
+
     name: str
     datatype: str
     shape: tuple[int, ...]
@@ -86,17 +94,19 @@ class _AnswerTensor(msgspec.Struct):
     data: list[Any] | UnsetType = UNSET
 
 
-class _AnswerMessage(msgspec.Struct):
+class AnswerBody(msgspec.Struct):
+    """The JSON of an infer answer."""
+
     model_name: str
     model_version: str | UnsetType
     id: str | UnsetType
-    outputs: list[_AnswerTensor]
+    outputs: list[AnswerTensor]
 
 
 _FLOATS = frozenset({"FP32", "FP64"})
 _NEAR = 1024  # nested data mostly shows within so many bytes; if not, the fast try fails at its first bracket
-_RAW = msgspec.json.Decoder(_InferMessage[msgspec.Raw])
-_FLAT_FLOATS = msgspec.json.Decoder(_InferMessage[list[float]])
+_RAW = msgspec.json.Decoder(InferBody[msgspec.Raw])
+_FLAT_FLOATS = msgspec.json.Decoder(InferBody[list[float]])
 
 
 def parse_header_length(value: bytes | None) -> int | None:
@@ -129,7 +139,7 @@ def parse_infer(
     return InferRequest(arrays, wanted, requested, message.id, message.parameters)
 
 
-def _decode(text: bytes, specs: Sequence[TensorSpec]) -> _InferMessage[Any]:
+def _decode(text: bytes, specs: Sequence[TensorSpec]) -> InferBody[Any]:
     """Large flat lists of floats, the common case, are decoded in one pass; everything else finds its type later."""
     if _FLOATS.issuperset([spec.datatype for spec in specs]):
         try:
@@ -141,7 +151,7 @@ def _decode(text: bytes, specs: Sequence[TensorSpec]) -> _InferMessage[Any]:
 
 
 def _read_inputs(
-    messages: list[_InputMessage[Any]], specs: Sequence[TensorSpec], body: bytes, place: int | None
+    messages: list[InputBody[Any]], specs: Sequence[TensorSpec], body: bytes, place: int | None
 ) -> dict[str, Array]:
     """`place` is where the binary section begins, None when the request has none."""
     declared = {spec.name: spec for spec in specs}
@@ -171,7 +181,7 @@ def _read_inputs(
     return arrays
 
 
-def _binary_size(message: _InputMessage[Any], body: bytes, place: int | None) -> int:
+def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int:
     """How many bytes from `place` on are this input's, when the body has them."""
     size = message.parameters["binary_data_size"]
     if type(size) is not int or size < 0:
@@ -185,7 +195,7 @@ def _binary_size(message: _InputMessage[Any], body: bytes, place: int | None) ->
     return size
 
 
-def _check(message: _InputMessage[Any], spec: TensorSpec) -> Datatype:
+def _check(message: InputBody[Any], spec: TensorSpec) -> Datatype:
     """The datatype, when it and the shape are those of the model."""
     if message.datatype != spec.datatype:
         raise FreeholdError("datatype_wrong", name=spec.name, seen=message.datatype, expected=spec.datatype)
@@ -199,7 +209,7 @@ def _check(message: _InputMessage[Any], spec: TensorSpec) -> Datatype:
     raise FreeholdError("shape_wrong", name=spec.name, seen=shape, expected=list(dimensions))
 
 
-def _read_outputs(message: _InferMessage[Any], specs: Sequence[TensorSpec]) -> tuple[OutputWanted, ...]:
+def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple[OutputWanted, ...]:
     default = _flag(message.parameters, "binary_data_output", False)
     if not message.outputs:
         return tuple([_wanted(spec, default) for spec in specs])
@@ -264,11 +274,11 @@ def encode_infer(
 
     Raises `output_not_finite` (NaN and infinity have no JSON) and `output_not_text` (BYTES that are not UTF-8).
     """
-    tensors: list[_AnswerTensor] = []
+    tensors: list[AnswerTensor] = []
     tail: list[memoryview] = []
     for name, datatype_name, binary in request.outputs:
         datatype, array = DATATYPES[datatype_name], arrays[name]
-        tensor = _AnswerTensor(name, datatype_name, array.shape)
+        tensor = AnswerTensor(name, datatype_name, array.shape)
         tensors.append(tensor)
         if binary:
             data = to_binary(datatype, array)
@@ -278,7 +288,7 @@ def encode_infer(
             tensor.data = to_json(name, datatype, array)
     version: str | UnsetType = UNSET if model_version is None else model_version
     identity: str | UnsetType = UNSET if request.id is None else request.id
-    body = wire.encode(_AnswerMessage(model_name, version, identity, tensors))
+    body = wire.encode(AnswerBody(model_name, version, identity, tensors))
     if b"null" in body:  # how the encoder writes NaN; the word may also stand in a name
         for name, _, binary in request.outputs:
             if not binary:
@@ -331,3 +341,13 @@ class ErrorBody(msgspec.Struct):
 def tensor_metadata(specs: Sequence[TensorSpec]) -> tuple[TensorMetadata, ...]:
     """Specs as metadata lists them."""
     return tuple(TensorMetadata(spec.name, spec.datatype, spec.shape) for spec in specs)
+
+
+def encode_metadata(metadata: ServerMetadata | ModelMetadata | ModelReady) -> bytes:
+    """Write one of the answers that carry no tensor."""
+    return wire.encode(metadata)
+
+
+def header_length(encoded: Encoded) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that a binary answer needs, none for a JSON one."""
+    return () if encoded.header_length is None else ((HEADER_LENGTH, b"%d" % encoded.header_length),)

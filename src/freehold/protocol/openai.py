@@ -121,3 +121,13 @@ def encode_embeddings(model: str, vectors: Array, tokens: int, encoding_format: 
         rows = short_decimals(vectors).tolist()
     data = [Embedding("embedding", index, row) for index, row in enumerate(rows)]
     return wire.encode(EmbeddingsAnswer("list", data, model, Usage(tokens, tokens)))
+
+
+def encode_models(models: list[Model]) -> bytes:
+    """Write the answer of `GET /v1/models`."""
+    return wire.encode(ModelList("list", models))
+
+
+def encode_model(model: Model) -> bytes:
+    """Write the answer of `GET /v1/models/{model}`."""
+    return wire.encode(model)

@@ -1,8 +1,9 @@
 """The shapes of text-embeddings-inference (TEI): info, tokenize, embed, rerank, errors."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from freehold.errors import FreeholdError
 from freehold.protocol import wire
@@ -16,7 +17,7 @@ class EmbedRequest(msgspec.Struct, frozen=True):
     truncate: bool | None = None
     normalize: bool = True
     prompt_name: str | None = None
-    dimensions: int | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     def texts(self) -> list[str]:
         """The inputs as a list. Raises `list_empty`."""
@@ -45,18 +46,8 @@ class TokenizeRequest(msgspec.Struct, frozen=True):
         return _texts(self.inputs, "inputs")
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct):
     """One token of a text; `start` and `stop` count characters of the text, None for a special token."""
-
-    id: int
-    text: str
-    special: bool
-    start: int | None
-    stop: int | None
-
-
-class TokenBody(msgspec.Struct):
-    """A token as `/tokenize` answers it."""
 
     id: int
     text: str
@@ -79,7 +70,7 @@ class Embedder(msgspec.Struct):
     pooling: str
 
 
-class Reranker(msgspec.Struct):
+class Labels(msgspec.Struct):
     """The labels of the classification head."""
 
     id2label: dict[str, str]
@@ -87,10 +78,11 @@ class Reranker(msgspec.Struct):
 
 
 class ModelType(msgspec.Struct, omit_defaults=True):
-    """One of the two is set."""
+    """One of the three is set."""
 
     embedding: Embedder | None = None
-    reranker: Reranker | None = None
+    reranker: Labels | None = None
+    classifier: Labels | None = None
 
 
 class Info(msgspec.Struct):
@@ -115,9 +107,15 @@ class ErrorBody(msgspec.Struct):
     """The one shape of every error of a TEI path; `error_type` is one of TEI's names."""
 
     error: str
-    error_type: Literal["Unhealthy", "Backend", "Overloaded", "Validation", "Tokenizer", "Empty"]
+    error_type: Literal["unhealthy", "backend", "overloaded", "validation", "tokenizer", "empty"]
 
 
+class _Fields(msgspec.Struct):
+    texts: msgspec.Raw | UnsetType = UNSET
+    documents: msgspec.Raw | UnsetType = UNSET
+
+
+_FIELDS = msgspec.json.Decoder(_Fields)
 _EMBED = msgspec.json.Decoder(EmbedRequest)
 _RERANK = msgspec.json.Decoder(RerankRequest)
 _TOKENIZE = msgspec.json.Decoder(TokenizeRequest)
@@ -133,6 +131,12 @@ def parse_rerank(body: bytes) -> RerankRequest:
     request = wire.decode(_RERANK, body)
     _texts(request.texts, "texts")
     return request
+
+
+def is_rerank(body: bytes) -> bool:
+    """True when a body at `/rerank`, where two protocols meet, is TEI's: it has `texts` and no `documents`."""
+    fields = wire.decode(_FIELDS, body)
+    return fields.documents is UNSET and fields.texts is not UNSET
 
 
 def parse_tokenize(body: bytes) -> TokenizeRequest:
@@ -153,6 +157,16 @@ def encode_rerank(request: RerankRequest, scores: Array) -> bytes:
     return wire.encode(
         [Rank(index, values[index], request.texts[index] if request.return_text else None) for index in ranked(scores)]
     )
+
+
+def encode_tokens(texts: list[list[Token]]) -> bytes:
+    """Write one list of tokens a text."""
+    return wire.encode(texts)
+
+
+def encode_info(info: Info) -> bytes:
+    """Write the answer of `/info`."""
+    return wire.encode(info)
 
 
 def _texts(inputs: str | list[str], field: str) -> list[str]:

@@ -1,0 +1,86 @@
+"""Is the process alive, and can every model answer? For the probes of Kubernetes, compose, TEI and v2 clients."""
+
+import msgspec
+
+from freehold.http import Call, Response, Route
+from freehold.server.dataplane import DataPlane
+from freehold.server.models import Models, Served
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Trouble(msgspec.Struct):
+    """Why a model cannot answer; `freehold explain CODE` tells more."""
+
+    code: str
+    cause: str
+    fix: str
+
+
+class ModelState(msgspec.Struct, omit_defaults=True):
+    """One model; kind and digest are known once it is loaded. `proof`: raw | self | none | failed."""
+
+    id: str
+    state: str
+    proof: str
+    kind: str | None = None
+    digest: str | None = None
+    precision: str | None = None
+    error: Trouble | None = None
+
+
+class Readiness(msgspec.Struct):
+    """The answer of `/readyz`: ready when every model is."""
+
+    ready: bool
+    models: list[ModelState]
+
+
+class Live(msgspec.Struct):
+    """The answer of `/livez` and `/v2/health/live`."""
+
+    live: bool = True
+
+
+class LiveReady(msgspec.Struct):
+    """The answer of `/v2/health/ready`: the specification's letter says `live`, KServe sends `ready`."""
+
+    live: bool
+    ready: bool
+
+
+def routes(plane: DataPlane) -> list[Route]:
+    """Liveness and readiness under the names that each family of probes uses."""
+
+    async def live(call: Call) -> Response:
+        return Response(_encode(Live()))
+
+    async def ready(call: Call) -> Response:
+        readiness = state_of(plane.models)
+        return Response(_encode(readiness), 200 if readiness.ready else 503)
+
+    async def oip_ready(call: Call) -> Response:
+        answer = LiveReady(live=True, ready=plane.models.ready())
+        return Response(_encode(answer), 200 if answer.ready else 503)
+
+    return [
+        Route("GET", "/livez", live, "plain", public=True),
+        Route("GET", "/readyz", ready, "plain", public=True),
+        Route("GET", "/health", ready, "tei", public=True),
+        Route("GET", "/v2/health/live", live, "oip", public=True),
+        Route("GET", "/v2/health/ready", oip_ready, "oip", public=True),
+    ]
+
+
+def state_of(models: Models) -> Readiness:
+    """Every model's state, in the order of the configuration."""
+    return Readiness(models.ready(), [_state(served) for served in models.all()])
+
+
+def _state(served: Served) -> ModelState:
+    state = ModelState(served.id, str(served.state), served.proof, served.kind)
+    if served.kind is not None:
+        state.digest, state.precision = served.engine.digest, served.engine.precision
+    if served.error is not None:
+        state.error = Trouble(served.error.code, served.error.cause, served.error.fix)
+    return state

@@ -1,0 +1,64 @@
+"""What the endpoints of text models share: which model is meant, its rows, and what was cut."""
+
+from typing import Protocol, cast
+
+from freehold.artifact import Kind
+from freehold.engine.base import Answer, Array
+from freehold.engine.tokenizer import TextTokenizer
+from freehold.errors import FreeholdError
+from freehold.server.models import Models, Served
+
+CALLS: dict[str, str] = {
+    "tensor": "/v2/models/{model}/infer",
+    "embed": "/v1/embeddings",
+    "rerank": "/v1/rerank",
+    "classify": "/v2/models/{model}/infer",
+    "generate": "/v1/chat/completions",
+}
+"""By kind of model, the path that answers for it."""
+
+TRUNCATED = b"x-freehold-truncated"
+
+
+class TextEngine(Protocol):
+    """What engines of text models have beyond the Engine Protocol."""
+
+    max_tokens: int
+
+    @property
+    def tokenizer(self) -> TextTokenizer: ...
+
+
+def chosen(models: Models, model: str | None, *kinds: Kind) -> Served:
+    """The named model, or the only one of these kinds when none is named (or "": some clients send that).
+
+    Raises FreeholdError `model_not_found`, `model_ambiguous`, `model_kind_wrong`, and why a model is not ready.
+    """
+    served = models.get(model) if model else models.only(*kinds)
+    kind = served.engine.manifest.kind
+    if kind not in kinds:
+        path = CALLS[kind].format(model=served.id)
+        raise FreeholdError("model_kind_wrong", model=served.id, kind=kind, needed=" or ".join(kinds), path=path)
+    return served
+
+
+def text_engine(served: Served) -> TextEngine:
+    """The engine of a model whose kind reads text."""
+    return cast(TextEngine, served.engine)
+
+
+def rows(served: Served, answer: Answer) -> Array:
+    """One row a text: vectors [n, dim] or logits [n, labels], the only output of a text model's graph."""
+    return answer.outputs[served.engine.manifest.outputs[0].name]
+
+
+def truncation(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that says how many texts were cut; none when all fitted."""
+    return ((TRUNCATED, b"%d" % answer.truncated),) if answer.truncated else ()
+
+
+def refuse_truncation(served: Served, answer: Answer, truncate: bool | None) -> None:
+    """Raises `text_too_long` when texts were cut although the client forbade it (`truncate` is false, not absent)."""
+    if truncate is False and answer.truncated:
+        limit = text_engine(served).max_tokens
+        raise FreeholdError("text_too_long", count=answer.truncated, limit=limit)
