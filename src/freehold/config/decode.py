@@ -139,7 +139,7 @@ def _fits(value: Any, declared: mi.Type) -> bool:
         case mi.LiteralType(values=values):
             return value in values
         case mi.StrType(pattern=pattern, min_length=least):
-            return len(value) >= (least or 0) and (pattern is None or re.search(pattern, value) is not None)
+            return len(value) >= (least or 0) and (pattern is None or re.fullmatch(pattern, value) is not None)
         case mi.IntType() | mi.FloatType():
             return value != extra.get("never") and _within(value, kind)
     return True

@@ -31,6 +31,7 @@ class Reading:
 
     origin: str
     config: Config | None
+    tree: Node
     problems: tuple[FreeholdError, ...]
     notes: tuple[FreeholdError, ...]
 
@@ -70,12 +71,12 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     mistyped = check(tree)
     problems += [*obstacles, *mistyped]
     if mistyped:
-        return Reading(origin, None, _distinct(problems), ())
+        return Reading(origin, None, tree, _distinct(problems), ())
     config = build(tree)
     problems += broken_rules(config, tree)
     if problems:
-        return Reading(origin, None, _distinct(problems), ())
-    return Reading(origin, config, (), _distinct(notes_on(config, tree, environment)))
+        return Reading(origin, None, tree, _distinct(problems), ())
+    return Reading(origin, config, tree, (), _distinct(notes_on(config, tree, environment)))
 
 
 def _file(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:

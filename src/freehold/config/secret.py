@@ -10,7 +10,7 @@ from freehold.errors import FreeholdError
 
 def is_reference(text: str) -> bool:
     """Whether `text` stands for a secret that lies elsewhere."""
-    return re.search(REFERENCE, text) is not None
+    return re.fullmatch(REFERENCE, text) is not None
 
 
 def resolve(text: str, environ: Mapping[str, str]) -> str:
@@ -18,7 +18,7 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
 
     Raises `secret_missing` (also for an empty one) or `secret_unreadable`.
     """
-    match = re.search(REFERENCE, text)
+    match = re.fullmatch(REFERENCE, text)
     if match is None:
         return text
     place, _, name = match[1].partition(":")

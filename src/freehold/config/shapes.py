@@ -36,7 +36,7 @@ Dimension = Annotated[
     int, Meta(ge=-1, extra={"notation": "-1 | integer >= 1", "never": 0}, extra_json_schema={"not": {"const": 0}})
 ]
 Secret = Annotated[str, _form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_secret_literal")]
-Identifier = Annotated[str, _form(ID, "letters, digits, '.', '_', '-' (at most 128)", "config_id_invalid")]
+Identifier = Annotated[str, _form(ID, "[A-Za-z0-9._-], 1 to 128", "config_id_invalid")]
 Duration = Annotated[str, _form(DURATION, "forever | 90s | 30m | 12h | 7d")]
 Text = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, _form(r"^https?://[^\s/@]+(/[^\s@]*)?$", "http(s)://HOST[/PATH]")]

@@ -214,9 +214,9 @@ _VALUES: dict[str, Entry] = {
     "config_id_invalid": Entry(
         Kind.INVALID,
         "{where}: `{key}` is {found}, which cannot be a model's name in a URL.",
-        "Use only {allowed}, beginning and ending with a letter or digit.",
+        "Write it in {allowed} characters, the first and the last a letter or digit.",
         "{where}：`{key}` 为 {found}，不能作为 URL 中的模型名。",
-        "只能使用 {allowed}，且首尾须为字母或数字。",
+        "请使用 {allowed} 个字符，且首尾须为字母或数字。",
     ),
     "config_secret_literal": Entry(
         Kind.INVALID,
@@ -380,9 +380,9 @@ _NOTES: dict[str, Entry] = {
     ),
     "note_model_not_here": Entry(
         Kind.NOT_FOUND,
-        "{where}: the model of `{id}` is not on this machine: {cause}",
+        "{where}: the model of `{id}` is not on this machine: there is nothing at {path}.",
         "Fine if it is where this configuration is deployed to.",
-        "{where}：`{id}` 的模型不在本机：{cause}",
+        "{where}：`{id}` 的模型不在本机：{path} 不存在。",
         "若部署目标机器上有该模型，则无需处理。",
     ),
 }
@@ -390,9 +390,9 @@ _NOTES: dict[str, Entry] = {
 _COMMAND_LINE: dict[str, Entry] = {
     "error_code_unknown": Entry(
         Kind.NOT_FOUND,
-        "There is no error code `{code}`.",
+        "There is no error code `{unknown}`.",
         "Did you mean: {closest}? `freehold explain` lists all codes.",
-        "没有错误代码 `{code}`。",
+        "没有错误代码 `{unknown}`。",
         "是否想查：{closest}？运行 `freehold explain` 可列出全部代码。",
     ),
     "language_unknown": Entry(

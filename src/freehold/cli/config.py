@@ -1,0 +1,112 @@
+"""`freehold config`: write a first file, check one, show what it comes to, print its schema."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+import yaml
+
+from freehold.cli.output import EPILOG, FAILED, Output, describe
+from freehold.config import Config, Reading, absolute, id_from, load, locate, parse, read
+from freehold.config.presence import absent_models
+from freehold.config.schema import schema, schema_text
+from freehold.config.template import models_in, template
+from freehold.errors import FreeholdError
+
+app = typer.Typer()
+
+Argument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL|DIR|CONFIG]", help="As for `serve`; left out: MODEL_PATH, freehold.yaml, config.yaml."
+    ),
+]
+
+
+@app.command(epilog=EPILOG)
+def init(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None, typer.Argument(help="The model to begin with; left out, those in this folder.")
+    ] = None,
+    path: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("freehold.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+) -> None:
+    """Write a commented freehold.yaml for the models in this folder."""
+    output: Output = ctx.obj
+    here = Path.cwd()
+    if model is None:
+        found = models_in(here)
+    else:
+        source = parse(model)
+        if source.kind == "path":
+            locate(absolute(source, here))
+        found = [(id_from(absolute(source, here)) or "model", source)]
+    if not found:
+        raise FreeholdError("config_nothing_found", folder=here)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(template(found))
+    except FileExistsError:
+        raise FreeholdError("config_file_exists", path=path) from None
+    except OSError as error:
+        raise FreeholdError("config_unwritable", path=path, reason=error.strerror or str(error)) from None
+    names = [name for name, _ in found]
+    output.show({"path": str(path), "models": names}, f"{path}: {', '.join(names)}\nServe it: freehold serve {path}")
+
+
+@app.command(epilog=EPILOG)
+def check(ctx: typer.Context, config: Argument = None) -> None:
+    """Say everything that is wrong with a configuration, where, and how to correct it; exit 1 if something is."""
+    output: Output = ctx.obj
+    reading = read(config, os.environ, Path.cwd())
+    absent, absent_notes = absent_models(reading)
+    problems = [*reading.problems, *absent]
+    notes = [*reading.notes, *absent_notes]
+    data = {
+        "origin": reading.origin,
+        "ok": not problems,
+        "problems": [describe(problem, output.language) for problem in problems],
+        "notes": [describe(note, output.language) for note in notes],
+    }
+    output.show(data, "\n".join(_findings(reading, problems, notes, output)))
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog=EPILOG)
+def show(ctx: typer.Context, config: Argument = None) -> None:
+    """Print the configuration in full, as it works: every default, absolute paths, secrets as references only."""
+    output: Output = ctx.obj
+    plain = effective(load(config, os.environ, Path.cwd()))
+    output.show(plain, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@app.command(name="schema", epilog=EPILOG)
+def print_schema(ctx: typer.Context) -> None:
+    """Print the JSON Schema of a configuration file, for editors and other programs."""
+    output: Output = ctx.obj
+    output.show(schema(), schema_text().rstrip())
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """A configuration as plain values, which load to an equal one. It holds no secrets, only where they are."""
+    plain: dict[str, Any] = msgspec.to_builtins(config)
+    return plain
+
+
+def _findings(reading: Reading, problems: list[FreeholdError], notes: list[FreeholdError], output: Output) -> list[str]:
+    zh = output.language == "zh"
+    lines = []
+    for label, findings in (("问题" if zh else "problem", problems), ("提示" if zh else "note", notes)):
+        for finding in findings:
+            cause, fix = finding.in_language(output.language)
+            lines += [f"{label}: {cause}", f"  {fix}  ({finding.code})"]
+    if not problems and reading.config is not None:
+        models = ", ".join(model.id for model in reading.config.models) or "-"
+        lines.append(
+            f"{reading.origin}：正确（模型：{models}）" if zh else f"{reading.origin}: fine (models: {models})"
+        )
+    return lines

@@ -1,0 +1,84 @@
+"""The command `freehold`: one table of verbs, each in a file of its own that is imported when it is asked for."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from freehold import __version__
+from freehold.cli.output import EPILOG, Output, take_options
+from freehold.errors import FreeholdError
+
+
+class Verb(NamedTuple):
+    """Where a verb is, as `module:attribute` (a function, or a Typer with verbs of its own), and its line of help."""
+
+    place: str
+    help: str
+
+
+VERBS: dict[str, Verb] = {
+    "config": Verb("freehold.cli.config:app", "Write, check and show the configuration."),
+    "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line (default: this process's) and exit: 0 fine, 1 failed, 2 wrong usage."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    output = Output("--json" in given)
+    try:
+        rest, output = take_options(given, os.environ)
+        build_app(rest)(args=rest, prog_name="freehold", obj=output)
+    except FreeholdError as error:
+        sys.exit(output.fail(error))
+
+
+def build_app(asked: Sequence[str]) -> typer.Typer:
+    """The command tree, in which only the verbs among the words `asked` are imported."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        epilog=EPILOG,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # help in plain text: rich takes longer to import than all the rest
+    )
+    app.callback()(_root)
+    for name, verb in VERBS.items():
+        command = load_verb(verb) if name in asked else _not_loaded
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=verb.help, no_args_is_help=True, epilog=EPILOG)
+        else:
+            app.command(name, help=verb.help if command is _not_loaded else None, epilog=EPILOG)(command)
+    return app
+
+
+def load_verb(verb: Verb) -> Any:
+    """What a verb's place names: a function or a Typer."""
+    module, _, attribute = verb.place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Bring your own model, prove it, and serve it on your own machines."""
+
+
+def _not_loaded() -> None:
+    """Stands for a verb that this command line does not run, in the list of verbs."""
+
+
+if __name__ == "__main__":
+    main()
