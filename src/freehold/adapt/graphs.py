@@ -127,7 +127,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
     """Build aside and rename: `target` is whole or absent. The lock of `target` must be held."""
     # onnx takes half a second to import, and a start that finds its artifact needs none of it.
-    from freehold.adapt.encoder_graph import write_graph  # noqa: PLC0415
+    from freehold.adapt.encoder_graph import write_graph  # noqa: PLC0415 - half a second of import
 
     aside = target.with_name(f".{target.name}.building")
     shutil.rmtree(aside, ignore_errors=True)  # of a builder that was killed

