@@ -82,7 +82,9 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.base $(VENV)/.model
 	@$(LOCKED) -r requirements/dev.lock
 	@touch $@
 
-$(VENV)/.torch: requirements/torch.lock $(VENV)/.dev
+$(VENV)/.torch: requirements/torch-cpu.lock requirements/torch.lock $(VENV)/.dev
 	@echo "Installing PyTorch, the raw framework of the tests"
-	@$(LOCKED) -r requirements/torch.lock
+	@$(LOCKED) -r requirements/torch-cpu.lock 2>$(VENV)/torch-cpu.log || { \
+		echo "pip finds no CPU build (see $(VENV)/torch-cpu.log): taking the index's, several GB with its CUDA libraries"; \
+		$(LOCKED) -r requirements/torch.lock; }
 	@touch $@
