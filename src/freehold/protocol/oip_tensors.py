@@ -122,17 +122,18 @@ def _unnest(name: str, shape: Sequence[int], nested: list[Any]) -> list[Any]:
 
 def _out_of_range(name: str, datatype: Datatype, values: list[Any]) -> FreeholdError:
     dtype = datatype.dtype
-    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-    low, high = limits.min, limits.max
+    number: type[float] | type[int] = float if dtype.kind == "f" else int
+    limits = np.finfo(dtype) if number is float else np.iinfo(dtype)
+    low, high = number(limits.min), number(limits.max)
     index = next(index for index, value in enumerate(values) if not low <= value <= high)
     return FreeholdError(
         "value_out_of_range",
         name=name,
         datatype=datatype.name,
         index=index,
-        value=f"{values[index]:.9g}" if dtype.kind == "f" else values[index],
-        low=f"{low:.9g}" if dtype.kind == "f" else low,
-        high=f"{high:.9g}" if dtype.kind == "f" else high,
+        value=values[index],
+        low=f"{low:.9g}" if number is float else low,
+        high=f"{high:.9g}" if number is float else high,
     )
 
 

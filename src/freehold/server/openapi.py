@@ -1,4 +1,4 @@
-"""`/openapi.json`: the routes that are really there, with the schemas of the structs that read and write their bodies."""
+"""`/openapi.json`: the routes that are really there, with the schemas of the structs that read and write bodies."""
 
 import re
 from collections.abc import Iterable, Sequence
