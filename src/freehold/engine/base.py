@@ -75,6 +75,7 @@ class Engine(Protocol):
     digest: str
     proof: Proof
     precision: str
+    max_tokens: int  # where texts are cut; 0 for tensors
 
     async def load(self) -> None:
         """Open, warm up, replay the goldens into `proof`; takes seconds, blocks no loop. Raises FreeholdError."""

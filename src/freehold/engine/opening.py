@@ -12,6 +12,11 @@ from freehold.engine.tensor import TensorEngine, TensorModel
 from freehold.errors import FreeholdError
 
 
+def open_engine(path: Path, name: str, settings: EngineSettings) -> Engine:
+    """The engine for what lies at `path`: an artifact folder or a bare `.onnx` file. Raises FreeholdError."""
+    return open_graph_file(path, name, settings) if path.is_file() else open_artifact(path, settings)
+
+
 def open_artifact(path: Path, settings: EngineSettings) -> Engine:
     """The engine for an artifact folder. Raises FreeholdError `artifact_invalid`, `artifact_corrupt`, `kind_unsupported`."""
     artifact = Artifact.open(path)

@@ -67,6 +67,7 @@ class TensorEngine:
         self.digest = model.digest
         self.precision = "fp32" if settings.precision == "auto" else settings.precision
         self.proof = Proof("none")
+        self.max_tokens = 0
         self.batched = False
         self._model = model
         self._settings = settings

@@ -1,0 +1,66 @@
+"""The composition of one node: endpoints over models, behind access, with their life from load to close."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from freehold.http import App, BodyLimits, MemoryBudget
+from freehold.http.app import CheckAccess
+from freehold.server import health, metrics, oip, openai, openapi, tei
+from freehold.server.dataplane import DataPlane
+from freehold.server.models import Models, State
+from freehold.telemetry import Telemetry
+
+
+def build(
+    models: Models,
+    telemetry: Telemetry,
+    memory: MemoryBudget,
+    *,
+    check_access: CheckAccess | None,
+    body_limits: BodyLimits,
+    grace_s: float,
+    on_hopeless: Callable[[], None] = lambda: None,
+) -> App:
+    """The ASGI app of one node. Models load when its lifespan begins, while health routes already answer.
+
+    `on_hopeless` is called when loading ended and not one model can ever answer.
+    """
+    plane = DataPlane(models, telemetry)
+    routes = [
+        *openai.routes(plane),
+        *oip.routes(plane),
+        *tei.routes(plane),
+        *health.routes(plane),
+        *metrics.routes(telemetry),
+    ]
+    return App(
+        [*routes, *openapi.routes(routes)],
+        telemetry=telemetry,
+        memory=memory,
+        check_access=check_access,
+        body_limits=body_limits,
+        lifespan=_life(plane, grace_s, on_hopeless),
+        grace_s=grace_s,
+    )
+
+
+def _life(
+    plane: DataPlane, grace_s: float, on_hopeless: Callable[[], None]
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    async def load() -> None:
+        await plane.models.load(plane.loaded)
+        if all(served.state is State.FAILED for served in plane.models.all()):
+            on_hopeless()
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        loading = asyncio.create_task(load())
+        try:
+            yield
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await plane.models.close(grace_s)
+
+    return life
