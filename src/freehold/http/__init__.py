@@ -1,7 +1,28 @@
 """ASGI plumbing: requests and answers, errors as HTTP, access, admission, listening."""
 
+from freehold.http.admission import Admission, Permit
 from freehold.http.app import App
 from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route
+from freehold.http.door import Door, choose_door
+from freehold.http.listener import Address, Bounds, Server, bind, serve
 from freehold.http.memory import MemoryBudget
 
-__all__ = ["App", "BodyLimits", "Call", "ClientLeft", "Dialect", "MemoryBudget", "Response", "Route"]
+__all__ = [
+    "Address",
+    "Admission",
+    "App",
+    "BodyLimits",
+    "Bounds",
+    "Call",
+    "ClientLeft",
+    "Dialect",
+    "Door",
+    "MemoryBudget",
+    "Permit",
+    "Response",
+    "Route",
+    "Server",
+    "bind",
+    "choose_door",
+    "serve",
+]

@@ -133,6 +133,9 @@ class App:
         if error.kind is Kind.INTERNAL:
             _log.error("request %s failed", request_id, exc_info=failure)
         self._telemetry.errors.inc(error.code)
+        if error.kind is Kind.OVERLOADED:
+            details = error.details
+            self._telemetry.refused.inc(str(details.get("model", "")), str(details.get("reason", error.code)))
         return respond(error, dialect)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:

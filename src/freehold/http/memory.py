@@ -58,6 +58,6 @@ class MemoryBudget:
             reason="memory",
             seen=f"{(self._used + size) / MEGABYTE:.1f} MB",
             limit=f"{self.limit / MEGABYTE:.1f} MB",
-            setting="memory",
+            setting="limits.in_flight_mb",
             retry_after_s=1,
         )

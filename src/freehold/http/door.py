@@ -1,0 +1,117 @@
+"""Whether callers need a key, decided once at the start, and asked of every request.
+
+Loopback without keys needs none. Beyond loopback, without any key yet, one is made. `auth: none` opens the door.
+"""
+
+import ipaddress
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.access import Key, Keys
+from freehold.errors import FreeholdError
+from freehold.http.call import Call
+
+VARIABLE = "FREEHOLD_AUTH"
+WAYS = ("keys", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How this server is entered. `keys` is None where the door is open.
+
+    `initial_key` is the file of a key that was made just now. `warnings` are for the log and the terminal.
+    """
+
+    keys: Keys | None
+    initial_key: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone may call."""
+        return self.keys is None
+
+    def check(self, call: Call) -> Key | None:
+        """Who calls; None where the door is open. Raises `key_missing`, `key_wrong`."""
+        return None if self.keys is None else self.keys.check(presented_key(call))
+
+
+def presented_key(call: Call) -> str | None:
+    """The key that a request carries: `Authorization: Bearer KEY`, else `api-key: KEY`.
+
+    An empty `Authorization` counts as none: Dify's embeddings call sends one when no key is configured.
+    """
+    scheme, _, token = (call.header(b"authorization") or b"").partition(b" ")
+    token = token.strip()
+    if scheme.lower() != b"bearer" or not token:
+        token = (call.header(b"api-key") or b"").strip()
+    return token.decode("latin-1") or None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`. A name other than localhost counts as reachable by others."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str]) -> Door:
+    """The door for a server that listens on `host`; `auth` is the configuration's, which FREEHOLD_AUTH overrides.
+
+    Makes the initial key where one is needed and there is none. Where `home` cannot be used, that key lives in memory
+    and its file in a private temporary folder. Raises `auth_unknown`, `keys_unreadable`, and `keys_homeless` where the
+    key cannot be written anywhere.
+    """
+    source, way = "access.auth", auth
+    if environ.get(VARIABLE):
+        source, way = VARIABLE, environ[VARIABLE].strip().lower()
+    if way not in WAYS:
+        raise FreeholdError("auth_unknown", source=source, value=way)
+    if way == "none":
+        reach = "every program on this machine" if is_loopback(host) else f"everyone who reaches {host}"
+        return Door(None, warnings=(f"The door is open ({source}: none): {reach} may call without a key.",))
+    if is_loopback(host) and _holds_no_keys(home):
+        return Door(None)
+    try:
+        keys = Keys.open(home)
+    except OSError as failure:
+        return _temporary_door(home, failure)
+    try:
+        return Door(keys, keys.create_initial(home))
+    except OSError as failure:
+        keys.close()
+        return _temporary_door(home, failure)
+
+
+def _holds_no_keys(home: Path) -> bool:
+    """Whether there surely is no key in `home`. Makes nothing; one that cannot be looked into may hold some."""
+    try:
+        if not Keys.exist_in(home):
+            return True
+        keys = Keys.open(home)
+    except OSError:
+        return False
+    try:
+        return keys.never_used()
+    finally:
+        keys.close()
+
+
+def _temporary_door(home: Path, failure: OSError) -> Door:
+    """A door with one key that ends with the process."""
+    keys = Keys.in_memory()
+    try:
+        path = keys.create_initial(Path(tempfile.mkdtemp(prefix="freehold-")))  # mkdtemp's own mode is 700
+    except OSError as second:
+        keys.close()
+        raise FreeholdError("keys_homeless", home=home, reason=second) from failure
+    warning = (
+        f"Keys cannot be kept in {home} ({failure}): a new one was made for this run only, and earlier ones are not"
+        " accepted. Set FREEHOLD_HOME to a folder that can be written."
+    )
+    return Door(keys, path, (warning,))
