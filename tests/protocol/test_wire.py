@@ -92,6 +92,12 @@ def test_depth_is_counted_over_blocks() -> None:
     assert wire.nesting(body) == 4
 
 
+def test_an_error_does_not_repeat_all_that_was_sent() -> None:
+    """What an error echoes is cut, whatever its type."""
+    assert wire.brief([1, 2]) == "[1, 2]"
+    assert len(wire.brief("a" * 1_000_000)) < 250
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=200

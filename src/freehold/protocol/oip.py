@@ -160,7 +160,7 @@ def _read_inputs(
         name, parameters = message.name, message.parameters
         spec = declared.get(name)
         if spec is None:
-            raise FreeholdError("input_unknown", name=name, inputs=list(declared))
+            raise FreeholdError("input_unknown", name=wire.brief(name), inputs=list(declared))
         if name in arrays:
             raise FreeholdError("input_duplicate", name=name)
         datatype = _check(message, spec)
@@ -185,7 +185,9 @@ def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int
     """How many bytes from `place` on are this input's, when the body has them."""
     size = message.parameters["binary_data_size"]
     if type(size) is not int or size < 0:
-        raise FreeholdError("parameter_invalid", parameter="binary_data_size", value=size, expected="a byte count")
+        raise FreeholdError(
+            "parameter_invalid", parameter="binary_data_size", value=wire.brief(size), expected="a byte count"
+        )
     if message.data is not UNSET:
         raise FreeholdError("data_twice", name=message.name)
     if place is None:
@@ -198,7 +200,7 @@ def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int
 def _check(message: InputBody[Any], spec: TensorSpec) -> Datatype:
     """The datatype, when it and the shape are those of the model."""
     if message.datatype != spec.datatype:
-        raise FreeholdError("datatype_wrong", name=spec.name, seen=message.datatype, expected=spec.datatype)
+        raise FreeholdError("datatype_wrong", name=spec.name, seen=wire.brief(message.datatype), expected=spec.datatype)
     shape, dimensions = message.shape, spec.shape
     if len(shape) == len(dimensions):
         for seen, expected in zip(shape, dimensions, strict=True):
@@ -206,7 +208,7 @@ def _check(message: InputBody[Any], spec: TensorSpec) -> Datatype:
                 break
         else:
             return DATATYPES[spec.datatype]
-    raise FreeholdError("shape_wrong", name=spec.name, seen=shape, expected=list(dimensions))
+    raise FreeholdError("shape_wrong", name=spec.name, seen=wire.brief(shape), expected=list(dimensions))
 
 
 def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple[OutputWanted, ...]:
@@ -218,7 +220,7 @@ def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple
     for output in message.outputs:
         spec = declared.get(output.name)
         if spec is None:
-            raise FreeholdError("output_unknown", name=output.name, outputs=list(declared))
+            raise FreeholdError("output_unknown", name=wire.brief(output.name), outputs=list(declared))
         if output.name in wanted:
             raise FreeholdError("output_duplicate", name=output.name)
         for parameter in ("classification", "shared_memory_region"):
@@ -231,7 +233,7 @@ def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple
 def _flag(parameters: Mapping[str, Parameter], name: str, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise FreeholdError("parameter_invalid", parameter=name, value=value, expected="true or false")
+        raise FreeholdError("parameter_invalid", parameter=name, value=wire.brief(value), expected="true or false")
     return value
 
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from freehold.errors import FreeholdError
-from freehold.protocol.wire import reason
+from freehold.protocol.wire import brief, reason
 
 Array = np.ndarray[Any, Any]
 
@@ -131,7 +131,7 @@ def _out_of_range(name: str, datatype: Datatype, values: list[Any]) -> FreeholdE
         name=name,
         datatype=datatype.name,
         index=index,
-        value=values[index],
+        value=brief(values[index]),
         low=f"{low:.9g}" if number is float else low,
         high=f"{high:.9g}" if number is float else high,
     )

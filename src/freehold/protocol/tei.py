@@ -183,5 +183,5 @@ def prompted(texts: list[str], prompt_name: str | None, prompts: dict[str, str])
         return texts
     prompt = prompts.get(prompt_name)
     if prompt is None:
-        raise FreeholdError("prompt_unknown", name=prompt_name, prompts=sorted(prompts))
+        raise FreeholdError("prompt_unknown", name=wire.brief(prompt_name), prompts=sorted(prompts))
     return [prompt + text for text in texts]

@@ -9,6 +9,7 @@ import numpy as np
 from freehold.errors import FreeholdError
 
 MAX_NESTING = 100
+MAX_ECHO = 200
 
 T = TypeVar("T")
 
@@ -46,6 +47,12 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise FreeholdError("json_malformed", reason="a string is not UTF-8") from error
     except RecursionError as error:
         raise FreeholdError("json_too_deep", limit=MAX_NESTING) from error
+
+
+def brief(value: object) -> str:
+    """A client's value as an error may repeat it: an answer must not grow with what was sent."""
+    text = str(value)
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}..."
 
 
 def reason(error: Exception) -> str:
