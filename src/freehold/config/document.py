@@ -182,7 +182,7 @@ class _Tree:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
                 raise self._refusal(line, "a key must be a word")
-            name = str(key_node.value)
+            name = _whole(str(key_node.value))
             path = f"{parent}.{name}" if parent else name
             if name in entries:
                 self.problems.append(
@@ -197,8 +197,7 @@ class _Tree:
         name = node.tag.removeprefix(_TAG)
         try:
             if name == "str":
-                # JSON writes characters beyond the first plane as two escapes.
-                return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                return _whole(text)
             if name == "null" and _CORE_SCHEMA[0][1].match(text):
                 return None
             if name == "bool" and _CORE_SCHEMA[1][1].match(text):
@@ -213,3 +212,8 @@ class _Tree:
 
     def _refusal(self, line: int, reason: str) -> FreeholdError:
         return FreeholdError("config_syntax", where=f"{self.file}:{line}", reason=reason)
+
+
+def _whole(text: str) -> str:
+    """`text` with surrogate pairs joined: JSON escapes a character beyond the first plane as two."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

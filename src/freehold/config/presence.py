@@ -2,7 +2,7 @@
 
 from freehold.config.load import Reading
 from freehold.config.locate import locate
-from freehold.errors import FreeholdError
+from freehold.errors import FreeholdError, Kind
 
 
 def absent_models(reading: Reading) -> tuple[list[FreeholdError], list[FreeholdError]]:
@@ -20,7 +20,7 @@ def absent_models(reading: Reading) -> tuple[list[FreeholdError], list[FreeholdE
         try:
             locate(source)
         except FreeholdError as error:
-            if config is not None and config.deploy is not None and error.code.startswith("model_path_"):
+            if config is not None and config.deploy is not None and error.kind is Kind.NOT_FOUND:
                 where = reading.tree.at("models", index, "source").where
                 notes.append(FreeholdError("note_model_not_here", where=where, id=model.id, path=source.name))
             else:

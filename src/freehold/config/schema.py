@@ -14,7 +14,7 @@ SCHEMA_FILE = Path(__file__).with_name("freehold.schema.json")
 
 def schema() -> dict[str, Any]:
     """The schema of a whole file (draft 2020-12): the shapes, and the other forms that a file may take."""
-    generated = msgspec.to_builtins(msgspec.json.schema(Config))
+    generated = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Config)))
     definitions: dict[str, Any] = generated["$defs"]
     top = definitions.pop("Config")
     _accept_aliases(definitions["ModelConfig"])

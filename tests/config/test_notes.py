@@ -1,0 +1,55 @@
+"""Notes on valid configurations."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from freehold.config import read
+
+UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model: {path: /a.onnx, max_tokens: 5}\n", [("note_ignored_for_tensor", "model.max_tokens")]),
+        (
+            "model: {path: /a, kind: tensor, max_output_tokens: 5}\n",
+            [("note_ignored_for_tensor", "model.max_output_tokens")],
+        ),
+        ("model: {path: /a, context_length: 5}\n", []),
+        ("model: {path: /a.onnx, kind: embed, context_length: 5}\n", []),
+        ("model: {path: /a, kind: embed, input_shape: [1]}\n", [("note_ignored_for_text", "model.input_shape")]),
+        (
+            "model: {path: /a, kind: rerank, max_output_tokens: 5}\n",
+            [("note_ignored_for_encoder", "model.max_output_tokens")],
+        ),
+        ("model: {path: /a, key: '${env:PATH}'}\n", [("note_ignored_for_local", "model.key")]),
+        (UPSTREAM % "workers: 2", [("note_ignored_for_upstream", "models[0].workers")]),
+        (UPSTREAM % "gpus: 1", [("note_ignored_for_upstream", "models[0].gpus")]),
+        (UPSTREAM % "key: '${env:UNSET}'", [("note_secret_unset", "models[0].key")]),
+        (UPSTREAM % "key: '${env:SET}'", []),
+        ("model: {path: /a}\nnetwork: {proxy: '${file:nowhere}'}\n", [("note_secret_unset", "network.proxy")]),
+        ("model: {path: /a}\nnetwork: {proxy: 'http://p:1'}\n", []),
+        ("model: {path: /a}\naccess: {auth: none}\n", [("note_door_open", None)]),
+        ("observe: {log_level: debug}\n", [("note_no_models", None)]),
+    ],
+)
+def test_what_has_no_effect_or_stands_open_is_noted(
+    text: str, expected: list[tuple[str, str | None]], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Each note names its key as it was written, and nothing else is noted."""
+    write(text)
+    reading = read(None, {"SET": "x", "PATH": "x"}, tmp_path)
+    assert reading.problems == ()
+    assert [(note.code, note.details.get("key")) for note in reading.notes] == expected
+
+
+def test_an_onnx_file_with_a_tokenizer_beside_it_takes_text(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Its max_tokens count then, so there is no note."""
+    write("", "m/model.onnx")
+    write("model: {path: m, max_tokens: 5}\n")
+    assert [note.code for note in read(None, {}, tmp_path).notes] == ["note_ignored_for_tensor"]
+    write("{}", "m/tokenizer.json")
+    assert read(None, {}, tmp_path).notes == ()

@@ -1,0 +1,55 @@
+"""What must hold between keys."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from freehold.config import read
+
+TWO = "models: [{id: a, source: /a}, {id: b, source: /b}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (
+            "models: [{source: /x/a}, {source: /y/a.onnx}]\n",
+            "config_id_taken",
+            "`a` is already taken (freehold.yaml:1)",
+        ),
+        (TWO + "routes: [{model: r, to: [{id: c}]}]\n", "config_route_unknown", "`routes[0].to[0].id` names `c`"),
+        (TWO + "routes: [{model: r, to: [{id: a}], fallback: c}]\n", "config_route_unknown", "`routes[0].fallback`"),
+        (TWO + "routes: [{model: r, to: [{id: a}], shadow: c}]\n", "config_route_unknown", "`routes[0].shadow`"),
+        (TWO + "routes:\n- {model: r, to: [{id: a}]}\n- {model: r, to: [{id: b}]}\n", "config_route_twice", "yaml:3"),
+        (TWO + "routes: [{model: r, to: []}]\n", "config_route_empty", "`routes[0].to`"),
+        (TWO + "routes: [{model: r, to: [{id: a, weight: 0}]}]\n", "config_route_empty", "`routes[0].to`"),
+        ("dify: {}\n", "config_dify_choice", "exactly one"),
+        ("dify: {url: 'https://d', version: 1.15.0}\n", "config_dify_choice", "exactly one"),
+        ("models: [{id: a, source: 'https://h/v1', engine: vllm}]\n", "config_engine_not_upstream", "`vllm`"),
+        ("models: [{id: a, source: /a, engine: openai}]\n", "config_engine_needs_upstream", "/a"),
+        ("models: [{source: /a, gpus: 1, device: cpu}]\n", "config_gpus_device", "`models[0].device` is `cpu`"),
+        ("model: {path: /a, max_tokens: 8, max_output_tokens: 9}\n", "config_output_exceeds_context", "is 9"),
+    ],
+)
+def test_a_broken_rule_is_said_at_its_place(
+    text: str, code: str, words: str, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One problem with its line, naming both sides."""
+    write(text)
+    (problem,) = read(None, {}, tmp_path).problems
+    assert problem.code == code
+    assert words in str(problem)
+    assert "freehold.yaml:" in str(problem)
+
+
+def test_a_route_may_bear_a_models_name(write: Callable[..., Path], tmp_path: Path) -> None:
+    """So that a part of one model's requests can go to its successor."""
+    write(TWO + "routes: [{model: a, to: [{id: a, weight: 90}, {id: b, weight: 10}]}]\n")
+    assert read(None, {}, tmp_path).problems == ()
+
+
+def test_upstreams_may_name_their_engine(write: Callable[..., Path], tmp_path: Path) -> None:
+    """`openai` is what `auto` means for them."""
+    write("models: [{id: a, source: 'https://h/v1', engine: openai}]\n")
+    assert read(None, {}, tmp_path).problems == ()
