@@ -144,7 +144,7 @@ class Server(uvicorn.Server):
             connection.shutdown()  # idle ones close now, the others after their answer
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s
-        while (state.tasks or state.connections) and not self.force_exit and loop.time() < deadline:
+        while (state.tasks or state.connections) and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         if state.tasks:
             await self._cut_short(list(state.tasks))

@@ -1,0 +1,220 @@
+"""A real App on a real socket of 127.0.0.1, and a client that speaks bytes."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from freehold.errors import FreeholdError
+from freehold.http import App, BodyLimits, Bounds, Call, MemoryBudget, Response, Route, Server, bind
+from freehold.telemetry import Telemetry
+
+PATIENCE_S = 20.0  # only a broken test waits this long
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection. Reads answers one by one, in whatever pieces they come."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self._rest = b""
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        lines = [f"{method} {path} HTTP/1.1", "Host: test"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        self.send("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+        return self.answer(bodyless=method == "HEAD")
+
+    def answer(self, *, bodyless: bool = False) -> Answer:
+        while b"\r\n\r\n" not in self._rest:
+            self._more()
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        status = int(first.split()[1])
+        length = 0 if bodyless or status in {100, 204} else int(headers["content-length"])
+        while len(self._rest) < length:
+            self._more()
+        body, self._rest = self._rest[:length], self._rest[length:]
+        return Answer(status, headers, body)
+
+    def closed(self) -> bool:
+        """Waits until the server closes; True when nothing more came."""
+        try:
+            return self._rest == b"" and self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _more(self) -> None:
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise EOFError(f"the server closed after {self._rest!r}")
+        self._rest += piece
+
+
+@dataclass
+class Live:
+    """A server that runs in a thread, and what its endpoints and tests share."""
+
+    port: int
+    server: Server
+    app: App
+    telemetry: Telemetry
+    memory: MemoryBudget
+    seen: dict[str, threading.Event] = field(default_factory=dict)
+    clients: list[Client] = field(default_factory=list)
+
+    def connect(self) -> Client:
+        client = Client(self.port)
+        self.clients.append(client)
+        return client
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        return self.connect().ask(method, path, body, **headers)
+
+    def metrics(self) -> str:
+        return self.telemetry.exposition()[0].decode()
+
+
+class House:
+    """Endpoints for tests: what they do is in their names."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Event()
+        self.cancelled = threading.Event()
+        self._release: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def release(self) -> None:
+        """Let the request that waits go on."""
+        assert self._release is not None
+        loop, event = self._release
+        loop.call_soon_threadsafe(event.set)
+
+    async def echo(self, call: Call) -> Response:
+        return Response(await call.body())
+
+    async def describe(self, call: Call) -> Response:
+        asked = {"path": call.path, "params": call.params, "id": call.request_id, "q": call.query("q")}
+        return Response(json.dumps(asked).encode())
+
+    async def fail(self, call: Call) -> Response:
+        raise RuntimeError("the inner secret")
+
+    async def overloaded(self, call: Call) -> Response:
+        raise FreeholdError(
+            "overloaded", model="m", reason="deadline", seen="70 s", limit="50 s", setting="x", retry_after_s=20
+        )
+
+    async def wait(self, call: Call) -> Response:
+        await call.body()
+        release = asyncio.Event()
+        self._release = (asyncio.get_running_loop(), release)
+        return Response(await call.while_connected(self._turn(release)))
+
+    async def _turn(self, release: asyncio.Event) -> bytes:
+        self.waiting.set()
+        try:
+            await release.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return b'"done"'
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("POST", "/v1/echo", self.echo, "openai"),
+            Route("GET", "/v1/describe", self.describe, "openai"),
+            Route("GET", "/livez", self.describe, "plain", public=True),
+            Route("GET", "/info", self.describe, "tei"),
+            Route("POST", "/tei/overloaded", self.overloaded, "tei"),
+            Route("POST", "/v1/overloaded", self.overloaded, "openai"),
+            Route("POST", "/v2/fail", self.fail, "oip"),
+            Route("POST", "/v1/fail", self.fail, "openai"),
+            Route("POST", "/v1/wait", self.wait, "openai"),
+            Route("POST", "/v2/models/{model}/infer", self.describe, "oip"),
+            Route("POST", "/v2/models/{model}/versions/{version}/infer", self.describe, "oip"),
+            Route("GET", "/v2/models/{model}", self.describe, "oip"),
+        ]
+
+
+@pytest.fixture
+def house() -> House:
+    """The endpoints, with the events that they share with a test."""
+    return House()
+
+
+@pytest.fixture
+def serving(house: House) -> Iterator[Callable[..., Live]]:
+    """Starts servers of `house`: `serving(bounds=..., body_limits=..., memory_bytes=..., check_access=...)`."""
+    started: list[tuple[Live, threading.Thread]] = []
+
+    def start(
+        *,
+        bounds: Bounds | None = None,
+        body_limits: BodyLimits | None = None,
+        memory_bytes: int = 1 << 30,
+        **settings: Any,
+    ) -> Live:
+        telemetry, memory = Telemetry("test", process=False), MemoryBudget(memory_bytes)
+        app = App(house.routes(), telemetry=telemetry, memory=memory, body_limits=body_limits, **settings)
+        ready = threading.Event()
+        server = Server(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
+        thread = threading.Thread(target=server.run_all)
+        thread.start()
+        assert ready.wait(PATIENCE_S)
+        live = Live(server.address.port, server, app, telemetry, memory)
+        started.append((live, thread))
+        return live
+
+    yield start
+    for live, thread in started:
+        for client in live.clients:
+            client.close()
+        live.server.should_exit = True
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def live(serving: Callable[..., Live]) -> Live:
+    """One server with the default settings."""
+    return serving()
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    """Waits until something holds; fails only after a time that no working server needs."""
+
+    def wait(holds: Callable[[], bool]) -> None:
+        tick = threading.Event()
+        for _ in range(int(PATIENCE_S / 0.01)):
+            if holds():
+                return
+            tick.wait(0.01)
+        pytest.fail("it never came true")
+
+    return wait
