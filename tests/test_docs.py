@@ -90,6 +90,18 @@ def test_every_dependency_has_its_line_of_reason() -> None:
     }
 
 
+def test_every_dependency_of_the_base_is_used() -> None:
+    """What serving installs is imported somewhere, or chosen by name by something that is."""
+    chosen = {"httptools": "uvicorn", "uvloop": "uvicorn"}
+    modules = {"pyyaml": "yaml"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in SRC.rglob("*.py"))
+    for line in project["dependencies"]:
+        name = normal(re.split(r"[^A-Za-z0-9_.-]", line)[0])
+        module = modules.get(name, chosen.get(name, name)).replace("-", "_")
+        assert re.search(rf"^\s*(import|from) {module}\b", source, flags=re.MULTILINE), f"nothing imports {name}"
+
+
 def test_decisions_are_listed() -> None:
     """docs/decisions/README.md links every record."""
     folder = ROOT / "docs" / "decisions"
