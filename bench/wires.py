@@ -1,0 +1,96 @@
+"""How a text or a tensor travels to each sort of server, and how its answer is read."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Wire[Item]:
+    """One way to ask: where, with which headers, and the bytes of a question and its answer."""
+
+    path: str
+    encode: Callable[[Item], bytes]
+    decode: Callable[[bytes], Array]
+    headers: Callable[[Item], dict[str, str]] = lambda _: JSON
+
+
+def _floats(values: object) -> Array:
+    return np.asarray(values, np.float32).reshape(-1)
+
+
+def openai_text(model: str) -> Wire[str]:
+    """POST /v1/embeddings."""
+    return Wire(
+        "/v1/embeddings",
+        lambda text: json.dumps({"model": model, "input": text}, ensure_ascii=False).encode(),
+        lambda answer: _floats(msgspec.json.decode(answer)["data"][0]["embedding"]),
+    )
+
+
+def plain_text(path: str) -> Wire[str]:
+    """{"text": ...} -> {"embedding": [...]}, as people write it by hand."""
+    return Wire(
+        path,
+        lambda text: json.dumps({"text": text}, ensure_ascii=False).encode(),
+        lambda answer: _floats(msgspec.json.decode(answer)["embedding"]),
+    )
+
+
+def v2_text(model: str) -> Wire[str]:
+    """The Open Inference Protocol with one BYTES element, shape [1, 1]."""
+
+    def encode(text: str) -> bytes:
+        tensor = {"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": [text]}
+        return json.dumps({"inputs": [tensor]}, ensure_ascii=False).encode()
+
+    return Wire(
+        f"/v2/models/{model}/infer", encode, lambda answer: _floats(msgspec.json.decode(answer)["outputs"][0]["data"])
+    )
+
+
+def v2_tensor(model: str) -> Wire[Array]:
+    """The Open Inference Protocol with a float32 tensor in JSON."""
+
+    def encode(array: Array) -> bytes:
+        shape = list(array.shape)
+        tensor = {"name": "input", "datatype": "FP32", "shape": shape, "data": array.ravel().tolist()}
+        return msgspec.json.encode({"inputs": [tensor]})
+
+    return Wire(
+        f"/v2/models/{model}/infer", encode, lambda answer: _floats(msgspec.json.decode(answer)["outputs"][0]["data"])
+    )
+
+
+def _header_end(answer: bytes) -> int:
+    """Where the JSON header of a binary answer ends (latin-1 maps each byte to one character)."""
+    return json.JSONDecoder().raw_decode(answer.decode("latin-1"))[1]
+
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+
+
+def v2_binary_tensor(model: str) -> Wire[Array]:
+    """The protocol's binary extension both ways: a JSON header, then the bytes."""
+
+    def header(array: Array) -> bytes:
+        sizes = {"binary_data_size": array.nbytes}
+        tensor = {"name": "input", "datatype": "FP32", "shape": list(array.shape), "parameters": sizes}
+        return msgspec.json.encode({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+
+    def headers(array: Array) -> dict[str, str]:
+        return {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(header(array)))}
+
+    return Wire(
+        f"/v2/models/{model}/infer",
+        lambda array: header(array) + array.astype("<f4").tobytes(),
+        lambda answer: np.frombuffer(answer[_header_end(answer) :], "<f4"),
+        headers,
+    )
