@@ -22,6 +22,7 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "config": Verb("freehold.cli.config:app", "Write, check and show the configuration."),
+    "serve": Verb("freehold.cli.serve:serve", "Serve models on this machine."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }
 

@@ -9,7 +9,8 @@ from freehold.config import ModelConfig
 from freehold.config.locate import locate
 from freehold.engine.base import Engine
 from freehold.engine.batcher import Batch
-from freehold.engine.opening import open_artifact, open_graph_file
+from freehold.engine.opening import open_engine
+from freehold.engine.pool import WorkerPool
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 from freehold.machine import Cpu, cpu_key
@@ -45,16 +46,17 @@ def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], Non
         state=place.state,
         on_batch=on_batch,
     )
-    return open_path(locate(model.parsed_source), model.id, settings, place.graphs)
+    path = prepare(locate(model.parsed_source), place.graphs)
+    if model.workers:
+        return WorkerPool(path, model.id, settings, model.workers)
+    return open_engine(path, model.id, settings)
 
 
-def open_path(path: Path, name: str, settings: EngineSettings, cache: Path) -> Engine:
-    """The engine for an `.onnx` file, an artifact, or a Hugging Face folder, for which a graph is written first."""
-    if path.is_file():
-        return open_graph_file(path, name, settings)
-    if (path / "manifest.json").is_file():
-        return open_artifact(path, settings)
+def prepare(path: Path, cache: Path) -> Path:
+    """What an engine opens: an `.onnx` file or artifact as it is, for a Hugging Face folder the artifact written of it."""
+    if path.is_file() or (path / "manifest.json").is_file():
+        return path
     if (path / "config.json").is_file():
-        return open_artifact(graphs.build(path, cache), settings)
+        return graphs.build(path, cache)
     found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
     raise FreeholdError("folder_not_a_model", path=path, found=found)

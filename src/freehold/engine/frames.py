@@ -26,7 +26,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
 
     dtype: str
     shape: tuple[int, ...]
-    data: bytes | list[str | bytes]
+    data: Any
 
     @classmethod
     def of(cls, array: Array) -> "Packed":

@@ -8,7 +8,7 @@ from freehold.http import App, BodyLimits, MemoryBudget
 from freehold.http.app import CheckAccess
 from freehold.server import health, metrics, oip, openai, openapi, tei
 from freehold.server.dataplane import DataPlane
-from freehold.server.models import Models, State
+from freehold.server.models import Models
 from freehold.telemetry import Telemetry
 
 
@@ -20,11 +20,11 @@ def build(
     check_access: CheckAccess | None,
     body_limits: BodyLimits,
     grace_s: float,
-    on_hopeless: Callable[[], None] = lambda: None,
+    on_loaded: Callable[[Models], None] = lambda _models: None,
 ) -> App:
     """The ASGI app of one node. Models load when its lifespan begins, while health routes already answer.
 
-    `on_hopeless` is called when loading ended and not one model can ever answer.
+    `on_loaded` is called when all loads have ended, well or not.
     """
     plane = DataPlane(models, telemetry)
     routes = [
@@ -40,18 +40,17 @@ def build(
         memory=memory,
         check_access=check_access,
         body_limits=body_limits,
-        lifespan=_life(plane, grace_s, on_hopeless),
+        lifespan=_life(plane, grace_s, on_loaded),
         grace_s=grace_s,
     )
 
 
 def _life(
-    plane: DataPlane, grace_s: float, on_hopeless: Callable[[], None]
+    plane: DataPlane, grace_s: float, on_loaded: Callable[[Models], None]
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     async def load() -> None:
         await plane.models.load(plane.loaded)
-        if all(served.state is State.FAILED for served in plane.models.all()):
-            on_hopeless()
+        on_loaded(plane.models)
 
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:

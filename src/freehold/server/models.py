@@ -136,6 +136,7 @@ class Models:
 
     def __init__(self, served: Sequence[Served]) -> None:
         self._served = {one.id: one for one in served}
+        self._draining = False
 
     def all(self) -> list[Served]:
         """Every model in whatever state."""
@@ -166,9 +167,13 @@ class Models:
         served = ", ".join(one.id for one in fitting) or "none of that kind is served here"
         raise FreeholdError("model_ambiguous", count=len(fitting), kind=named, served=served)
 
+    def drain(self) -> None:
+        """From now on not ready, so that probes take this node out; what was accepted is still answered."""
+        self._draining = True
+
     def ready(self) -> bool:
-        """True when every model can answer."""
-        return all(one.state is State.READY for one in self._served.values())
+        """True when every model can answer and the node is not leaving."""
+        return not self._draining and all(one.state is State.READY for one in self._served.values())
 
     async def load(self, on_loaded: Callable[[Served], None]) -> None:
         """Load one after another: two that were tuned at the same time would measure each other."""

@@ -1,0 +1,80 @@
+"""What `serve` prints once its models are loaded: their states, and a request to try."""
+
+import json
+import shlex
+from typing import Any
+
+from freehold.artifact import Manifest
+from freehold.server.models import Models, Served, State
+
+
+def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any], str]:
+    """The same as data and as text."""
+    rows = [_row(served) for served in models.all()]
+    ready = next((served for served in models.all() if served.state is State.READY), None)
+    example = _example(ready, url, needs_key) if ready is not None else ""
+    width = max(len(row["id"]) for row in rows)
+    lines = [f"Freehold serves on {url}", ""]
+    for row in rows:
+        if row["state"] == "ready":
+            lines.append(f"  {row['id']:<{width}}  {row['kind']}  proof: {row['proof']}{row['by']}  {row['precision']}")
+        else:
+            lines.append(f"  {row['id']:<{width}}  {row['state']}: {row['cause']}")
+    if example:
+        lines += ["", "Try it:", f"  {example}"]
+    return {"url": url, "models": rows, "example": example}, "\n".join(lines)
+
+
+def _row(served: Served) -> dict[str, Any]:
+    if served.state is not State.READY:
+        return {"id": served.id, "state": str(served.state), "cause": served.error.cause if served.error else ""}
+    engine, proof = served.engine, served.engine.proof
+    by = f" ({proof.recorded_by}, {proof.replayed} of {proof.cases} cases)" if proof.cases else ""
+    return {
+        "id": served.id,
+        "state": str(served.state),
+        "kind": engine.manifest.kind,
+        "digest": engine.digest,
+        "precision": engine.precision,
+        "proof": proof.status,
+        "by": by,
+        "load_s": round(served.load_s, 3),
+    }
+
+
+def _example(served: Served, url: str, needs_key: bool) -> str:
+    manifest = served.engine.manifest
+    path, body = _request(served.id, manifest)
+    words = ["curl", f"{url}{path}", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    if needs_key:
+        words[2:2] = ["-H", "Authorization: Bearer $FREEHOLD_KEY"]
+    return " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in words)
+
+
+def _request(model: str, manifest: Manifest) -> tuple[str, dict[str, Any]]:
+    if manifest.kind == "embed":
+        return "/v1/embeddings", {"model": model, "input": "Data stays in its domain."}
+    if manifest.kind == "rerank":
+        documents = ["A lease ends.", "A freehold is land held outright."]
+        return "/v1/rerank", {"model": model, "query": "What is a freehold?", "documents": documents}
+    if manifest.kind == "classify":
+        return "/v2/models/" + model + "/infer", _tensors({"text": ("BYTES", (1,), ["Data stays in its domain."])})
+    inputs = {}
+    for spec in manifest.inputs:
+        shape = tuple(1 if dim == -1 else dim for dim in spec.shape)
+        count = 1
+        for dim in shape:
+            count *= dim
+        value: Any = {"BOOL": False, "BYTES": ""}.get(spec.datatype, 0)
+        inputs[spec.name] = (spec.datatype, shape, [value] * count)
+    small = all(len(data) <= 64 for _, _, data in inputs.values())
+    return (f"/v2/models/{model}/infer", _tensors(inputs)) if small else (f"/v2/models/{model}", {})
+
+
+def _tensors(inputs: dict[str, tuple[str, tuple[int, ...], list[Any]]]) -> dict[str, Any]:
+    return {
+        "inputs": [
+            {"name": name, "datatype": datatype, "shape": list(shape), "data": data}
+            for name, (datatype, shape, data) in inputs.items()
+        ]
+    }

@@ -1,0 +1,213 @@
+"""`freehold serve`: one node, from a configuration to an answering port."""
+
+import gc
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freehold import __version__
+from freehold.cli.banner import banner
+from freehold.cli.output import Output
+from freehold.cli.sources import Place, open_model
+from freehold.config import Config, ModelConfig, load
+from freehold.config.home import home
+from freehold.config.locate import locate
+from freehold.engine.base import Capacity, Engine
+from freehold.errors import FreeholdError
+from freehold.http import App, BodyLimits, MemoryBudget
+from freehold.http.admission import Admission
+from freehold.http.door import Door, choose_door, is_loopback
+from freehold.http.listener import Listener, bind
+from freehold.machine import check_onnxruntime, docker_bridge, read_cpu, read_memory, runtime_versions
+from freehold.server.app import build
+from freehold.server.dataplane import batch_observer
+from freehold.server.models import Models, ProofPolicy, Served, State
+from freehold.telemetry import Telemetry, configure_logs
+
+log = logging.getLogger(__name__)
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A model that may be served although its proof fails, and why."""
+
+    model: str = ""
+    reason: str = ""
+
+
+def serve(
+    ctx: typer.Context,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL|DIR|CONFIG]",
+            help="A model folder, an .onnx file or a configuration. Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+    tune: Annotated[bool, typer.Option("--tune/--no-tune", help="Measure the fastest setting once, two seconds.")] = True,
+    accept_failed_proof: Annotated[
+        str, typer.Option(metavar="MODEL", help="Serve this model for 24 h although its proof fails; needs --reason.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is logged and shown.")] = "",
+) -> None:
+    """Serve models: OpenAI API for Dify, Open Inference Protocol for tensors, on port 8080 of this machine."""
+    output: Output = ctx.obj
+    check_onnxruntime(runtime_versions())
+    config = load(source, os.environ, Path.cwd())
+    acceptance = _acceptance(accept_failed_proof, reason, config)
+    for model in config.models:
+        locate(model.parsed_source)
+    logs = config.observe.log_format
+    configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
+    wanted = config.server.host if host is None else host
+    listening = bind(wanted, config.server.port if port is None else port)
+    with _State.of(home(os.environ)) as state:
+        door = choose_door(wanted, config.access.auth, state.home, os.environ)
+        for warning in door.warnings:
+            log.warning(warning)
+        node = Node(config, state, door, acceptance, output, tune)
+        finished = node.run(listening, wanted)
+    sys.exit(0 if finished else 1)
+
+
+class Node:
+    """Everything that `serve` composes, and what it says on the terminal."""
+
+    def __init__(
+        self, config: Config, state: "_State", door: Door, acceptance: Acceptance, output: Output, tune: bool
+    ) -> None:
+        self._config = config
+        self._door = door
+        self._output = output
+        self._telemetry = Telemetry(__version__)
+        self._memory = MemoryBudget(max(64 * MEGABYTE, read_memory().available // 4))
+        cpu = read_cpu()
+        cores = max(1, min(cpu.physical, int(cpu.quota) if cpu.quota and cpu.quota >= 1 else cpu.physical))
+        cache = state.writable / "cache"
+        self._place = Place(cpu, cores, cache / "graphs", cache if state.kept else None, tune)
+        self._models = Models([self._served(model, acceptance) for model in config.models])
+        self._server: Listener | None = None
+        self._hopeless = False
+        self._url = ""
+
+    def run(self, listening: socket.socket, host: str) -> bool:
+        """Serve until a signal. True when nothing in flight was cut short and some model could be loaded."""
+        settings = self._config.server
+        self._server = Listener(
+            self._app(),
+            listening,
+            grace_s=settings.grace_s,
+            on_ready=lambda address: self._say_listening(address.url, host),
+            on_drain=self._models.drain,
+        )
+        finished = self._server.run_all()
+        return finished and not self._hopeless
+
+    def _app(self) -> App:
+        limits = self._config.limits
+        return build(
+            self._models,
+            self._telemetry,
+            self._memory,
+            check_access=None if self._door.is_open else self._door.check,
+            body_limits=BodyLimits(limits.body_mb * MEGABYTE, self._config.server.body_timeout_s),
+            grace_s=self._config.server.grace_s,
+            on_loaded=self._loaded,
+        )
+
+    def _served(self, model: ModelConfig, acceptance: Acceptance) -> Served:
+        metrics = self._telemetry.model(model.id)
+
+        def opened() -> Engine:
+            return open_model(model, self._place, batch_observer(metrics))
+
+        def admission(capacity: Callable[[], Capacity]) -> Admission:
+            return Admission(model.limits, capacity, self._memory, model=model.id, in_flight=metrics.in_flight)
+
+        accepted = acceptance.reason if acceptance.model == model.id else None
+        return Served(model.id, opened, admission, ProofPolicy(model.require.proof == "always", accepted))
+
+    def _say_listening(self, url: str, host: str) -> None:
+        self._url = url
+        if self._door.initial_key is not None:
+            log.warning("The initial key was written to %s", self._door.initial_key)
+        bridge = docker_bridge()
+        if bridge is not None and is_loopback(host):
+            log.info(
+                "For a Dify in a container on this machine: start with --host %s (the Docker bridge %s)",
+                bridge.address,
+                bridge.name,
+            )
+
+    def _loaded(self, models: Models) -> None:
+        """All loads have ended: say what came of them, or leave when nothing did."""
+        if all(served.state is State.FAILED for served in models.all()):
+            for served in models.all():
+                if served.error is not None:
+                    self._output.fail(served.error)
+            self._hopeless = True
+            if self._server is not None:
+                self._server.should_exit = True
+            return
+        facts, text = banner(models, self._url, needs_key=not self._door.is_open)
+        self._output.show(facts, text)
+        sys.stdout.flush()
+        # What is loaded stays: without this every full collection walks it, 15 % of the time of a small request.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)
+
+
+def _acceptance(model: str, reason: str, config: Config) -> Acceptance:
+    if model and not reason.strip():
+        raise FreeholdError("accept_needs_reason")
+    if model and config.model(model) is None:
+        raise FreeholdError("model_not_found", model=model, served=", ".join(one.id for one in config.models))
+    return Acceptance(model, reason.strip())
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where state lies. `kept` is False when `home` cannot be written: then `writable` is a temporary folder."""
+
+    home: Path
+    writable: Path
+    kept: bool
+
+    @classmethod
+    def of(cls, wanted: Path) -> "_State":
+        try:
+            wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=wanted):
+                return cls(wanted, wanted, kept=True)
+        except OSError as error:
+            uid = os.getuid()
+            log.warning(
+                "%s cannot be written (%s): written graphs and tuning are made again at each start."
+                " Give it to this user: chown -R %d %s",
+                wanted,
+                error.strerror,
+                uid,
+                wanted,
+            )
+            return cls(wanted, Path(tempfile.mkdtemp(prefix="freehold-")), kept=False)
+
+    def __enter__(self) -> "_State":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.kept:
+            shutil.rmtree(self.writable, ignore_errors=True)
