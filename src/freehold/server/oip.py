@@ -1,5 +1,7 @@
 """Open Inference Protocol v2 over REST: metadata and infer, for tensors and, by the same call, for text models."""
 
+import numpy as np
+
 from freehold import __version__
 from freehold.artifact import Manifest, TensorSpec
 from freehold.engine.base import Answer, Array, EmbedRequest, Request, RerankRequest, TensorRequest
@@ -100,20 +102,23 @@ def _check_version(served: Served, call: Call) -> None:
 
 def _engine_request(manifest: Manifest, request: oip.InferRequest) -> Request:
     if manifest.kind == "tensor":
-        return TensorRequest(request.inputs, request.requested)
-    texts = _texts("text", request.inputs["text"])
+        arrays = {name: _text(name, x) if x.dtype.kind == "O" else x for name, x in request.inputs.items()}
+        return TensorRequest(arrays, request.requested)
+    texts = _text("text", request.inputs["text"]).tolist()
     if not texts:
         raise FreeholdError("list_empty", field="text")
     if manifest.kind == "rerank":
-        return RerankRequest(_texts("query", request.inputs["query"])[0], texts)
+        return RerankRequest(_text("query", request.inputs["query"])[0], texts)
     return EmbedRequest(texts)
 
 
-def _texts(name: str, array: Array) -> list[str]:
+def _text(name: str, array: Array) -> Array:
+    """A BYTES array as one of str, which is all that ONNX's strings hold. Raises `value_invalid` for other bytes."""
     try:
-        return [item.decode() for item in array.tolist()]
+        flat = [item.decode() for item in array.ravel().tolist()]
     except UnicodeDecodeError as error:
-        raise FreeholdError("value_invalid", name=name, datatype="BYTES", reason="a text is not UTF-8") from error
+        raise FreeholdError("value_invalid", name=name, datatype="BYTES", reason="an element is not UTF-8") from error
+    return np.array(flat, object).reshape(array.shape)
 
 
 def _arrays(served: Served, answer: Answer) -> dict[str, Array]:

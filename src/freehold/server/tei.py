@@ -16,7 +16,7 @@ from freehold.protocol import tei
 from freehold.protocol.vectors import logits, normalized, shortened, sigmoid
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Served
-from freehold.server.text import chosen, refuse_truncation, rows, text_engine, truncation
+from freehold.server.text import chosen, refuse_truncation, rows, tokenizer_of, truncation
 
 BATCH_SIZE = 32
 """Texts that `/info` tells clients to send at a time: enough to fill every batch, few enough to answer soon."""
@@ -80,7 +80,7 @@ async def answer_rerank(plane: DataPlane, call: Call) -> Response:
 def describe(served: Served) -> tei.Info:
     """What `/info` says of a text model."""
     engine, manifest = served.engine, served.engine.manifest
-    limit = text_engine(served).max_tokens
+    limit = engine.max_tokens
     if manifest.kind == "embed":
         model_type = tei.ModelType(embedding=tei.Embedder(manifest.pooling))
     else:
@@ -106,7 +106,7 @@ def describe(served: Served) -> tei.Info:
 
 
 def _tokens(served: Served, texts: list[str], add_special_tokens: bool) -> list[list[tei.Token]]:
-    tokenizer = text_engine(served).tokenizer
+    tokenizer = tokenizer_of(served)
     return [[_token(token) for token in tokenizer.tokens(text, add_special_tokens)] for text in texts]
 
 

@@ -1,6 +1,6 @@
 """What the endpoints of text models share: which model is meant, its rows, and what was cut."""
 
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 from freehold.artifact import Kind
 from freehold.engine.base import Answer, Array
@@ -20,10 +20,9 @@ CALLS: dict[str, str] = {
 TRUNCATED = b"x-freehold-truncated"
 
 
-class TextEngine(Protocol):
-    """What engines of text models have beyond the Engine Protocol."""
-
-    max_tokens: int
+@runtime_checkable
+class Tokenizing(Protocol):
+    """What an engine has beyond the Engine Protocol when its tokenizer lies in this process."""
 
     @property
     def tokenizer(self) -> TextTokenizer: ...
@@ -42,9 +41,11 @@ def chosen(models: Models, model: str | None, *kinds: Kind) -> Served:
     return served
 
 
-def text_engine(served: Served) -> TextEngine:
-    """The engine of a model whose kind reads text."""
-    return cast(TextEngine, served.engine)
+def tokenizer_of(served: Served) -> TextTokenizer:
+    """The tokenizer of a text model. Raises `tokenizer_elsewhere` where only its engine processes have one."""
+    if not isinstance(served.engine, Tokenizing):
+        raise FreeholdError("tokenizer_elsewhere", model=served.id)
+    return served.engine.tokenizer
 
 
 def rows(served: Served, answer: Answer) -> Array:
@@ -60,5 +61,5 @@ def truncation(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
 def refuse_truncation(served: Served, answer: Answer, truncate: bool | None) -> None:
     """Raises `text_too_long` when texts were cut although the client forbade it (`truncate` is false, not absent)."""
     if truncate is False and answer.truncated:
-        limit = text_engine(served).max_tokens
+        limit = served.engine.max_tokens
         raise FreeholdError("text_too_long", count=answer.truncated, limit=limit)

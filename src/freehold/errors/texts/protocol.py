@@ -285,6 +285,13 @@ _TEXT: dict[str, Entry] = {
         "模型 {model!r} 的类型为 {kind}；本接口需要 {needed}。",
         "请对该模型调用 {path}，或改用类型为 {needed} 的模型。",
     ),
+    "tokenizer_elsewhere": Entry(
+        Kind.UNSUPPORTED,
+        "Model {model!r} runs in processes of its own, and its tokenizer lies there.",
+        "Serve the model without `workers` where clients need /tokenize.",
+        "模型 {model!r} 运行在独立进程中，其分词器也在那里。",
+        "若客户端需要 /tokenize，请不要为该模型设置 `workers`。",
+    ),
     "version_unknown": Entry(
         Kind.NOT_FOUND,
         "Model {model!r} has no version {version!r}; it has {versions}.",

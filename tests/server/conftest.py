@@ -1,0 +1,131 @@
+"""One live node with a model of each kind, for the tests of all endpoints."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from freehold.adapt import graphs
+from freehold.config import Limits
+from freehold.engine.opening import open_artifact, open_graph_file
+from freehold.engine.settings import EngineSettings
+from freehold.http import BodyLimits, Listener, MemoryBudget, bind
+from freehold.http.admission import Admission
+from freehold.server.app import build
+from freehold.server.models import Models, Served
+from freehold.telemetry import Telemetry
+
+SETTINGS = EngineSettings(tune=False, threads=1)
+TYPES = {
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "FP16": TensorProto.FLOAT16,
+    "INT8": TensorProto.INT8,
+    "INT64": TensorProto.INT64,
+    "UINT8": TensorProto.UINT8,
+    "BOOL": TensorProto.BOOL,
+    "BYTES": TensorProto.STRING,
+}
+
+
+def write_identity(path: Path, datatype: str) -> Path:
+    """A graph [n, 3] -> the same, in any datatype that the protocol has."""
+    x = helper.make_tensor_value_info("x", TYPES[datatype], ["n", 3])
+    y = helper.make_tensor_value_info("y", TYPES[datatype], ["n", 3])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def write_log(path: Path) -> Path:
+    """A graph [n, 3] -> its logarithm, which is not finite for 0 and below."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph([helper.make_node("Log", ["x"], ["y"])], "log", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def served(name: str, path: Path) -> Served:
+    """A model of this node: an artifact folder or a bare graph."""
+    opener = partial(open_artifact, path) if path.is_dir() else partial(open_graph_file, path, name)
+    memory = MemoryBudget(1 << 28)
+    return Served(name, lambda: opener(SETTINGS), lambda capacity: Admission(Limits(), capacity, memory, model=name))
+
+
+@contextmanager
+def running(models: list[Served]) -> Iterator[str]:
+    """The URL of a server that runs these models in a thread; loading may still go on."""
+    telemetry = Telemetry(process=False)
+    limits = BodyLimits(size=8 << 20)
+    app = build(Models(models), telemetry, MemoryBudget(1 << 28), check_access=None, body_limits=limits, grace_s=5.0)
+    started = threading.Event()
+    server = Listener(app, bind("127.0.0.1", 0), grace_s=5.0, on_ready=lambda _: started.set())
+    thread = threading.Thread(target=server.run_all)
+    thread.start()
+    try:
+        assert started.wait(30)
+        yield server.address.url
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def wait_ready(client: httpx.Client) -> None:
+    """Until loading has ended, one way or the other."""
+    while any(model["state"] == "loading" for model in client.get("/readyz").json()["models"]):
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def model_paths(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bert_folder: Path, tiny_reranker_folder: Path
+) -> dict[str, Path]:
+    """An embedding, a rerank and several tensor models on disk, by id."""
+    folder = tmp_path_factory.mktemp("served")
+    identities = {name.lower(): write_identity(folder / f"{name.lower()}.onnx", name) for name in TYPES}
+    return {
+        "tiny": graphs.build(tiny_bert_folder, folder / "cache"),
+        "judge": graphs.build(tiny_reranker_folder, folder / "cache"),
+        "log": write_log(folder / "log.onnx"),
+        **identities,
+    }
+
+
+@pytest.fixture(scope="session")
+def node_url(model_paths: dict[str, Path]) -> Iterator[str]:
+    """The URL of a node that serves all of `model_paths` and is ready."""
+    with running([served(name, path) for name, path in model_paths.items()]) as url:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            wait_ready(client)
+        yield url
+
+
+@pytest.fixture
+def node(node_url: str) -> Iterator[httpx.Client]:
+    """A client of the node that serves all models."""
+    with httpx.Client(base_url=node_url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def serve_only(model_paths: dict[str, Path]) -> Iterator[Callable[..., httpx.Client]]:
+    """`serve_only("tiny", other=path)` is a client of a fresh node with just these models, their loading ended."""
+    with ExitStack() as stack:
+
+        def serve(*names: str, **others: Path) -> httpx.Client:
+            paths = {**{name: model_paths[name] for name in names}, **others}
+            url = stack.enter_context(running([served(name, path) for name, path in paths.items()]))
+            client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
+            wait_ready(client)
+            return client
+
+        yield serve
