@@ -20,7 +20,7 @@ app = typer.Typer()
 Argument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODEL|DIR|CONFIG]", help="As for `serve`; left out: MODEL_PATH, freehold.yaml, config.yaml."
+        metavar="MODEL|DIR|CONFIG", help="As for `serve`; left out: MODEL_PATH, freehold.yaml, config.yaml."
     ),
 ]
 
@@ -29,7 +29,7 @@ Argument = Annotated[
 def init(
     ctx: typer.Context,
     model: Annotated[
-        str | None, typer.Argument(help="The model to begin with; left out, those in this folder.")
+        str | None, typer.Argument(metavar="MODEL", help="The model to begin with; left out, those in this folder.")
     ] = None,
     path: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("freehold.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,

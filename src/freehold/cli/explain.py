@@ -13,7 +13,7 @@ from freehold.errors import CATALOG, Entry, FreeholdError, Language
 def explain(
     ctx: typer.Context,
     code: Annotated[
-        str | None, typer.Argument(help="The code, as an error shows it; left out, all are listed.")
+        str | None, typer.Argument(metavar="CODE", help="The code, as an error shows it; left out, all are listed.")
     ] = None,
 ) -> None:
     """Say what an error code means and what to do about it.

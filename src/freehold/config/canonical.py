@@ -23,12 +23,13 @@ def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
         return replace(root, value={}), [FreeholdError("config_not_mapping", where=root.where)]
     problems: list[FreeholdError] = []
     entries = dict(root.value)
-    if "model" in entries:
+    if "model" in entries and "models" in entries:
         single = entries.pop("model")
-        if "models" in entries:
-            both = FreeholdError("config_model_and_models", where=single.where, other=entries["models"].where)
-            return replace(root, value=entries), [both]
-        entries["models"] = replace(single, value=[single])
+        both = FreeholdError("config_model_and_models", where=single.where, other=entries["models"].where)
+        return replace(root, value=entries), [both]
+    if "model" in entries:  # in its place, so that problems come in the order of the file
+        entries["model"] = replace(entries["model"], value=[entries["model"]])
+        entries = {"models" if key == "model" else key: node for key, node in entries.items()}
     models = entries.get("models")
     if models is not None and isinstance(models.value, list):
         shared = entries.get("limits")

@@ -20,9 +20,10 @@ DURATION = r"^(forever|[0-9]+(s|m|h|d))$"
 _DURATION_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def doc(text: str, unit: str = "") -> Any:
-    """The documentation of one key."""
-    return Meta(description=text, extra={"unit": unit} if unit else None)
+def doc(text: str, unit: str = "", default: str = "") -> Any:
+    """The documentation of one key: its line, its unit, and in words a default that depends on other keys."""
+    extra = {name: value for name, value in (("unit", unit), ("default", default)) if value}
+    return Meta(description=text, extra=extra or None)
 
 
 def _form(pattern: str, notation: str, code: str = "config_value_invalid") -> Any:
@@ -110,7 +111,7 @@ class Defaults(Shape, frozen=True):
 class ModelConfig(Shape, frozen=True):
     """One model: the name that clients ask for, where it comes from and how it runs."""
 
-    id: Annotated[Identifier, doc("The name clients ask for; left out, it is taken from `source`.")]
+    id: Annotated[Identifier, doc("The name clients ask for.", default="from `source`")]
     source: Annotated[
         Text,
         doc("A folder or .onnx file, NAME:TAG of the store, oci://, hf://, ms://, or an upstream's https://HOST/v1."),
@@ -132,7 +133,7 @@ class ModelConfig(Shape, frozen=True):
     max_output_tokens: Annotated[Count | None, doc("The longest completion of a generate model.", "tokens")] = None
     device: Annotated[
         Literal["cpu", "cuda", "openvino"],
-        doc("Where it runs; getting another one is an error. `cuda` where `gpus` is set."),
+        doc("Where it runs; getting another one is an error.", default="`cuda` with `gpus`, else `cpu`"),
     ] = "cpu"
     precision: Annotated[
         Literal["fp32", "bf16", "auto"], doc("`auto` takes bf16 where the machine has it and the goldens still pass.")

@@ -108,7 +108,7 @@ def _with_scheme(text: str, scheme: str, rest: str) -> Source:
 def _upstream(text: str) -> Source:
     try:
         url = urlsplit(text)
-        url.port  # noqa: B018 - urllib checks the port only when it is read
+        url.port
     except ValueError:
         raise FreeholdError("source_invalid", source=_shown(text), form=_FORMS["https"]) from None
     if url.username is not None or url.password is not None:
