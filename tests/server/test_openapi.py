@@ -3,7 +3,9 @@
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.schemas import BaseSchema
 
 from freehold.server.openapi import OPERATIONS
 
@@ -44,20 +46,39 @@ def test_health_needs_no_key_and_the_rest_may(document: dict) -> None:
     assert {"key": []} in document["paths"]["/v1/embeddings"]["post"]["security"]
 
 
-schema = schemathesis.pytest.from_fixture("described_node")
-
-
 @pytest.fixture(scope="session")
-def described_node(node_url: str) -> schemathesis.schemas.BaseSchema:
+def described(node_url: str) -> BaseSchema:
     """The node as schemathesis sees it."""
     return schemathesis.openapi.from_url(f"{node_url}/openapi.json")
 
 
-@schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_generated_request_breaks_the_server(case: schemathesis.Case) -> None:
-    """Whatever the document allows or forbids, the answer is no 5xx but 501, and errors are JSON of their dialect."""
-    answer = case.call(timeout=20)
-    assert answer.status_code < 500 or answer.status_code == 501, answer.text
-    if answer.status_code >= 400 and case.method != "HEAD":
-        assert "error" in answer.json()
+def fuzz(described: BaseSchema, operation: str, mode: GenerationMode) -> None:
+    """Send generated requests, to a model that is there: a made-up one would be all that is ever refused."""
+    method, path = operation.split()
+    model = "judge" if "rerank" in path else "fp32" if "infer" in path else "tiny"
+
+    @given(described[path][method].as_strategy(generation_mode=mode))
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    def ask(case: schemathesis.Case) -> None:
+        if "model" in case.path_parameters:
+            case.path_parameters["model"] = model
+        if isinstance(case.body, dict):
+            case.body.pop("model", None)
+        answer = case.call(timeout=20)
+        assert answer.status_code < 500 or answer.status_code == 501, answer.text
+        if answer.status_code >= 400:
+            assert "error" in answer.json()
+
+    ask()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_requests_that_the_document_allows_break_nothing(described: BaseSchema, operation: str) -> None:
+    """What follows the schemas is answered or refused: no 5xx but 501, and an error is JSON that says so."""
+    fuzz(described, operation, GenerationMode.POSITIVE)
+
+
+@pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if operation.startswith("POST")])
+def test_requests_that_the_document_forbids_break_nothing(described: BaseSchema, operation: str) -> None:
+    """The same for what breaks the schemas in every way the fuzzer knows."""
+    fuzz(described, operation, GenerationMode.NEGATIVE)
