@@ -92,6 +92,10 @@ class Engine(Protocol):
         """
         ...
 
+    def at_once(self, request: Request) -> Answer | None:
+        """The answer where computing it takes less than queueing it would (a fraction of a millisecond), else None."""
+        ...
+
     def answer(self, request: Request) -> Answer:
         """Answer one request at once, alone, on the calling thread: for replay and checks, not for traffic."""
         ...

@@ -33,7 +33,7 @@ class Item(NamedTuple):
 class Batch(NamedTuple):
     """What a finished batch reports to metrics. Times in seconds, `cost` in `unit` ("tokens" or "rows")."""
 
-    queued_s: list[float]
+    queued_s: Sequence[float]
     compute_s: float
     items: int
     cost: int

@@ -101,6 +101,10 @@ class Encoder:
             await batcher.close(grace_s)
         self._long_texts.shutdown(wait=False, cancel_futures=True)
 
+    def at_once(self, request: Request) -> Answer | None:
+        """None: every request goes through the queue."""
+        return None
+
     def answer(self, request: Request) -> Answer:
         """One request alone, on the calling thread."""
         sequences = self._encode(request)

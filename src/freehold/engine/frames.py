@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from freehold.artifact import Manifest
-from freehold.engine.base import Answer, Array, Capacity, EmbedRequest, Proof, RerankRequest, Request, TensorRequest
+from freehold.engine.base import Answer, Array, Capacity, EmbedRequest, Proof, Request, RerankRequest, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError

@@ -29,6 +29,7 @@ from freehold.engine.frames import (
     read_frame,
 )
 from freehold.engine.settings import EngineSettings
+from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class WorkerPool:
 
     def __init__(self, path: Path, name: str, settings: EngineSettings, workers: int) -> None:
         self.manifest: Manifest
+        self.tokenizer: TextTokenizer
         self.digest = ""
         self.precision = settings.precision
         self.max_tokens = settings.max_tokens
@@ -83,6 +85,9 @@ class WorkerPool:
         opened = await self._start()
         self.manifest, self.digest, self.proof = opened.manifest, opened.digest, proof_of(opened)
         self.precision, self.max_tokens = opened.precision, opened.max_tokens
+        if self.manifest.kind != "tensor":
+            # `/tokenize` asks the front; the processes have their own.
+            self.tokenizer = TextTokenizer(self._path / "tokenizer.json", self.max_tokens)
         await asyncio.gather(*(self._start() for _ in range(self._workers - 1)))
 
     def ready(self) -> bool:
@@ -95,6 +100,10 @@ class WorkerPool:
         unit = parts[0].unit if parts else "tokens"
         speed = sum(part.per_second for part in parts)
         return Capacity(unit, sum(part.queued for part in parts), sum(part.running for part in parts), speed)
+
+    def at_once(self, request: Request) -> Answer | None:
+        """None: every request goes through the queue."""
+        return None
 
     def answer(self, request: Request) -> Answer:
         """Not from here: each process replays its goldens itself, before it is used."""
@@ -209,7 +218,7 @@ class WorkerPool:
             try:
                 await self._start()
             except (FreeholdError, OSError) as error:
-                log.error("engine_restart_failed", extra={"model": self._name, "cause": str(error)})  # noqa: TRY400 - tried again; the cause is enough
+                log.error("engine_restart_failed", extra={"model": self._name, "cause": str(error)})
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 log.info("engine_restarted", extra={"model": self._name})

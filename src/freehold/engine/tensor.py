@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 
 from freehold.artifact import Golden, Manifest, TensorSpec, Tolerance, compare
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request, TensorRequest
-from freehold.engine.batcher import Batcher, Item
+from freehold.engine.batcher import Batch, Batcher, Item
 from freehold.engine.providers import Session, SessionOptions, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_ROWS, EngineSettings
 from freehold.engine.tuner import Tuning, choose, remembered
@@ -20,8 +22,10 @@ from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
 
-IN_LOOP_S = 0.0003
-"""A batch cheaper than this is run in the event loop: waking a thread and coming back costs about a third of it."""
+AT_ONCE_S = 0.0002
+"""A graph whose one row runs within this is run by the call itself: a queue, a thread and a wake-up cost more than the
+batch could save, and no other request is held up for longer than reading its socket takes."""
+AT_ONCE_ROWS = 16
 
 BUDGETS_ROWS = (1, 4, 16, 64)
 FREE_DIMENSION = 8
@@ -59,7 +63,8 @@ class TensorEngine:
 
     Requests share a batch when their inputs agree in all dimensions but the first; the budget counts rows. A graph is
     batched only when every input and output has a free first dimension and a probe at load shows that rows do not
-    influence one another (1e-5); all other graphs run request by request.
+    influence one another (1e-5); all other graphs run request by request. A request of a few rows to a graph cheaper than
+    `AT_ONCE_S` is run without the queue.
     """
 
     def __init__(self, model: TensorModel, settings: EngineSettings) -> None:
@@ -69,6 +74,7 @@ class TensorEngine:
         self.proof = Proof("none")
         self.max_tokens = 0
         self.batched = False
+        self._at_once_bytes = 0
         self._model = model
         self._settings = settings
         self._names: list[str] = []
@@ -106,6 +112,20 @@ class TensorEngine:
     def answer(self, request: Request) -> Answer:
         """One request alone, on the calling thread."""
         return self._answer(_tensors(request), self._run_alone(_tensors(request).inputs))
+
+    def at_once(self, request: Request) -> Answer | None:
+        """The answer of a cheap graph to a small request; None for all others, and after `close`."""
+        if not self._at_once_bytes or self._batcher is None:
+            return None
+        tensors = _tensors(request)
+        if sum([array.nbytes for array in tensors.inputs.values()]) > self._at_once_bytes:
+            return None
+        begun = time.perf_counter()
+        outputs = self._run_alone(tensors.inputs)
+        if self._settings.on_batch is not None:
+            rows = len(next(iter(tensors.inputs.values()))) if self.batched else 1
+            self._settings.on_batch(Batch((0.0,), time.perf_counter() - begun, 1, rows, "rows"))
+        return self._answer(tensors, outputs)
 
     async def infer(self, request: Request, deadline: float) -> Answer:
         """Queue the request's rows as one item: they stay together and in order."""
@@ -164,6 +184,17 @@ class TensorEngine:
         self.proof = replay(self.answer, self.manifest, self._model.goldens, self.precision)
         return self._tune()
 
+    def _seconds(self, inputs: dict[str, Array]) -> float:
+        """What one run of `inputs` takes: the median of many, in seconds."""
+        times = []
+        for _ in range(50):
+            begun = time.perf_counter()
+            self._run_alone(inputs)
+            times.append(time.perf_counter() - begun)
+            if sum(times) > 0.1:
+                break
+        return statistics.median(times)
+
     def _check_input_shape(self) -> None:
         """`input_shape` describes the graph's first input: rank and static dimensions must be the same."""
         wanted = self._settings.input_shape
@@ -215,20 +246,19 @@ class TensorEngine:
         if not settings.tune:
             return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 0.0)
         try:
-            trial(1)
+            row_s = self._seconds(sample)
         except FreeholdError as error:
             log.info("%s is not tuned: a probe was refused: %s", self.manifest.name, error.cause)
             return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 0.0)
+        if row_s < AT_ONCE_S and settings.device == "cpu" and not settings.threads:
+            self._at_once_bytes = AT_ONCE_ROWS * sum(array.nbytes for array in sample.values())
+            return Tuning(settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 1 / row_s)
         threads = (settings.threads,) if settings.threads else (settings.cores,)
         budgets = ((settings.budget,) if settings.budget else BUDGETS_ROWS) if self.batched else (1,)
         key = (settings.cpu_key, str(settings.cores), *runtime_version(settings.device), self.digest, str(budgets))
-        tuning = remembered(
+        return remembered(
             settings.state and settings.state / "tuning", key, lambda: choose(trial, threads, budgets, 1.0)
         )
-        batch_s = tuning.budget * tuning.threads / max(tuning.per_second, 1e-9)
-        if batch_s < IN_LOOP_S and not settings.threads and settings.device == "cpu":
-            return Tuning(0, tuning.budget, tuning.per_second / tuning.threads)
-        return tuning
 
 
 def _random(spec: TensorSpec, rows: int, shape: tuple[int, ...] | None, rng: np.random.Generator) -> Array:

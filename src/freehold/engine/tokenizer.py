@@ -36,7 +36,7 @@ class TextTokenizer:
     def __init__(self, path: Path, max_tokens: int) -> None:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every bad file
+        except Exception as error:
             raise FreeholdError("tokenizer_unreadable", path=path, reason=error) from error
         self.max_tokens = max_tokens
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
@@ -58,9 +58,7 @@ class TextTokenizer:
             raise FreeholdError("input_empty", name="token list")
         for position, token in enumerate(ids):
             if not 0 <= token < self.vocab_size:
-                raise FreeholdError(
-                    "token_out_of_range", token=token, position=position, last=self.vocab_size - 1
-                )
+                raise FreeholdError("token_out_of_range", token=token, position=position, last=self.vocab_size - 1)
         cut = len(ids) > self.max_tokens
         kept = [*ids[: self.max_tokens - 1], ids[-1]] if cut else ids
         return Encoded(kept, [0] * len(kept), cut)

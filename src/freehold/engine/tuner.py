@@ -53,9 +53,7 @@ def throughput(trial: Trial, threads: int, budget: int, seconds: float) -> float
     return sum(done)
 
 
-def choose(
-    trial: Trial, thread_counts: Sequence[int], budgets: Sequence[int], total_s: float = TUNING_S
-) -> Tuning:
+def choose(trial: Trial, thread_counts: Sequence[int], budgets: Sequence[int], total_s: float = TUNING_S) -> Tuning:
     """The fastest of `thread_counts` x `budgets` (each ascending), by the median of interleaved rounds in `total_s`.
 
     What the time does not suffice for is left out, the first of each list last: a slow model is tried where it will run.

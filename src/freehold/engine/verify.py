@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from freehold.artifact import Case, Difference, Golden, Manifest, RecordedBy, Tensor, compare, tolerance_for
-from freehold.engine.base import Answer, EmbedRequest, Proof, RerankRequest, Request, TensorRequest
+from freehold.engine.base import Answer, EmbedRequest, Proof, Request, RerankRequest, TensorRequest
 from freehold.errors import FreeholdError
 
 REPLAY_BUDGET_S = 10.0
@@ -25,7 +25,9 @@ def request_of(case: Case, manifest: Manifest) -> Request:
     if manifest.kind == "tensor" and len(tensors) == len(inputs):
         return TensorRequest(tensors)
     raise FreeholdError(
-        "golden_invalid", path=manifest.name, reason=f"a case with inputs {sorted(inputs)} does not suit kind {manifest.kind}"
+        "golden_invalid",
+        path=manifest.name,
+        reason=f"a case with inputs {sorted(inputs)} does not suit kind {manifest.kind}",
     )
 
 
