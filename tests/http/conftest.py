@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from freehold.errors import FreeholdError
-from freehold.http import App, BodyLimits, Bounds, Call, MemoryBudget, Response, Route, Server, bind
+from freehold.http import App, BodyLimits, Bounds, Call, Listener, MemoryBudget, Response, Route, bind
 from freehold.telemetry import Telemetry
 
 PATIENCE_S = 20.0  # only a broken test waits this long
@@ -81,7 +81,7 @@ class Live:
     """A server that runs in a thread, and what its endpoints and tests share."""
 
     port: int
-    server: Server
+    listener: Listener
     app: App
     telemetry: Telemetry
     memory: MemoryBudget
@@ -162,6 +162,12 @@ class House:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """Tests that are coroutines run on asyncio, as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture
 def house() -> House:
     """The endpoints, with the events that they share with a test."""
     return House()
@@ -182,11 +188,11 @@ def serving(house: House) -> Iterator[Callable[..., Live]]:
         telemetry, memory = Telemetry("test", process=False), MemoryBudget(memory_bytes)
         app = App(house.routes(), telemetry=telemetry, memory=memory, body_limits=body_limits, **settings)
         ready = threading.Event()
-        server = Server(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
-        thread = threading.Thread(target=server.run_all)
+        listener = Listener(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
+        thread = threading.Thread(target=listener.run_all)
         thread.start()
         assert ready.wait(PATIENCE_S)
-        live = Live(server.address.port, server, app, telemetry, memory)
+        live = Live(listener.address.port, listener, app, telemetry, memory)
         started.append((live, thread))
         return live
 
@@ -194,9 +200,23 @@ def serving(house: House) -> Iterator[Callable[..., Live]]:
     for live, thread in started:
         for client in live.clients:
             client.close()
-        live.server.should_exit = True
+        live.listener.should_exit = True
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[int], Client]]:
+    """Connects to a port of 127.0.0.1."""
+    clients: list[Client] = []
+
+    def to(port: int) -> Client:
+        clients.append(Client(port))
+        return clients[-1]
+
+    yield to
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture

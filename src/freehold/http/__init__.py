@@ -3,8 +3,9 @@
 from freehold.http.admission import Admission, Permit
 from freehold.http.app import App
 from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route
+from freehold.http.connection import Bounds
 from freehold.http.door import Door, choose_door
-from freehold.http.listener import Address, Bounds, Server, bind, serve
+from freehold.http.listener import Address, Listener, bind, serve
 from freehold.http.memory import MemoryBudget
 
 __all__ = [
@@ -17,11 +18,11 @@ __all__ = [
     "ClientLeft",
     "Dialect",
     "Door",
+    "Listener",
     "MemoryBudget",
     "Permit",
     "Response",
     "Route",
-    "Server",
     "bind",
     "choose_door",
     "serve",

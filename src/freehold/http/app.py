@@ -96,7 +96,7 @@ class App:
             if not bound.public and self._check_access is not None:
                 call.key = self._check_access(call)
             response = await bound.endpoint(call)
-        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every request: logged, counted, answered
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every request
             response = self._respond_to(failure, dialect or dialect_at(path), request_id)
         finally:
             self.in_flight -= 1

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from freehold.errors import FreeholdError
@@ -30,27 +29,17 @@ class Bounds:
     connections: int = 4096
 
 
-class BoundedConfig(Config):
-    """uvicorn's configuration and the bounds."""
-
-    def __init__(self, app: Any, bounds: Bounds, **settings: Any) -> None:
-        super().__init__(app, timeout_keep_alive=bounds.keep_alive_s, **settings)
-        self.bounds = bounds
-
-
 class BoundedConnection(HttpToolsProtocol):
-    """A connection under `Bounds`."""
+    """A connection under `Bounds`; uvicorn gives the other arguments."""
 
-    config: BoundedConfig
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._bounds = self.config.bounds
+    def __init__(self, bounds: Bounds, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._bounds = bounds
         self._head_open = True
         self._head_bytes = 0
         self._timer: TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn narrows it
         """A client has connected: one too many is told so when it asks."""
         super().connection_made(transport)
         limit = self._bounds.connections

@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +15,7 @@ import uvicorn
 
 from freehold.errors import FreeholdError
 from freehold.http.app import App
-from freehold.http.connection import BoundedConfig, BoundedConnection, Bounds
+from freehold.http.connection import BoundedConnection, Bounds
 from freehold.http.port_holder import port_holder
 
 BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the rest of a second's arrivals
@@ -45,11 +46,13 @@ def bind(host: str, port: int) -> socket.socket:
 
     Raises `port_in_use` (with its holder), `port_forbidden`, `address_unavailable`.
     """
+    if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
+        raise FreeholdError("address_unavailable", host=f"{host}:{port}", reason="ports go from 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, OverflowError) as failure:
+    except OSError as failure:
         raise FreeholdError("address_unavailable", host=f"{host}:{port}", reason=failure) from None
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -58,7 +61,7 @@ def bind(host: str, port: int) -> socket.socket:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listening.bind(address)
         listening.listen(BACKLOG)
-    except (OSError, OverflowError) as failure:
+    except OSError as failure:
         listening.close()
         raise _bind_error(failure, host, port) from None
     listening.setblocking(False)
@@ -80,10 +83,11 @@ def serve(
     `on_ready` is called once requests are answered. A signal calls `on_drain` (readiness goes off), stops accepting,
     finishes what is in flight within `grace_s`, and leaves; a second signal leaves at once. Raises what `bind` does.
     """
-    return Server(app, bind(host, port), grace_s=grace_s, bounds=bounds, on_ready=on_ready, on_drain=on_drain).run_all()
+    listening = bind(host, port)
+    return Listener(app, listening, grace_s=grace_s, bounds=bounds, on_ready=on_ready, on_drain=on_drain).run_all()
 
 
-class Server(uvicorn.Server):
+class Listener(uvicorn.Server):
     """uvicorn on a socket of ours, with our way to leave."""
 
     def __init__(
@@ -106,10 +110,10 @@ class Server(uvicorn.Server):
         self._finished_all = True
         _allow_files(bounds.connections + _SPARE_FILES)
         super().__init__(
-            BoundedConfig(
+            uvicorn.Config(
                 app,
-                bounds,
-                http=BoundedConnection,
+                http=partial(BoundedConnection, bounds),  # type: ignore[arg-type] # uvicorn only calls it
+                timeout_keep_alive=bounds.keep_alive_s,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -144,7 +148,9 @@ class Server(uvicorn.Server):
             connection.shutdown()  # idle ones close now, the others after their answer
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s
-        while (state.tasks or state.connections) and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110
+        while state.tasks or state.connections:
+            if self.force_exit or loop.time() >= deadline:
+                break
             await asyncio.sleep(_POLL_S)
         if state.tasks:
             await self._cut_short(list(state.tasks))
@@ -166,13 +172,12 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _bind_error(failure: OSError | OverflowError, host: str, port: int) -> FreeholdError:
-    number = failure.errno if isinstance(failure, OSError) else None
-    if number == errno.EADDRINUSE:
+def _bind_error(failure: OSError, host: str, port: int) -> FreeholdError:
+    if failure.errno == errno.EADDRINUSE:
         return FreeholdError(
             "port_in_use", port=port, host=host, holder=port_holder(port), suggested=_free_port(host, port)
         )
-    if number == errno.EACCES:
+    if failure.errno == errno.EACCES:
         try:
             first_free = int(UNPRIVILEGED_FROM.read_text())
         except (OSError, ValueError):
