@@ -19,9 +19,6 @@ help: ## list these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
 
 run: $(VENV)/.model ## serve MiniLM on port 8080 (PORT=...) and show a request to try
-	@echo "Once it says ready, try from another terminal:"
-	@echo "  curl -s http://127.0.0.1:$(PORT)/v1/embeddings -H 'Content-Type: application/json'" \
-		"-d '{\"model\": \"all-minilm-l6-v2\", \"input\": \"Hello from my own machine\"}'"
 	@MODEL_ID=all-minilm-l6-v2 exec $(BIN)/freehold serve "$(PACKAGE_OF_MINILM)/model" --port $(PORT)
 
 test: $(VENV)/.torch ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
@@ -32,12 +29,12 @@ soak: $(VENV)/.torch ## the long tests, full size
 	@tools/need.sh ip=iproute2
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-check: $(VENV)/.dev ## formatting, lint, types, who may import whom, size budgets, generated pages
+check: $(VENV)/.dev ## formatting, lint, types, who may import whom, budgets, papers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/test_house.py
+	$(BIN)/python -m pytest --quiet tests/test_house.py tests/test_docs.py
 
 format: $(VENV)/.dev ## write what `make check` would ask of formatting
 	$(BIN)/ruff check --fix-only --quiet .
