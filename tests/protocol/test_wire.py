@@ -100,7 +100,7 @@ def test_an_error_does_not_repeat_all_that_was_sent() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=200
+        st.none() | st.booleans() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=50
     )
 )
 def test_nesting_is_the_depth_of_the_value(value: object) -> None:
