@@ -33,6 +33,14 @@ def test_init_writes_for_a_named_model_to_a_named_file(freehold: Freehold, folde
     assert load("mine.yaml", {}, folder).models[0].source == "bge-m3:1"
 
 
+def test_init_into_another_folder_names_the_model_in_full(freehold: Freehold, folder: Path) -> None:
+    """A file's relative paths are relative to the file, not to where init ran."""
+    (folder / "etc").mkdir()
+    (folder / "m.onnx").touch()
+    assert freehold("config", "init", "--output", "etc/freehold.yaml").code == 0
+    assert freehold("config", "check", "etc/freehold.yaml").code == 0
+
+
 def test_init_never_overwrites_unasked(freehold: Freehold, folder: Path) -> None:
     """An existing file stays as it is without --force."""
     (folder / "freehold.yaml").write_text("mine")
@@ -65,7 +73,7 @@ def test_check_reports_every_problem_and_exits_1(freehold: Freehold, folder: Pat
     (folder / "freehold.yaml").write_text(BAD)
     ran = freehold("config", "check")
     assert ran.code == 1
-    assert "problem: freehold.yaml:3: unknown key `model.devise`.\n  Did you mean `device`?" in ran.out
+    assert "problem: freehold.yaml:3: unknown key `model.devise`.\n  fix: Did you mean `device`?" in ran.out
     assert "problem: freehold.yaml:4: `server.port`" in ran.out
     assert "fine" not in ran.out
 

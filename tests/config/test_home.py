@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from freehold.config import home
+from freehold.config.home import expanded, home
 
 
 def test_state_lies_where_the_environment_says() -> None:
@@ -10,3 +10,9 @@ def test_state_lies_where_the_environment_says() -> None:
     assert home({"FREEHOLD_HOME": "/app/data"}) == Path("/app/data")
     assert home({"FREEHOLD_HOME": "~/x"}) == Path.home() / "x"
     assert home({"FREEHOLD_HOME": ""}) == home({}) == Path.home() / ".freehold"
+
+
+def test_a_home_that_does_not_exist_stays_as_it_is_written() -> None:
+    """A folder may be called `~nobody-here`."""
+    assert expanded("~/x") == Path.home() / "x"
+    assert expanded("~no-such-user/x") == Path("~no-such-user/x")

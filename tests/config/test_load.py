@@ -1,5 +1,6 @@
 """From arguments, environment and files to one configuration."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +211,10 @@ def test_the_reading_names_its_origin(write: Write, handbook: str, tmp_path: Pat
     assert read(str(path), {}, tmp_path / "elsewhere").origin == str(path)
     assert read("m.onnx", {}, tmp_path).origin == "m.onnx"
     assert read(None, {"MODEL_PATH": "m.onnx"}, tmp_path).origin == "MODEL_PATH"
+
+
+@pytest.mark.parametrize("argument", ["x" * 300 + ".yaml", "a\0b.yaml", "~no-such-user/m.yaml", "~no-such-user/m.onnx"])
+def test_no_argument_ends_in_a_traceback(argument: str, tmp_path: Path) -> None:
+    """Names that no file can have are a FreeholdError, or found missing later."""
+    with contextlib.suppress(FreeholdError):
+        assert load(argument, {}, tmp_path).models[0].source.endswith("~no-such-user/m.onnx")

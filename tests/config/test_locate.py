@@ -98,9 +98,20 @@ def test_a_configuration_is_no_model(tmp_path: Path) -> None:
     assert refusal(tmp_path / "c.yaml").code == "model_path_is_config"
 
 
-@pytest.mark.parametrize("source", ["bge-m3:1", "hf://BAAI/bge-m3", "oci://h/m:1", "https://h/v1"])
+@pytest.mark.parametrize("source", ["bge-m3:1", "hf://BAAI/bge-m3", "oci://h/m:1"])
 def test_only_paths_are_on_this_machine(source: str) -> None:
     """Serving never downloads: the fetch line is named."""
     error = refusal(source)
     assert error.code == "source_not_local"
     assert f"freehold fetch {source}" in error.fix
+
+
+def test_an_upstream_is_not_fetched() -> None:
+    """Another server is no model of this machine, and `fetch` would not make it one."""
+    assert refusal("https://h/v1").code == "source_is_upstream"
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_error_of_ours(tmp_path: Path) -> None:
+    """A name longer than the system takes ends in a message, not in a traceback."""
+    error = refusal(tmp_path / ("m" * 300))
+    assert error.code in {"model_path_unreadable", "model_path_missing"}

@@ -33,6 +33,8 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
         ("model: {path: /a}\nnetwork: {proxy: '${file:nowhere}'}\n", [("note_secret_unset", "network.proxy")]),
         ("model: {path: /a}\nnetwork: {proxy: 'http://p:1'}\n", []),
         ("model: {path: /a}\naccess: {auth: none}\n", [("note_door_open", None)]),
+        ("model: {path: /a, limits: {body_mb: 1, queue: 1}}\n", [("note_limit_of_the_server", "model.limits.body_mb")]),
+        ("model: {path: /a}\nlimits: {body_mb: 1, in_flight_mb: 9}\n", []),
         ("observe: {log_level: debug}\n", [("note_no_models", None)]),
     ],
 )
@@ -52,4 +54,21 @@ def test_an_onnx_file_with_a_tokenizer_beside_it_takes_text(write: Callable[...,
     write("model: {path: m, max_tokens: 5}\n")
     assert [note.code for note in read(None, {}, tmp_path).notes] == ["note_ignored_for_tensor"]
     write("{}", "m/tokenizer.json")
+    assert read(None, {}, tmp_path).notes == ()
+
+
+def test_a_path_that_model_path_replaces_is_noted(write: Callable[..., Path], tmp_path: Path) -> None:
+    """So that nobody wonders why the file's own model is not the one that is served."""
+    write("model: {path: /a}\n")
+    (note,) = read(None, {"MODEL_PATH": "/b"}, tmp_path).notes
+    assert str(note).startswith("freehold.yaml:1: `model.path` is replaced by MODEL_PATH=/b.")
+
+
+def test_a_second_file_that_is_passed_over_is_noted(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Our config.yaml beside a freehold.yaml; another program's is no matter of ours."""
+    write("model: {path: /a}\n")
+    write("model: {path: /b}\n", "config.yaml")
+    assert [note.code for note in read(None, {}, tmp_path).notes] == ["note_file_passed_over"]
+    assert read("freehold.yaml", {}, tmp_path).notes == ()
+    write("database: x\n", "config.yaml")
     assert read(None, {}, tmp_path).notes == ()

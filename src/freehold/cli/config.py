@@ -8,8 +8,8 @@ import msgspec
 import typer
 import yaml
 
-from freehold.cli.output import EPILOG, FAILED, Output, describe
-from freehold.config import Config, Reading, absolute, id_from, load, locate, parse, read
+from freehold.cli.output import EPILOG, FAILED, LABELS, Output, describe
+from freehold.config import Config, Reading, Source, absolute, id_from, load, locate, parse, read
 from freehold.config.presence import absent_models
 from freehold.config.schema import schema, schema_text
 from freehold.config.template import models_in, template
@@ -37,15 +37,11 @@ def init(
     """Write a commented freehold.yaml for the models in this folder."""
     output: Output = ctx.obj
     here = Path.cwd()
-    if model is None:
-        found = models_in(here)
-    else:
-        source = parse(model)
-        if source.kind == "path":
-            locate(absolute(source, here))
-        found = [(id_from(absolute(source, here)) or "model", source)]
+    found = models_in(here) if model is None else [_named(model, here)]
     if not found:
         raise FreeholdError("config_nothing_found", folder=here)
+    if path.absolute().parent != here:  # a file's relative paths are relative to the file
+        found = [(name, absolute(source, here)) for name, source in found]
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(template(found))
@@ -97,16 +93,20 @@ def effective(config: Config) -> dict[str, Any]:
     return plain
 
 
+def _named(model: str, here: Path) -> tuple[str, Source]:
+    """A model named on the command line: its id and source. A path must be there, anything else may come later."""
+    source = parse(model)
+    if source.kind == "path":
+        locate(absolute(source, here))
+    return id_from(absolute(source, here)) or "model", source
+
+
 def _findings(reading: Reading, problems: list[FreeholdError], notes: list[FreeholdError], output: Output) -> list[str]:
-    zh = output.language == "zh"
-    lines = []
-    for label, findings in (("问题" if zh else "problem", problems), ("提示" if zh else "note", notes)):
-        for finding in findings:
-            cause, fix = finding.in_language(output.language)
-            lines += [f"{label}: {cause}", f"  {fix}  ({finding.code})"]
+    labels = LABELS[output.language]
+    lines = [output.told(problem, labels.problem) for problem in problems]
+    lines += [output.told(note, labels.note) for note in notes]
     if not problems and reading.config is not None:
         models = ", ".join(model.id for model in reading.config.models) or "-"
-        lines.append(
-            f"{reading.origin}：正确（模型：{models}）" if zh else f"{reading.origin}: fine (models: {models})"
-        )
+        fine = "{origin}：正确（模型：{models}）" if output.language == "zh" else "{origin}: fine (models: {models})"
+        lines.append(fine.format(origin=reading.origin, models=models))
     return lines

@@ -38,12 +38,13 @@ class Output:
         if self.as_json:
             print(as_json({"error": describe(error)}), file=sys.stderr)
         else:
-            cause, fix = error.in_language(self.language)
-            print(
-                f"{_LABELS[self.language].error}: {cause}\n  {_LABELS[self.language].fix}: {fix}\n  ({error.code})",
-                file=sys.stderr,
-            )
+            print(self.told(error, LABELS[self.language].error), file=sys.stderr)
         return USAGE if error.code in _USAGE_CODES else FAILED
+
+    def told(self, error: FreeholdError, label: str) -> str:
+        """`error` in the reader's words: its cause behind `label`, its fix, its code."""
+        cause, fix = error.in_language(self.language)
+        return f"{label}: {cause}\n  {LABELS[self.language].fix}: {fix}\n  ({error.code})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,15 @@ class Labels:
     """The words around a message."""
 
     error: str
-    fix: str
+    problem: str
     note: str
+    fix: str
 
 
-_LABELS: dict[Language, Labels] = {"en": Labels("error", "fix", "note"), "zh": Labels("错误", "解决办法", "提示")}
+LABELS: dict[Language, Labels] = {
+    "en": Labels("error", "problem", "note", "fix"),
+    "zh": Labels("错误", "问题", "提示", "解决办法"),
+}
 
 
 def describe(error: FreeholdError, language: Language = "en") -> dict[str, Any]:
@@ -89,8 +94,8 @@ def take_options(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[
             rest.append(word)
     language = _language(environ)
     if named is not None:
-        if named not in _LABELS:
-            raise FreeholdError("language_unknown", language=named, known=", ".join(_LABELS))
+        if named not in LABELS:
+            raise FreeholdError("language_unknown", language=named, known=", ".join(LABELS))
         language = "zh" if named == "zh" else "en"
     return [*rest, *arguments[end:]], Output(wants_json, language)
 

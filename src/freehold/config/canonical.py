@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from freehold.config.document import Node
+from freehold.config.home import expanded
 from freehold.config.shapes import ID
 from freehold.config.source import Source, parse
 from freehold.errors import FreeholdError
@@ -49,7 +50,7 @@ def absolute(source: Source, base: Path) -> Source:
 
 
 def _absolute(path: str, base: Path) -> str:
-    return os.path.normpath(base / Path(path).expanduser())
+    return os.path.normpath(base / expanded(path))
 
 
 def id_from(source: Source) -> str | None:

@@ -112,8 +112,9 @@ def read_file(path: Path) -> str:
         raise FreeholdError("config_not_found", path=path) from None
     except UnicodeDecodeError as error:
         raise FreeholdError("config_unreadable", path=path, reason=f"byte {error.start}: not UTF-8") from None
-    except OSError as error:
-        raise FreeholdError("config_unreadable", path=path, reason=error.strerror or str(error)) from None
+    except (OSError, ValueError) as error:  # a ValueError: the path holds a NUL
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FreeholdError("config_unreadable", path=path, reason=reason) from None
 
 
 def parse_document(text: str, file: str) -> tuple[Node, list[FreeholdError]]:

@@ -6,13 +6,14 @@ keeps its other fields. An argument that is itself a model stands alone.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.config.canonical import absolute, canonical
 from freehold.config.decode import build, check
 from freehold.config.document import Node, parse_document, read_file
+from freehold.config.home import expanded
 from freehold.config.invalid import ConfigInvalidError
 from freehold.config.notes import notes_on
 from freehold.config.rules import broken_rules
@@ -66,7 +67,7 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     else:
         raise FreeholdError("config_no_model", folder=cwd)
     environment = {**environ, "MODEL_PATH": ""} if file is None and argument is not None else environ
-    root = _with_environment(root, environment, cwd, problems)
+    written, root = root, _with_environment(root, environment, cwd, problems)
     tree, obstacles = canonical(root, base)
     mistyped = check(tree)
     problems += [*obstacles, *mistyped]
@@ -76,19 +77,27 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     problems += broken_rules(config, tree)
     if problems:
         return Reading(origin, None, tree, _distinct(problems), ())
-    return Reading(origin, config, tree, (), _distinct(notes_on(config, tree, environment)))
+    notes = [*_passed_over(written, argument, environment, cwd), *notes_on(config, tree, environment)]
+    return Reading(origin, config, tree, (), _distinct(notes))
 
 
 def _file(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The configuration file to read, or None."""
     if argument is not None:
-        path = cwd / Path(argument).expanduser()
-        return path if path.suffix in CONFIG_SUFFIXES and "://" not in argument and not path.is_dir() else None
+        path = cwd / expanded(argument)
+        return path if path.suffix in CONFIG_SUFFIXES and "://" not in argument and not _is_folder(path) else None
     ours = cwd / "freehold.yaml"
     if ours.is_file():
         return ours
     shared = cwd / "config.yaml"  # a common name: another program's file is left alone
     return shared if shared.is_file() and _is_ours(shared) else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long, or in a folder that may not be entered: said when it is read
+        return False
 
 
 def _is_ours(path: Path) -> bool:
@@ -135,6 +144,16 @@ def _with_environment(root: Node, environ: Mapping[str, str], cwd: Path, problem
         if isinstance(access.value, dict):
             entries["access"] = replace(access, value={**access.value, "auth": auth})
     return replace(root, value=entries)
+
+
+def _passed_over(written: Node, argument: str | None, environ: Mapping[str, str], cwd: Path) -> Iterator[FreeholdError]:
+    """Notes on what another setting went before: a path that MODEL_PATH replaces, a second file."""
+    for name in ("source", "path"):
+        path = written.at("model", name)
+        if environ.get("MODEL_PATH") and path.key == f"model.{name}":
+            yield FreeholdError("note_path_replaced", where=path.where, key=path.key, value=environ["MODEL_PATH"])
+    if argument is None and (cwd / "freehold.yaml").is_file() and _is_ours(cwd / "config.yaml"):
+        yield FreeholdError("note_file_passed_over", other="config.yaml", file="freehold.yaml")
 
 
 def _from_folder(text: str, cwd: Path) -> str:

@@ -16,20 +16,20 @@ _CONFIG_FILES = frozenset({".yaml", ".yml", ".json"})
 def locate(source: Source, mounts: Sequence[str] = MOUNTS) -> Path:
     """The .onnx file or model folder that a path source means: X, X.onnx or X/model.onnx, the first that exists.
 
-    A folder with a `manifest.json` or `config.json` is returned itself. Raises `source_not_local` for a source that is
-    no path, `model_path_missing`, `model_path_unmounted`, `model_path_elsewhere`, `model_path_format`,
-    `model_path_is_part`, `model_path_is_config`.
+    A folder with a `manifest.json` or `config.json` is returned itself. Raises `source_is_upstream` or
+    `source_not_local` for a source that is no path, else `model_path_missing`, `model_path_unmounted`,
+    `model_path_elsewhere`, `model_path_unreadable`, `model_path_format`, `model_path_is_part`, `model_path_is_config`.
     """
     if source.kind != "path":
-        raise FreeholdError("source_not_local", source=source)
+        raise FreeholdError("source_is_upstream" if source.kind == "upstream" else "source_not_local", source=source)
     path = Path(source.name)
-    for candidate in candidates(path):
-        if candidate.is_file():
-            _refuse_other_formats(candidate)
-            return candidate
-        if candidate.is_dir():
-            return _within_folder(candidate)
-    raise _missing(path, mounts)
+    try:
+        found = next((candidate for candidate in candidates(path) if candidate.exists()), None)
+        if found is None:
+            raise _missing(path, mounts)
+        return _within_folder(found) if found.is_dir() else _of_our_format(found)
+    except OSError as error:
+        raise FreeholdError("model_path_unreadable", path=path, reason=error.strerror or str(error)) from None
 
 
 def candidates(path: Path) -> tuple[Path, ...]:
@@ -45,7 +45,7 @@ def _within_folder(folder: Path) -> Path:
     return graph if graph.is_file() and not describes_itself else folder
 
 
-def _refuse_other_formats(file: Path) -> None:
+def _of_our_format(file: Path) -> Path:
     suffix = file.suffix.lower()
     if suffix in _WEIGHTS:
         raise FreeholdError("model_path_is_part", path=file, folder=file.parent)
@@ -53,6 +53,7 @@ def _refuse_other_formats(file: Path) -> None:
         raise FreeholdError("model_path_format", path=file, format=suffix, name=file.stem)
     if suffix in _CONFIG_FILES:
         raise FreeholdError("model_path_is_config", path=file)
+    return file
 
 
 def _missing(path: Path, mounts: Sequence[str]) -> FreeholdError:

@@ -9,6 +9,7 @@ from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
 _LOCAL_ONLY = ("input_shape", "workers", "device", "precision", "gpus")  # without meaning for an upstream
+_SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
 
@@ -29,6 +30,10 @@ def _on_model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
         if place is not node:
             yield FreeholdError(code, where=place.where, key=place.key, id=model.id)
 
+    for name in _SERVER_WIDE:
+        place = node.at("limits", name)
+        if place.key.startswith("model") and place.key.endswith(f".limits.{name}"):
+            yield FreeholdError("note_limit_of_the_server", where=place.where, key=place.key, name=name)
     if model.parsed_source.kind == "upstream":
         for name in _LOCAL_ONLY:
             yield from without_effect(name, "note_ignored_for_upstream")

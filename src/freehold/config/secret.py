@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from freehold.config.home import expanded
 from freehold.config.shapes import REFERENCE
 from freehold.errors import FreeholdError
 
@@ -22,7 +23,7 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
     if match is None:
         return text
     place, _, name = match[1].partition(":")
-    value = environ.get(name, "").strip() if place == "env" else _read(Path(name).expanduser())
+    value = environ.get(name, "").strip() if place == "env" else _read(expanded(name))
     if not value:
         raise FreeholdError("secret_missing", reference=text, place=name)
     return value

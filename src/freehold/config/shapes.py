@@ -69,8 +69,10 @@ class Limits(Shape, frozen=True):
         Seconds,
         doc("A request whose expected start lies beyond this is refused at once; Dify gives up after 60 s.", "seconds"),
     ] = 50.0
-    body_mb: Annotated[Count, doc("The largest request body.", "MiB")] = 64
-    in_flight_mb: Annotated[Count, doc("Bodies and tensors of all admitted requests together.", "MiB")] = 512
+    body_mb: Annotated[Count, doc("The largest request body; of the whole server, so only at top level.", "MiB")] = 64
+    in_flight_mb: Annotated[
+        Count, doc("Bodies and tensors of all admitted requests; of the whole server, too.", "MiB")
+    ] = 512
     in_flight_tokens: Annotated[
         Count | None, doc("Tokens of all admitted requests together; null: bounded by `in_flight_mb` alone.", "tokens")
     ] = None

@@ -108,7 +108,7 @@ def _with_scheme(text: str, scheme: str, rest: str) -> Source:
 def _upstream(text: str) -> Source:
     try:
         url = urlsplit(text)
-        url.port
+        _ = url.port  # checked by urllib when it is read
     except ValueError:
         raise FreeholdError("source_invalid", source=_shown(text), form=_FORMS["https"]) from None
     if url.username is not None or url.password is not None:

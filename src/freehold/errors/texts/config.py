@@ -38,6 +38,20 @@ _SOURCES: dict[str, Entry] = {
         "`{source}` 不在本机，而服务过程不会下载模型。",
         "请先运行 `freehold fetch {source}`。",
     ),
+    "source_is_upstream": Entry(
+        Kind.UNSUPPORTED,
+        "{source} is another server; `serve` runs models of this machine.",
+        "Call that server directly, or name a model folder or .onnx file.",
+        "{source} 是另一台服务器；`serve` 只运行本机的模型。",
+        "请直接访问该服务器，或指定模型目录、.onnx 文件。",
+    ),
+    "model_path_unreadable": Entry(
+        Kind.INVALID,
+        "{path} cannot be looked at: {reason}.",
+        "Let the user that runs the server enter its folders and read it.",
+        "无法访问 {path}：{reason}。",
+        "请让运行服务的用户可以进入其目录并读取。",
+    ),
     "model_path_missing": Entry(
         Kind.NOT_FOUND,
         "There is no model at {path} (looked for: {tried}).",
@@ -335,6 +349,27 @@ _NOTES: dict[str, Entry] = {
         "Remove `auth: none` (or FREEHOLD_AUTH=none) unless the network is closed.",
         "{where}：访问未设密钥；能连到该端口的人都可使用模型。",
         "除非网络封闭，请移除 `auth: none`（或 FREEHOLD_AUTH=none）。",
+    ),
+    "note_path_replaced": Entry(
+        Kind.CONFLICT,
+        "{where}: `{key}` is replaced by MODEL_PATH={value}.",
+        "Unset MODEL_PATH to use the file's own path.",
+        "{where}：`{key}` 被 MODEL_PATH={value} 取代。",
+        "如需使用文件中的路径，请取消 MODEL_PATH。",
+    ),
+    "note_file_passed_over": Entry(
+        Kind.CONFLICT,
+        "{other} is not read: {file} goes before it.",
+        "Name it as the argument to use it, or remove one of the two.",
+        "{other} 未被读取：{file} 优先。",
+        "如需使用请将其作为参数传入，或删除其中一个文件。",
+    ),
+    "note_limit_of_the_server": Entry(
+        Kind.UNSUPPORTED,
+        "{where}: `{key}` is ignored: `{name}` is a limit of the whole server.",
+        "Set it under the top-level `limits`.",
+        "{where}：`{key}` 被忽略：`{name}` 是整个服务的限制。",
+        "请写在顶层的 `limits` 下。",
     ),
     "note_ignored_for_tensor": Entry(
         Kind.UNSUPPORTED,
