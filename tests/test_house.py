@@ -29,13 +29,17 @@ BANNED_MODULES = {"utils", "util", "common", "helpers", "helper", "misc"}
 BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Wrapper")
 TRANSPORTS = ("openai", "oip", "tei", "health")
 
-# The top of a process loop, which logs and counts; or a runtime of others that raises anything.
-BROAD_EXCEPTS: dict[str, str] = {}
+# `room/module.py:function` that catches everything and goes on: the top of a loop, which logs and counts.
+BROAD_EXCEPTS: dict[str, str] = {
+    "engine/batcher.py:_attempt": "the top of an engine thread: one that died would leave its model silent for ever",
+    "engine/worker.py:_infer": "the top of a request in an engine process: the front must hear how it ended",
+    "http/app.py:__call__": "the top of every request: it logs, counts and answers with the code `internal`",
+}
 # Modules without a test file of the same name.
 UNMIRRORED: dict[str, str] = {
     "errors/kinds.py": "an enum and a named tuple; tests/errors/test_catalog.py reads every row",
 }
-MOST = {"BROAD_EXCEPTS": 0, "UNMIRRORED": 1}
+MOST = {"BROAD_EXCEPTS": 3, "UNMIRRORED": 1}
 
 
 @cache
@@ -80,6 +84,27 @@ def last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
+def lineages(path: Path, node: ast.ClassDef) -> list[tuple[str, ...]]:
+    """Every line of names from a class up to one that is not ours."""
+    lines: list[tuple[str, ...]] = []
+    for base in map(last_name, node.bases):
+        home = defined(path, base)
+        above = [(base,)] if home is None else lineages(*home)
+        lines += [(node.name, *line) for line in above if line != ("object",)]
+    return lines or [(node.name,)]
+
+
+def defined(path: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
+    """Where a class that is used in `path` stands in our source: there, or in the room it is imported from."""
+    files = [path]
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
+            module = ROOT / "src" / Path(*node.module.split("."))
+            files = [module.with_suffix(".py"), *sorted(module.rglob("*.py"))]
+    found = ((file, cls) for file in files if file.is_file() for cls in classes(file) if cls.name == name)
+    return next(found, None)
+
+
 def test_no_file_is_longer_than_its_budget() -> None:
     """A file fits in 400 lines."""
     lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files()}
@@ -104,16 +129,11 @@ def test_no_class_is_larger_than_its_budget() -> None:
 
 def test_inheritance_is_shallow() -> None:
     """A class is at most two steps from a class of its own, exceptions aside."""
-    bases = {node.name: [last_name(base) for base in node.bases] for path in sources() for node in classes(path)}
-
-    def steps(name: str) -> int:
-        return max((1 + steps(base) for base in bases.get(name, ()) if base != "object"), default=0)
-
-    def ancestors(name: str) -> set[str]:
-        return {name}.union(*(ancestors(base) for base in bases.get(name, ())))
-
-    deep = {name for name in bases if steps(name) > INHERITANCE_STEPS}
-    assert {name for name in deep if not ancestors(name) & {"Exception", "BaseException"}} == set()
+    for path in sources():
+        for node in classes(path):
+            for line in lineages(path, node):
+                if not {"Exception", "BaseException"} & set(line):
+                    assert len(line) - 1 <= INHERITANCE_STEPS, f"{place(path, node)}: {' < '.join(line)}"
 
 
 def test_an_endpoint_only_parses_calls_and_encodes() -> None:
@@ -184,7 +204,7 @@ def test_no_module_keeps_state() -> None:
 def test_every_silenced_check_says_why() -> None:
     """`type: ignore` and `noqa` name their rule and a reason: `# noqa: BLE001 - the top of the loop`."""
     silent = re.compile(
-        r"#\s*(type:\s*ignore|noqa)(?!(?:\[[a-z, -]+\]|: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)*)\s+(?:#|-)\s*\w)"
+        r"#\s*(type:\s*ignore|noqa)(?!(?:\[[a-z, -]+\]|: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)*)\s+(?:#|-)\s*\S)"
     )
     for path in python_files():
         if path != Path(__file__):
