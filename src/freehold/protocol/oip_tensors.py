@@ -36,7 +36,8 @@ class Datatype:
 
 
 def _datatype(name: str, dtype: str, letter: str, item: type) -> Datatype:
-    return Datatype(name, np.dtype(dtype), letter, item, msgspec.json.Decoder(list[item]))  # type: ignore[valid-type]
+    items: Any = list[item]  # type: ignore[valid-type] # a type made at run time: one row, one decoder
+    return Datatype(name, np.dtype(dtype), letter, item, msgspec.json.Decoder(items))
 
 
 DATATYPES: dict[str, Datatype] = {

@@ -1,7 +1,7 @@
 """OpenAI's shapes: embeddings, the list of models, errors."""
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
@@ -28,15 +28,13 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True):
         if not self.input:
             raise FreeholdError("list_empty", field="input")
         kinds = set(map(type, self.input))
-        if kinds == {str}:
-            return self.input  # type: ignore[return-value]
         if kinds == {int}:
-            return [self.input]  # type: ignore[list-item]
-        if kinds != {list}:
+            return [cast(list[int], self.input)]
+        if kinds not in ({str}, {list}):
             raise FreeholdError("input_mixed", field="input")
-        if not all(self.input):
+        if kinds == {list} and not all(self.input):
             raise FreeholdError("list_empty", field="input[]")
-        return self.input  # type: ignore[return-value]
+        return cast(list[str | list[int]], self.input)
 
 
 class Embedding(msgspec.Struct):
