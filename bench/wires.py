@@ -3,17 +3,18 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Item = TypeVar("Item")
 JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
-class Wire[Item]:
+class Wire(Generic[Item]):
     """One way to ask: where, with which headers, and the bytes of a question and its answer."""
 
     path: str

@@ -26,8 +26,8 @@ if not python.is_dir():
 libraries = [str(package.parent / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]
 environment = dict(os.environ)
 environment["LD_LIBRARY_PATH"] = ":".join([*libraries, environment.get("LD_LIBRARY_PATH", "")]).rstrip(":")
-environment["PYTHONHOME"] = sys.base_prefix
-environment["PYTHONPATH"] = ":".join([sysconfig.get_path("purelib"), environment["PYTHONPATH"]])
+# The stub ignores PYTHONPATH; it finds an environment by the `python3` that comes first.
+environment["PATH"] = ":".join([str(Path(sys.prefix) / "bin"), environment["PATH"]])
 arguments = [
     f"--model-repository={repository}",
     f"--backend-directory={backends}",

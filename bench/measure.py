@@ -1,0 +1,195 @@
+"""One measurement: a server started, checked, warmed, loaded, weighed and stopped."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from bench import client, environments, wrk
+from bench.folders import TextModel
+from bench.graphs import TensorModel, export_padded
+from bench.places import WORK
+from bench.processes import ServerProcess, free_port
+from bench.results import Sample
+from bench.servers import OURS, Launch, Model, Server
+from bench.wires import Array, Wire
+
+CHECKED_TEXTS = 8
+WORST_COSINE = 0.999
+LARGEST_ERROR = 1e-4
+
+
+class WrongAnswer(RuntimeError):
+    """A server whose answers are not the model's: its speed means nothing."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts for one model. Token counts are the model's own: special tokens included, cut at its maximum."""
+
+    model: TextModel
+    texts: Sequence[str]
+
+    @cached_property
+    def ids(self) -> list[list[int]]:
+        """Token ids of every text."""
+        tokenizer = Tokenizer.from_file(str(self.model.folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.model.max_tokens)
+        return [encoded.ids for encoded in tokenizer.encode_batch(list(self.texts))]
+
+    @cached_property
+    def expected(self) -> list[Array]:
+        """The first few vectors by the padded fp32 graph, one text at a time."""
+        session = onnxruntime.InferenceSession(export_padded(self.model), providers=["CPUExecutionProvider"])
+        vectors = []
+        for ids in self.ids[:CHECKED_TEXTS]:
+            feeds = {"input_ids": np.array([ids], np.int64), "attention_mask": np.ones((1, len(ids)), np.int64)}
+            vectors.append(session.run(["embedding"], feeds)[0][0])
+        return vectors
+
+
+@dataclass(frozen=True)
+class Load:
+    """How hard, and for how long: `requests` in all, or as many as `seconds` allow."""
+
+    concurrency: int
+    requests: int
+    seconds: float
+    new_connections: bool = False
+
+
+def start(server: Server, model: Model) -> ServerProcess:
+    """Start `server` with `model` in a scratch folder. Raises ServerFailed, CalledProcessError."""
+    python = Path(sys.executable) if server.environment == OURS else environments.ensure(server.environment)
+    folder = WORK / "running" / server.name.lower().replace(" ", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    port = free_port()
+    log = WORK / "logs" / f"{folder.name}-{model.name}.log"
+    return ServerProcess(server.command(Launch(model, port, python, folder)), port, server.ready_path, log)
+
+
+def texts(server: Server, corpus: Corpus, workload: str, loads: Sequence[Load], turn: int) -> list[Sample]:
+    """Samples of one turn of `server`, one a load. Raises ServerFailed, WrongAnswer."""
+    wire = server.text
+    if wire is None:
+        return []
+    with start(server, corpus.model) as process:
+        cosine = _worst_cosine(process, wire, corpus)
+        _run(process, wire, corpus, Load(8, 64, 8.0))
+        samples = []
+        for load in loads:
+            before = process.cpu_seconds()
+            outcome = _run(process, wire, corpus, load)
+            process.check_alive()
+            base = Sample(
+                workload=workload,
+                server=server.name,
+                concurrency=load.concurrency,
+                round=turn,
+                items=sum(outcome.answered.values()),
+                seconds=outcome.seconds,
+                cpu_seconds=process.cpu_seconds() - before,
+                cosine=cosine,
+                pss_bytes=process.pss_bytes(),
+            )
+            samples.append(_with_outcome(base, outcome, corpus))
+        return samples
+
+
+def _run(process: ServerProcess, wire: Wire[str], corpus: Corpus, load: Load, keep: bool = False) -> client.Outcome:
+    job = client.Job(
+        port=process.port,
+        path=wire.path,
+        headers=wire.headers(""),
+        bodies=[wire.encode(text) for text in corpus.texts],
+        concurrency=load.concurrency,
+        requests=load.requests,
+        seconds=load.seconds,
+        new_connections=load.new_connections,
+        keep_answers=keep,
+    )
+    return client.send(job)
+
+
+def _with_outcome(sample: Sample, outcome: client.Outcome, corpus: Corpus) -> Sample:
+    p50, p99 = np.percentile(outcome.latencies_s, [50, 99]) if outcome.latencies_s else (0.0, 0.0)
+    refused = outcome.statuses.get(429, 0) + outcome.statuses.get(503, 0)
+    other = sum(count for status, count in outcome.statuses.items() if status not in (200, 429, 503))
+    fields = {
+        "tokens": sum(len(corpus.ids[index]) * count for index, count in outcome.answered.items()),
+        "p50_s": float(p50),
+        "p99_s": float(p99),
+        "refused": refused,
+        "timed_out": outcome.timed_out,
+        "failed": other + outcome.broken,
+    }
+    return Sample(**{name: fields.get(name, getattr(sample, name)) for name in sample.__struct_fields__})
+
+
+def _worst_cosine(process: ServerProcess, wire: Wire[str], corpus: Corpus) -> float:
+    """The smallest cosine between the server's first answers and the reference's."""
+    few = replace(corpus, texts=corpus.texts[:CHECKED_TEXTS])
+    outcome = _run(process, wire, few, Load(1, CHECKED_TEXTS, 60.0), keep=True)
+    if outcome.statuses != {200: CHECKED_TEXTS}:
+        sample = outcome.answers[0][:300] if outcome.answers else b""
+        raise WrongAnswer(f"statuses {outcome.statuses}, {outcome.timed_out} timed out, first answer: {sample!r}")
+    cosines = []
+    for answer, expected in zip(outcome.answers, corpus.expected, strict=True):
+        seen = wire.decode(answer)
+        if seen.shape != expected.shape:
+            raise WrongAnswer(f"a vector of {seen.shape}, expected {expected.shape}")
+        cosines.append(float(seen @ expected / (np.linalg.norm(seen) * np.linalg.norm(expected))))
+    if min(cosines) < WORST_COSINE:
+        raise WrongAnswer(f"cosine {min(cosines):.5f} to the fp32 reference, at least {WORST_COSINE} wanted")
+    return min(cosines)
+
+
+def tensor(
+    server: Server, model: TensorModel, wire: Wire[Array], label: str, loads: Sequence[Load], workload: str, turn: int
+) -> list[Sample]:
+    """Samples of one turn of `server` with a tensor model. `label` is the row's name: the server and its encoding."""
+    array = np.random.default_rng(7).standard_normal(model.shape).astype(np.float32)
+    with start(server, model) as process:
+        _check_tensor(process, wire, model, array)
+        headers, body = wire.headers(array), wire.encode(array)
+        wrk.send(process.port, wire.path, headers, body, 8, 1)
+        samples = []
+        for load in loads:
+            before = process.cpu_seconds()
+            summary = wrk.send(process.port, wire.path, headers, body, load.concurrency, load.seconds)
+            process.check_alive()
+            sample = Sample(
+                workload=workload,
+                server=label,
+                concurrency=load.concurrency,
+                round=turn,
+                items=summary.requests - summary.failed,
+                seconds=summary.seconds,
+                cpu_seconds=process.cpu_seconds() - before,
+                p50_s=summary.p50_s,
+                p99_s=summary.p99_s,
+                failed=summary.failed,
+                pss_bytes=process.pss_bytes(),
+            )
+            samples.append(sample)
+        return samples
+
+
+def _check_tensor(process: ServerProcess, wire: Wire[Array], model: TensorModel, array: Array) -> None:
+    job = client.Job(process.port, wire.path, wire.headers(array), [wire.encode(array)], 1, 1, 60.0, keep_answers=True)
+    outcome = client.send(job)
+    if outcome.statuses != {200: 1}:
+        raise WrongAnswer(f"statuses {outcome.statuses}, answer: {b''.join(outcome.answers)[:300]!r}")
+    seen = wire.decode(outcome.answers[0])
+    session = onnxruntime.InferenceSession(str(model.graph), providers=["CPUExecutionProvider"])
+    expected = session.run(["output"], {"input": array})[0].ravel()
+    if seen.shape != expected.shape or np.abs(seen - expected).max() > LARGEST_ERROR:
+        raise WrongAnswer(f"{seen.size} values, the first {seen[:3]}; expected {expected.size}, the first {expected[:3]}")
