@@ -1,0 +1,335 @@
+"""Real servers: `freehold serve` as a process of its own, on a free port of 127.0.0.1, stopped by its id.
+
+Whatever a test does to it, a server must leave with exit code 0 within its grace time, without a traceback in its log
+and without an answer that says "internal".
+"""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import numpy_helper
+from prometheus_client.parser import text_string_to_metric_families
+
+FREEHOLD = Path(sysconfig.get_path("scripts")) / "freehold"
+PATIENCE_S = 60.0  # only a broken test waits this long
+ONNX_TYPES = {"FP32": "float", "FP64": "double", "INT64": "int64", "BOOL": "bool", "BYTES": "string"}
+SLOW_WIDTH = 256
+Config = dict[str, Any]
+
+
+def eventually(found: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
+    """What `found` returns as soon as that is true; fails after `seconds`."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+@dataclass
+class Node:
+    """One running `freehold serve`, and what a test may ask of it."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log_file: Path
+    home: Path
+    client: httpx.Client
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for sockets."""
+        url = httpx.URL(self.url)
+        return url.host, url.port or 80
+
+    @property
+    def log(self) -> str:
+        """Standard error so far."""
+        return self.log_file.read_text()
+
+    def ask(self, path: str, **message: object) -> httpx.Response:
+        """POST a JSON body."""
+        return self.client.post(path, json=message)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name whose labels agree; 0.0 when there is none."""
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        samples = (sample for family in families for sample in family.samples if sample.name == name)
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    def workers(self) -> list[int]:
+        """The ids of its engine processes, whatever has come of them."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in listed if b"engine.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def rss_mb(self) -> float:
+        """Resident memory of the server process, after its allocator had a moment's rest."""
+        fields = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
+        assert fields is not None
+        return int(fields[1]) / 1024
+
+    def leave(self, expected: int = 0) -> str:
+        """Ask the process to leave, check how it did, and return its log."""
+        if self.process.poll() is None:
+            assert self.metric("freehold_errors_total", code="internal") == 0, self.log
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE_S)
+        assert "Traceback" not in self.log, self.log
+        assert code == expected, self.log
+        return self.log
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that came to its end: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Tally:
+    """What a crowd saw: answers by status, refusals with their headers, connections that broke, seconds an answer."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    refusals: list[tuple[dict[str, str], Any]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Crowd:
+    """Clients that each send one request after another on a connection of their own, until the block ends.
+
+    `body(i)` makes the i-th request of a client. `check(body)` sees each 200. A refused client pauses for `pause_s`.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        path: str,
+        body: Callable[[int], bytes],
+        clients: int,
+        *,
+        check: Callable[[bytes], bool] = lambda _: True,
+        pause_s: float = 0.1,
+    ) -> None:
+        self.tally = Tally()
+        self._address = node.address
+        self._path, self._body, self._check, self._pause_s = path, body, check, pause_s
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> "Crowd":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        assert not any(thread.is_alive() for thread in self._threads), "a client never got its answer"
+
+    def wait_for(self, answers: int, status: int = 200) -> None:
+        """Until so many more answers of that status have come."""
+        wanted = self.tally.statuses[status] + answers
+        eventually(lambda: self.tally.statuses[status] >= wanted, f"{answers} answers {status}: {self.tally}")
+
+    def _send(self, number: int) -> None:
+        connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE_S)
+        turn = number
+        while not self._over.is_set():
+            begun = time.monotonic()
+            try:
+                connection.request("POST", self._path, self._body(turn), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                content = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.tally.broken.append(repr(error))
+                connection.close()
+                continue
+            turn += 1
+            self.tally.seconds.append(time.monotonic() - begun)
+            if answer.status == 200 and not self._check(content):
+                self.tally.wrong.append(content[:200].decode(errors="replace"))
+            elif answer.status != 200:
+                self.tally.refusals.append(({k.lower(): v for k, v in answer.getheaders()}, json.loads(content)))
+                time.sleep(self._pause_s)
+            self.tally.statuses[answer.status] += 1
+        connection.close()
+
+
+def environment(home: Path, **changes: str) -> dict[str, str]:
+    """This process's environment without what would change how a server is found or answers."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("FREEHOLD_", "MODEL_", "LC_", "LANG"))}
+    return {**kept, "LANG": "C.UTF-8", "FREEHOLD_HOME": str(home), **changes}
+
+
+def write_graph(path: Path, text: str, **initializers: np.ndarray[Any, Any]) -> Path:
+    """An ONNX file from the textual form of its graph."""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]>\n{text}')
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in initializers.items())
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_onnx() -> Callable[..., Path]:
+    """`write_onnx(path, text, **initializers)`: an ONNX file from the textual form of its graph."""
+    return write_graph
+
+
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Graphs by name: an identity [n, 3] of each datatype, `sixteen` (softmax of [n, 16]), and `slow`.
+
+    `slow` multiplies x [1, 256] `steps` times by a matrix, so that a request says itself how long it takes.
+    """
+    folder = tmp_path_factory.mktemp("graphs")
+    written = {
+        datatype.lower(): write_graph(
+            folder / f"{datatype.lower()}.onnx", f"id ({name}[n, 3] x) => ({name}[n, 3] y) {{ y = Identity(x) }}"
+        )
+        for datatype, name in ONNX_TYPES.items()
+    }
+    written["sixteen"] = write_graph(
+        folder / "sixteen.onnx", "soft (float[n, 16] x) => (float[n, 16] y) { y = Softmax<axis = 1>(x) }"
+    )
+    body = """turn (int64 i, bool cond_in, float[1, 256] now) => (bool cond_out, float[1, 256] next) {
+        cond_out = Identity(cond_in)
+        product = MatMul(now, w)
+        next = Tanh(product)
+    }"""
+    loop = f"slow (int64[1] steps, float[1, 256] x) => (float[1, 256] y) {{ y = Loop<body = {body}>(steps, , x) }}"
+    matrix = np.random.default_rng(0).standard_normal((SLOW_WIDTH, SLOW_WIDTH), dtype=np.float32) / 16
+    written["slow"] = write_graph(folder / "slow.onnx", loop, w=matrix)
+    return written
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder that the servers of this session share, so that a graph is written once."""
+    return tmp_path_factory.mktemp("state") / "freehold"
+
+
+def start(home: Path, folder: Path, words: Iterable[object], prefix: tuple[str, ...], **env: str) -> Node:
+    """A server that has said where it serves. It is stopped when it does not come to that."""
+    out, err = folder / "stdout", folder / "stderr"
+    command = [*prefix, str(FREEHOLD), "serve", *map(str, words), "--port", "0"]
+    with out.open("w") as stdout, err.open("w") as stderr:
+        process = subprocess.Popen(command, env=environment(home, **env), cwd=folder, stdout=stdout, stderr=stderr)
+
+    def serving() -> re.Match[str] | None:
+        assert process.poll() is None, f"it left with {process.returncode}: {err.read_text()}"
+        return re.search(r"^Freehold serves on (http://\S+)$", out.read_text(), re.MULTILINE)
+
+    try:
+        url = eventually(serving, f"serving: {command}")[1]
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
+    return Node(process, url, err, home, httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S))
+
+
+@contextmanager
+def serving(
+    home: Path, folder: Path, source: Config | object, *options: object, prefix: tuple[str, ...] = (), **env: str
+) -> Iterator[Node]:
+    """A server of a configuration (a dict) or of any other source, stopped and judged at the end of the block."""
+    if isinstance(source, dict):
+        (folder / "freehold.yaml").write_text(yaml.safe_dump(source))
+        source = folder / "freehold.yaml"
+    node = start(home, folder, [source, *options], prefix, **env)
+    try:
+        with node.client:
+            yield node
+            node.leave()
+    finally:
+        if node.process.poll() is None:
+            node.process.kill()
+        node.process.wait()
+
+
+Launch = Callable[..., Node]
+
+
+@pytest.fixture
+def launch(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    """`launch(config or source, "--option", ..., home=, prefix=, VARIABLE=)`: a server of this test alone."""
+    with ExitStack() as stack:
+
+        def one(source: Config | object, *options: object, home: Path = home, **more: Any) -> Node:
+            return stack.enter_context(serving(home, tmp_path_factory.mktemp("node"), source, *options, **more))
+
+        yield one
+
+
+@pytest.fixture
+def freehold(home: Path, tmp_path: Path) -> Callable[..., Ended]:
+    """`freehold("serve", ..., home=, prefix=, VARIABLE=)`: a command that is expected to end by itself."""
+
+    def run(*words: object, home: Path = home, prefix: tuple[str, ...] = (), **env: str) -> Ended:
+        command = [*prefix, str(FREEHOLD), *map(str, words)]
+        ended = subprocess.run(
+            command, env=environment(home, **env), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def crowd() -> type[Crowd]:
+    """`with crowd(node, path, body, clients) as one:` sends until the block ends; then `one.tally` is complete."""
+    return Crowd
+
+
+@pytest.fixture
+def soon() -> Callable[..., Any]:
+    """`soon(found, what)` waits until `found()` is true."""
+    return eventually
+
+
+@pytest.fixture(scope="session")
+def node(
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    graphs: dict[str, Path],
+    minilm_folder: Path,
+    tiny_reranker_folder: Path,
+) -> Iterator[Node]:
+    """The server that most tests share: an embedding model, a reranker, tensors of each type; bodies up to 2 MiB."""
+    sources = {"minilm": minilm_folder, "judge": tiny_reranker_folder}
+    sources |= {name: path for name, path in graphs.items() if name != "slow"}
+    config = {
+        "models": [{"id": name, "source": str(path)} for name, path in sources.items()],
+        "limits": {"body_mb": 2},
+        "server": {"body_timeout_s": 3},
+    }
+    with serving(home, tmp_path_factory.mktemp("node"), config, "--no-tune") as one:
+        yield one
