@@ -23,7 +23,9 @@ from freehold.artifact import Artifact, Case, Limits, MadeBy, Manifest, TensorSp
 from freehold.errors import FreeholdError
 
 # Raise it with every change of what is written: older caches are then built anew.
-WRITER_VERSION = "1"
+WRITER_VERSION = "2"
+# The same function in standard operators over the same data file, for OpenVINO and CUDA; `model.onnx` is for the CPU.
+PORTABLE = "model.portable.onnx"
 TOOL = "freehold.adapt.graphs"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -126,14 +128,11 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
     """Build aside and rename: `target` is whole or absent. The lock of `target` must be held."""
-    # onnx takes half a second to import, and a start that finds its artifact needs none of it.
-    from freehold.adapt.encoder_graph import write_graph  # noqa: PLC0415 - half a second of import
-
     aside = target.with_name(f".{target.name}.building")
     shutil.rmtree(aside, ignore_errors=True)  # of a builder that was killed
     aside.mkdir()
     try:
-        write_graph(source).save(aside)
+        _write_graphs(source, aside)
         tokenizer = _write_texts(source, recipe, aside)
         _write_goldens(source, recipe, aside, tokenizer)
         write_manifest(aside, _manifest(source, recipe))
@@ -144,6 +143,18 @@ def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _write_graphs(source: ModelFolder, aside: Path) -> None:
+    # onnx takes half a second to import, and a start that finds its artifact needs none of it.
+    from freehold.adapt.encoder_graph import write_graph  # noqa: PLC0415 - see above
+
+    graph = write_graph(source, "onnxruntime")
+    portable = write_graph(source, "standard")
+    assert graph.weights == portable.weights, "one data file serves both graphs"
+    graph.save_weights(aside)
+    graph.save_model(aside / "model.onnx")
+    portable.save_model(aside / PORTABLE)
 
 
 def _write_texts(source: ModelFolder, recipe: _Recipe, aside: Path) -> Tokenizer:

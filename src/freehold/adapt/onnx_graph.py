@@ -1,6 +1,8 @@
 """Writing an ONNX graph by hand: nodes by name, weights in a file beside it, page-aligned so that mmap shares them."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,13 +19,15 @@ OPSET = 20
 IR_VERSION = 10
 MICROSOFT = "com.microsoft"
 
+Shape = tuple[str | int, ...]
+
 
 @dataclass(frozen=True)
 class Weight:
-    """One external tensor, float32: the named tensors of `checkpoint`, one after the other along dimension 0."""
+    """One external tensor, float32, and where it comes from."""
 
     checkpoint: Checkpoint
-    parts: tuple[str, ...]
+    source: str  # its name there
     shape: tuple[int, ...]
     offset: int  # bytes into the data file, a multiple of PAGE
 
@@ -35,34 +39,41 @@ class Weight:
 
 @dataclass
 class GraphWriter:
-    """Collects the nodes of one graph. Every method returns the name of the tensor that it made."""
+    """Collects the nodes of one graph, or of a branch or body inside it, which sees all names of what surrounds it.
+
+    Every method that adds something returns the name of the tensor that it made.
+    """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
+    counter: Iterator[int] = field(default_factory=itertools.count)
 
-    def input(self, name: str, shape: tuple[str | int, ...]) -> str:
+    def inside(self) -> "GraphWriter":
+        """A writer for a branch or a body; what it needs of constants and weights lies in the outermost graph."""
+        return GraphWriter(constants=self.constants, weights=self.weights, counter=self.counter)
+
+    def input(self, name: str, shape: Shape) -> str:
         """An int64 input."""
         self.inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
         return name
 
-    def output(self, name: str, source: str, shape: tuple[str | int, ...]) -> None:
+    def output(self, name: str, source: str, shape: Shape) -> None:
         """Name `source` as a float32 output."""
-        self.node("Identity", source, name=name)
+        self.nodes.append(helper.make_node("Identity", [source], [name], name=f"/{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
-    def node(self, op: str, *inputs: str, name: str = "", domain: str = "", **attributes: Any) -> str:
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output."""
-        return self.split(op, *inputs, names=(name or f"{op}_{len(self.nodes)}",), domain=domain, **attributes)[0]
+        made = self.name(op)
+        self.nodes.append(helper.make_node(op, inputs, [made], name=f"/{made}", domain=domain, **attributes))
+        return made
 
-    def split(
-        self, op: str, *inputs: str, names: tuple[str, ...], domain: str = "", **attributes: Any
-    ) -> tuple[str, ...]:
-        """Add a node with the outputs `names`."""
-        self.nodes.append(helper.make_node(op, inputs, names, name=f"/{names[0]}", domain=domain, **attributes))
-        return names
+    def name(self, stem: str) -> str:
+        """A name that no other tensor has."""
+        return f"{stem}_{next(self.counter)}"
 
     def constant(self, value: object, dtype: type[np.generic]) -> str:
         """A small tensor inside the graph file; equal ones are one."""
@@ -72,44 +83,69 @@ class GraphWriter:
             self.constants[key] = numpy_helper.from_array(array, f"constant_{len(self.constants)}")
         return str(self.constants[key].name)
 
-    def ints(self, *values: int) -> str:
+    def number(self, value: int) -> str:
+        """A constant int64 scalar."""
+        return self.constant(value, np.int64)
+
+    def vector(self, *values: int) -> str:
         """A constant int64 vector."""
         return self.constant(values, np.int64)
 
-    def weight(self, checkpoint: Checkpoint, *parts: str, shape: tuple[int, ...], name: str = "") -> str:
-        """An external float32 tensor: `parts`, each of shape [shape[0] / len(parts), ...], joined along dimension 0.
+    def real(self, value: float) -> str:
+        """A constant float32 scalar."""
+        return self.constant(value, np.float32)
 
-        Raises FreeholdError `tensor_missing`, `tensor_misshapen`, `weights_quantized`.
-        """
-        name = name or parts[0]
-        for part in parts:
-            checkpoint.require(part, (shape[0] // len(parts), *shape[1:]))
+    def column(self, vector: str) -> str:
+        """[n] -> [n, 1]."""
+        return self.node("Unsqueeze", vector, self.vector(1))
+
+    def row(self, vector: str) -> str:
+        """[n] -> [1, n]; any tensor gets a dimension of 1 in front."""
+        return self.node("Unsqueeze", vector, self.vector(0))
+
+    def length(self, vector: str) -> str:
+        """The number of elements of a vector, a scalar."""
+        return self.node("Squeeze", self.node("Shape", vector), self.vector(0))
+
+    def weight(self, checkpoint: Checkpoint, source: str, shape: tuple[int, ...], name: str = "") -> str:
+        """An external float32 tensor, called `name`, else `source`. Raises FreeholdError as `Checkpoint.require`."""
+        checkpoint.require(source, shape)
         last = next(reversed(self.weights.values()), None)
         end = last.offset + last.size if last else 0
-        self.weights[name] = Weight(checkpoint, parts, shape, -(-end // PAGE) * PAGE)
-        return name
+        self.weights[name or source] = Weight(checkpoint, source, shape, -(-end // PAGE) * PAGE)
+        return name or source
 
-    def save(self, folder: Path) -> None:
-        """Write `model.onnx` and its data file into `folder`, which has neither. Raises OSError, FreeholdError."""
-        with (folder / DATA_FILE).open("xb") as file:
-            for weight in self.weights.values():
-                file.seek(weight.offset)
-                for part in weight.parts:
-                    for block in weight.checkpoint.blocks(part):
-                        file.write(block.data)
-            _to_disk(file)
-        with (folder / "model.onnx").open("xb") as file:
-            file.write(self.model().SerializeToString())
-            _to_disk(file)
+    def graph(self, name: str) -> onnx.GraphProto:
+        """What was collected, without constants and weights."""
+        return helper.make_graph(self.nodes, name, self.inputs, self.outputs)
 
     def model(self) -> onnx.ModelProto:
-        """The graph with references into the data file."""
-        initializers = [*self.constants.values(), *(_external(name, each) for name, each in self.weights.items())]
-        graph = helper.make_graph(self.nodes, "encoder", self.inputs, self.outputs, initializers)
+        """The whole model, with references into the data file."""
+        graph = self.graph("encoder")
+        graph.initializer.extend(self.constants.values())
+        graph.initializer.extend(_external(name, weight) for name, weight in self.weights.items())
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="freehold")
         model.ir_version = IR_VERSION
         return model
+
+    def save_model(self, path: Path) -> None:
+        """Write the graph alone to `path`, which must not be there. Raises OSError."""
+        with path.open("xb") as file:
+            file.write(self.model().SerializeToString())
+            _to_disk(file)
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the data file, a few rows in memory at a time. Raises OSError and FreeholdError `weights_corrupt`.
+
+        A new file each time: what appends, like onnx.save, would leave the offsets pointing at older weights.
+        """
+        with (folder / DATA_FILE).open("xb") as file:
+            for weight in self.weights.values():
+                file.seek(weight.offset)
+                for block in weight.checkpoint.blocks(weight.source):
+                    file.write(block.data)
+            _to_disk(file)
 
 
 def _to_disk(file: BinaryIO) -> None:
