@@ -24,7 +24,9 @@ def waiting(cost: int, key: Any = None, payload: int = 0) -> Waiting:
     return Waiting(Job(None, 1, FAR, 0.0), 0, payload, cost, key)  # type: ignore[arg-type]  # forms never touch the future
 
 
-async def with_batcher(run: Callable[[list[Any]], Sequence[Any]], body: Callable[[Batcher], Any], **options: Any) -> Any:
+async def with_batcher(
+    run: Callable[[list[Any]], Sequence[Any]], body: Callable[[Batcher], Any], **options: Any
+) -> Any:
     batcher = Batcher(run, **{"budget": 64, "threads": 1, "unit": "rows", **options})
     batcher.start()
     try:
@@ -256,24 +258,22 @@ def test_forming_batches_loses_and_repeats_nothing(costs: list[tuple[int, str]],
         assert batch[0].payload == oldest
         assert len({item.key for item in batch}) == 1
         spent = (
-            sum(item.cost for item in batch)
-            if form is first_come
-            else max(item.cost for item in batch) * len(batch)
+            sum(item.cost for item in batch) if form is first_come else max(item.cost for item in batch) * len(batch)
         )
         assert len(batch) == 1 or spent <= budget
         out += [item.payload for item in batch]
     assert sorted(out) == list(range(len(costs)))
 
 
-@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), max_size=12), st.integers(1, 20), st.integers(0, 2))
+@given(
+    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), max_size=12), st.integers(1, 20), st.integers(0, 2)
+)
 @settings(deadline=None, max_examples=40)
 def test_accounting_returns_to_zero(requests: list[list[int]], budget: int, threads: int) -> None:
     """After any mix of requests, answered or cancelled, nothing is counted as waiting or running."""
 
     async def body(batcher: Batcher) -> None:
-        tasks = [
-            asyncio.ensure_future(batcher.submit([Item(cost, cost) for cost in costs], FAR)) for costs in requests
-        ]
+        tasks = [asyncio.ensure_future(batcher.submit([Item(cost, cost) for cost in costs], FAR)) for costs in requests]
         await asyncio.sleep(0)
         for task in tasks[::3]:
             task.cancel()

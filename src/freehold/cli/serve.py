@@ -36,6 +36,8 @@ from freehold.telemetry import Telemetry, configure_logs
 log = logging.getLogger(__name__)
 
 MEGABYTE = 1 << 20
+LEAST_IN_FLIGHT = 64 * MEGABYTE
+"""What requests may hold even on a machine that has nearly nothing free: less would refuse single requests."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,15 @@ def serve(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL|DIR|CONFIG]",
+            metavar="MODEL|DIR|CONFIG",
             help="A model folder, an .onnx file or a configuration. Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
-    tune: Annotated[bool, typer.Option("--tune/--no-tune", help="Measure the fastest setting once, two seconds.")] = True,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Measure the fastest setting once, two seconds.")
+    ] = True,
     accept_failed_proof: Annotated[
         str, typer.Option(metavar="MODEL", help="Serve this model for 24 h although its proof fails; needs --reason.")
     ] = "",
@@ -67,6 +71,8 @@ def serve(
     output: Output = ctx.obj
     check_onnxruntime(runtime_versions())
     config = load(source, os.environ, Path.cwd())
+    if not config.models:
+        raise FreeholdError("config_no_model", folder=Path.cwd())
     acceptance = _acceptance(accept_failed_proof, reason, config)
     for model in config.models:
         locate(model.parsed_source)
@@ -93,7 +99,8 @@ class Node:
         self._door = door
         self._output = output
         self._telemetry = Telemetry(__version__)
-        self._memory = MemoryBudget(max(64 * MEGABYTE, read_memory().available // 4))
+        in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
+        self._memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
         cpu = read_cpu()
         cores = max(1, min(cpu.physical, int(cpu.quota) if cpu.quota and cpu.quota >= 1 else cpu.physical))
         cache = state.writable / "cache"
@@ -158,6 +165,7 @@ class Node:
             for served in models.all():
                 if served.error is not None:
                     self._output.fail(served.error)
+            self._output.fail(FreeholdError("nothing_loaded", models=", ".join(served.id for served in models.all())))
             self._hopeless = True
             if self._server is not None:
                 self._server.should_exit = True

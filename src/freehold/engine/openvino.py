@@ -82,4 +82,5 @@ def _spec(port: Any, path: Path) -> TensorSpec:
     if datatype is None:
         raise FreeholdError("graph_type_unsupported", path=path, name=port.any_name, type=type_name)
     shape = tuple(dim.get_length() if dim.is_static else -1 for dim in port.partial_shape)
-    return TensorSpec(port.any_name, datatype, shape)
+    # A tensor has many names after optimisation; that of its node is the graph's own.
+    return TensorSpec(port.node.get_friendly_name().removesuffix("/sink_port_0"), datatype, shape)
