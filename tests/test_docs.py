@@ -1,7 +1,9 @@
 """The papers of the house say what is there: README, changelog, the page of the house, decisions, locks."""
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -90,16 +92,36 @@ def test_every_dependency_has_its_line_of_reason() -> None:
     }
 
 
-def test_every_dependency_of_the_base_is_used() -> None:
-    """What serving installs is imported somewhere, or chosen by name by something that is."""
-    chosen = {"httptools": "uvicorn", "uvloop": "uvicorn"}
-    modules = {"pyyaml": "yaml"}
+def test_what_is_imported_is_what_is_asked_for() -> None:
+    """Every outside module of the source is a declared dependency, and every one of the base is imported."""
+    chosen_by = {"httptools": "uvicorn", "uvloop": "uvicorn"}
+    packages = {"yaml": "pyyaml", "pynvml": "nvidia-ml-py"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    source = "\n".join(path.read_text(encoding="utf-8") for path in SRC.rglob("*.py"))
-    for line in project["dependencies"]:
-        name = normal(re.split(r"[^A-Za-z0-9_.-]", line)[0])
-        module = modules.get(name, chosen.get(name, name)).replace("-", "_")
-        assert re.search(rf"^\s*(import|from) {module}\b", source, flags=re.MULTILINE), f"nothing imports {name}"
+    base = {normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for line in project["dependencies"]}
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = base | {normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for line in extras}
+    imported = set()
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.partition(".")[0] for name in names}
+    outside = imported - sys.stdlib_module_names - {"freehold"}
+    asked = {normal(packages.get(name, name)) for name in outside}
+    assert asked - declared == set()
+    assert {chosen_by.get(name, name) for name in base} - asked == set()
+
+
+def test_the_words_of_the_house_are_there() -> None:
+    """The Makefile has the words that README and CI use, and CI runs the checks and the tests."""
+    makefile = (ROOT / "Makefile").read_text()
+    words = set(re.findall(r"^([a-z]+):.*## ", makefile, flags=re.MULTILINE))
+    assert {"run", "test", "soak", "check", "bench", "docs", "dist"} <= words
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`make ([a-z]+)", contributing)) <= words
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert ci.startswith("#!/usr/bin/env bash\nset -euo pipefail\n")
+    assert "make check\nmake test\n" in ci
 
 
 def test_decisions_are_listed() -> None:
