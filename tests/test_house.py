@@ -37,9 +37,11 @@ BROAD_EXCEPTS: dict[str, str] = {
 }
 # Modules without a test file of the same name.
 UNMIRRORED: dict[str, str] = {
+    "engine/base.py": "a Protocol and frozen data classes; every engine's tests are written against it",
+    "engine/settings.py": "one frozen data class; the tests of opening, encoder and tensor set its fields",
     "errors/kinds.py": "an enum and a named tuple; tests/errors/test_catalog.py reads every row",
 }
-MOST = {"BROAD_EXCEPTS": 3, "UNMIRRORED": 1}
+MOST = {"BROAD_EXCEPTS": 3, "UNMIRRORED": 3}
 
 
 @cache
