@@ -47,7 +47,7 @@ def ensure(name: str) -> Path:
 
 
 def _install_torch(python: Path) -> None:
-    """The CPU build where pip finds one (PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL), else the index's with its CUDA parts."""
+    """The CPU build where pip finds one (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL), else the index's and its CUDA parts."""
     small, large = TORCH_LOCKS
     try:
         _install(python, small)

@@ -21,7 +21,6 @@ class TensorModel:
     name: str
     graph: Path
     shape: tuple[int, ...]
-    outputs: int  # elements of an answer
 
 
 def export_padded(model: TextModel) -> Path:
@@ -95,7 +94,7 @@ def wide256mb() -> TensorModel:
         source, target = ("input" if n == 0 else f"h{n}"), ("output" if n == 15 else f"h{n + 1}")
         nodes += [helper.make_node("MatMul", [source, f"w{n}"], [f"m{n}"])]
         nodes += [helper.make_node("Tanh", [f"m{n}"], [target])]
-    return _save("wide256mb", nodes, weights, ["batch", 2048], ["batch", 2048], (1, 2048))
+    return _save("wide256mb", nodes, weights, ["batch", 2048], ["batch", 2048], (32, 2048))
 
 
 def _save(
@@ -107,7 +106,6 @@ def _save(
     shape: tuple[int, ...],
 ) -> TensorModel:
     path = WORK / "graphs" / f"{name}.onnx"
-    elements = shape[0] * int(np.prod([size for size in outputs[1:]]))
     if not path.is_file():
         graph = helper.make_graph(
             nodes,
@@ -122,4 +120,4 @@ def _save(
         aside = path.with_suffix(".part")
         onnx.save(document, aside)
         aside.rename(path)
-    return TensorModel(name, path, shape, elements)
+    return TensorModel(name, path, shape)

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from bench import client, environments, wrk
+from bench import client, environments, raw, wrk
 from bench.folders import TextModel
 from bench.graphs import TensorModel, export_padded
 from bench.places import WORK
@@ -23,9 +23,10 @@ from bench.wires import Array, Wire
 CHECKED_TEXTS = 8
 WORST_COSINE = 0.999
 LARGEST_ERROR = 1e-4
+RAW = "raw packed ONNX Runtime"
 
 
-class WrongAnswer(RuntimeError):
+class WrongAnswerError(RuntimeError):
     """A server whose answers are not the model's: its speed means nothing."""
 
 
@@ -66,7 +67,7 @@ class Load:
 
 
 def start(server: Server, model: Model) -> ServerProcess:
-    """Start `server` with `model` in a scratch folder. Raises ServerFailed, CalledProcessError."""
+    """Start `server` with `model` in a scratch folder. Raises ServerFailedError, CalledProcessError."""
     python = Path(sys.executable) if server.environment == OURS else environments.ensure(server.environment)
     folder = WORK / "running" / server.name.lower().replace(" ", "-")
     shutil.rmtree(folder, ignore_errors=True)
@@ -77,7 +78,7 @@ def start(server: Server, model: Model) -> ServerProcess:
 
 
 def texts(server: Server, corpus: Corpus, workload: str, loads: Sequence[Load], turn: int) -> list[Sample]:
-    """Samples of one turn of `server`, one a load. Raises ServerFailed, WrongAnswer."""
+    """Samples of one turn of `server`, one a load. Raises ServerFailedError, WrongAnswerError."""
     wire = server.text
     if wire is None:
         return []
@@ -140,15 +141,15 @@ def _worst_cosine(process: ServerProcess, wire: Wire[str], corpus: Corpus) -> fl
     outcome = _run(process, wire, few, Load(1, CHECKED_TEXTS, 60.0), keep=True)
     if outcome.statuses != {200: CHECKED_TEXTS}:
         sample = outcome.answers[0][:300] if outcome.answers else b""
-        raise WrongAnswer(f"statuses {outcome.statuses}, {outcome.timed_out} timed out, first answer: {sample!r}")
+        raise WrongAnswerError(f"statuses {outcome.statuses}, {outcome.timed_out} timed out, first answer: {sample!r}")
     cosines = []
     for answer, expected in zip(outcome.answers, corpus.expected, strict=True):
         seen = wire.decode(answer)
         if seen.shape != expected.shape:
-            raise WrongAnswer(f"a vector of {seen.shape}, expected {expected.shape}")
+            raise WrongAnswerError(f"a vector of {seen.shape}, expected {expected.shape}")
         cosines.append(float(seen @ expected / (np.linalg.norm(seen) * np.linalg.norm(expected))))
     if min(cosines) < WORST_COSINE:
-        raise WrongAnswer(f"cosine {min(cosines):.5f} to the fp32 reference, at least {WORST_COSINE} wanted")
+        raise WrongAnswerError(f"cosine {min(cosines):.5f} to the fp32 reference, at least {WORST_COSINE} wanted")
     return min(cosines)
 
 
@@ -178,18 +179,52 @@ def tensor(
                 p99_s=summary.p99_s,
                 failed=summary.failed,
                 pss_bytes=process.pss_bytes(),
+                largest_pss_bytes=process.largest_pss_bytes(),
             )
             samples.append(sample)
         return samples
+
+
+def start_up(server: Server, model: Model, workload: str, turn: int) -> list[Sample]:
+    """Seconds and CPU time from start to ready, with every cache filled by a start before."""
+    if turn == 0:
+        with start(server, model):
+            pass
+    with start(server, model) as process:
+        seconds, cpu = process.start_seconds, process.start_cpu_seconds
+        fields = {"concurrency": 0, "round": turn, "items": 1, "pss_bytes": process.pss_bytes()}
+        return [Sample(workload=workload, server=server.name, seconds=seconds, cpu_seconds=cpu, **fields)]
+
+
+def raw_packed(corpus: Corpus, workload: str, concurrency: int, requests: int, turn: int) -> list[Sample]:
+    """ONNX Runtime alone on the same texts, by Freehold's packed graph."""
+    from freehold.adapt import graphs
+
+    graph = graphs.build(corpus.model.folder, WORK / "home" / "cache" / "graphs") / "model.onnx"
+    ids = [corpus.ids[index % len(corpus.ids)] for index in range(requests)]
+    answer = raw.measure(raw.Task(str(graph), ids))
+    sample = Sample(
+        workload=workload,
+        server=RAW,
+        concurrency=concurrency,
+        round=turn,
+        items=len(ids),
+        tokens=sum(map(len, ids)),
+        seconds=answer.seconds,
+        cpu_seconds=answer.cpu_seconds,
+    )
+    return [sample]
 
 
 def _check_tensor(process: ServerProcess, wire: Wire[Array], model: TensorModel, array: Array) -> None:
     job = client.Job(process.port, wire.path, wire.headers(array), [wire.encode(array)], 1, 1, 60.0, keep_answers=True)
     outcome = client.send(job)
     if outcome.statuses != {200: 1}:
-        raise WrongAnswer(f"statuses {outcome.statuses}, answer: {b''.join(outcome.answers)[:300]!r}")
+        raise WrongAnswerError(f"statuses {outcome.statuses}, answer: {b''.join(outcome.answers)[:300]!r}")
     seen = wire.decode(outcome.answers[0])
     session = onnxruntime.InferenceSession(str(model.graph), providers=["CPUExecutionProvider"])
     expected = session.run(["output"], {"input": array})[0].ravel()
     if seen.shape != expected.shape or np.abs(seen - expected).max() > LARGEST_ERROR:
-        raise WrongAnswer(f"{seen.size} values, the first {seen[:3]}; expected {expected.size}, the first {expected[:3]}")
+        raise WrongAnswerError(
+            f"{seen.size} values, the first {seen[:3]}; expected {expected.size}, the first {expected[:3]}"
+        )

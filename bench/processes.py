@@ -16,7 +16,7 @@ from types import TracebackType
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
-class ServerFailed(RuntimeError):
+class ServerFailedError(RuntimeError):
     """A server that did not come up, or went away; the message ends with the last lines it printed."""
 
 
@@ -39,10 +39,10 @@ def free_port() -> int:
 def tree(root: int) -> list[int]:
     """`root` and all its living descendants."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                children.setdefault(_parent(int(entry)), []).append(int(entry))
+                children.setdefault(_parent(int(entry.name)), []).append(int(entry.name))
     found, queue = [], [root]
     while queue:
         pid = queue.pop()
@@ -77,13 +77,13 @@ def pss_bytes(pid: int) -> int:
     return 0
 
 
-def tree_pss_bytes(root: int) -> int:
-    """The proportional set size of the whole tree."""
-    total = 0
+def tree_pss_bytes(root: int) -> list[int]:
+    """The proportional set size of each process of the tree."""
+    sizes = []
     for pid in tree(root):
         with contextlib.suppress(OSError):
-            total += pss_bytes(pid)
-    return total
+            sizes.append(pss_bytes(pid))
+    return sizes
 
 
 class ServerProcess:
@@ -119,16 +119,16 @@ class ServerProcess:
 
     def pss_bytes(self) -> int:
         """Memory of the tree, shared pages counted once."""
-        return tree_pss_bytes(self._process.pid)
+        return sum(tree_pss_bytes(self._process.pid))
 
-    def pids(self) -> list[int]:
-        """The living processes of the tree."""
-        return tree(self._process.pid)
+    def largest_pss_bytes(self) -> int:
+        """Memory of the largest process of the tree."""
+        return max(tree_pss_bytes(self._process.pid), default=0)
 
     def check_alive(self) -> None:
-        """Raises ServerFailed when the root process is gone."""
+        """Raises ServerFailedError when the root process is gone."""
         if self._process.poll() is not None:
-            raise ServerFailed(f"exited with {self._process.returncode}:\n{self._last_lines()}")
+            raise ServerFailedError(f"exited with {self._process.returncode}:\n{self._last_lines()}")
 
     def stop(self, grace_s: float = 15) -> None:
         """SIGTERM to the root, then SIGKILL to whatever is left of the tree."""
@@ -155,7 +155,7 @@ class ServerProcess:
                 if _status(f"http://127.0.0.1:{self.port}{path}") == 200:
                     return
             time.sleep(0.05)
-        raise ServerFailed(f"not ready within {timeout_s:.0f} s:\n{self._last_lines()}")
+        raise ServerFailedError(f"not ready within {timeout_s:.0f} s:\n{self._last_lines()}")
 
     def _last_lines(self, count: int = 15) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-count:])

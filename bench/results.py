@@ -24,6 +24,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     timed_out: int = 0
     failed: int = 0  # any other answer than 200, and broken connections
     pss_bytes: int = 0
+    largest_pss_bytes: int = 0  # of the largest process
     cosine: float = 1.0  # the worst of a few answers against the fp32 reference
 
     @property
@@ -50,15 +51,6 @@ class Failure(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """Engine processes of one model: PSS of the whole server, of its largest process, and CPU time a request."""
-
-    workers: int
-    total_bytes: int
-    largest_bytes: int
-    cpu_per_item: float
-
-
 class Results(msgspec.Struct):
     """Everything of one run."""
 
@@ -67,17 +59,13 @@ class Results(msgspec.Struct):
     settings: dict[str, str] = {}
     samples: list[Sample] = []
     failures: list[Failure] = []
-    memory: list[Memory] = []
-    start_cpu_s: dict[str, float] = {}
 
     def select(self, workload: str, server: str, concurrency: int) -> list[Sample]:
         """The repeats of one measurement."""
         wanted = (workload, server, concurrency)
         return [one for one in self.samples if (one.workload, one.server, one.concurrency) == wanted]
 
-    def median(
-        self, workload: str, server: str, concurrency: int, measure: Callable[[Sample], float]
-    ) -> float | None:
+    def median(self, workload: str, server: str, concurrency: int, measure: Callable[[Sample], float]) -> float | None:
         """The median of `measure` over the repeats, or None when there are none."""
         values = [measure(sample) for sample in self.select(workload, server, concurrency)]
         return median(values) if values else None

@@ -14,7 +14,7 @@ from bench.folders import TextModel
 from bench.graphs import TensorModel
 from bench.places import PEERS, WORK
 from bench.processes import Command, free_port
-from bench.wires import Array, Wire, openai_text, plain_text, v2_binary_tensor, v2_tensor, v2_text
+from bench.wires import Array, Wire, listed_text, openai_text, plain_text, v2_binary_tensor, v2_tensor, v2_text
 
 Model = TextModel | TensorModel
 MODEL = "bench"
@@ -101,7 +101,10 @@ def _triton(name: str, setting: str, batching: str, instances: int, onnx: Onnx) 
         if isinstance(launch.model, TextModel):
             given, made = ("text", "TYPE_STRING", [1]), ("embedding", "TYPE_FP32", [-1])
         else:
-            given, made = ("input", "TYPE_FP32", [*launch.model.shape[1:]]), ("output", "TYPE_FP32", [-1] * (len(launch.model.shape) - 1))
+            given, made = (
+                ("input", "TYPE_FP32", [*launch.model.shape[1:]]),
+                ("output", "TYPE_FP32", [-1] * (len(launch.model.shape) - 1)),
+            )
         lines = [f'name: "{MODEL}"', 'backend: "python"', "max_batch_size: 32"]
         for way, (tensor, kind, dims) in (("input", given), ("output", made)):
             lines.append(f'{way} [{{ name: "{tensor}", data_type: {kind}, dims: {dims} }}]')
@@ -133,7 +136,7 @@ def _mlserver(name: str, setting: str, onnx: Onnx, batching: Mapping[str, object
         ports = {"http_port": launch.port, "grpc_port": free_port(), "metrics_port": free_port()}
         settings = {"host": "127.0.0.1", **ports, "debug": False}
         (launch.folder / "settings.json").write_text(json.dumps(settings))
-        model = {"name": MODEL, "implementation": "runtime.OnnxRuntime"}
+        model: dict[str, object] = {"name": MODEL, "implementation": "runtime.OnnxRuntime"}
         if isinstance(launch.model, TextModel):
             model |= batching
         (launch.folder / "model-settings.json").write_text(json.dumps(model))
@@ -165,10 +168,10 @@ def _kserve(onnx: Onnx) -> Server:
 def _bentoml(onnx: Onnx) -> Server:
     def command(launch: Launch) -> Command:
         where = ["--host", "127.0.0.1", "--port", str(launch.port), "--working-dir", str(PEERS / "bentoml")]
-        argv = [str(launch.python.with_name("bentoml")), "serve", "service:Front", *where]
+        argv = [str(launch.python.with_name("bentoml")), "serve", "service:Embeddings", *where]
         return Command(argv, onnx.variables(launch), launch.folder)
 
-    return Server("BentoML", "bentoml", "default, batches of 32", command, "/readyz", plain_text("/embed"))
+    return Server("BentoML", "bentoml", "default, batches of 32", command, "/readyz", listed_text("/embed"))
 
 
 def _infinity() -> Server:

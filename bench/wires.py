@@ -45,6 +45,15 @@ def plain_text(path: str) -> Wire[str]:
     )
 
 
+def listed_text(path: str) -> Wire[str]:
+    """{"texts": [...]} -> [[...]], where a server merges the lists of many requests."""
+    return Wire(
+        path,
+        lambda text: json.dumps({"texts": [text]}, ensure_ascii=False).encode(),
+        lambda answer: _floats(msgspec.json.decode(answer)[0]),
+    )
+
+
 def v2_text(model: str) -> Wire[str]:
     """The Open Inference Protocol with one BYTES element, shape [1, 1]."""
 

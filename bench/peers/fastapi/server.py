@@ -41,7 +41,12 @@ if onnx_models.serves_text():
     def embeddings(request: EmbeddingsRequest) -> dict:
         vector = encoder([request.input])[0].tolist()
         row = {"object": "embedding", "index": 0, "embedding": vector}
-        return {"object": "list", "model": request.model, "data": [row], "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+        return {
+            "object": "list",
+            "model": request.model,
+            "data": [row],
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        }
 
 else:
     graph = onnx_models.TensorGraph()

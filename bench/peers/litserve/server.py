@@ -26,5 +26,7 @@ class Embeddings(litserve.LitAPI):
 if __name__ == "__main__":
     batch = int(os.environ["BENCH_BATCH"])
     api = Embeddings(max_batch_size=batch, batch_timeout=0.01 if batch > 1 else 0.0)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=int(os.environ["BENCH_WORKERS"]), timeout=120)
+    server = litserve.LitServer(
+        api, accelerator="cpu", workers_per_device=int(os.environ["BENCH_WORKERS"]), timeout=120
+    )
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning")
