@@ -23,6 +23,12 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "config": Verb("freehold.cli.config:app", "Write, check and show the configuration."),
     "serve": Verb("freehold.cli.serve:serve", "Serve models on this machine."),
+    "run": Verb("freehold.cli.run:run", "Answer one request, without a server."),
+    "ps": Verb("freehold.cli.ps:ps", "Show what a running server serves."),
+    "verify": Verb("freehold.cli.verify:verify", "Check that a model computes what was recorded with it."),
+    "golden": Verb("freehold.cli.golden:app", "Record what a model answers, and replay it."),
+    "bench": Verb("freehold.cli.bench:bench", "Measure a model on this machine."),
+    "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }
 

@@ -18,7 +18,16 @@ OK, FAILED, USAGE = 0, 1, 2
 
 # What was typed is wrong, rather than what was found.
 _USAGE_CODES = frozenset(
-    {"accept_needs_reason", "config_no_model", "config_not_found", "error_code_unknown", "language_unknown"}
+    {
+        "accept_needs_reason",
+        "config_no_model",
+        "config_not_found",
+        "error_code_unknown",
+        "input_wanted",
+        "language_unknown",
+        "model_choice_needed",
+        "server_url_invalid",
+    }
 )
 
 

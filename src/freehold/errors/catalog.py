@@ -4,7 +4,7 @@ The rows live in `texts/`, one file an area, so that none grows past the house's
 """
 
 from freehold.errors.kinds import Entry
-from freehold.errors.texts import access, adapt, artifact, config, engine, machine, models, protocol, server
+from freehold.errors.texts import access, adapt, artifact, cli, config, engine, machine, models, protocol, server
 
 
 def _merge(*areas: dict[str, Entry]) -> dict[str, Entry]:
@@ -27,6 +27,7 @@ CATALOG: dict[str, Entry] = _merge(
     access.ENTRIES,
     models.ENTRIES,
     server.ENTRIES,
+    cli.ENTRIES,
 )
 
 

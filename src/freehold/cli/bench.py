@@ -1,0 +1,177 @@
+"""`freehold bench`: how fast this machine runs a model, in this process and without HTTP."""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from freehold.cli.local import loaded, local_place, model_meant
+from freehold.cli.output import Output
+from freehold.cli.progress import Say, working
+from freehold.cli.samples import tensors, text_requests
+from freehold.cli.sources import Place
+from freehold.config import ModelConfig
+from freehold.engine.base import Engine, Request, TensorRequest
+from freehold.engine.batcher import Batch
+from freehold.engine.encoder import Encoder
+from freehold.engine.tuner import Tuning
+
+CONCURRENCIES = (1, 8, 64)
+REQUESTS = 512
+"""How many different requests are made; they are repeated in order."""
+WARM_S = 0.2
+PATIENCE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """What was measured with `concurrency` callers, each with one request of one item (text or row) at a time."""
+
+    concurrency: int
+    items: int
+    seconds: float
+    items_per_s: float
+    tokens_per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms_per_item: float  # of the whole process, callers included
+    items_per_batch: float
+
+
+def bench(
+    ctx: typer.Context,
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model folder, an artifact, an .onnx file, or an id of the configuration."
+        ),
+    ],
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long each concurrency is measured.")] = 5.0,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Measure the fastest setting first, as `serve` does.")
+    ] = True,
+) -> None:
+    """Measure throughput, latency and processor time of a model on this machine, for 1, 8 and 64 callers.
+
+    The engine runs in this process as under `serve`, batching included, without HTTP. Texts are seeded, of heavy-tailed
+    lengths: 30 tokens in the mean, up to the model's limit. Tensors are one row of seeded values. Stop other work on
+    the machine before you compare numbers.
+    """
+    output: Output = ctx.obj
+    model = model_meant(ref, os.environ, Path.cwd())
+    with local_place(os.environ, tune=tune) as place, working(f"{model.id}: loading and tuning") as say:
+        facts, levels = asyncio.run(_measure(model, place, seconds, say))
+    output.show({**facts, "levels": [asdict(level) for level in levels]}, _text(facts, levels))
+
+
+async def _measure(model: ModelConfig, place: Place, seconds: float, say: Say) -> tuple[dict[str, Any], list[Level]]:
+    batches: list[Batch] = []
+    async with loaded(model, place, batches.append) as engine:
+        requests = _requests(engine, model)
+        levels = []
+        for concurrency in CONCURRENCIES:
+            say(f"{model.id}: {concurrency} callers, {seconds:g} s")
+            await _level(engine, requests, concurrency, min(WARM_S, seconds), batches)
+            levels.append(await _level(engine, requests, concurrency, seconds, batches))
+        tuning: Tuning | None = getattr(engine, "tuning", None)
+        facts = {
+            "model": model.id,
+            "kind": engine.manifest.kind,
+            "precision": engine.precision,
+            "proof": engine.proof.status,
+            "digest": engine.digest,
+            "unit": "rows" if engine.manifest.kind == "tensor" else "texts",
+            "processor": place.cpu.model,
+            "cores": place.cores,
+            "threads": tuning.threads if tuning is not None else None,
+            "batch_budget": tuning.budget if tuning is not None else None,
+        }
+        return facts, levels
+
+
+def _requests(engine: Engine, model: ModelConfig) -> list[Request]:
+    if isinstance(engine, Encoder):
+        made = text_requests(engine.manifest.kind, engine.tokenizer, engine.max_tokens)
+        return list(islice(made, REQUESTS))
+    return [TensorRequest(tensors(engine.manifest.inputs, model.input_shape, seed)) for seed in range(16)]
+
+
+async def _level(
+    engine: Engine, requests: Sequence[Request], concurrency: int, seconds: float, batches: list[Batch]
+) -> Level:
+    """Each caller sends its next request when it has the answer to its last one."""
+    loop = asyncio.get_running_loop()
+    turns = itertools.count()
+    spent: list[float] = []
+    tokens = 0
+    batches.clear()
+
+    async def call(until: float) -> None:
+        nonlocal tokens
+        while True:
+            request = requests[next(turns) % len(requests)]
+            begun = time.perf_counter()
+            answer = engine.at_once(request)
+            if answer is None:
+                answer = await engine.infer(request, loop.time() + PATIENCE_S)
+            else:
+                await asyncio.sleep(0)  # the other callers' turn, as between requests of a server
+            ended = time.perf_counter()
+            spent.append(ended - begun)
+            tokens += answer.tokens
+            if ended >= until:
+                return
+
+    cpu, begun = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(call(begun + seconds) for _ in range(concurrency)))
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    p50, p99 = np.percentile(spent, (50, 99))
+    return Level(
+        concurrency=concurrency,
+        items=len(spent),
+        seconds=round(wall, 4),
+        items_per_s=round(len(spent) / wall, 2),
+        tokens_per_s=round(tokens / wall, 1),
+        p50_ms=round(1000 * float(p50), 4),
+        p99_ms=round(1000 * float(p99), 4),
+        cpu_ms_per_item=round(1000 * cpu / len(spent), 4),
+        items_per_batch=round(sum(batch.items for batch in batches) / max(1, len(batches)), 2),
+    )
+
+
+def _text(facts: dict[str, Any], levels: Sequence[Level]) -> str:
+    unit = facts["unit"]
+    budget = "tokens" if unit == "texts" else "rows"
+    lines = [
+        f"{facts['model']}: {facts['kind']}, {facts['precision']}, proof {facts['proof']}",
+        f"{facts['processor']}, {facts['cores']} cores",
+    ]
+    if facts["threads"] is not None:
+        lines.append(f"{facts['threads']} threads, batches of up to {facts['batch_budget']} {budget}")
+    head = ("CALLERS", f"{unit.upper()}/S", "TOKENS/S", "P50 MS", "P99 MS", f"CPU MS/{unit.upper()[:-1]}", "BATCH")
+    cells = [
+        head,
+        *(
+            (
+                str(level.concurrency),
+                f"{level.items_per_s:.1f}",
+                f"{level.tokens_per_s:.0f}" if unit == "texts" else "-",
+                f"{level.p50_ms:.2f}",
+                f"{level.p99_ms:.2f}",
+                f"{level.cpu_ms_per_item:.3f}",
+                f"{level.items_per_batch:.1f}",
+            )
+            for level in levels
+        ),
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    lines += ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    return "\n".join(lines)

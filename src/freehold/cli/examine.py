@@ -1,0 +1,152 @@
+"""Is a model what its manifest says, and does it compute what was recorded? For `verify`, `golden check`, `check`."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from freehold.artifact import Artifact, Golden, RecordedBy
+from freehold.artifact.golden import load_golden
+from freehold.cli.local import loaded
+from freehold.cli.progress import Say
+from freehold.cli.sources import Place, prepare
+from freehold.config import ModelConfig
+from freehold.config.locate import locate
+from freehold.engine.base import Engine
+from freehold.engine.verify import replay
+from freehold.errors import FreeholdError
+
+BUDGET_S = 60.0
+"""How long goldens are replayed on the command line, where nobody's readiness waits, unless the caller says."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One recorded case after its replay. `difference` is the error `proof_failed` where the outputs differ."""
+
+    case: int
+    seconds: float
+    difference: FreeholdError | None = None
+
+
+@dataclass(frozen=True)
+class GoldenFile:
+    """One golden file and those of its cases that were replayed, in the order of the file."""
+
+    name: str
+    recorded_by: RecordedBy
+    raw: bool
+    cases: int
+    replayed: tuple[Replayed, ...]
+
+    @property
+    def failures(self) -> tuple[FreeholdError, ...]:
+        """Why cases failed, in the order of the file."""
+        return tuple(one.difference for one in self.replayed if one.difference is not None)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found about one model. `error` says why it could not be loaded; the rest is then what is known.
+
+    `source` is what the configuration names, `path` what the engine opened: of a model folder, its artifact.
+    """
+
+    id: str
+    source: str
+    path: str = ""
+    error: FreeholdError | None = None
+    kind: str = ""
+    digest: str = ""
+    precision: str = ""
+    files: int | None = None  # how many were hashed; None for a bare .onnx file, which no manifest pins
+    goldens: tuple[GoldenFile, ...] = ()
+
+    @property
+    def proof(self) -> str | None:
+        """failed | raw | self | none, as a server would show it; None when the model could not be loaded."""
+        if self.error is not None:
+            return None
+        if any(golden.failures for golden in self.goldens):
+            return "failed"
+        with_cases = [golden for golden in self.goldens if golden.cases]
+        return "raw" if any(golden.raw for golden in with_cases) else "self" if with_cases else "none"
+
+    def trouble(self, required: str = "none") -> FreeholdError | None:
+        """What is wrong: it was not loaded, a case differs, or its proof is less than `required` (none, self, raw)."""
+        if self.error is not None:
+            return self.error
+        for golden in self.goldens:
+            if golden.failures:
+                return golden.failures[0]
+        rank = ("none", "self", "raw")
+        if self.proof is not None and rank.index(self.proof) < rank.index(required):
+            return FreeholdError("proof_below", model=self.id, proof=self.proof, required=required)
+        return None
+
+
+async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = BUDGET_S) -> Examined:
+    """Hash the files, load, and replay every golden for about `budget_s` seconds. What goes wrong is in the result."""
+    known = Examined(model.id, model.parsed_source.name)
+    try:
+        say(f"{model.id}: opening")
+        path = await asyncio.to_thread(prepare, locate(model.parsed_source), place.graphs)
+        known = replace(known, path=str(path))
+        if path.is_dir():
+            say(f"{model.id}: hashing its files")
+            known = replace(known, files=await asyncio.to_thread(_hash_files, path))
+        say(f"{model.id}: loading")
+        async with loaded(model, place) as engine:
+            known = replace(known, kind=engine.manifest.kind, digest=engine.digest, precision=engine.precision)
+            goldens = await asyncio.to_thread(_replay_all, engine, golden_folder(path), budget_s, say)
+            return replace(known, goldens=goldens)
+    except FreeholdError as error:
+        return replace(known, error=error)
+
+
+def golden_folder(path: Path) -> Path:
+    """Where goldens lie: `goldens/` of a model folder or an artifact, `<stem>.goldens/` beside an .onnx file."""
+    return path / "goldens" if path.is_dir() else path.with_name(f"{path.stem}.goldens")
+
+
+def _hash_files(path: Path) -> int:
+    artifact = Artifact.open(path)
+    artifact.check_files()
+    return len(artifact.manifest.files)
+
+
+def _replay_all(engine: Engine, folder: Path, budget_s: float, say: Say) -> tuple[GoldenFile, ...]:
+    """Every golden file of `folder`; at least one case of each, whatever the time."""
+    limit = time.monotonic() + budget_s
+    files = []
+    for path in sorted(folder.glob("*.json")):
+        golden = load_golden(path)
+        replayed = _replay(engine, golden, limit, partial(_say_in, say, path.name))
+        files.append(GoldenFile(path.name, golden.recorded_by, golden.raw, len(golden.cases), replayed))
+    return tuple(files)
+
+
+def _say_in(say: Say, name: str, text: str) -> None:
+    say(f"{name}: {text}")
+
+
+def _replay(engine: Engine, golden: Golden, limit: float, say: Say) -> tuple[Replayed, ...]:
+    """Case by case, as a start would judge them, and on after a failure; past `limit` in a seeded order."""
+    order = list(range(len(golden.cases)))
+    random.Random(engine.manifest.made_by.source).shuffle(order)  # a reproducible subset, not a secret
+    done: list[Replayed] = []
+    for place in order:
+        if done and time.monotonic() > limit:
+            break
+        say(f"case {len(done) + 1} of {len(order)}")
+        begun = time.monotonic()
+        alone = msgspec.structs.replace(golden, cases=(golden.cases[place],))
+        failure = replay(engine.answer, engine.manifest, [alone], engine.precision).failure
+        if failure is not None:
+            failure = FreeholdError("proof_failed", **{**failure.details, "case": place})
+        done.append(Replayed(place, time.monotonic() - begun, failure))
+    return tuple(sorted(done, key=lambda one: one.case))

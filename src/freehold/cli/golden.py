@@ -1,0 +1,187 @@
+"""`freehold golden`: record what a model answers today, replay it tomorrow."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from freehold import __version__
+from freehold.artifact import Artifact, Case, FileEntry, Golden, save_golden
+from freehold.artifact.artifact import MANIFEST, sha256_of, write_durably
+from freehold.cli.examine import BUDGET_S, golden_folder
+from freehold.cli.inputs import held, read_cases
+from freehold.cli.local import loaded, local_place, model_meant, models_meant
+from freehold.cli.output import EPILOG, Output
+from freehold.cli.progress import Say, working
+from freehold.cli.samples import tensors, text_requests
+from freehold.cli.sources import Place, prepare
+from freehold.cli.verify import Budget, Junit, Ref, report
+from freehold.config import ModelConfig, locate
+from freehold.engine.base import Answer, EmbedRequest, Engine, Request, RerankRequest
+from freehold.engine.encoder import Encoder
+from freehold.engine.verify import record as record_answers
+from freehold.errors import FreeholdError
+
+app = typer.Typer()
+
+FILE = "freehold.json"
+"""The golden file that `record` writes unless it is told another."""
+
+
+@app.command(epilog=EPILOG)
+def record(
+    ctx: typer.Context,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="A model folder, an artifact, an .onnx file, or an id.")],
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="FILE.jsonl",
+            help='One case a line: {"text"}, {"query", "text"}, or {"INPUT": values}. Default: built-in samples.',
+        ),
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where to write. Default: where the model's goldens lie."),
+    ] = None,
+    texts: Annotated[int, typer.Option(min=1, max=10_000, help="How many built-in samples to record.")] = 8,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Record what this runtime answers for a model, as a golden that every later start replays.
+
+    Such a golden proves `self`, never `raw`: it shows when a new version, processor or copy of the model answers
+    differently from today, and says nothing about whether the conversion was right. Only the framework that the model
+    comes from can record that.
+
+    The file goes where the model's goldens lie: `NAME.goldens/` beside an .onnx file, `goldens/` in a model folder or
+    an artifact. An artifact's manifest is written anew, and with it the artifact has a new digest.
+    """
+    model = model_meant(ref, os.environ, Path.cwd())
+    # Goldens are recorded in full precision and length; a configuration that computes in less is held against them.
+    plain = msgspec.structs.replace(model, precision="fp32", context_length=None)
+    source = locate(model.parsed_source)
+    target = path if path is not None else golden_folder(source) / FILE
+    if target.exists() and not force:
+        raise FreeholdError("golden_exists", path=target)
+    with local_place(os.environ, tune=False) as place, working(model.id) as say:
+        done = asyncio.run(_record(plain, place, inputs, texts, force, say))
+        before = done.digest
+        after = _write(target, done.golden, source, place) or before
+    _show(ctx.obj, model, target, done.golden, before, after)
+
+
+@app.command(epilog=EPILOG)
+def check(ctx: typer.Context, ref: Ref = None, budget_s: Budget = BUDGET_S, junit: Junit = None) -> None:
+    """Replay a model's goldens and exit 1 when an output differs, or when there are none; for CI pipelines."""
+    report(ctx.obj, models_meant(ref, os.environ, Path.cwd()), "self", budget_s, junit)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    golden: Golden
+    digest: str
+
+
+async def _record(model: ModelConfig, place: Place, inputs: str | None, count: int, force: bool, say: Say) -> _Recorded:
+    say(f"{model.id}: loading")
+    async with loaded(model, place) as engine:
+        if engine.proof.failure is not None and not force:
+            raise engine.proof.failure
+        if inputs is not None:
+            cases = read_cases(inputs, engine.manifest)
+        else:
+            cases = list(islice(_samples(engine, model.input_shape), count))
+        done = 0
+
+        def answer(request: Request) -> Answer:
+            nonlocal done
+            done += 1
+            say(f"{model.id}: case {done} of {len(cases)}")
+            return _whole(engine, request)
+
+        golden = await asyncio.to_thread(record_answers, answer, engine.manifest, cases, __version__)
+        return _Recorded(golden, engine.digest)
+
+
+def _whole(engine: Engine, request: Request) -> Answer:
+    """The answer to a text that was not cut, with outputs that a golden can hold. Raises FreeholdError."""
+    answer = engine.answer(request)
+    if answer.truncated:
+        text = request.texts[0] if isinstance(request, EmbedRequest | RerankRequest) else ""
+        shown = str(text)[:60] + "..."
+        raise FreeholdError("golden_text_cut", tokens=answer.tokens, max_tokens=engine.max_tokens, text=shown)
+    for name, array in answer.outputs.items():
+        held(name, array)
+    return answer
+
+
+def _samples(engine: Engine, hint: tuple[int, ...] | None) -> Iterator[Case]:
+    """Endless seeded cases for a model of this kind."""
+    if not isinstance(engine, Encoder):
+        for seed in range(1_000_000):
+            arrays = tensors(engine.manifest.inputs, hint, seed)
+            yield Case({name: held(name, array) for name, array in arrays.items()}, {})
+        return
+    for request in text_requests(engine.manifest.kind, engine.tokenizer, engine.max_tokens):
+        if isinstance(request, RerankRequest):
+            yield Case({"query": request.query, "text": request.texts[0]}, {})
+        elif isinstance(request, EmbedRequest):
+            yield Case({"text": str(request.texts[0])}, {})
+
+
+def _write(target: Path, golden: Golden, source: Path, place: Place) -> str | None:
+    """Write the file; the new digest where that makes another artifact. Raises FreeholdError `golden_unwritable`."""
+    theirs = source.is_dir() and target.absolute().parent == (source / "goldens").absolute()
+    try:
+        if theirs and (source / MANIFEST).is_file():
+            return _into_artifact(source, target.name, golden)
+        save_golden(target, golden)
+    except OSError as error:
+        raise FreeholdError("golden_unwritable", path=target, reason=error.strerror or str(error)) from None
+    return Artifact.open(prepare(source, place.graphs)).digest if theirs else None
+
+
+def _into_artifact(folder: Path, name: str, golden: Golden) -> str:
+    """Add the golden and pin it beside the other files. Readers find a whole artifact at each step."""
+    artifact = Artifact.open(folder)
+    artifact.check_files()
+    entry = f"goldens/{name}"
+    others = {known: pinned for known, pinned in artifact.manifest.files.items() if known != entry}
+    path = folder / entry
+    if entry in artifact.manifest.files:
+        _pin(artifact, others)
+    save_golden(path, golden)
+    _pin(artifact, dict(sorted({**others, entry: FileEntry(sha256_of(path), path.stat().st_size)}.items())))
+    return Artifact.open(folder).digest
+
+
+def _pin(artifact: Artifact, files: dict[str, FileEntry]) -> None:
+    manifest = msgspec.structs.replace(artifact.manifest, files=files)
+    write_durably(artifact.path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+
+
+def _show(output: Output, model: ModelConfig, target: Path, golden: Golden, before: str, after: str) -> None:
+    data = {
+        "id": model.id,
+        "path": str(target),
+        "cases": len(golden.cases),
+        "recorded_by": msgspec.to_builtins(golden.recorded_by),
+        "proves": "self",
+        "digest": after,
+        "previous_digest": before,
+    }
+    lines = [
+        f"{target}: {len(golden.cases)} cases of {model.id}, recorded by freehold {__version__}",
+        "They prove `self`: a later change of the answers shows. A wrong conversion does not: only the framework that"
+        " the model comes from can record `raw` goldens.",
+    ]
+    if after != before:
+        lines.append(f"The artifact's digest is now {after} (it was {before}).")
+    lines.append(f"Replay them: freehold golden check {model.source}")
+    output.show(data, "\n".join(lines))

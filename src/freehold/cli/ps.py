@@ -1,0 +1,197 @@
+"""`freehold ps`: what a running server serves, asked over its port."""
+
+import http.client
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from freehold.cli.output import LABELS, Output, describe
+from freehold.errors import FreeholdError
+from freehold.server.health import ModelState, Readiness
+from freehold.telemetry import names
+
+KEY = "FREEHOLD_KEY"
+TIMEOUT_S = 5.0
+LONGEST = 16 << 20  # bytes of an answer that are read; what is larger is no answer of ours
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a model has done since its server started."""
+
+    in_flight: int = 0
+    queue_ms: float | None = None  # mean wait of a request before its batch; None before the first
+    tokens: int = 0
+    refused: int = 0
+
+
+def ps(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Show the models of a running server: state, proof, precision, digest, and what they have done since its start.
+
+    in flight: admitted requests that wait or run. queue: mean wait before a batch, in milliseconds. Where the server
+    wants a key, FREEHOLD_KEY holds it.
+    """
+    output: Output = ctx.obj
+    server = Server.at(url, os.environ.get(KEY, ""))
+    readiness = server.readiness()
+    numbers = server.numbers()
+    note = FreeholdError("note_key_needed", url=url) if numbers is None else None
+    rows = [_row(model, numbers) for model in readiness.models]
+    data = {
+        "url": url,
+        "ready": readiness.ready,
+        "models": rows,
+        "note": describe(note, output.language) if note is not None else None,
+    }
+    lines = [*_table(rows), *_troubles(readiness)]
+    if note is not None:
+        lines.append(output.told(note, LABELS[output.language].note))
+    output.show(data, "\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server by its address; calls go straight to it, whatever proxy the environment names."""
+
+    url: str
+    secure: bool
+    host: str
+    port: int
+    prefix: str
+    key: str
+
+    @classmethod
+    def at(cls, url: str, key: str) -> "Server":
+        """Raises FreeholdError `server_url_invalid`."""
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            port = parts.port
+        except ValueError:
+            raise FreeholdError("server_url_invalid", url=url) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise FreeholdError("server_url_invalid", url=url)
+        secure = parts.scheme == "https"
+        return cls(url, secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/"), key)
+
+    def readiness(self) -> Readiness:
+        """Every model's state. Raises FreeholdError `server_absent` or `server_foreign`."""
+        status, body = self.get("/readyz")
+        try:
+            return msgspec.json.decode(body, type=Readiness)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            reason = f"/readyz answers {status} and not the states of models"
+            raise FreeholdError("server_foreign", url=self.url, reason=reason) from None
+
+    def numbers(self) -> dict[str, Numbers] | None:
+        """Every model's numbers by its id; None where the key is missing or wrong."""
+        status, body = self.get("/metrics")
+        if status in (401, 403):
+            return None
+        return read_numbers(body.decode("utf-8", "replace"))
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body. Raises FreeholdError `server_absent` or `server_foreign`."""
+        if self.secure:
+            context = ssl.create_default_context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                self.host, self.port, timeout=TIMEOUT_S, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        headers = {"Accept": "application/json, text/plain", "Connection": "close"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        try:
+            connection.request("GET", self.prefix + path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read(LONGEST)
+        except OSError as error:
+            reason = error.strerror or str(error) or type(error).__name__
+            raise FreeholdError("server_absent", url=self.url, host=self.host, port=self.port, reason=reason) from None
+        except http.client.HTTPException as error:
+            raise FreeholdError("server_foreign", url=self.url, reason=f"{type(error).__name__}: {error}") from None
+        finally:
+            connection.close()
+
+
+def read_numbers(exposition: str) -> dict[str, Numbers]:
+    """What a scrape of `/metrics` says, by model."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    totals: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            model = sample.labels.get("model")
+            if model is not None and "le" not in sample.labels:
+                totals[sample.name, model] = totals.get((sample.name, model), 0.0) + sample.value
+    return {model: _numbers(totals, model) for model in dict.fromkeys(model for _, model in totals)}
+
+
+def _numbers(totals: Mapping[tuple[str, str], float], model: str) -> Numbers:
+    def total(name: str) -> float:
+        return totals.get((name, model), 0.0)
+
+    waited = total(f"{names.QUEUE_SECONDS.name}_count")
+    return Numbers(
+        in_flight=int(total(names.MODEL_IN_FLIGHT.name)),
+        queue_ms=round(1000 * total(f"{names.QUEUE_SECONDS.name}_sum") / waited, 3) if waited else None,
+        tokens=int(total(names.TOKENS.name)),
+        refused=int(total(names.REFUSED.name)),
+    )
+
+
+def _row(model: ModelState, numbers: Mapping[str, Numbers] | None) -> dict[str, Any]:
+    known = Numbers() if numbers is None else numbers.get(model.id, Numbers())
+    counted = numbers is not None
+    return {
+        "id": model.id,
+        "kind": model.kind,
+        "state": model.state,
+        "proof": model.proof,
+        "precision": model.precision,
+        "digest": model.digest,
+        "in_flight": known.in_flight if counted else None,
+        "queue_ms": known.queue_ms if counted else None,
+        "tokens": known.tokens if counted else None,
+        "refused": known.refused if counted else None,
+        "error": msgspec.to_builtins(model.error),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    head = ("MODEL", "KIND", "STATE", "PROOF", "PRECISION", "DIGEST", "IN FLIGHT", "QUEUE MS", "TOKENS", "REFUSED")
+    keys = ("id", "kind", "state", "proof", "precision", "digest", "in_flight", "queue_ms", "tokens", "refused")
+    cells = [head, *(tuple(_cell(key, row[key]) for key in keys) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    numeric = keys.index("in_flight")
+    return [
+        "  ".join(
+            cell.rjust(width) if column >= numeric else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    ]
+
+
+def _cell(key: str, value: object) -> str:
+    if value is None:
+        return "-"
+    return str(value).removeprefix("sha256:")[:12] if key == "digest" else str(value)
+
+
+def _troubles(readiness: Readiness) -> list[str]:
+    """Why models do not answer, in the server's words."""
+    return [
+        f"{model.id}: {model.error.cause}\n  {model.error.fix}  ({model.error.code})"
+        for model in readiness.models
+        if model.error is not None
+    ]

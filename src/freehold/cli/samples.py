@@ -1,0 +1,84 @@
+"""Seeded inputs: texts of heavy-tailed lengths for text models, arrays for tensor models."""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from freehold.artifact import TensorSpec
+from freehold.engine.base import Array, EmbedRequest, Request, RerankRequest
+from freehold.engine.tensor import DTYPES, FREE_DIMENSION
+from freehold.engine.tokenizer import TextTokenizer
+
+MEAN_TOKENS = 30
+SPREAD = 0.9  # of the logarithm of lengths: one text in a hundred is about six times the mean
+_SPECIALS = 4  # the most that a pair of texts gets
+_VOCABULARY = """
+the a of and to in is for on with not by this from or at as an be are it was which when who has have will can its
+contract invoice customer order return report engine valve pressure sensor machine supplier warranty quality price
+delivery account password meeting project archive drawing letter clause payment service request answer question
+合同 发票 客户 订单 退货 报告 设备 阀门 压力 传感器 质量 价格 交付 账户 密码 会议 项目 档案 图纸 条款 付款 服务
+"""
+
+
+def texts(tokenizer: TextTokenizer, longest: int, seed: int = 0) -> Iterator[str]:
+    """Endless texts of a lognormal number of tokens, mean 30, at most `longest` with the model's special tokens."""
+    rng = random.Random(seed)
+    costs = {word: max(1, len(tokenizer.tokens(word, add_special_tokens=False))) for word in _VOCABULARY.split()}
+    affordable = min(costs.values())
+    while True:
+        wanted = rng.lognormvariate(math.log(MEAN_TOKENS) - SPREAD**2 / 2, SPREAD)
+        left = max(affordable, min(round(wanted), longest) - _SPECIALS)
+        words = []
+        while left >= affordable:
+            word = rng.choice([word for word, cost in costs.items() if cost <= left])
+            words.append(word)
+            left -= costs[word]
+        yield " ".join(words)
+
+
+def text_requests(kind: str, tokenizer: TextTokenizer, longest: int, seed: int = 0) -> Iterator[Request]:
+    """Endless requests of one text each; a rerank request's query takes at most a third of its tokens."""
+    if kind != "rerank":
+        yield from (EmbedRequest([text]) for text in texts(tokenizer, longest, seed))
+        return
+    queries = texts(tokenizer, min(longest // 3, MEAN_TOKENS // 2), seed + 1)
+    documents = texts(tokenizer, longest - min(longest // 3, MEAN_TOKENS // 2), seed)
+    yield from (RerankRequest(query, [text]) for query, text in zip(queries, documents, strict=False))
+
+
+def tensors(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None, seed: int = 0) -> dict[str, Array]:
+    """One row of seeded values for every input: normal floats, and zeros and ones, which are valid indices nearly
+    everywhere.
+    """
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Array] = {}
+    for spec in specs:
+        dims, dtype = dimensions(spec, hint, FREE_DIMENSION), DTYPES[spec.datatype]
+        if dtype.kind == "f":
+            arrays[spec.name] = rng.standard_normal(dims).astype(dtype)
+        elif dtype.kind == "O":
+            arrays[spec.name] = np.full(dims, "freehold", dtype=object)
+        else:
+            arrays[spec.name] = rng.integers(0, 2, dims).astype(dtype)
+    return arrays
+
+
+def zeros(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None) -> dict[str, Array]:
+    """Zeros (empty texts) for every input; free dimensions that `hint` does not say are 1."""
+    arrays: dict[str, Array] = {}
+    for spec in specs:
+        dims, dtype = dimensions(spec, hint, 1), DTYPES[spec.datatype]
+        arrays[spec.name] = np.full(dims, "", dtype=object) if dtype.kind == "O" else np.zeros(dims, dtype)
+    return arrays
+
+
+def dimensions(spec: TensorSpec, hint: tuple[int, ...] | None, free: int) -> tuple[int, ...]:
+    """The shape of one row: a free first dimension is 1, others are as `hint` (`input_shape`) says, else `free`."""
+    suits = hint is not None and len(hint) == len(spec.shape)
+    dims = []
+    for place, dim in enumerate(spec.shape):
+        hinted = hint[place] if hint is not None and suits else -1
+        dims.append(dim if dim != -1 else 1 if place == 0 else hinted if hinted > 0 else free)
+    return tuple(dims)
