@@ -12,7 +12,7 @@ from typing import Literal
 from onnx import TensorProto
 
 from freehold.adapt.architectures import EncoderConfig
-from freehold.adapt.attention import Attention, BlockAttention, Heads, MaskedAttention
+from freehold.adapt.attention import Attention, BranchedAttention, Heads, MaskedAttention, Projected, same_text
 from freehold.adapt.checkpoint import Checkpoint
 from freehold.adapt.folder import Dense, ModelFolder, Normalize
 from freehold.adapt.onnx_graph import GraphWriter
@@ -66,9 +66,9 @@ class _Encoder:
         self.heads = Heads(config.num_attention_heads, config.head_size)
         self.attention: Attention
         if dialect == "onnxruntime":
-            self.attention = BlockAttention(graph, self.heads, self.owners, self.starts)
+            self.attention = BranchedAttention(graph, self.heads, self.owners, self.starts)
         else:
-            self.attention = MaskedAttention.packed(graph, self.heads, self.owners)
+            self.attention = MaskedAttention(graph, self.heads, same_text(graph, self.owners, self.owners))
 
     def mean_states(self) -> str:
         """Mean of the last states of each text: [sequences, hidden]."""
@@ -104,7 +104,7 @@ class _Encoder:
         """Whether a token belongs to a text: bool [sequences, tokens]."""
         graph = self.graph
         texts = graph.node("Range", graph.number(0), graph.length(self.starts), graph.number(1))
-        return graph.node("Equal", graph.column(texts), graph.row(self.owners))
+        return same_text(graph, texts, self.owners)
 
     def _embed(self) -> str:
         graph, config = self.graph, self.config
@@ -146,7 +146,7 @@ class _Encoder:
         query = self.linear(queries, f"{name}.attention.self.query", width, width)
         key = self.linear(states, f"{name}.attention.self.key", width, width)
         value = self.linear(states, f"{name}.attention.self.value", width, width)
-        context = attention.attend(query, key, value)
+        context = attention.attend(Projected(query, key, value))
         attended = graph.node("Add", self.linear(context, f"{name}.attention.output.dense", width, width), queries)
         attended = self._norm(attended, f"{name}.attention.output.LayerNorm")
         widened = self._activate(self.linear(attended, f"{name}.intermediate.dense", width, inner))

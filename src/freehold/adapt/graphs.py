@@ -23,7 +23,7 @@ from freehold.artifact import Artifact, Case, Limits, MadeBy, Manifest, TensorSp
 from freehold.errors import FreeholdError
 
 # Raise it with every change of what is written: older caches are then built anew.
-WRITER_VERSION = "2"
+WRITER_VERSION = "4"
 # The same function in standard operators over the same data file, for OpenVINO and CUDA; `model.onnx` is for the CPU.
 PORTABLE = "model.portable.onnx"
 TOOL = "freehold.adapt.graphs"

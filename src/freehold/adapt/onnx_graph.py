@@ -107,6 +107,10 @@ class GraphWriter:
         """The number of elements of a vector, a scalar."""
         return self.node("Squeeze", self.node("Shape", vector), self.vector(0))
 
+    def choose(self, condition: str, then: "GraphWriter", otherwise: "GraphWriter") -> str:
+        """One of two branches, each with one output of one type."""
+        return self.node("If", condition, then_branch=then.graph("then"), else_branch=otherwise.graph("else"))
+
     def weight(self, checkpoint: Checkpoint, source: str, shape: tuple[int, ...], name: str = "") -> str:
         """An external float32 tensor, called `name`, else `source`. Raises FreeholdError as `Checkpoint.require`."""
         checkpoint.require(source, shape)
