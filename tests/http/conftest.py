@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +32,12 @@ class Answer:
 class Client:
     """One connection. Reads answers one by one, in whatever pieces they come."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    def __init__(self, port: int, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(("127.0.0.1", port))
         self._rest = b""
 
     def send(self, data: bytes) -> None:
@@ -66,6 +71,18 @@ class Client:
         except ConnectionResetError:
             return True
 
+    def finish(self) -> None:
+        """Say that nothing more will be sent."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def statuses(self) -> list[int]:
+        """Reads to the end; the statuses of all answers."""
+        with suppress(EOFError, ConnectionResetError):
+            while True:
+                self._more()
+        return [int(line.split()[1]) for line in self._rest.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
     def close(self) -> None:
         self.socket.close()
 
@@ -82,11 +99,21 @@ class Live:
 
     port: int
     listener: Listener
+    thread: threading.Thread
     app: App
     telemetry: Telemetry
     memory: MemoryBudget
-    seen: dict[str, threading.Event] = field(default_factory=dict)
     clients: list[Client] = field(default_factory=list)
+
+    def __enter__(self) -> "Live":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self.clients:
+            client.close()
+        self.listener.should_exit = True
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
 
     def connect(self) -> Client:
         client = Client(self.port)
@@ -173,36 +200,42 @@ def house() -> House:
     return House()
 
 
+def launch(
+    house: House,
+    *,
+    bounds: Bounds | None = None,
+    body_limits: BodyLimits | None = None,
+    memory_bytes: int = 1 << 30,
+    **settings: Any,
+) -> Live:
+    telemetry, memory = Telemetry("test", process=False), MemoryBudget(memory_bytes)
+    app = App(house.routes(), telemetry=telemetry, memory=memory, body_limits=body_limits, **settings)
+    ready = threading.Event()
+    listener = Listener(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
+    thread = threading.Thread(target=listener.run_all)
+    thread.start()
+    assert ready.wait(PATIENCE_S)
+    return Live(listener.address.port, listener, thread, app, telemetry, memory)
+
+
+@pytest.fixture(scope="session")
+def live() -> Iterator[Live]:
+    """One server with the default settings, for all tests that count nothing and hold nothing."""
+    with launch(House()) as shared:
+        yield shared
+
+
 @pytest.fixture
 def serving(house: House) -> Iterator[Callable[..., Live]]:
     """Starts servers of `house`: `serving(bounds=..., body_limits=..., memory_bytes=..., check_access=...)`."""
-    started: list[tuple[Live, threading.Thread]] = []
+    with ExitStack() as started:
+        yield lambda **settings: started.enter_context(launch(house, **settings))
 
-    def start(
-        *,
-        bounds: Bounds | None = None,
-        body_limits: BodyLimits | None = None,
-        memory_bytes: int = 1 << 30,
-        **settings: Any,
-    ) -> Live:
-        telemetry, memory = Telemetry("test", process=False), MemoryBudget(memory_bytes)
-        app = App(house.routes(), telemetry=telemetry, memory=memory, body_limits=body_limits, **settings)
-        ready = threading.Event()
-        listener = Listener(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
-        thread = threading.Thread(target=listener.run_all)
-        thread.start()
-        assert ready.wait(PATIENCE_S)
-        live = Live(listener.address.port, listener, app, telemetry, memory)
-        started.append((live, thread))
-        return live
 
-    yield start
-    for live, thread in started:
-        for client in live.clients:
-            client.close()
-        live.listener.should_exit = True
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
+@pytest.fixture
+def fresh(serving: Callable[..., Live]) -> Live:
+    """A server with the default settings that nobody has asked yet."""
+    return serving()
 
 
 @pytest.fixture
@@ -210,19 +243,13 @@ def connect() -> Iterator[Callable[[int], Client]]:
     """Connects to a port of 127.0.0.1."""
     clients: list[Client] = []
 
-    def to(port: int) -> Client:
-        clients.append(Client(port))
+    def to(port: int, receive_buffer: int | None = None) -> Client:
+        clients.append(Client(port, receive_buffer))
         return clients[-1]
 
     yield to
     for client in clients:
         client.close()
-
-
-@pytest.fixture
-def live(serving: Callable[..., Live]) -> Live:
-    """One server with the default settings."""
-    return serving()
 
 
 @pytest.fixture

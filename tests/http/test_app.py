@@ -116,11 +116,11 @@ def test_a_wrong_method_is_told_in_the_dialect_of_its_path(
 
 
 def test_a_defect_shows_nothing_of_the_inside_and_is_logged_with_the_request_id(
-    live: Any, caplog: pytest.LogCaptureFixture
+    fresh: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """500 `internal` names the request id; log and counter have the rest."""
     with caplog.at_level(logging.ERROR, logger="freehold.http.app"):
-        answer = live.ask("POST", "/v1/fail", b"", X_Request_Id="abc-1")
+        answer = fresh.ask("POST", "/v1/fail", b"", X_Request_Id="abc-1")
     assert answer.status == 500
     assert answer.json["error"]["code"] == "internal"
     assert "abc-1" in answer.json["error"]["message"]
@@ -129,28 +129,28 @@ def test_a_defect_shows_nothing_of_the_inside_and_is_logged_with_the_request_id(
     assert "abc-1" in record.getMessage()
     assert record.exc_info is not None
     assert "the inner secret" in str(record.exc_info[1])
-    assert 'freehold_errors_total{code="internal"} 1.0' in live.metrics()
+    assert 'freehold_errors_total{code="internal"} 1.0' in fresh.metrics()
 
 
-def test_an_overload_names_reason_and_time_in_every_dialect(live: Any) -> None:
+def test_an_overload_names_reason_and_time_in_every_dialect(fresh: Any) -> None:
     """429 with Retry-After, counted by model and reason."""
-    openai, tei = live.ask("POST", "/v1/overloaded", b""), live.ask("POST", "/tei/overloaded", b"")
+    openai, tei = fresh.ask("POST", "/v1/overloaded", b""), fresh.ask("POST", "/tei/overloaded", b"")
     assert (openai.status, openai.headers["retry-after"]) == (429, "20")
     assert openai.json["error"]["type"] == "rate_limit_error"
     assert "deadline" in openai.json["error"]["message"]
     assert tei.json["error_type"] == "overloaded"
-    assert 'freehold_refused_total{model="m",reason="deadline"} 2.0' in live.metrics()
+    assert 'freehold_refused_total{model="m",reason="deadline"} 2.0' in fresh.metrics()
 
 
 def test_requests_are_counted_by_the_pattern_of_their_route(
-    live: Any, eventually: Callable[[Callable[[], bool]], None]
+    fresh: Any, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
     """Labels stay few, whatever paths clients make up."""
-    client = live.connect()
+    client = fresh.connect()
     for path in ("/v2/models/a/infer", "/v2/models/b/infer", "/made/up"):
         client.ask("POST", path, b"")
-    eventually(lambda: 'status="404"} 1.0' in live.metrics())
-    metrics = live.metrics()
+    eventually(lambda: 'status="404"} 1.0' in fresh.metrics())
+    metrics = fresh.metrics()
     assert 'freehold_requests_total{route="/v2/models/{model}/infer",status="200"} 2.0' in metrics
     assert 'freehold_requests_total{route="unmatched",status="404"} 1.0' in metrics
     assert "freehold_requests_in_flight 0.0" in metrics

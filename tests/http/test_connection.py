@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from freehold.http import BodyLimits, Bounds
 
@@ -143,3 +145,44 @@ def test_a_websocket_is_answered_as_plain_http(live: Any) -> None:
     """Nothing is upgraded here."""
     answer = live.ask("GET", "/livez", Upgrade="websocket", Connection="Upgrade")
     assert answer.status == 200
+
+
+def test_a_client_that_leaves_its_answer_unread_is_dropped(
+    serving: Callable[..., Any], connect: Callable[..., Any], eventually: Callable[[Callable[[], bool]], None]
+) -> None:
+    """Its 30 MB would otherwise stay in memory for as long as it likes."""
+    live = serving(bounds=Bounds(stalled_s=0.05))
+    client = connect(live.port, receive_buffer=4096)
+    body = bytes(30_000_000)
+    client.send(b"POST /v1/echo HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    eventually(lambda: not live.listener.server_state.connections)
+    with pytest.raises((EOFError, ConnectionResetError)):
+        client.answer()
+
+
+def test_errors_below_the_app_are_counted_as_well(serving: Callable[..., Any]) -> None:
+    """By the same codes, in the same counter."""
+    live = serving(bounds=Bounds(connections=1))
+    client = live.connect()
+    client.send(b"garbage\r\n\r\n")
+    assert client.answer().status == 400
+    assert 'freehold_errors_total{code="request_malformed"} 1.0' in live.metrics()
+
+
+VALID = b'POST /v1/echo HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"a": 12}'
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(
+    at=st.integers(0, len(VALID)),
+    cut=st.integers(0, 12),
+    put=st.binary(max_size=12) | st.sampled_from([b"\r\n", b"\x00", b"\r\n\r\n", b"chunked", b"99999999999999999999"]),
+)
+def test_no_bytes_bring_the_server_down(live: Any, at: int, cut: int, put: bytes) -> None:
+    """A valid request with some bytes replaced gets an answer that blames the client, or none; the next is served."""
+    client = live.connect()
+    client.send(VALID[:at] + put + VALID[at + cut :])
+    client.finish()
+    assert all(status < 500 for status in client.statuses())
+    client.close()
+    assert live.ask("GET", "/livez").status == 200

@@ -113,6 +113,10 @@ class App:
             await send({"type": "http.response.body", "body": response.body})
         metrics.observe(response.status, perf_counter() - began)
 
+    def count(self, code: str) -> None:
+        """Count one error that a client was told."""
+        self._telemetry.errors.inc(code)
+
     def _identify(self, offered: bytes | None) -> str:
         """The client's request id when it is fit to be logged and echoed, else a new one."""
         if offered is not None and _REQUEST_ID.fullmatch(offered):
@@ -132,7 +136,7 @@ class App:
             error = FreeholdError("internal", request_id=request_id)
         if error.kind is Kind.INTERNAL:
             _log.error("request %s failed", request_id, exc_info=failure)
-        self._telemetry.errors.inc(error.code)
+        self.count(error.code)
         if error.kind is Kind.OVERLOADED:
             details = error.details
             self._telemetry.refused.inc(str(details.get("model", "")), str(details.get("reason", error.code)))

@@ -134,17 +134,21 @@ class Call:
             size = int(declared)
             if size > self._limits.size:
                 raise self._too_large(f"Content-Length {size} bytes")
-            self._hold(size)
         message = _if_ready(self._receive())
         if message is None or message["type"] != "http.request" or message.get("more_body"):
-            return await self._receive_slowly(message, counted=declared is not None)
+            if declared is not None:
+                self._memory.check(size)  # it need not come when there is no room for it
+            return await self._receive_slowly(message)
         body: bytes = message["body"]
-        if declared is None and body:
-            self._grow(len(body), len(body))
+        self._grow(len(body), len(body))
         return body
 
-    async def _receive_slowly(self, message: Message | None, *, counted: bool) -> bytes:
-        """The body of a request whose end has not arrived yet; `counted` says that its memory is held already."""
+    async def _receive_slowly(self, message: Message | None) -> bytes:
+        """The body of a request whose end has not arrived yet.
+
+        Memory is held for what has come and not for what was announced, or a few clients that announce much and send
+        nothing would shut out all others.
+        """
         pieces: list[bytes] = []
         received = 0
         try:
@@ -156,8 +160,7 @@ class Call:
                         raise ClientLeft
                     piece: bytes = message.get("body", b"")
                     received += len(piece)
-                    if not counted:
-                        self._grow(len(piece), received)
+                    self._grow(len(piece), received)
                     pieces.append(piece)
                     if not message.get("more_body"):
                         return b"".join(pieces)
@@ -166,14 +169,11 @@ class Call:
             raise FreeholdError("slow_client", timeout_s=self._limits.timeout_s, received=received) from None
 
     def _grow(self, more: int, total: int) -> None:
-        """Account for `more` bytes of a body of unknown length that has now `total`."""
+        """Account for `more` bytes of a body that has now `total`."""
         if total > self._limits.size:
             raise self._too_large(f"more than {self._limits.size} bytes came")
-        self._hold(more)
-
-    def _hold(self, size: int) -> None:
-        self._memory.take(size)
-        self.held += size
+        self._memory.take(more)
+        self.held += more
 
     def _too_large(self, seen: str) -> FreeholdError:
         return FreeholdError("body_too_large", limit_mb=self._limits.size / MEGABYTE, seen=seen)

@@ -1,21 +1,32 @@
-"""One client's connection: uvicorn's parser with bounds on what a client may hold without sending a request.
+"""One client's connection: HTTP/1.1 by httptools, with bounds on what a client may hold without sending a request.
 
-uvicorn leaves open how long and how large a request's head may be, and closes on a client that still sends a body
-nobody wants, so that the client sees a reset instead of the answer. This closes both gaps and costs a request nothing:
-timers exist only while a head is incomplete or an unwanted body is drained.
+uvicorn runs the process and the sockets; this stands in for its connection, which costs 10 us a request more, leaves
+open how long and how large a request's head may be, and closes on a client that still sends a body nobody wants, so
+that the client sees a reset instead of the answer.
 """
 
-from asyncio import TimerHandle, Transport
+import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from freehold.errors import FreeholdError
 from freehold.http.call import Receive, Scope, Send
 from freehold.http.errors import respond
+from freehold.http.exchange import JOINED_BYTES, STATUS_LINES, Exchange
 from freehold.http.routing import dialect_at
+
+_log = logging.getLogger(__name__)
+
+HELD_BYTES = 1 << 16
+"""A body that nobody receives is read no further than this; the rest waits in the kernel and slows its sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,105 +37,332 @@ class Bounds:
     head_bytes: int = 64 * 1024
     keep_alive_s: int = 75  # longer than the idle time of proxies in front (60 s), so that they close first
     linger_s: float = 5.0  # how long a body that nobody wants is drained after its answer
+    stalled_s: float = 60.0  # how long a client may leave a large answer unread
     connections: int = 4096
 
 
-class BoundedConnection(HttpToolsProtocol):
-    """A connection under `Bounds`; uvicorn gives the other arguments."""
+class Connection(asyncio.Protocol):
+    """A connection under `Bounds`; `count` is told the codes of errors that arise here. uvicorn gives the rest."""
 
-    def __init__(self, bounds: Bounds, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self,
+        bounds: Bounds,
+        count: Callable[[str], None],
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        **_: object,
+    ) -> None:
         self._bounds = bounds
-        self._head_open = True
+        self._count = count
+        self._app: Any = config.loaded_app
+        self._state = server_state
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        # what follows a request that closes the connection is dropped, and must not spoil that request's answer
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._transport: asyncio.Transport
+        self._constant: dict[str, Any]
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._in_head = True
         self._head_bytes = 0
-        self._timer: TimerHandle | None = None
+        self._reading: Exchange | None = None  # whose body is arriving
+        self._current: Exchange | None = None  # which is being answered
+        self._pipeline: deque[Exchange] = deque()
+        self._leaving = False
+        self._paused = False
+        self._writable: asyncio.Future[None] | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._when: float | None = None  # loop time at which `_late` is due
+        self._late: Callable[[], None] = self._head_is_late
+        self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn narrows it
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # only TCP comes here
         """A client has connected: one too many is told so when it asks."""
-        super().connection_made(transport)
+        self._transport = transport
+        self._constant = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
+            "server": _address(transport, "sockname"),
+            "client": _address(transport, "peername"),
+            "root_path": "",
+        }
+        connections = self._state.connections
+        connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes; `Listener` calls only `shutdown`
         limit = self._bounds.connections
-        if len(self.connections) > 2 * limit:
+        if len(connections) > 2 * limit:
             transport.abort()
             return
-        if len(self.connections) > limit:
-            self.app = _refuse_with(FreeholdError("too_many_connections", limit=limit))
+        if len(connections) > limit:
+            self._count("too_many_connections")
+            self._app = _refuse_with(FreeholdError("too_many_connections", limit=limit))
         self._after(self._bounds.head_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._stop_timer()
-        super().connection_lost(exc)
+        self._state.connections.discard(self)
+        self._when = None
+        if self._timer is not None:
+            self._timer.cancel()
+        for exchange in (self._current, self._reading, *self._pipeline):
+            if exchange is not None:
+                exchange.leave()
+        self._pipeline.clear()
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse; then look at what a head that is still open has taken so far."""
-        super().data_received(data)
-        if self._head_open and not self.transport.is_closing():
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # nothing else than HTTP/1.1 is spoken here: the request is answered as it stands
+        except httptools.HttpParserError:
+            self._end_with(400, "it cannot be parsed")
+            return
+        if self._in_head and not self._transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > self._bounds.head_bytes:
                 self._end_with(431, f"its head is larger than {self._bounds.head_bytes} bytes")
-            elif self._timer is None:
+            elif self._late != self._head_is_late or self._when is None:
                 self._after(self._bounds.head_s, self._head_is_late)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write."""
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+            self._stalled = self._loop.call_later(self._bounds.stalled_s, self._transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    # httptools' side
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        super().on_message_begin()
-        self._head_open = True
+        self._url, self._headers = b"", []
+        self._expects_continue = False
+        self._in_head = True
         self._head_bytes = 0
 
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
+
     def on_headers_complete(self) -> None:
-        """The head is complete."""
-        self._head_open = False
-        self._stop_timer()
-        super().on_headers_complete()
+        """The head is complete: the app begins, whether or not the body is here."""
+        self._in_head = False
+        self._when = None
+        version = self._parser.get_http_version()
+        raw_path, query = _target(self._url)
+        path = raw_path.decode("ascii")
+        scope = {
+            **self._constant,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+        }
+        exchange = self._reading = Exchange(
+            self,
+            scope,
+            keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade(),
+            expects_continue=self._expects_continue,
+            old=version == "1.0",
+        )
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._pipeline.append(exchange)
+            self._pause()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._reading is not None:
+            self._reading.feed(body)
+            if self._reading.held > HELD_BYTES:
+                self._pause()
 
     def on_message_complete(self) -> None:
         """The body is complete, wanted or not."""
-        super().on_message_complete()
-        self._stop_timer()
+        exchange, self._reading = self._reading, None
+        if exchange is None:
+            return
+        exchange.end()
+        if exchange.complete:  # it was answered before its body had ended
+            self._next(exchange)
 
-    def on_response_complete(self) -> None:
+    # the exchange's side
+
+    def write(self, pieces: list[bytes]) -> None:
+        """Send pieces of an answer: small ones in one buffer, large ones uncopied."""
+        if len(pieces[-1]) <= JOINED_BYTES:
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(pieces)
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client has not read what was written."""
+        return self._writable is not None
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough of what was written."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def consumed(self) -> None:
+        """A body was received: there is room for more."""
+        if self._paused and not self._pipeline:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def date(self) -> bytes:
+        """The `date` header; uvicorn makes a new one each second."""
+        return b"".join(b"%b: %b\r\n" % header for header in self._state.default_headers)
+
+    def answered(self, exchange: Exchange) -> None:
         """An answer is out; when the request's body is not all in, drain it for a while rather than reset."""
-        super().on_response_complete()
-        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
-            if self.expect_100_continue:  # the client waits for a go-ahead that will not come
-                self.transport.close()
-            else:
-                self._after(self._bounds.linger_s, self.transport.close)
+        self._state.total_requests += 1
+        if self._transport.is_closing():
+            return
+        if not exchange.more_body:
+            self._next(exchange)
+        elif exchange.expects_continue:  # the client waits for a go-ahead that will not come
+            self._transport.close()
+        else:
+            self._after(self._bounds.linger_s, self._transport.close)
+            self.consumed()
 
-    def send_400_response(self, msg: str) -> None:
-        """The parser cannot go on. uvicorn's own answer is plain text."""
-        self._end_with(400, "it cannot be parsed")
+    # uvicorn's side
+
+    def shutdown(self) -> None:
+        """Close now when idle, else after the answer."""
+        self._leaving = True
+        if self._current is None:
+            self._transport.close()
+        else:
+            self._current.keep_alive = False
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._current = exchange
+        task = self._loop.create_task(self._run(exchange))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._app(exchange.scope, exchange.receive, exchange.send)
+        except Exception:  # noqa: BLE001 - the app answers every failure: what comes here is the plumbing's own
+            _log.exception("a request ended without an answer")
+        if not exchange.complete and not exchange.gone:
+            self._transport.close()
+
+    def _next(self, exchange: Exchange) -> None:
+        """The exchange is over on both sides: close, begin the next that was pipelined, or wait."""
+        if not exchange.keep_alive or self._leaving:
+            self._current = None
+            self._transport.close()
+            return
+        if self._pipeline:
+            following = self._pipeline.popleft()
+            self._begin(following)
+            if not self._pipeline:
+                self.consumed()
+            return
+        self._current = None
+        self.consumed()
+        self._after(self._bounds.keep_alive_s, self._transport.close)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _head_is_late(self) -> None:
-        self._timer = None
         if self._head_bytes:
             self._end_with(408, f"its head did not arrive within {self._bounds.head_s:g} s")
         else:
-            self.transport.close()
+            self._transport.close()
 
     def _end_with(self, status: int, reason: str) -> None:
-        """Answer and close; where an answer has begun already, only close."""
-        self._stop_timer()
-        if self.transport.is_closing():
+        """Answer and close. A whole request before what is wrong gets its own answer; one that has begun, no other."""
+        self._when = None
+        if self._transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            url = getattr(self, "url", b"").decode("latin-1")
+        self._count("request_malformed")
+        current = self._current
+        if current is not None and not (current.more_body or current.complete):
+            current.keep_alive = False
+            return
+        if current is None or not current.started:
+            url = self._url.decode("latin-1")
             body = respond(FreeholdError("request_malformed", reason=reason), dialect_at(url)).body
-            self.transport.write(
-                STATUS_LINE[status]
+            self._transport.write(
+                STATUS_LINES[status]
                 + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
                 + body
             )
-        self.transport.close()
+        self._transport.close()
 
     def _after(self, delay_s: float, act: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(delay_s, act)
+        """Have `act` called in `delay_s` unless something else is asked for before.
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        The timer of a connection is left standing and looks at `_when` when it fires: setting and cancelling one for
+        each request would cost more than the rest of this class does.
+        """
+        self._when, self._late = self._loop.time() + delay_s, act
+        if self._timer is None or self._timer.when() > self._when:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._when, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._when is None:
+            return
+        if self._when <= self._loop.time():
+            self._when = None
+            self._late()
+        else:
+            self._timer = self._loop.call_at(self._when, self._look)
+
+
+def _target(url: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request's target. Raises HttpParserError where it is none."""
+    if not url.startswith(b"/"):  # a proxy's absolute form, or `*`
+        if url == b"*":
+            return url, b""
+        parsed = httptools.parse_url(url)
+        return parsed.path or b"/", parsed.query or b""
+    if not url.isascii():
+        raise httptools.HttpParserInvalidURLError
+    path, _, query = url.partition(b"?")
+    return path, query.partition(b"#")[0]
+
+
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(name)
+    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
 
 
 def _refuse_with(error: FreeholdError) -> Callable[[Scope, Receive, Send], Any]:

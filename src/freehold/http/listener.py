@@ -15,7 +15,7 @@ import uvicorn
 
 from freehold.errors import FreeholdError
 from freehold.http.app import App
-from freehold.http.connection import BoundedConnection, Bounds
+from freehold.http.connection import Bounds, Connection
 from freehold.http.port_holder import port_holder
 
 BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the rest of a second's arrivals
@@ -112,7 +112,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(BoundedConnection, bounds),  # type: ignore[arg-type] # uvicorn only calls it
+                http=partial(Connection, bounds, app.count),  # type: ignore[arg-type] # uvicorn only calls it
                 timeout_keep_alive=bounds.keep_alive_s,
                 ws="none",
                 lifespan="on",

@@ -30,9 +30,13 @@ class MemoryBudget:
 
     def take(self, size: int) -> None:
         """Take `size` bytes. Raises `overloaded` when they are not free now, `request_exceeds_memory` when never."""
+        self.check(size)
+        self._used += size
+
+    def check(self, size: int) -> None:
+        """Raise what `take` would raise for `size` bytes; take nothing."""
         if self._used + size > self.limit:
             raise self._refusal(size)
-        self._used += size
 
     def give(self, size: int) -> None:
         """Give `size` taken bytes back."""
