@@ -20,7 +20,7 @@ from freehold.artifact import (
     save_golden,
     write_manifest,
 )
-from freehold.engine.base import EmbedRequest, RerankRequest, Request
+from freehold.engine.base import EmbedRequest, Request, RerankRequest
 from freehold.engine.encoder import Encoder
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings

@@ -49,7 +49,9 @@ def test_ready_ids_are_cut_like_text(minilm: TextTokenizer) -> None:
     assert (len(encoded.ids), encoded.ids[-1], encoded.cut) == (256, 102, True)
 
 
-@pytest.mark.parametrize(("ids", "code"), [([], "input_empty"), ([30522], "token_out_of_range"), ([5, -1], "token_out_of_range")])
+@pytest.mark.parametrize(
+    ("ids", "code"), [([], "input_empty"), ([30522], "token_out_of_range"), ([5, -1], "token_out_of_range")]
+)
 def test_impossible_ids_are_refused(minilm: TextTokenizer, ids: list[int], code: str) -> None:
     """Each names what is wrong."""
     with pytest.raises(FreeholdError, match=code):

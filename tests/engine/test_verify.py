@@ -62,7 +62,12 @@ def test_a_difference_names_output_index_expected_and_seen() -> None:
     assert proof.status == "failed"
     assert proof.failure is not None
     details = proof.failure.details
-    assert (details["output"], details["index"], details["expected"], details["seen"]) == ("embeddings", [1], "1.0", "1.25")
+    assert (details["output"], details["index"], details["expected"], details["seen"]) == (
+        "embeddings",
+        [1],
+        "1.0",
+        "1.25",
+    )
 
 
 def test_a_missing_output_is_a_difference() -> None:
@@ -113,5 +118,3 @@ def test_recording_keeps_inputs_and_names_us() -> None:
     ours = record(truthful, manifest(), golden("a", "b").cases, "0.1.0")
     assert ours.recorded_by == RecordedBy("freehold", "0.1.0", "sha256:aa")
     assert replay(truthful, manifest(), [ours], "fp32").status == "self"
-
-

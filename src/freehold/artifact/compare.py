@@ -37,7 +37,9 @@ class Difference(msgspec.Struct, frozen=True):
     allowed: str
 
 
-def compare(output: str, expected: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], tolerance: Tolerance) -> Difference | None:
+def compare(
+    output: str, expected: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], tolerance: Tolerance
+) -> Difference | None:
     """None when `seen` is `expected` within `tolerance`.
 
     Integers, booleans and strings must be equal. NaN equals NaN at the same place, and infinities of one sign are equal.
@@ -61,7 +63,9 @@ def compare(output: str, expected: np.ndarray[Any, Any], seen: np.ndarray[Any, A
     if tolerance.cosine_min is not None:
         angle = cosine(want, have)
         if not angle >= tolerance.cosine_min:
-            return _first(output, gap == gap.max(), expected, seen, f"cosine {angle:.6f}", f">= {tolerance.cosine_min:g}")
+            return _first(
+                output, gap == gap.max(), expected, seen, f"cosine {angle:.6f}", f">= {tolerance.cosine_min:g}"
+            )
     return None
 
 
@@ -75,7 +79,12 @@ def cosine(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
 
 
 def _first(
-    output: str, wrong: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], seen: np.ndarray[Any, Any], measure: str, allowed: str
+    output: str,
+    wrong: np.ndarray[Any, Any],
+    expected: np.ndarray[Any, Any],
+    seen: np.ndarray[Any, Any],
+    measure: str,
+    allowed: str,
 ) -> Difference:
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     return Difference(output, index, str(expected[index]), str(seen[index]), measure, allowed)

@@ -73,7 +73,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def raw(self) -> bool:
-        """True when another framework than our own runtimes made the outputs: only such a golden proves a conversion."""
+        """True when another framework than our runtimes made the outputs: only such a golden proves a conversion."""
         return self.recorded_by.framework not in OWN_FRAMEWORKS
 
 

@@ -60,5 +60,5 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     dimensions: int = 0
     labels: tuple[str, ...] = ()
     prompts: dict[str, str] = {}
-    """Named prefixes of `config_sentence_transformers.json` ("query", "document"), shown to clients, never applied unasked."""
+    """Named prefixes ("query", "document") of `config_sentence_transformers.json`: shown, never applied unasked."""
     license: str = ""

@@ -53,7 +53,7 @@ def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], Non
 
 
 def prepare(path: Path, cache: Path) -> Path:
-    """What an engine opens: an `.onnx` file or artifact as it is, for a Hugging Face folder the artifact written of it."""
+    """What an engine opens: an `.onnx` file or artifact as it is; of a Hugging Face folder, the artifact written."""
     if path.is_file() or (path / "manifest.json").is_file():
         return path
     if (path / "config.json").is_file():

@@ -86,7 +86,7 @@ class Engine(Protocol):
         ...
 
     async def infer(self, request: Request, deadline: float) -> Answer:
-        """Answer one request. `deadline` is loop time: a request that has not begun by then raises `deadline_exceeded`.
+        """Answer one request. `deadline` is loop time: one that has not begun by then raises `deadline_exceeded`.
 
         Cancelling the awaiting task gives its place in the queue back.
         """

@@ -86,7 +86,7 @@ def first_come(queue: "deque[Waiting]", budget: int) -> list[Waiting]:
 
 
 def nearest_length(queue: "deque[Waiting]", budget: int) -> list[Waiting]:
-    """For graphs that pad: the oldest item, then those of the nearest cost, while longest x count fits into `budget`."""
+    """For graphs that pad: the oldest item, then those of nearest cost, while longest x count fits into `budget`."""
     head = queue.popleft()
     window = [queue.popleft() for _ in range(min(len(queue), 128))]
     near = sorted(range(len(window)), key=lambda i: (window[i].key != head.key, abs(window[i].cost - head.cost), i))
@@ -184,7 +184,7 @@ class Batcher:
     async def close(self, grace_s: float) -> None:
         """Let what waits and runs finish within `grace_s` seconds; then fail what still waits and stop the threads."""
         limit = time.monotonic() + grace_s
-        while (self._queued_cost or self._running_cost) and time.monotonic() < limit:
+        while (self._queued_cost or self._running_cost) and time.monotonic() < limit:  # noqa: ASYNC110 - threads end it
             await asyncio.sleep(0.01)
         with self._changed:
             self._closing = True
@@ -194,7 +194,7 @@ class Batcher:
             self._changed.notify_all()
         self._fail(abandoned, FreeholdError("shutting_down"))
         for thread in self._threads:
-            while thread.is_alive() and time.monotonic() < limit + 1.0:
+            while thread.is_alive() and time.monotonic() < limit + 1.0:  # noqa: ASYNC110 - a thread has no event
                 await asyncio.sleep(0.005)
         self._threads.clear()
 

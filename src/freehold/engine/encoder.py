@@ -1,4 +1,4 @@
-"""What embedding, rerank and classification engines share: one packed graph, one tokenizer, one batcher."""
+"""What embedding, rerank and classification engines share: one graph, one tokenizer, one batcher."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from freehold.errors import FreeholdError
 log = logging.getLogger(__name__)
 
 IN_LOOP_CHARS = 4096
-"""Requests up to this many characters are tokenized in the event loop (about a millisecond); longer ones on a thread."""
+"""Requests up to this many characters are tokenized in the event loop (about a millisecond), longer ones on a thread."""
 
 BUDGETS_TOKENS = (128, 256, 512, 1024)
 TYPICAL_TOKENS = 30

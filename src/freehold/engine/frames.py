@@ -1,6 +1,7 @@
 """What passes between the front and an engine process: the Engine Protocol as msgpack frames.
 
-A frame is a 4-byte big-endian length and one tagged message. Arrays travel as dtype, shape and raw bytes; strings as lists.
+A frame is a 4-byte big-endian length and one tagged message. Arrays travel as dtype, shape and
+raw bytes; those of strings as lists.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 
 LONGEST_FRAME = 1 << 30
+READ_AHEAD = 1 << 24
+"""Bytes that a side reads before it has decoded them; beyond that the kernel's buffer fills and the writer waits."""
 HEAD = struct.Struct(">I")
 
 
@@ -26,17 +29,18 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
 
     dtype: str
     shape: tuple[int, ...]
-    data: Any
+    data: memoryview | list[Any]
 
     @classmethod
     def of(cls, array: Array) -> "Packed":
-        """Pack `array`."""
+        """Pack `array`; its memory is read when the message is encoded."""
         if array.dtype == object:
             return cls("O", array.shape, array.ravel().tolist())
-        return cls(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
+        flat = np.ascontiguousarray(array).reshape(-1)
+        return cls(array.dtype.str, array.shape, flat.view(np.uint8).data)
 
     def array(self) -> Array:
-        """Unpack; the array reads the frame's own memory."""
+        """Unpack; the array reads the frame's own memory and cannot be written."""
         if isinstance(self.data, list):
             filled = np.empty(len(self.data), dtype=object)
             filled[:] = self.data
@@ -53,8 +57,7 @@ class Trouble(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, error: FreeholdError) -> "Trouble":
         """Describe `error`."""
-        plain = (bool, int, float, str, list, type(None))
-        return cls(error.code, {k: v if isinstance(v, plain) else str(v) for k, v in error.details.items()})
+        return cls(error.code, {name: _plain(value) for name, value in error.details.items()})
 
     def error(self) -> FreeholdError:
         """The error again."""
@@ -62,11 +65,13 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
-    """To the process, first: what to load and how."""
+    """To the process, first: what to load and how, and how the front writes its log."""
 
     path: str
     name: str
     settings: EngineSettings
+    log_format: str = "json"
+    log_level: str = "warning"
 
 
 class Infer(msgspec.Struct, frozen=True, tag=True):
@@ -104,10 +109,17 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     replayed: int
     recorded_by: str
     failure: Trouble | None
+    capacity: Capacity
+
+
+class Unopened(msgspec.Struct, frozen=True, tag=True):
+    """From the process: why it could not load."""
+
+    trouble: Trouble
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
-    """From the process: the answer to a request, and what its queue looks like now."""
+    """From the process: the answer to a request."""
 
     id: int
     outputs: dict[str, Packed]
@@ -116,10 +128,17 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """From the process: a request (id >= 0) or the load itself (id -1) failed."""
+    """From the process: a request failed in a way that its client can be told."""
 
     id: int
     trouble: Trouble
+
+
+class Broke(msgspec.Struct, frozen=True, tag=True):
+    """From the process: a request met a defect; the process has logged it."""
+
+    id: int
+    reason: str
 
 
 class Ran(msgspec.Struct, frozen=True, tag=True):
@@ -129,8 +148,27 @@ class Ran(msgspec.Struct, frozen=True, tag=True):
     capacity: Capacity
 
 
+class Queued(msgspec.Struct, frozen=True, tag=True):
+    """From the process some time after a request came: what waits and runs, while no batch ends that would say so."""
+
+    capacity: Capacity
+
+
 ToEngine = Open | Infer | Cancel | Close
-FromEngine = Opened | Answered | Refused | Ran
+FromEngine = Opened | Unopened | Answered | Refused | Broke | Ran | Queued
+
+
+def _plain(value: object) -> Any:
+    """`value` as what msgpack carries, of the same type where format specs may need it (`{waited_s:.1f}`)."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple):
+        return [_plain(element) for element in value]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return str(value)
+    if isinstance(value, bool | int | float | None):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _encode_other(value: Any) -> Any:
@@ -150,14 +188,20 @@ TO_ENGINE: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine,
 FROM_ENGINE: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine, dec_hook=_decode_other)
 
 
-def frame(message: ToEngine | FromEngine) -> bytes:
-    """The bytes of one message."""
-    body = ENCODER.encode(message)
-    return HEAD.pack(len(body)) + body
+def frame(message: ToEngine | FromEngine) -> bytearray:
+    """The bytes of one message. Raises FreeholdError `frame_too_long`: the other side would take it for garbage."""
+    whole = bytearray()
+    ENCODER.encode_into(message, whole, HEAD.size)
+    length = len(whole) - HEAD.size
+    if length > LONGEST_FRAME:
+        raise FreeholdError("frame_too_long", megabytes=length >> 20, limit=LONGEST_FRAME >> 20)
+    HEAD.pack_into(whole, 0, length)
+    return whole
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes:
-    """The next message's bytes. Raises asyncio.IncompleteReadError when the other side is gone."""
+    """The next message's bytes. Raises asyncio.IncompleteReadError when the other side is gone, ConnectionError when
+    what comes is no frame."""
     (length,) = HEAD.unpack(await reader.readexactly(HEAD.size))
     if length > LONGEST_FRAME:
         raise ConnectionError(f"a frame of {length} bytes")
@@ -181,6 +225,12 @@ def request_of(message: Infer) -> Request:
     if message.query is not None:
         return RerankRequest(message.query, [text for text in texts if isinstance(text, str)])
     return EmbedRequest(texts)
+
+
+def answered_of(number: int, answer: Answer) -> Answered:
+    """An answer as a message."""
+    outputs = {name: Packed.of(array) for name, array in answer.outputs.items()}
+    return Answered(number, outputs, answer.tokens, answer.truncated)
 
 
 def answer_of(message: Answered) -> Answer:

@@ -18,7 +18,10 @@ def open_engine(path: Path, name: str, settings: EngineSettings) -> Engine:
 
 
 def open_artifact(path: Path, settings: EngineSettings) -> Engine:
-    """The engine for an artifact folder. Raises FreeholdError `artifact_invalid`, `artifact_corrupt`, `kind_unsupported`."""
+    """The engine for an artifact folder.
+
+    Raises FreeholdError `artifact_invalid`, `artifact_corrupt` or `kind_unsupported`.
+    """
     artifact = Artifact.open(path)
     manifest = artifact.manifest
     if manifest.kind in ("embed", "classify"):

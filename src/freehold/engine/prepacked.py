@@ -1,7 +1,7 @@
 """Weights laid out once as this processor's kernels want them, in a file that all processes map.
 
-ONNX Runtime otherwise holds the original and a private repacked copy: 903 MB for 256 MB of weights, against 337 MB mapped,
-of which a second process shares all but about 60 MB (measured with 1.31.1).
+ONNX Runtime otherwise holds the original and a private repacked copy: 903 MB for 256 MB of weights, against 337 MB
+mapped, of which a second process shares all but about 60 MB (measured with 1.31.1).
 """
 
 import hashlib
@@ -40,6 +40,11 @@ def prepacked(graph: Path, state: Path | None, cpu_key: str, digest: str) -> Pat
         if other.name != key:
             shutil.rmtree(other, ignore_errors=True)
     return copy
+
+
+def discard(copy: Path) -> None:
+    """Remove a copy that cannot be loaded; processes that map its files keep them until they end."""
+    shutil.rmtree(copy.parent, ignore_errors=True)
 
 
 def _write(graph: Path, target: Path) -> None:

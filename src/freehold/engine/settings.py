@@ -15,7 +15,8 @@ DEFAULT_BUDGET_ROWS = 32
 class EngineSettings:
     """What the configuration and the machine say about running a model.
 
-    `precision`: fp32 | bf16 | auto. `threads` 0 and `budget` 0: as tuned, else one thread a core and the default budget.
+    `precision`: fp32 | bf16 | auto. `threads` 0 and `budget` 0: as tuned, else one thread a core and
+    the default budget.
     `state`: the folder for tuning results and prepacked weights; None keeps nothing (the folder is not writable).
     """
 

@@ -63,8 +63,8 @@ class TensorEngine:
 
     Requests share a batch when their inputs agree in all dimensions but the first; the budget counts rows. A graph is
     batched only when every input and output has a free first dimension and a probe at load shows that rows do not
-    influence one another (1e-5); all other graphs run request by request. A request of a few rows to a graph cheaper than
-    `AT_ONCE_S` is run without the queue.
+    influence one another (1e-5); all other graphs run request by request. A request of a few rows to a graph cheaper
+    than `AT_ONCE_S` is run without the queue.
     """
 
     def __init__(self, model: TensorModel, settings: EngineSettings) -> None:

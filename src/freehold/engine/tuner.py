@@ -56,7 +56,7 @@ def throughput(trial: Trial, threads: int, budget: int, seconds: float) -> float
 def choose(trial: Trial, thread_counts: Sequence[int], budgets: Sequence[int], total_s: float = TUNING_S) -> Tuning:
     """The fastest of `thread_counts` x `budgets` (each ascending), by the median of interleaved rounds in `total_s`.
 
-    What the time does not suffice for is left out, the first of each list last: a slow model is tried where it will run.
+    What the time does not suffice for is left out, the fewest threads first: a slow model is tried where it will run.
     """
     limit = time.perf_counter() + total_s
     candidates = [(threads, budget) for threads in reversed(thread_counts) for budget in budgets]

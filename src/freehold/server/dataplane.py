@@ -24,9 +24,9 @@ class DataPlane:
     async def infer(self, call: Call, served: Served, request: Request) -> Answer:
         """The engine's answer.
 
-        Raises FreeholdError `overloaded` at once when the turn of the request would come after its deadline or its memory
-        is not free, `deadline_exceeded` when it came too late all the same, and what the engine raises. A client that
-        leaves frees its place.
+        Raises FreeholdError `overloaded` at once when the turn of the request would come after its deadline or its
+        memory is not free, `deadline_exceeded` when it came too late all the same, and what the engine raises. A
+        client that leaves frees its place.
         """
         answer = served.engine.at_once(request)
         if answer is not None:

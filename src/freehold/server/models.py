@@ -83,7 +83,7 @@ class Served:
             await engine.load()
         except FreeholdError as error:
             self.state, self.error = State.FAILED, error
-            log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})  # noqa: TRY400 - the cause says it all, a traceback would hide it
+            log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})
             return
         self.load_s = time.perf_counter() - begun
         self._engine, self._admission = engine, self.admit(engine.capacity)
@@ -123,7 +123,12 @@ class Served:
             self.accepted_until = time.time() + ACCEPTED_FOR_S
             log.warning(
                 "failed_proof_accepted",
-                extra={"model": self.id, "reason": self.policy.accepted, "cause": proof.failure.cause, "for_s": ACCEPTED_FOR_S},
+                extra={
+                    "model": self.id,
+                    "reason": self.policy.accepted,
+                    "cause": proof.failure.cause,
+                    "for_s": ACCEPTED_FOR_S,
+                },
             )
             return None
         if self.policy.require_raw and proof.status != "raw":
