@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from freehold.engine.padded import pad
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -14,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from freehold.artifact import Limits, MadeBy, Manifest, TensorSpec, write_manifest
 from freehold.engine.base import EmbedRequest
 from freehold.engine.opening import open_artifact
+from freehold.engine.padded import pad
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tokenizer import Encoded
 

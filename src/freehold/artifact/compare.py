@@ -22,7 +22,7 @@ TOLERANCES: dict[str, Tolerance] = {
 
 
 def tolerance_for(precision: str) -> Tolerance:
-    """The tolerance of `precision`; one without a row (int8, int4) is held to fp16's until a quality report says more."""
+    """The tolerance of `precision`; without a row (int8, int4) it is fp16's, until a quality report says more."""
     return TOLERANCES.get(precision, TOLERANCES["fp16"])
 
 
@@ -42,7 +42,7 @@ def compare(
 ) -> Difference | None:
     """None when `seen` is `expected` within `tolerance`.
 
-    Integers, booleans and strings must be equal. NaN equals NaN at the same place, and infinities of one sign are equal.
+    Integers, booleans and strings must be equal. NaN equals NaN at the same place, infinities of one sign are equal.
     """
     if expected.shape != seen.shape:
         return Difference(output, (), str(list(expected.shape)), str(list(seen.shape)), "shape", "equal shapes")

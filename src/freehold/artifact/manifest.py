@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["tensor", "embed", "rerank", "classify", "generate"]
-Layout = Literal["tensor", "packed"]
+Layout = Literal["tensor", "packed", "padded"]
+"""How a graph takes its rows: as tensors, as sequences end to end, or as sequences padded to the longest."""
 
 SCHEMA = 1
 

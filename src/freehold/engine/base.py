@@ -59,7 +59,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What replaying the goldens showed. `status`: raw | self | none | failed; `failure` is the error of a failed one."""
+    """What replaying the goldens showed. `status`: raw | self | none | failed; `failure` is a failed one's error."""
 
     status: str
     cases: int = 0

@@ -10,8 +10,9 @@ import numpy as np
 
 from freehold.artifact import Artifact, Golden, load_goldens
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request
-from freehold.engine.batcher import Batcher, Item
+from freehold.engine.batcher import Batcher, Item, first_come, nearest_length
 from freehold.engine.packed import pack
+from freehold.engine.padded import pad
 from freehold.engine.providers import Session, SessionOptions, installed, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_TOKENS, EngineSettings
 from freehold.engine.tokenizer import Encoded, TextTokenizer
@@ -22,7 +23,7 @@ from freehold.errors import FreeholdError
 log = logging.getLogger(__name__)
 
 IN_LOOP_CHARS = 4096
-"""Requests up to this many characters are tokenized in the event loop (about a millisecond), longer ones on a thread."""
+"""Requests up to this many characters are tokenized in the event loop (about a millisecond), others on a thread."""
 
 BUDGETS_TOKENS = (128, 256, 512, 1024)
 TYPICAL_TOKENS = 30
@@ -42,7 +43,9 @@ class Reader(Protocol):
 
 
 class Encoder:
-    """A packed encoder graph behind a token-budget batcher; the kind's `reader` turns requests into sequences.
+    """An encoder graph behind a token-budget batcher; the kind's `reader` turns requests into sequences.
+
+    A packed graph takes them in their order; one that pads takes the oldest and its nearest lengths.
 
     `max_tokens` is where texts are cut: the configuration's, else the manifest's, never beyond the graph's positions.
     """
@@ -58,6 +61,7 @@ class Encoder:
         self._artifact = artifact
         self._settings = settings
         self._reader = reader
+        self._padded = self.manifest.layout == "padded"
         self._output = self.manifest.outputs[0].name
         self._with_types = any(spec.name == "token_type_ids" for spec in self.manifest.inputs)
         self._long_texts = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{self.manifest.name}")
@@ -80,6 +84,7 @@ class Encoder:
             budget=self._settings.budget or tuning.budget,
             threads=self._settings.threads or tuning.threads,
             unit="tokens",
+            form=nearest_length if self._padded else first_come,
             name=self.manifest.name,
             on_batch=self._settings.on_batch,
             speed=tuning.per_second / tuning.threads,
@@ -133,7 +138,8 @@ class Encoder:
 
     def _run(self, sequences: Sequence[Encoded]) -> Sequence[Array]:
         assert self._session is not None
-        rows = self._session.run([self._output], pack(sequences, self._with_types))[0]
+        lay = pad if self._padded else pack
+        rows = self._session.run([self._output], lay(sequences, self._with_types))[0]
         return list(rows)
 
     def _open(self) -> Tuning:

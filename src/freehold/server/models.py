@@ -83,7 +83,8 @@ class Served:
             await engine.load()
         except FreeholdError as error:
             self.state, self.error = State.FAILED, error
-            log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})
+            facts = {"model": self.id, "code": error.code, "cause": error.cause}
+            log.error("model_failed", extra=facts)  # noqa: TRY400 - the cause says it all
             return
         self.load_s = time.perf_counter() - begun
         self._engine, self._admission = engine, self.admit(engine.capacity)
