@@ -141,10 +141,48 @@ def test_a_client_that_asks_before_it_sends_too_much_need_not_send_it(serving: C
     assert client.closed()
 
 
-def test_a_websocket_is_answered_as_plain_http(live: Any) -> None:
-    """Nothing is upgraded here."""
-    answer = live.ask("GET", "/livez", Upgrade="websocket", Connection="Upgrade")
-    assert answer.status == 200
+@pytest.mark.parametrize("to", ["websocket", "h2c"])
+def test_an_upgrade_is_answered_as_plain_http(live: Any, to: str) -> None:
+    """As Java's client asks with every first request: the body is read, and the connection ends behind the answer."""
+    client = live.connect()
+    answer = client.ask("POST", "/v1/echo", b"abc", Upgrade=to, Connection="Upgrade")
+    assert (answer.status, answer.body, answer.headers["connection"]) == (200, b"abc", "close")
+    assert client.closed()
+
+
+def test_the_body_behind_an_offer_may_come_late_and_in_chunks(live: Any) -> None:
+    """The second parser frames it as the first one would have."""
+    client = live.connect()
+    client.send(
+        b"POST /v1/echo HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n3\r"
+    )
+    client.send(b"\nabc\r\n2\r\nde\r\n")
+    client.send(b"0\r\n\r\n")
+    assert client.answer().body == b"abcde"
+
+
+def test_garbage_behind_a_request_does_not_spoil_its_answer(live: Any) -> None:
+    """The whole request is answered, then the connection ends."""
+    client = live.connect()
+    client.send(b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n\x00garbage\r\n\r\n")
+    assert client.answer().status == 200
+    assert client.closed()
+
+
+def test_what_follows_a_closing_request_is_dropped(live: Any) -> None:
+    """The client said itself that nothing follows."""
+    client = live.connect()
+    client.send(b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\nGET /livez HTTP/1.1\r\n\r\n")
+    assert client.answer().headers["connection"] == "close"
+    assert client.closed()
+
+
+def test_http_1_0_is_served(live: Any) -> None:
+    """Load balancers still probe with it."""
+    client = live.connect()
+    client.send(b"GET /livez HTTP/1.0\r\n\r\n")
+    assert client.answer().status == 200
+    assert client.closed()
 
 
 def test_a_client_that_leaves_its_answer_unread_is_dropped(

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +26,7 @@ from freehold.http.routing import dialect_at
 
 _log = logging.getLogger(__name__)
 
+_FRAMING = (b"content-length", b"transfer-encoding")
 HELD_BYTES = 1 << 16
 """A body that nobody receives is read no further than this; the rest waits in the kernel and slows its sender."""
 
@@ -114,13 +116,12 @@ class Connection(asyncio.Protocol):
                 exchange.leave()
         self._pipeline.clear()
         self.resume_writing()
+        del self._parser  # it holds this connection, which holds it: nobody should have to wait for the collector
 
     def data_received(self, data: bytes) -> None:
         """Parse; then look at what a head that is still open has taken so far."""
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # nothing else than HTTP/1.1 is spoken here: the request is answered as it stands
+            self._parse(data)
         except httptools.HttpParserError:
             self._end_with(400, "it cannot be parsed")
             return
@@ -204,6 +205,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The body is complete, wanted or not."""
+        if self._parser.should_upgrade():
+            return  # only the head is: see `_parse`
         exchange, self._reading = self._reading, None
         if exchange is None:
             return
@@ -262,6 +265,23 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._current.keep_alive = False
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. Raises HttpParserError.
+
+        It stops behind the head of a request that offers another protocol. Java's client offers HTTP/2 with every
+        first POST and sends the body all the same: nothing else than HTTP/1.1 is spoken here, so the body is read on
+        by a second parser, which sees the headers that frame it and no offer.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            framing = [header for header in self._headers if header[0] in _FRAMING]
+            head = b"".join(b"%b: %b\r\n" % header for header in framing)
+            self._parser = httptools.HttpRequestParser(
+                SimpleNamespace(on_body=self.on_body, on_message_complete=self.on_message_complete)
+            )
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % head + data[stop.args[0] :])
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
