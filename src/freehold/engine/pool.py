@@ -309,6 +309,7 @@ class WorkerPool:
         finally:
             del self._links[link]
             link.lose()
+            link.writer.close()
         return await link.leave(LEAVE_S)
 
     def _hear(self, link: Link, message: FromEngine) -> None:

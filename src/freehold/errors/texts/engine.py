@@ -103,6 +103,21 @@ ENTRIES: dict[str, Entry] = {
         "{model} 的引擎进程在处理请求时退出。",
         "请重新发送请求；进程正在重启。原因见日志（常为内存不足）。",
     ),
+    "engine_not_started": Entry(
+        Kind.UNAVAILABLE,
+        "An engine process of {model} ended with status {status} while it loaded the model.",
+        "See its last lines in the log. Status -9 is a kill, most often for memory: give the process more, or lower"
+        " `workers`.",
+        "{model} 的引擎进程在加载模型时退出，状态为 {status}。",
+        "请查看日志末尾。状态 -9 表示被终止，多因内存不足：请增加内存，或减少 `workers`。",
+    ),
+    "frame_too_long": Entry(
+        Kind.TOO_LARGE,
+        "The request or its answer is {megabytes} MB long, and at most {limit} MB pass between server and engine process.",
+        "Send it in smaller parts, or serve the model without `workers`.",
+        "请求或其结果为 {megabytes} MB，服务器与引擎进程之间最多传输 {limit} MB。",
+        "请拆分后发送，或去掉该模型的 `workers`。",
+    ),
     "kind_unsupported": Entry(
         Kind.UNSUPPORTED,
         "{model} is of kind {kind}, for which this version has no engine.",
