@@ -46,6 +46,25 @@ class Level:
     items_per_batch: float
 
 
+class Batches:
+    """How many batches ran, and how many items they held."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._items = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count one that has run."""
+        self._count += 1
+        self._items += batch.items
+
+    def take_mean(self) -> float:
+        """Items a batch since the last call; 0.0 when none ran."""
+        mean = self._items / self._count if self._count else 0.0
+        self._count = self._items = 0
+        return mean
+
+
 def bench(
     ctx: typer.Context,
     ref: Annotated[
@@ -73,8 +92,8 @@ def bench(
 
 
 async def _measure(model: ModelConfig, place: Place, seconds: float, say: Say) -> tuple[dict[str, Any], list[Level]]:
-    batches: list[Batch] = []
-    async with loaded(model, place, batches.append) as engine:
+    batches = Batches()
+    async with loaded(model, place, batches.add) as engine:
         requests = _requests(engine, model)
         levels = []
         for concurrency in CONCURRENCIES:
@@ -105,14 +124,14 @@ def _requests(engine: Engine, model: ModelConfig) -> list[Request]:
 
 
 async def _level(
-    engine: Engine, requests: Sequence[Request], concurrency: int, seconds: float, batches: list[Batch]
+    engine: Engine, requests: Sequence[Request], concurrency: int, seconds: float, batches: Batches
 ) -> Level:
     """Each caller sends its next request when it has the answer to its last one."""
     loop = asyncio.get_running_loop()
     turns = itertools.count()
     spent: list[float] = []
     tokens = 0
-    batches.clear()
+    batches.take_mean()
 
     async def call(until: float) -> None:
         nonlocal tokens
@@ -143,7 +162,7 @@ async def _level(
         p50_ms=round(1000 * float(p50), 4),
         p99_ms=round(1000 * float(p99), 4),
         cpu_ms_per_item=round(1000 * cpu / len(spent), 4),
-        items_per_batch=round(sum(batch.items for batch in batches) / max(1, len(batches)), 2),
+        items_per_batch=round(batches.take_mean(), 2),
     )
 
 

@@ -17,6 +17,7 @@ from freehold.config import ModelConfig
 from freehold.errors import FreeholdError
 
 Precision = Literal["fp32", "bf16", "auto"]
+Device = Literal["cpu", "cuda", "openvino"]
 Required = Literal["none", "self", "raw"]
 
 Ref = Annotated[
@@ -46,6 +47,7 @@ def verify(
     precision: Annotated[
         Precision | None, typer.Option(help="Compute in this precision. Default: the configuration's.")
     ] = None,
+    device: Annotated[Device | None, typer.Option(help="Compute there. Default: the configuration's.")] = None,
     budget_s: Budget = BUDGET_S,
     junit: Junit = None,
 ) -> None:
@@ -57,8 +59,8 @@ def verify(
     nothing is proven.
     """
     models = models_meant(ref, os.environ, Path.cwd())
-    if precision is not None:
-        models = tuple(msgspec.structs.replace(model, precision=precision) for model in models)
+    asked = {name: value for name, value in (("precision", precision), ("device", device)) if value is not None}
+    models = tuple(msgspec.structs.replace(model, **asked) for model in models)
     report(ctx.obj, models, require, budget_s, junit)
 
 
