@@ -58,8 +58,14 @@ class Artifact:
 
     @property
     def graph(self) -> Path:
-        """The ONNX file."""
+        """The ONNX file, in the form that is fastest in ONNX Runtime on a processor."""
         return self.path / "model.onnx"
+
+    @property
+    def portable_graph(self) -> Path:
+        """The same graph in standard operators over the same weights, where it differs from `graph`."""
+        portable = self.path / "model.portable.onnx"
+        return portable if portable.is_file() else self.graph
 
     @property
     def tokenizer(self) -> Path:

@@ -157,7 +157,8 @@ class Encoder:
 
     def _session_in(self, device: str, precision: str) -> Session:
         options = SessionOptions(device, precision, self._settings.state, self._settings.cpu_key, self.digest)
-        return open_session(self._artifact.graph, options, self.manifest.name)
+        graph = self._artifact.graph if device == "cpu" else self._artifact.portable_graph
+        return open_session(graph, options, self.manifest.name)
 
     def _open_fastest(self, goldens: Sequence[Golden]) -> Tuning:
         """fp32, or bf16 where the processor has it, the goldens hold in it, and it is measured to be faster.
@@ -174,11 +175,15 @@ class Encoder:
             log.info("precision auto: %s has no goldens that hold, so it stays fp32", self.manifest.name)
             return tuning
         plain = self._session, self.precision, self.proof
-        self._session, self.precision = self._session_in("openvino", "bf16"), "bf16"
-        self.proof = replay(self.answer, self.manifest, goldens, "bf16")
-        faster = self._tune() if self.proof.status != "failed" else tuning
-        if faster.per_second > tuning.per_second:
-            return faster
+        try:
+            self._session, self.precision = self._session_in("openvino", "bf16"), "bf16"
+            self.proof = replay(self.answer, self.manifest, goldens, "bf16")
+            if self.proof.status != "failed":
+                faster = self._tune()
+                if faster.per_second > tuning.per_second:
+                    return faster
+        except FreeholdError as error:
+            log.warning("precision auto: %s stays fp32, since bf16 cannot be had: %s", self.manifest.name, error.cause)
         self._session, self.precision, self.proof = plain
         return tuning
 
