@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -19,6 +19,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from freehold.errors import FreeholdError
+from freehold.http.alarm import Alarm
+from freehold.http.bounds import Bounds
 from freehold.http.call import Receive, Scope, Send
 from freehold.http.errors import respond
 from freehold.http.exchange import JOINED_BYTES, STATUS_LINES, Exchange
@@ -29,18 +31,6 @@ _log = logging.getLogger(__name__)
 _FRAMING = (b"content-length", b"transfer-encoding")
 HELD_BYTES = 1 << 16
 """A body that nobody receives is read no further than this; the rest waits in the kernel and slows its sender."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What clients may hold: seconds, bytes, connections."""
-
-    head_s: float = 10.0  # from the first byte of a request to the end of its head
-    head_bytes: int = 64 * 1024
-    keep_alive_s: int = 75  # longer than the idle time of proxies in front (60 s), so that they close first
-    linger_s: float = 5.0  # how long a body that nobody wants is drained after its answer
-    stalled_s: float = 60.0  # how long a client may leave a large answer unread
-    connections: int = 4096
 
 
 class Connection(asyncio.Protocol):
@@ -77,9 +67,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._writable: asyncio.Future[None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._when: float | None = None  # loop time at which `_late` is due
-        self._late: Callable[[], None] = self._head_is_late
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop)
 
     # asyncio's side
 
@@ -103,14 +91,12 @@ class Connection(asyncio.Protocol):
         if len(connections) > limit:
             self._count("too_many_connections")
             self._app = _refuse_with(FreeholdError("too_many_connections", limit=limit))
-        self._after(self._bounds.head_s, self._head_is_late)
+        self._alarm.set(self._bounds.head_s, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._state.connections.discard(self)
-        self._when = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.close()
         for exchange in (self._current, self._reading, *self._pipeline):
             if exchange is not None:
                 exchange.leave()
@@ -129,8 +115,8 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._bounds.head_bytes:
                 self._end_with(431, f"its head is larger than {self._bounds.head_bytes} bytes")
-            elif self._late != self._head_is_late or self._when is None:
-                self._after(self._bounds.head_s, self._head_is_late)
+            elif not self._alarm.waits_for(self._head_is_late):
+                self._alarm.set(self._bounds.head_s, self._head_is_late)
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
@@ -170,7 +156,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the app begins, whether or not the body is here."""
         self._in_head = False
-        self._when = None
+        self._alarm.clear()
         version = self._parser.get_http_version()
         raw_path, query = _target(self._url)
         path = raw_path.decode("ascii")
@@ -253,7 +239,7 @@ class Connection(asyncio.Protocol):
         elif exchange.expects_continue:  # the client waits for a go-ahead that will not come
             self._transport.close()
         else:
-            self._after(self._bounds.linger_s, self._transport.close)
+            self._alarm.set(self._bounds.linger_s, self._transport.close)
             self.consumed()
 
     # uvicorn's side
@@ -285,15 +271,16 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
-        task = self._loop.create_task(self._run(exchange))
+        task = self._loop.create_task(self._app(exchange.scope, exchange.receive, exchange.send))
         self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
+        task.add_done_callback(partial(self._ended, exchange))
 
-    async def _run(self, exchange: Exchange) -> None:
-        try:
-            await self._app(exchange.scope, exchange.receive, exchange.send)
-        except Exception:  # noqa: BLE001 - the app answers every failure: what comes here is the plumbing's own
-            _log.exception("a request ended without an answer")
+    def _ended(self, exchange: Exchange, task: asyncio.Task[None]) -> None:
+        """The app is done with a request. It answers every failure itself: one that comes here is the plumbing's."""
+        self._state.tasks.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            _log.error("a request ended without an answer", exc_info=failure)
         if not exchange.complete and not exchange.gone:
             self._transport.close()
 
@@ -311,7 +298,7 @@ class Connection(asyncio.Protocol):
             return
         self._current = None
         self.consumed()
-        self._after(self._bounds.keep_alive_s, self._transport.close)
+        self._alarm.set(self._bounds.keep_alive_s, self._transport.close)
 
     def _pause(self) -> None:
         if not self._paused:
@@ -326,7 +313,7 @@ class Connection(asyncio.Protocol):
 
     def _end_with(self, status: int, reason: str) -> None:
         """Answer and close. A whole request before what is wrong gets its own answer; one that has begun, no other."""
-        self._when = None
+        self._alarm.clear()
         if self._transport.is_closing():
             return
         self._count("request_malformed")
@@ -343,28 +330,6 @@ class Connection(asyncio.Protocol):
                 + body
             )
         self._transport.close()
-
-    def _after(self, delay_s: float, act: Callable[[], None]) -> None:
-        """Have `act` called in `delay_s` unless something else is asked for before.
-
-        The timer of a connection is left standing and looks at `_when` when it fires: setting and cancelling one for
-        each request would cost more than the rest of this class does.
-        """
-        self._when, self._late = self._loop.time() + delay_s, act
-        if self._timer is None or self._timer.when() > self._when:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._when, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._when is None:
-            return
-        if self._when <= self._loop.time():
-            self._when = None
-            self._late()
-        else:
-            self._timer = self._loop.call_at(self._when, self._look)
 
 
 def _target(url: bytes) -> tuple[bytes, bytes]:

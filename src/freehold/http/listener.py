@@ -15,7 +15,8 @@ import uvicorn
 
 from freehold.errors import FreeholdError
 from freehold.http.app import App
-from freehold.http.connection import Bounds, Connection
+from freehold.http.bounds import Bounds
+from freehold.http.connection import Connection
 from freehold.http.port_holder import port_holder
 
 BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the rest of a second's arrivals
