@@ -48,9 +48,9 @@ ENTRIES: dict[str, Entry] = {
     "slow_client": Entry(
         Kind.SLOW_CLIENT,
         "The request body did not arrive within {timeout_s:g} s ({received} bytes came).",
-        "Check the connection between the client and this server, or send less at a time.",
+        "Check the connection between the client and this server, send less at a time, or raise `server.body_timeout_s`.",
         "请求体未在 {timeout_s:g} 秒内到达（已收到 {received} 字节）。",
-        "请检查客户端到服务器的网络，或减少单次发送的数据量。",
+        "请检查客户端到服务器的网络、减少单次发送的数据量，或调大 `server.body_timeout_s`。",
     ),
     "overloaded": Entry(
         Kind.OVERLOADED,
@@ -62,9 +62,9 @@ ENTRIES: dict[str, Entry] = {
     "request_exceeds_memory": Entry(
         Kind.TOO_LARGE,
         "The request needs {needed_mb:.0f} MB, and all requests together may use {limit_mb:.0f} MB.",
-        "Send it in smaller parts, or give the process more memory.",
+        "Send it in smaller parts, or raise `limits.in_flight_mb` (a quarter of the free memory is the most that is used).",
         "该请求需要 {needed_mb:.0f} MB，而所有请求合计最多可用 {limit_mb:.0f} MB。",
-        "请分批发送，或为进程分配更多内存。",
+        "请分批发送，或调大 `limits.in_flight_mb`（最多使用空闲内存的四分之一）。",
     ),
     "internal": Entry(
         Kind.INTERNAL,
@@ -76,9 +76,9 @@ ENTRIES: dict[str, Entry] = {
     "shutdown_cut": Entry(
         Kind.UNAVAILABLE,
         "This server had to leave before the request was done (grace time {grace_s:g} s).",
-        "Send it again; if this happens often, raise `--grace`.",
+        "Send it again; if this happens often, raise `server.grace_s`.",
         "服务器在该请求完成前已必须退出（宽限时间 {grace_s:g} 秒）。",
-        "请重新发送；若经常出现，请调大 `--grace`。",
+        "请重新发送；若经常出现，请调大 `server.grace_s`。",
     ),
     "too_many_connections": Entry(
         Kind.UNAVAILABLE,
