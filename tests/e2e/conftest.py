@@ -55,6 +55,7 @@ class Node:
     log_file: Path
     home: Path
     client: httpx.Client
+    judged: bool = False  # whether its end has been looked at
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,6 +67,11 @@ class Node:
     def log(self) -> str:
         """Standard error so far."""
         return self.log_file.read_text()
+
+    @property
+    def last_words(self) -> str:
+        """The end of the log, for the message of a test that fails."""
+        return self.log[-4000:]
 
     def ask(self, path: str, **message: object) -> httpx.Response:
         """POST a JSON body."""
@@ -88,14 +94,18 @@ class Node:
         assert fields is not None
         return int(fields[1]) / 1024
 
-    def leave(self, expected: int = 0) -> str:
+    def leave(self) -> str:
         """Ask the process to leave, check how it did, and return its log."""
-        if self.process.poll() is None:
-            assert self.metric("freehold_errors_total", code="internal") == 0, self.log
-            self.process.send_signal(signal.SIGTERM)
+        assert self.metric("freehold_errors_total", code="internal") == 0, self.last_words
+        self.process.send_signal(signal.SIGTERM)
+        return self.left()
+
+    def left(self, expected: int = 0) -> str:
+        """Wait for a process that was asked to leave, check its exit code and its log, and return the log."""
+        self.judged = True
         code = self.process.wait(PATIENCE_S)
-        assert "Traceback" not in self.log, self.log
-        assert code == expected, self.log
+        assert "Traceback" not in self.log, self.last_words
+        assert code == expected, self.last_words
         return self.log
 
 
@@ -268,7 +278,8 @@ def serving(
     try:
         with node.client:
             yield node
-            node.leave()
+            if not node.judged:
+                node.leave()
     finally:
         if node.process.poll() is None:
             node.process.kill()

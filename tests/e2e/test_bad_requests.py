@@ -108,6 +108,14 @@ def test_not_a_number_in_binary_passes_and_is_refused_only_in_json(node: Any) ->
     assert "binary_data_output" in refused.json()["error"]
 
 
+def test_a_string_of_a_tensor_that_is_not_utf8_is_a_400(node: Any) -> None:
+    """Bytes that are no text inside of otherwise sound JSON; found by the fuzzer."""
+    body = json.dumps({"inputs": [row(["a", "b", "?"], datatype="BYTES")]}).encode().replace(b"?", b"\x80")
+    refused = node.client.post(INFER.format("bytes"), content=body)
+    assert refused.status_code == 400
+    assert "not UTF-8" in refused.json()["error"]
+
+
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30, 1.5, "1", True, None])
 def test_what_is_no_int64_is_a_400(node: Any, value: object) -> None:
     """Out of range, with a fraction, or not a number at all; nothing wraps around."""

@@ -75,8 +75,8 @@ def element_count(name: str, shape: Sequence[int], datatype: Datatype) -> int:
 def from_json(name: str, datatype: Datatype, shape: Sequence[int], data: msgspec.Raw | list[float]) -> Array:
     """Flat or nested JSON data, row-major; `data` may be decoded already when it was a flat list of numbers.
 
-    Raises `half_in_json`, `value_invalid`, `value_out_of_range`, `shape_invalid`, `nested_shape_wrong`
-    and `element_count_wrong`.
+    Raises `half_in_json`, `json_malformed` (a string that is not UTF-8), `value_invalid`, `value_out_of_range`,
+    `shape_invalid`, `nested_shape_wrong` and `element_count_wrong`.
     """
     if not datatype.letter and datatype.item is not str:
         raise FreeholdError("half_in_json", name=name, datatype=datatype.name)
@@ -107,6 +107,8 @@ def _flat(name: str, datatype: Datatype, shape: Sequence[int], data: msgspec.Raw
         values = msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise FreeholdError("value_invalid", name=name, datatype=datatype.name, reason=reason(error)) from error
+    except UnicodeDecodeError as error:  # what decoded the message around the data did not look into it
+        raise FreeholdError("json_malformed", reason=f"a string of input {name!r} is not UTF-8") from error
     return _unnest(name, shape, values) if shape else [values]
 
 

@@ -1,0 +1,158 @@
+"""More than a server can do: some are answered, the others refused at once with a reason; places come back."""
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+STEPS_A_MOMENT = 300
+STEPS_LONG = 60_000
+MOST_MB = 48  # that a server may grow by in an overload: buffers of connections, arenas of threads
+
+Row = dict[str, Any]
+
+
+def infer(steps: int) -> dict[str, Any]:
+    """A request of `slow` that multiplies so many times."""
+    vector: Row = {"name": "x", "shape": [1, 256], "datatype": "FP32", "data": [0.5] * 256}
+    return {"inputs": [{"name": "steps", "shape": [1], "datatype": "INT64", "data": [steps]}, vector]}
+
+
+def raw_request(node: Any, path: str, message: object) -> bytes:
+    """The bytes of a POST."""
+    body = json.dumps(message).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: {node.address[0]}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def slow_model(graphs: dict[str, Path], **limits: object) -> dict[str, Any]:
+    """A configuration of the one model `slow`, run on threads as any model of some size is."""
+    return {"models": [{"id": "slow", "source": str(graphs["slow"]), "limits": limits}]}
+
+
+@pytest.fixture
+def busy(launch: Any, soon: Any, graphs: dict[str, Path]) -> Any:
+    """A server whose every thread computes for some seconds, and the place where its next request waits."""
+    node = launch(slow_model(graphs), "--no-tune")
+    with ThreadPoolExecutor(16) as pool:
+        running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG)) for _ in range(16)]
+        soon(lambda: in_flight(node) == len(running), "all are in")
+        yield node, running
+    assert all(one.result().status_code == 200 for one in running)
+    assert in_flight(node) == 0
+
+
+def in_flight(node: Any) -> float:
+    """Requests that hold a place of `slow`."""
+    return float(node.metric("freehold_model_requests_in_flight", model="slow"))
+
+
+def test_a_client_that_leaves_the_queue_frees_its_place(busy: Any, soon: Any) -> None:
+    """Its place and its memory come back while the others still compute, and nobody else is disturbed."""
+    node, running = busy
+    held = node.metric("freehold_request_memory_used_bytes")
+    leaving = [socket.create_connection(node.address) for _ in range(8)]
+    for client in leaving:
+        client.sendall(raw_request(node, "/v2/models/slow/infer", infer(STEPS_LONG)))
+    soon(lambda: in_flight(node) == len(running) + len(leaving), "those who will leave are in")
+    for client in leaving:
+        client.close()
+    soon(lambda: in_flight(node) <= len(running), "their places are free")
+    assert not all(one.done() for one in running), "the others were done before the places came back"
+    assert node.metric("freehold_request_memory_used_bytes") <= held
+
+
+def test_health_and_cheap_calls_answer_while_a_model_is_busy(busy: Any) -> None:
+    """Probes, metrics and metadata do not wait behind computation."""
+    node, running = busy
+    for path in ("/livez", "/readyz", "/metrics", "/v2/models/slow", "/v1/models"):
+        assert node.client.get(path).status_code == 200
+    assert not all(one.done() for one in running)
+
+
+def test_a_term_signal_lets_what_was_accepted_finish(launch: Any, soon: Any, graphs: dict[str, Path]) -> None:
+    """Queued and running requests are answered, new connections are refused, the exit code is 0."""
+    node = launch(slow_model(graphs), "--no-tune")
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(10_000)) for _ in range(6)]
+        soon(lambda: in_flight(node) == len(running), "all are in")
+        node.process.terminate()
+        assert [one.result().status_code for one in running] == [200] * len(running)
+    node.left()
+    with pytest.raises(httpx.ConnectError):
+        node.client.get("/livez")
+
+
+def test_requests_that_cannot_finish_within_the_grace_time_are_told_so(
+    launch: Any, soon: Any, graphs: dict[str, Path]
+) -> None:
+    """After `grace_s` those who wait get a 503 to read, and the exit code says that work was cut."""
+    node = launch({**slow_model(graphs), "server": {"grace_s": 0.2}}, "--no-tune")
+    with ThreadPoolExecutor(12) as pool:
+        running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG)) for _ in range(12)]
+        soon(lambda: in_flight(node) == len(running), "all are in")
+        node.process.terminate()
+        statuses = [one.result().status_code for one in running]
+    assert set(statuses) <= {200, 503}
+    assert 503 in statuses
+    assert "requests cut short" in node.left(expected=1)
+
+
+def test_ten_times_too_much_under_the_strict_profile(
+    launch: Any, crowd: Any, soon: Any, graphs: dict[str, Path]
+) -> None:
+    """One line of configuration: who is admitted is answered, the rest get 429 with reason and time; memory stays."""
+    node = launch(slow_model(graphs, concurrency=4, queue=4, deadline_s=20, body_mb=1), "--no-tune")
+    body = json.dumps(infer(STEPS_A_MOMENT)).encode()
+    with crowd(node, "/v2/models/slow/infer", lambda _: body, 8) as warm:
+        warm.wait_for(200)
+    before = node.rss_mb()
+    with crowd(node, "/v2/models/slow/infer", lambda _: body, 80, pause_s=0.05) as one:
+        one.wait_for(400)
+        one.wait_for(50, status=429)
+    tally = one.tally
+    assert set(tally.statuses) == {200, 429}
+    assert tally.broken == []
+    for headers, message in tally.refusals:
+        assert int(headers["retry-after"]) >= 1
+        assert "queue: 8 requests, limit 8" in message["error"]
+        assert "limits.queue" in message["error"]
+    assert node.metric("freehold_refused_total", model="slow", reason="queue") == tally.statuses[429]
+    assert node.rss_mb() - before < MOST_MB
+    soon(lambda: in_flight(node) == 0, "all places are free again")
+
+
+def test_whoever_would_wait_beyond_the_deadline_is_refused_at_once(
+    launch: Any, crowd: Any, soon: Any, graphs: dict[str, Path]
+) -> None:
+    """Without any count: the expected start decides, and nobody who was let in waits in vain."""
+    node = launch(slow_model(graphs, deadline_s=0.2), "--no-tune")
+    body = json.dumps(infer(3_000)).encode()
+    with crowd(node, "/v2/models/slow/infer", lambda _: body, 60) as one:
+        one.wait_for(60)
+        one.wait_for(20, status=429)
+    tally = one.tally
+    assert set(tally.statuses) == {200, 429}
+    assert tally.broken == []
+    reasons = {message["error"].split("[")[1].rstrip("]") for _, message in tally.refusals}
+    assert reasons <= {"overloaded", "deadline_exceeded"}
+    assert "overloaded" in reasons
+    assert any("limits.deadline_s" in message["error"] for _, message in tally.refusals)
+    assert all("retry-after" in headers for headers, _ in tally.refusals)
+
+
+def test_texts_overload_as_tensors_do(launch: Any, crowd: Any, minilm_folder: Path) -> None:
+    """MiniLM under the strict profile, in OpenAI's shape: 429 is a rate limit that names the model."""
+    limits = {"concurrency": 2, "queue": 2, "deadline_s": 20}
+    node = launch({"models": [{"id": "minilm", "source": str(minilm_folder), "limits": limits}]}, "--no-tune")
+    body = json.dumps({"model": "minilm", "input": "land held outright " * 20}).encode()
+    with crowd(node, "/v1/embeddings", lambda _: body, 40) as one:
+        one.wait_for(100)
+        one.wait_for(20, status=429)
+    assert set(one.tally.statuses) == {200, 429}
+    for _, message in one.tally.refusals:
+        assert message["error"]["type"] == "rate_limit_error"
+        assert message["error"]["message"].startswith("minilm is full")
