@@ -76,6 +76,12 @@ def test_what_was_counted_is_said(telemetry: Telemetry) -> None:
     assert ("freehold_build_info", {"version": "1.2.3"}, 1.0) in said
 
 
+def test_a_route_that_nobody_asked_is_not_exported(telemetry: Telemetry) -> None:
+    """Thirty routes with eighteen buckets each would be most of a scrape."""
+    telemetry.route("/never")
+    assert not any(labels.get("route") == "/never" for _, labels, _ in samples(telemetry))
+
+
 def test_a_model_is_in_one_state_of_proof(telemetry: Telemetry) -> None:
     """The state it was in before is no longer exported."""
     states = [labels["state"] for name, labels, _ in samples(telemetry) if name == "freehold_model_proof"]

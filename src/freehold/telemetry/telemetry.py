@@ -13,21 +13,26 @@ from freehold.telemetry.instruments import Histogram, Histograms, Value, Values
 
 
 class RouteMetrics:
-    """What is counted of one route. Fed from the event loop only, hence without locks."""
+    """What is counted of one route. Fed from the event loop only, hence without locks.
 
-    __slots__ = ("_answers", "_requests", "_route", "_seconds")
+    Its series begin with its first answer: a server has more routes than its clients use.
+    """
 
-    def __init__(self, route: str, requests: Values, seconds: Histogram) -> None:
+    __slots__ = ("_all_requests", "_all_seconds", "_answers", "_route", "_seconds")
+
+    def __init__(self, route: str, requests: Values, seconds: Histograms) -> None:
         self._route = route
-        self._requests = requests
-        self._seconds = seconds
+        self._all_requests = requests
+        self._all_seconds = seconds
         self._answers: dict[int, Value] = {}
+        self._seconds: Histogram
 
     def observe(self, status: int, seconds: float) -> None:
         """Count one answer."""
         answers = self._answers.get(status)
         if answers is None:
-            answers = self._answers[status] = self._requests.of(self._route, str(status))
+            answers = self._answers[status] = self._all_requests.of(self._route, str(status))
+            self._seconds = self._all_seconds.of(self._route)
         answers.value += 1.0
         self._seconds.observe_alone(seconds)
 
@@ -91,7 +96,7 @@ class Telemetry:
 
     def route(self, path: str) -> RouteMetrics:
         """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
-        return RouteMetrics(path, self.requests, self.request_seconds.of(path))
+        return RouteMetrics(path, self.requests, self.request_seconds)
 
     def model(self, model: str) -> ModelMetrics:
         """The instruments of the model with this id."""
