@@ -9,44 +9,55 @@ from freehold.engine.tuner import Tuning, choose, remembered, throughput
 
 
 class Machine:
-    """A trial on a clock of its own: a batch of `budget` takes `fixed + budget x each` seconds on each thread."""
+    """A trial on clocks of its own: a batch of `budget` takes `fixed + budget x each` seconds on each thread.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fixed: float, each: float) -> None:
-        self.fixed, self.each = fixed, each
-        self._now: dict[int, float] = {}
-        monkeypatch.setattr("freehold.engine.tuner.time.perf_counter", self.now)
+    `disturbed` says how much longer the wall clock sees it, as when others use the cores.
+    """
 
-    def now(self) -> float:
-        return self._now.get(threading.get_ident(), 0.0)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fixed: float, each: float, disturbed: float = 1.0) -> None:
+        self.fixed, self.each, self.disturbed = fixed, each, disturbed
+        self._wall: dict[int, float] = {}
+        self._processor = 0.0
+        self._lock = threading.Lock()
+        monkeypatch.setattr("freehold.engine.tuner.time.perf_counter", self.wall)
+        monkeypatch.setattr("freehold.engine.tuner.time.process_time", lambda: self._processor)
+
+    def wall(self) -> float:
+        return self._wall.get(threading.get_ident(), 0.0)
 
     def trial(self, budget: int) -> int:
-        self._now[threading.get_ident()] = self.now() + self.fixed + budget * self.each
+        took = self.fixed + budget * self.each
+        self._wall[threading.get_ident()] = self.wall() + took * self.disturbed
+        with self._lock:
+            self._processor += took
         return budget
 
 
 def test_throughput_is_the_sum_over_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads at 100 units in 1.1 s each."""
+    """Two threads at 100 units in 1.1 s each, at 11 ms of processor time a unit."""
     machine = Machine(monkeypatch, 0.1, 0.01)
-    assert throughput(machine.trial, 2, 100, 5.0) == pytest.approx(2 * 100 / 1.1)
+    assert throughput(machine.trial, 2, 100, 5.0) == pytest.approx((2 * 100 / 1.1, 0.011))
 
 
 def test_a_fixed_cost_calls_for_a_large_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a run costs much whatever its size, the largest budget wins."""
     machine = Machine(monkeypatch, 1.0, 0.001)
-    assert choose(machine.trial, (1, 2), (16, 64, 256)).budget == 256
+    assert choose(machine.trial, 2, (16, 64, 256)).budget == 256
 
 
 def test_of_equals_the_smaller_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where size does not matter, the smallest budget answers soonest."""
     machine = Machine(monkeypatch, 0.0, 0.01)
-    tuning = choose(machine.trial, (2,), (16, 64, 256))
-    assert (tuning.threads, tuning.budget) == (2, 16)
+    tuning = choose(machine.trial, 2, (16, 64, 256))
+    assert (tuning.threads, tuning.budget, tuning.cpu_s) == (2, 16, pytest.approx(0.01))
 
 
-def test_more_threads_win_where_they_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that do not hinder one another double the speed."""
-    machine = Machine(monkeypatch, 0.0, 0.01)
-    assert choose(machine.trial, (1, 2), (16,)).threads == 2
+def test_a_busy_machine_does_not_change_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others do with the cores shows in the wall clock alone."""
+    machine = Machine(monkeypatch, 0.02, 0.001, disturbed=3.0)
+    alone = choose(machine.trial, 2, (16, 64, 256))
+    assert alone.budget == 256
+    assert alone.per_second < 2 / alone.cpu_s
 
 
 def test_a_tuning_is_measured_once_a_key(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ class Encoder:
             self.proof = replay(self.answer, self.manifest, goldens, "bf16")
             if self.proof.status != "failed":
                 faster = self._tune()
-                if faster.per_second > tuning.per_second:
+                if faster.cpu_s < tuning.cpu_s:
                     return faster
         except FreeholdError as error:
             log.warning("precision auto: %s stays fp32, since bf16 cannot be had: %s", self.manifest.name, error.cause)
@@ -192,7 +192,7 @@ class Encoder:
         if not settings.tune or (settings.threads and settings.budget):
             return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_TOKENS, 0.0)
         key = (settings.cpu_key, str(settings.cores), *runtime_version(settings.device), self.digest, self.precision)
-        threads = (settings.threads,) if settings.threads else tuple(sorted({1, settings.cores}))
+        threads = settings.threads or settings.cores
         return remembered(
             settings.state and settings.state / "tuning", key, lambda: choose(self._trial, threads, BUDGETS_TOKENS)
         )

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from freehold.artifact import Artifact, MadeBy, Manifest, load_goldens
-from freehold.artifact.artifact import sha256_of
 from freehold.engine.base import Engine
 from freehold.engine.embed import open_embed
+from freehold.engine.external_data import graph_digest
 from freehold.engine.rerank import open_rerank
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine, TensorModel
@@ -41,7 +41,7 @@ def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:
     """
     if not path.is_file():
         raise FreeholdError("graph_missing", path=path)
-    digest = f"sha256:{sha256_of(path)}"
+    digest = graph_digest(path)
     # Inputs and outputs are read from the session when it is opened, so that a large graph is parsed once.
     manifest = Manifest(1, name, "tensor", "tensor", "fp32", (), (), MadeBy("file", "", digest), {})
     goldens = tuple(load_goldens(path.with_name(f"{path.stem}.goldens")))

@@ -45,7 +45,7 @@ class OpenVinoSession:
             core = openvino.Core()
             self._compiled = core.compile_model(core.read_model(path), "CPU", properties)
         except RuntimeError as error:
-            raise FreeholdError("graph_invalid", path=path, reason=str(error).strip().splitlines()[-1][:300]) from error
+            raise FreeholdError("graph_invalid", path=path, reason=_last_line(error)) from error
         granted = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if granted != HINTS[options.precision]:
             raise FreeholdError(
@@ -55,25 +55,50 @@ class OpenVinoSession:
         self.inputs = tuple(_spec(port, path) for port in self._compiled.inputs)
         self.outputs = tuple(_spec(port, path) for port in self._compiled.outputs)
         self._place = {spec.name: place for place, spec in enumerate(self.outputs)}
+        self._dtypes = {spec.name: _dtype(port) for spec, port in zip(self.inputs, self._compiled.inputs, strict=True)}
         self._requests = threading.local()
 
     def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray[Any, Any]]:
         """Outputs in the order of `outputs`. Raises FreeholdError `inference_failed` with the runtime's reason."""
+        self._check(feeds)
+        feeds = {name: array.astype(str) if array.dtype == object else array for name, array in feeds.items()}
         request = getattr(self._requests, "request", None)
         if request is None:
             request = self._requests.request = self._compiled.create_infer_request()
         try:
             request.infer(feeds, share_inputs=True)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1][:300]
-            raise FreeholdError("inference_failed", reason=reason) from error
-        # The request's buffers are written again by the next run of this thread: the answer needs its own.
-        return [np.array(request.get_output_tensor(self._place[name]).data) for name in outputs]
+            raise FreeholdError("inference_failed", reason=_last_line(error)) from error
+        return [_array(request.get_output_tensor(self._place[name])) for name in outputs]
+
+    def _check(self, feeds: Feeds) -> None:
+        """OpenVINO would compute a missing input from the last request's values, and cast another type in silence."""
+        if feeds.keys() != self._dtypes.keys():
+            reason = f"the inputs are {', '.join(self._dtypes)}, and {', '.join(feeds) or 'none'} came"
+            raise FreeholdError("inference_failed", reason=reason)
+        for name, array in feeds.items():
+            if array.dtype != self._dtypes[name]:
+                reason = f"{name} is {self._dtypes[name]}, and {array.dtype} came"
+                raise FreeholdError("inference_failed", reason=reason)
 
 
 def open_graph(path: Path, options: SessionOptions, model: str) -> OpenVinoSession:
     """The opener that `providers.RUNTIMES` names."""
     return OpenVinoSession(path, options, model)
+
+
+def _array(tensor: Any) -> np.ndarray[Any, Any]:
+    """A copy: the request's buffers are written again by the next run of its thread."""
+    return np.array(tensor.str_data if tensor.element_type == openvino.Type.string else tensor.data)
+
+
+def _dtype(port: Any) -> np.dtype[Any]:
+    return np.dtype(object if port.element_type == openvino.Type.string else port.element_type.to_dtype())
+
+
+def _last_line(error: Exception) -> str:
+    """The runtime's message without the chain of checks before it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
 
 
 def _spec(port: Any, path: Path) -> TensorSpec:

@@ -94,24 +94,30 @@ def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.Infere
     if options.device == "cpu":
         copy = prepacked(path, options.state, options.cpu_key, options.digest)
     try:
-        session = _session(copy, settings, asked)
+        session = _session(copy, settings, asked, model)
     except FreeholdError as error:
         if copy == path:
             raise
         log.warning("a damaged copy of %s was removed, the next start writes it again: %s", path, error.cause)
         discard(copy)
-        session = _session(path, settings, asked)
+        session = _session(path, settings, asked, model)
     granted_first = session.get_providers()[0]
     if granted_first != asked:
         raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted_first)
     return session
 
 
-def _session(path: Path, settings: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+def _session(
+    path: Path, settings: onnxruntime.SessionOptions, provider: str, model: str
+) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=[provider])
+        # Without `enable_fallback=0` the package prints to standard output and tries another provider by itself.
+        return onnxruntime.InferenceSession(str(path), settings, providers=[provider], enable_fallback=0)
     except LOAD_ERRORS as error:
         raise FreeholdError("graph_invalid", path=path, reason=_first_line(error)) from error
+    except (RuntimeError, ValueError) as error:  # what a provider raises that finds no device or no driver
+        reason = f"none: {_first_line(error)}"
+        raise FreeholdError("device_not_granted", model=model, asked=provider, granted=reason) from error
 
 
 def _spec(node: onnxruntime.NodeArg, path: Path) -> TensorSpec:
@@ -123,5 +129,5 @@ def _spec(node: onnxruntime.NodeArg, path: Path) -> TensorSpec:
 
 def _first_line(error: Exception) -> str:
     """The runtime's message without its source paths and stack."""
-    text = str(error).strip().splitlines()[0]
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
     return text.rsplit(" : ", 1)[-1][:300]

@@ -253,7 +253,7 @@ class TensorEngine:
         if row_s < AT_ONCE_S and settings.device == "cpu" and not settings.threads:
             self._at_once_bytes = AT_ONCE_ROWS * sum(array.nbytes for array in sample.values())
             return Tuning(settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 1 / row_s)
-        threads = (settings.threads,) if settings.threads else (settings.cores,)
+        threads = settings.threads or settings.cores
         budgets = ((settings.budget,) if settings.budget else BUDGETS_ROWS) if self.batched else (1,)
         key = (settings.cpu_key, str(settings.cores), *runtime_version(settings.device), self.digest, str(budgets))
         return remembered(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,20 +21,28 @@ CLOSE_ENOUGH = 0.97
 
 
 class Tuning(msgspec.Struct, frozen=True):
-    """Threads that call the session, the budget of one batch (tokens or rows), and the speed measured with them."""
+    """Threads that call the session, the budget of one batch (tokens or rows), and what was measured with them."""
 
     threads: int
     budget: int
+    per_second: float  # cost units, by the wall clock
+    cpu_s: float = 0.0  # processor seconds a cost unit, all threads together
+
+
+class Speed(NamedTuple):
+    """What one measurement saw: cost units per second of the wall clock, processor seconds a unit."""
+
     per_second: float
+    cpu_s: float
 
 
 Trial = Callable[[int], int]
 """Runs one batch of about the given budget on the calling thread; returns its true cost in tokens or rows."""
 
 
-def throughput(trial: Trial, threads: int, budget: int, seconds: float) -> float:
-    """Cost units per second of `threads` threads that repeat `trial(budget)` for `seconds`, at least once each."""
-    done = [0.0] * threads
+def throughput(trial: Trial, threads: int, budget: int, seconds: float) -> Speed:
+    """The speed of `threads` threads that repeat `trial(budget)` for `seconds`, at least once each."""
+    done = [(0, 0.0)] * threads
 
     def repeat(place: int) -> None:
         begun = time.perf_counter()
@@ -43,35 +52,37 @@ def throughput(trial: Trial, threads: int, budget: int, seconds: float) -> float
             spent = time.perf_counter() - begun
             if spent >= seconds:
                 break
-        done[place] = cost / spent
+        done[place] = cost, spent
 
+    begun = time.process_time()
     workers = [threading.Thread(target=repeat, args=(place,)) for place in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return sum(done)
+    cpu_s = time.process_time() - begun
+    return Speed(sum(cost / spent for cost, spent in done), cpu_s / sum(cost for cost, _ in done))
 
 
-def choose(trial: Trial, thread_counts: Sequence[int], budgets: Sequence[int], total_s: float = TUNING_S) -> Tuning:
-    """The fastest of `thread_counts` x `budgets` (each ascending), by the median of interleaved rounds in `total_s`.
+def choose(trial: Trial, threads: int, budgets: Sequence[int], total_s: float = TUNING_S) -> Tuning:
+    """The budget (of ascending `budgets`) that costs the least processor time a unit, in `total_s` of measuring.
 
-    What the time does not suffice for is left out, the fewest threads first: a slow model is tried where it will run.
+    Processor time, since a start often shares its cores with other work, which the wall clock would count as ours.
+    Medians of interleaved rounds; what the time does not suffice for is left out.
     """
     limit = time.perf_counter() + total_s
-    candidates = [(threads, budget) for threads in reversed(thread_counts) for budget in budgets]
-    slice_s = total_s / (3 * len(candidates))
-    seen: dict[tuple[int, int], list[float]] = {}
+    slice_s = total_s / (3 * len(budgets))
+    seen: dict[int, list[Speed]] = {}
     trial(budgets[0])  # the first run allocates; it is not the speed of the others
     for _ in range(3):
-        for candidate in candidates:
+        for budget in budgets:
             if seen and time.perf_counter() > limit:
                 break
-            seen.setdefault(candidate, []).append(throughput(trial, *candidate, slice_s))
-    speeds = {candidate: statistics.median(values) for candidate, values in seen.items()}
-    fastest = max(speeds.values())
-    threads, budget = min(candidate for candidate, speed in speeds.items() if speed >= CLOSE_ENOUGH * fastest)
-    return Tuning(threads, budget, speeds[threads, budget])
+            seen.setdefault(budget, []).append(throughput(trial, threads, budget, slice_s))
+    cpu_s = {budget: statistics.median(speed.cpu_s for speed in speeds) for budget, speeds in seen.items()}
+    least = min(cpu_s.values())
+    budget = min(budget for budget, each in cpu_s.items() if each * CLOSE_ENOUGH <= least)
+    return Tuning(threads, budget, statistics.median(speed.per_second for speed in seen[budget]), cpu_s[budget])
 
 
 def remembered(folder: Path | None, key: Sequence[str], measure: Callable[[], Tuning]) -> Tuning:
