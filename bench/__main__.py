@@ -15,7 +15,7 @@ from bench.results import Failure, Results, Sample, load
 from bench.servers import OURS, SERVERS
 from bench.workloads import FULL, QUICK, Row, Workload, narrowed, workloads
 
-REFUSALS = (ServerFailedError, WrongAnswerError, subprocess.CalledProcessError, OSError)
+REFUSALS = (ServerFailedError, WrongAnswerError, subprocess.CalledProcessError, OSError, ValueError)
 """What one server may do wrong without ending the run; its row says so."""
 
 

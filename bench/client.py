@@ -48,7 +48,7 @@ class Outcome(msgspec.Struct):
 
 
 def send(job: Job) -> Outcome:
-    """Run `job` in a client process and wait for it."""
+    """Run `job` in a client process and wait for it. Raises CalledProcessError, ValueError when it broke."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.client"],
         cwd=ROOT,
@@ -56,7 +56,10 @@ def send(job: Job) -> Outcome:
         stdout=subprocess.PIPE,
         check=True,
     )
-    return msgspec.msgpack.decode(done.stdout, type=Outcome)
+    try:
+        return msgspec.msgpack.decode(done.stdout, type=Outcome)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"the client wrote {len(done.stdout)} bytes that are no outcome: {error}") from error
 
 
 class _Connection(asyncio.Protocol):

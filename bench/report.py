@@ -49,7 +49,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def workload_table(results: Results, workload: str) -> str:
-    """Medians of the rounds, one line a server and concurrency; `x` is the first column's rate and CPU time against ours."""
+    """Medians of the rounds, one line a server and concurrency."""
     columns = COLUMNS[workload]
     loads = sorted({one.concurrency for one in results.samples if one.workload == workload})
     settings = {server.name: server.setting for server in SERVERS}

@@ -1,21 +1,12 @@
 -- One body for every request; prints one line of JSON at the end. Arguments: body file, then header names and values.
-local body
-
 function init(arguments)
   local file = assert(io.open(arguments[1], "rb"))
-  body = file:read("*a")
+  wrk.body = file:read("*a")
   file:close()
   wrk.method = "POST"
-  wrk.body = body
   for i = 2, #arguments, 2 do
     wrk.headers[arguments[i]] = arguments[i + 1]
   end
-  wrk.init(arguments)
-  wire = wrk.format()
-end
-
-function request()
-  return wire
 end
 
 function done(summary, latency, requests)
