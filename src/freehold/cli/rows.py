@@ -141,20 +141,27 @@ def bf16(around: Surroundings, say: Say) -> Iterator[Row]:
     wanted = [model.id for model in around.models if model.precision != "fp32"]
     found = f"{cpu.model}: {'bf16' if cpu.bf16 else 'no bf16'}; openvino: {'yes' if runtime else 'no'}"
     status: Status = "warn" if wanted and not (cpu.bf16 and runtime) else "ok"
-    yield around.row("bf16", status, found, ", ".join(wanted), FreeholdError("note_bf16"))
+    yield around.row("bf16", status, found, "bf16, openvino" if wanted else "", FreeholdError("note_bf16"))
 
 
 def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
-    """Every model loaded and its goldens replayed, as `freehold verify` does."""
-    if not around.models:
-        return
+    """Every model loaded and its goldens replayed, as `freehold verify` does; `configuration` names absent ones."""
     with local_place(around.environ, tune=False) as place:
-        for model in around.models:
+        for model in filter(_may_be_here, around.models):
             required = "raw" if model.require.proof == "always" else "none"
             yield _proof_row(around, asyncio.run(examine(model, place, say)), required)
 
 
 SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, proofs)
+
+
+def _may_be_here(model: ModelConfig) -> bool:
+    """False for a path with no model at it; a source that is no path is refused when it is examined."""
+    try:
+        locate(model.parsed_source)
+    except FreeholdError:
+        return model.parsed_source.kind != "path"
+    return True
 
 
 def _proof_row(around: Surroundings, one: Examined, required: str) -> Row:
