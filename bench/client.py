@@ -157,6 +157,8 @@ class _Load:
                 await asyncio.sleep(0.05)  # a server that is gone must not be asked ten thousand times a second
                 continue
             self._record(index, status, body, time.perf_counter() - began)
+            if self.job.new_connections:
+                connection.close()
         if connection:
             connection.close()
 

@@ -60,6 +60,14 @@ def _parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
+def _runs(pid: int) -> bool:
+    """False for a process that is gone, or dead and waiting to be reaped."""
+    try:
+        return _stat(pid)[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def cpu_seconds(root: int) -> float:
     """User and system time of the tree below `root`, with that of children that exited and were reaped."""
     ticks = 0
@@ -87,7 +95,7 @@ def tree_pss_bytes(root: int) -> list[int]:
 
 
 class ServerProcess:
-    """A running server; a context manager that stops the whole tree by its process ids."""
+    """A running server, its root process `pid`; a context manager that stops the whole tree by its process ids."""
 
     def __init__(self, command: Command, port: int, ready_path: str, log: Path, start_timeout_s: float = 180) -> None:
         self.port = port
@@ -104,7 +112,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._seen: set[int] = {self._process.pid}
+        self.pid = self._process.pid
         try:
             self._wait_ready(ready_path, start_timeout_s)
         except BaseException:
@@ -113,17 +121,25 @@ class ServerProcess:
         self.start_seconds = time.monotonic() - began
         self.start_cpu_seconds = self.cpu_seconds()
 
-    def cpu_seconds(self) -> float:
+    def _runs(pid: int) -> bool:
+    """False for a process that is gone, or dead and waiting to be reaped."""
+    try:
+        return _stat(pid)[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def cpu_seconds(self) -> float:
         """CPU time of the tree so far."""
-        return cpu_seconds(self._process.pid)
+        return cpu_seconds(self.pid)
 
     def pss_bytes(self) -> int:
         """Memory of the tree, shared pages counted once."""
-        return sum(tree_pss_bytes(self._process.pid))
+        return sum(tree_pss_bytes(self.pid))
 
     def largest_pss_bytes(self) -> int:
         """Memory of the largest process of the tree."""
-        return max(tree_pss_bytes(self._process.pid), default=0)
+        return max(tree_pss_bytes(self.pid), default=0)
 
     def check_alive(self) -> None:
         """Raises ServerFailedError when the root process is gone."""
@@ -132,14 +148,17 @@ class ServerProcess:
 
     def stop(self, grace_s: float = 15) -> None:
         """SIGTERM to the root, then SIGKILL to whatever is left of the tree."""
-        self._seen.update(tree(self._process.pid))
+        pids = tree(self.pid)
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
-        for pid in self._seen:
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        deadline = time.monotonic() + grace_s
+        while any(map(_runs, pids)) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def __enter__(self) -> "ServerProcess":
         return self
