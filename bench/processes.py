@@ -121,15 +121,7 @@ class ServerProcess:
         self.start_seconds = time.monotonic() - began
         self.start_cpu_seconds = self.cpu_seconds()
 
-    def _runs(pid: int) -> bool:
-    """False for a process that is gone, or dead and waiting to be reaped."""
-    try:
-        return _stat(pid)[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def cpu_seconds(self) -> float:
+    def cpu_seconds(self) -> float:
         """CPU time of the tree so far."""
         return cpu_seconds(self.pid)
 
