@@ -71,7 +71,7 @@ ENTRIES: dict[str, Entry] = {
         Kind.INVALID,
         "{where}: {reason}",
         "The form for this model is {form}",
-        "{where}：{reason}",
+        "{where} 处的输入有误：{reason}",
         "该模型的输入格式为 {form}",
     ),
     "input_wanted": Entry(
