@@ -19,7 +19,8 @@ def working(text: str) -> Iterator[Say]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(escape(text)) as status:
+    # Seldom enough that what is measured meanwhile does not feel it.
+    with Console(stderr=True).status(escape(text), refresh_per_second=4) as status:
         yield lambda text: status.update(escape(text))
 
 
