@@ -32,6 +32,8 @@ FREEHOLD = Path(sysconfig.get_path("scripts")) / "freehold"
 PATIENCE_S = 30.0  # only a broken test waits this long
 ONNX_TYPES = {"FP32": "float", "FP64": "double", "INT64": "int64", "BOOL": "bool", "BYTES": "string"}
 SLOW_WIDTH = 256
+REMEMBERED = 1000  # refusals of a crowd
+LINES = pytest.StashKey[list[str]]()
 Config = dict[str, Any]
 
 
@@ -89,10 +91,14 @@ class Node:
         return [int(pid) for pid in listed if b"engine.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def rss_mb(self) -> float:
-        """Resident memory of the server process, after its allocator had a moment's rest."""
+        """Resident memory of the server process."""
         fields = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
         assert fields is not None
         return int(fields[1]) / 1024
+
+    def open_files(self) -> int:
+        """Descriptors of the server process."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def leave(self) -> str:
         """Ask the process to leave, check how it did, and return its log."""
@@ -120,7 +126,8 @@ class Ended:
 
 @dataclass
 class Tally:
-    """What a crowd saw: answers by status, refusals with their headers, connections that broke, seconds an answer."""
+    """What a crowd saw: answers by status, the first refusals with their headers, connections that broke, and how long
+    those waited who were answered, in seconds."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: list[tuple[dict[str, str], Any]] = field(default_factory=list)
@@ -181,14 +188,19 @@ class Crowd:
                 connection.close()
                 continue
             turn += 1
-            self.tally.seconds.append(time.monotonic() - begun)
-            if answer.status == 200 and not self._check(content):
-                self.tally.wrong.append(content[:200].decode(errors="replace"))
-            elif answer.status != 200:
-                self.tally.refusals.append(({k.lower(): v for k, v in answer.getheaders()}, json.loads(content)))
-                time.sleep(self._pause_s)
-            self.tally.statuses[answer.status] += 1
+            self._count(answer, content, time.monotonic() - begun)
         connection.close()
+
+    def _count(self, answer: http.client.HTTPResponse, content: bytes, seconds: float) -> None:
+        if answer.status == 200:
+            self.tally.seconds.append(seconds)
+            if not self._check(content):
+                self.tally.wrong.append(content[:200].decode(errors="replace"))
+        else:
+            if len(self.tally.refusals) < REMEMBERED:
+                self.tally.refusals.append(({k.lower(): v for k, v in answer.getheaders()}, json.loads(content)))
+            time.sleep(self._pause_s)
+        self.tally.statuses[answer.status] += 1
 
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
@@ -318,6 +330,21 @@ def freehold(home: Path, tmp_path: Path) -> Callable[..., Ended]:
 def crowd() -> type[Crowd]:
     """`with crowd(node, path, body, clients) as one:` sends until the block ends; then `one.tally` is complete."""
     return Crowd
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """`report(line)`: a result that is printed when all tests are done, for the page of measurements."""
+    return request.config.stash.setdefault(LINES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests reported."""
+    lines = terminalreporter.config.stash.get(LINES, [])
+    if lines:
+        terminalreporter.section("results")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture
