@@ -11,9 +11,6 @@ import msgspec
 
 from freehold.artifact.artifact import sha256_of, write_durably
 
-# A file changed twice within one tick of the filesystem's clock keeps its times: younger ones are not remembered.
-SETTLED_S = 2.0
-
 
 class _Remembered(msgspec.Struct, frozen=True):
     path: str
@@ -34,9 +31,13 @@ class DigestMemo:
 
     One small file an entry, replaced atomically: processes that share the folder need no lock. ctime is part of the
     key since no tool can set it back, unlike mtime.
+
+    A file changed twice within one tick of its filesystem's clock keeps its times, so one whose times are younger than
+    `settled_s` is not remembered.
     """
 
     folder: Path
+    settled_s: float = 2.0
 
     def sha256(self, path: Path) -> str:
         """Hex sha256 of `path`, from memory when the file is unchanged. Raises OSError."""
@@ -49,7 +50,7 @@ class DigestMemo:
         digest = sha256_of(path)
         after = path.stat()
         fresh = _Remembered(str(path), after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino, digest)
-        settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > SETTLED_S * 1e9
+        settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > self.settled_s * 1e9
         if settled and fresh.describes(path, status):
             with suppress(OSError):  # a folder that cannot be written only costs the next start a reading
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,12 @@
 The default output is the packaged place, `<sha256 of the weights>.json` beside this script. Each text runs alone,
 without padding, through transformers' own model class; pooling, dense layers and normalisation follow the folder's
 files and are computed here with torch, apart from the code that they are to prove.
+A text that the folder would truncate is left out.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -53,6 +55,8 @@ def _embeddings(source: ModelFolder, tokenizer: "transformers.PreTrainedTokenize
     cases = []
     for text in TEXTS:
         tokens = tokenizer(text.lower() if source.lower_case else text, return_tensors="pt")
+        if tokens["input_ids"].shape[1] > source.max_tokens:
+            continue
         states = model(**tokens).last_hidden_state[0]
         pooled = states[0] if source.sentence.pooling == "cls" else states.mean(dim=0)
         for module in source.sentence.after:
@@ -81,19 +85,22 @@ def _logits(source: ModelFolder, tokenizer: "transformers.PreTrainedTokenizerBas
     cases = []
     for text in TEXTS:
         pair = source.kind == "rerank"
-        tokens = tokenizer(QUERY, text, return_tensors="pt") if pair else tokenizer(text, return_tensors="pt")
+        # In lists, as a cross-encoder is called: alone, transformers takes an empty second text for none.
+        tokens = tokenizer([QUERY], [text], return_tensors="pt") if pair else tokenizer([text], return_tensors="pt")
+        if tokens["input_ids"].shape[1] > source.max_tokens:
+            continue
         logits = model(**tokens).logits[0]
         inputs: dict[str, str | Tensor] = {"query": QUERY, "text": text} if pair else {"text": text}
         cases.append(Case(inputs, {"logits": Tensor.of(logits.numpy())}))
     return cases
 
 
-def main() -> int:
+def main(command_line: Sequence[str] | None = None) -> int:
     """Record and write; 0 when done."""
     parser = argparse.ArgumentParser(description="Record a raw golden with transformers.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, help="default: beside this script, by the digest of the weights")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(command_line)
     golden = record(arguments.folder)
     name = f"{golden.recorded_by.source.removeprefix('sha256:')}.json"
     save_golden(arguments.output or Path(__file__).parent / name, golden)
