@@ -169,6 +169,17 @@ def test_minilm_replays_the_goldens_of_transformers(minilm_folder: Path, tmp_pat
     assert engine.proof.recorded_by.startswith("transformers")
 
 
+@pytest.mark.parametrize("context_length", [8, 512])
+def test_the_proof_does_not_depend_on_the_configured_length(
+    minilm_folder: Path, tmp_path: Path, context_length: int
+) -> None:
+    """Goldens are replayed at the length they were recorded at; requests are cut where the configuration says."""
+    engine = open_artifact(graphs.build(minilm_folder, tmp_path), replace(PLAIN, max_tokens=context_length))
+    (answer,) = asyncio.run(served(engine, [EmbedRequest(["word " * 2000])]))
+    assert engine.proof.status == "raw"
+    assert answer.tokens == context_length
+
+
 def test_two_permuted_weights_fail_the_proof(minilm_folder: Path, tmp_path: Path) -> None:
     """Only the replay can see it: the files agree with their manifest."""
     artifact = Artifact.open(graphs.build(minilm_folder, tmp_path / "graphs"))

@@ -22,7 +22,6 @@ from freehold.config import ModelConfig
 from freehold.engine.base import Engine, Request, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.encoder import Encoder
-from freehold.engine.tuner import Tuning
 
 CONCURRENCIES = (1, 8, 64)
 REQUESTS = 512
@@ -100,7 +99,7 @@ async def _measure(model: ModelConfig, place: Place, seconds: float, say: Say) -
             say(f"{model.id}: {concurrency} callers, {seconds:g} s")
             await _level(engine, requests, concurrency, min(WARM_S, seconds), batches)
             levels.append(await _level(engine, requests, concurrency, seconds, batches))
-        tuning: Tuning | None = getattr(engine, "tuning", None)
+        tuning = engine.tuning
         facts = {
             "model": model.id,
             "kind": engine.manifest.kind,

@@ -3,10 +3,8 @@
 import gc
 import logging
 import os
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from freehold import __version__
 from freehold.cli.banner import banner
 from freehold.cli.output import Output
 from freehold.cli.sources import Place, open_model
+from freehold.cli.state import State as NodeState
 from freehold.config import Config, ModelConfig, load
 from freehold.config.home import home
 from freehold.config.locate import locate
@@ -80,7 +79,7 @@ def serve(
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
     wanted = config.server.host if host is None else host
     listening = bind(wanted, config.server.port if port is None else port)
-    with _State.of(home(os.environ)) as state:
+    with NodeState.of(home(os.environ)) as state:
         door = choose_door(wanted, config.access.auth, state.home, os.environ)
         for warning in door.warnings:
             log.warning(warning)
@@ -93,7 +92,7 @@ class Node:
     """Everything that `serve` composes, and what it says on the terminal."""
 
     def __init__(
-        self, config: Config, state: "_State", door: Door, acceptance: Acceptance, output: Output, tune: bool
+        self, config: Config, state: NodeState, door: Door, acceptance: Acceptance, output: Output, tune: bool
     ) -> None:
         self._config = config
         self._door = door
@@ -102,9 +101,8 @@ class Node:
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
         self._memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
         cpu = read_cpu()
-        cores = max(1, min(cpu.physical, int(cpu.quota) if cpu.quota and cpu.quota >= 1 else cpu.physical))
         cache = state.writable / "cache"
-        self._place = Place(cpu, cores, cache / "graphs", cache if state.kept else None, tune)
+        self._place = Place(cpu, cpu.usable_cores, cache / "graphs", cache if state.kept else None, tune)
         self._models = Models([self._served(model, acceptance) for model in config.models])
         self._server: Listener | None = None
         self._hopeless = False
@@ -185,37 +183,3 @@ def _acceptance(model: str, reason: str, config: Config) -> Acceptance:
     if model and config.model(model) is None:
         raise FreeholdError("model_not_found", model=model, served=", ".join(one.id for one in config.models))
     return Acceptance(model, reason.strip())
-
-
-@dataclass(frozen=True)
-class _State:
-    """Where state lies. `kept` is False when `home` cannot be written: then `writable` is a temporary folder."""
-
-    home: Path
-    writable: Path
-    kept: bool
-
-    @classmethod
-    def of(cls, wanted: Path) -> "_State":
-        try:
-            wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryFile(dir=wanted):
-                return cls(wanted, wanted, kept=True)
-        except OSError as error:
-            uid = os.getuid()
-            log.warning(
-                "%s cannot be written (%s): written graphs and tuning are made again at each start."
-                " Give it to this user: chown -R %d %s",
-                wanted,
-                error.strerror,
-                uid,
-                wanted,
-            )
-            return cls(wanted, Path(tempfile.mkdtemp(prefix="freehold-")), kept=False)
-
-    def __enter__(self) -> "_State":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self.kept:
-            shutil.rmtree(self.writable, ignore_errors=True)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from freehold.artifact import Manifest
+from freehold.engine.tuner import Tuning
 from freehold.errors import FreeholdError
 
 Array = np.ndarray[Any, Any]
@@ -76,32 +77,24 @@ class Engine(Protocol):
     proof: Proof
     precision: str
     max_tokens: int  # where texts are cut; 0 for tensors
+    tuning: Tuning | None  # None before `load`, and where other processes hold it
 
     async def load(self) -> None:
         """Open, warm up, replay the goldens into `proof`; takes seconds, blocks no loop. Raises FreeholdError."""
-        ...
 
-    def ready(self) -> bool:
-        """True after `load` and until `close`."""
-        ...
+    def ready(self) -> bool: ...  # after `load` and until `close`
 
     async def infer(self, request: Request, deadline: float) -> Answer:
         """Answer one request. `deadline` is loop time: one that has not begun by then raises `deadline_exceeded`.
-
-        Cancelling the awaiting task gives its place in the queue back.
-        """
-        ...
+        Cancelling the awaiting task gives its place in the queue back."""
 
     def at_once(self, request: Request) -> Answer | None:
         """The answer where computing it takes less than queueing it would (a fraction of a millisecond), else None."""
-        ...
 
     def answer(self, request: Request) -> Answer:
         """Answer one request at once, alone, on the calling thread: for replay and checks, not for traffic."""
-        ...
 
     def capacity(self) -> Capacity: ...
 
     async def close(self, grace_s: float) -> None:
         """Finish what is queued within `grace_s` seconds, then stop; what is left raises `shutting_down`."""
-        ...

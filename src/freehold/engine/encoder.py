@@ -66,6 +66,7 @@ class Encoder:
         self._with_types = any(spec.name == "token_type_ids" for spec in self.manifest.inputs)
         self._long_texts = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{self.manifest.name}")
         self._tokenizer: TextTokenizer | None = None
+        self.tuning: Tuning | None = None  # after `load`
         self._session: Session | None = None
         self._batcher: Batcher | None = None
 
@@ -78,7 +79,7 @@ class Encoder:
 
     async def load(self) -> None:
         """Open the session, tune or recall the tuning, replay the goldens. Raises FreeholdError."""
-        tuning = await asyncio.to_thread(self._open)
+        tuning = self.tuning = await asyncio.to_thread(self._open)
         self._batcher = Batcher(
             self._run,
             budget=self._settings.budget or tuning.budget,
@@ -143,7 +144,10 @@ class Encoder:
         return list(rows)
 
     def _open(self) -> Tuning:
-        self._tokenizer = TextTokenizer(self._artifact.tokenizer, self.max_tokens)
+        # The proof is the artifact's: its texts are cut where they were cut when they were recorded.
+        limits = self.manifest.limits
+        recorded_at = limits.max_tokens or limits.positions or self.max_tokens
+        self._tokenizer = TextTokenizer(self._artifact.tokenizer, recorded_at)
         goldens = load_goldens(self._artifact.goldens)
         settings = self._settings
         chosen: Tuning | None = None
@@ -153,7 +157,10 @@ class Encoder:
             self.proof = replay(self.answer, self.manifest, goldens, self.precision)
         else:
             chosen = self._open_fastest(goldens)
-        return chosen or self._tune()
+        tuning = chosen or self._tune()
+        if self.max_tokens != recorded_at:
+            self._tokenizer = TextTokenizer(self._artifact.tokenizer, self.max_tokens)
+        return tuning
 
     def _session_in(self, device: str, precision: str) -> Session:
         options = SessionOptions(device, precision, self._settings.state, self._settings.cpu_key, self.digest)

@@ -40,6 +40,7 @@ from freehold.engine.frames import (
 )
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tokenizer import TextTokenizer
+from freehold.engine.tuner import Tuning
 from freehold.errors import FreeholdError
 from freehold.telemetry.logs import TextFormatter
 
@@ -145,6 +146,7 @@ class WorkerPool:
         self.precision = settings.precision
         self.max_tokens = settings.max_tokens
         self.proof = Proof("none")
+        self.tuning: Tuning | None = None  # each process has its own
         self._path = path
         self._name = name
         self._on_batch: Callable[[Batch], None] | None = settings.on_batch

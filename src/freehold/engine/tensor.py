@@ -78,12 +78,13 @@ class TensorEngine:
         self._model = model
         self._settings = settings
         self._names: list[str] = []
+        self.tuning: Tuning | None = None  # after `load`
         self._session: Session | None = None
         self._batcher: Batcher | None = None
 
     async def load(self) -> None:
         """Open the session, see whether it batches, tune, replay the goldens. Raises FreeholdError."""
-        tuning = await asyncio.to_thread(self._open)
+        tuning = self.tuning = await asyncio.to_thread(self._open)
         self._batcher = Batcher(
             self._run_batch if self.batched else self._run_each,
             budget=tuning.budget,
