@@ -13,9 +13,11 @@ from freehold.artifact.golden import NUMPY_TYPES
 from freehold.errors import FreeholdError
 
 
-@given(st.sampled_from(sorted(NUMPY_TYPES)).flatmap(
-    lambda name: st_numpy.arrays(NUMPY_TYPES[name], st_numpy.array_shapes(min_dims=0, min_side=0, max_side=4))
-))
+@given(
+    st.sampled_from(sorted(NUMPY_TYPES)).flatmap(
+        lambda name: st_numpy.arrays(NUMPY_TYPES[name], st_numpy.array_shapes(min_dims=0, min_side=0, max_side=4))
+    )
+)
 def test_a_tensor_survives_the_round_trip(array: np.ndarray) -> None:
     """Every fixed-size type, any shape, scalars and empty ones included, bit for bit."""
     back = Tensor.of(array).array()
@@ -36,7 +38,9 @@ def test_goldens_are_saved_and_read_back_in_name_order(tmp_path: Path) -> None:
     assert [one.recorded_by.framework for one in load_goldens(tmp_path / "goldens")] == ["a", "b"]
 
 
-@pytest.mark.parametrize(("framework", "raw"), [("transformers", True), ("torch", True), ("freehold", False), ("onnxruntime", False)])
+@pytest.mark.parametrize(
+    ("framework", "raw"), [("transformers", True), ("torch", True), ("freehold", False), ("onnxruntime", False)]
+)
 def test_only_another_framework_is_raw(framework: str, raw: bool) -> None:
     """What our own runtimes recorded proves no conversion."""
     assert golden(framework).raw is raw
