@@ -110,6 +110,15 @@ def test_an_unknown_module_is_refused(names: tuple[str, ...], folder: Path) -> N
     assert names[-1] in error.cause
 
 
+@pytest.mark.parametrize("path", ["../other", "/etc", "1_Pooling/../../other"])
+def test_modules_cannot_lead_out_of_the_folder(path: str, folder: Path) -> None:
+    """What a model folder says is not trusted to name files elsewhere."""
+    write(folder / "modules.json", [{"path": path, "type": f"{KINDS}Transformer"}])
+    error = refusal(folder)
+    assert error.code == "model_folder_invalid"
+    assert path in error.cause
+
+
 def dense(folder: Path, **changes: object) -> None:
     modules(folder, "Transformer", "Pooling", "Dense")
     write(folder / "2_Dense" / "config.json", {"in_features": 32, "out_features": 48, **changes})
@@ -170,7 +179,7 @@ def test_truncation_falls_back_step_by_step(folder: Path) -> None:
     assert open_folder(folder).lower_case
     (folder / "sentence_bert_config.json").unlink()
     assert open_folder(folder).max_tokens == 100
-    write(folder / "tokenizer_config.json", {"model_max_length": 1e30})
+    write(folder / "tokenizer_config.json", {"model_max_length": int(1e30)})
     assert open_folder(folder).max_tokens == 128
     (folder / "tokenizer_config.json").unlink()
     assert open_folder(folder).max_tokens == 128

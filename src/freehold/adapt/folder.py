@@ -100,7 +100,7 @@ def open_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise FreeholdError("model_folder_invalid", path=path, reason="no such folder")
-    modules = read_or(path / "modules.json", list[_Module], [])
+    modules = _modules(path / "modules.json")
     transformer = path / modules[0].path if modules else path
     if not (transformer / "config.json").is_file():
         weight_files(transformer)  # a GGUF or pickle folder without a config has a better story to tell
@@ -173,6 +173,14 @@ class _Dense(msgspec.Struct, frozen=True):
     out_features: int
     bias: bool = True
     activation_function: str = "torch.nn.modules.activation.Tanh"
+
+
+def _modules(path: Path) -> list[_Module]:
+    modules = read_or(path, list[_Module], [])
+    for module in modules:
+        if Path(module.path).is_absolute() or ".." in Path(module.path).parts:
+            raise FreeholdError("model_folder_invalid", path=path, reason=f"the path {module.path!r} leaves the folder")
+    return modules
 
 
 def _length(transformer: Path) -> _Length:
