@@ -36,7 +36,8 @@ def test_what_is_default_is_not_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"kind": "oracle"}, {"layout": "folded"}, {"pooling": "max"}, {"surprise": 1}, {"inputs": [{"name": "x"}]}]
+    "change",
+    [{"kind": "oracle"}, {"layout": "folded"}, {"pooling": "max"}, {"surprise": 1}, {"inputs": [{"name": "x"}]}],
 )
 def test_what_this_version_does_not_know_is_refused(change: dict[str, object]) -> None:
     """Kinds, layouts, poolings and fields beyond the declared ones are errors, not guesses."""
