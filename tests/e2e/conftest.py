@@ -257,20 +257,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state") / "freehold"
 
 
-def start(home: Path, folder: Path, words: Iterable[object], prefix: tuple[str, ...], **env: str) -> Node:
+Words = Iterable[object]
+
+
+def spawn(home: Path, folder: Path, words: Words, prefix: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:
+    """`freehold WORDS` as a process of its own; what it prints goes to the files stdout and stderr of `folder`."""
+    command = [*prefix, str(FREEHOLD), *map(str, words)]
+    with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as err:
+        return subprocess.Popen(command, env=environment(home, **env), cwd=folder, stdout=out, stderr=err)
+
+
+def start(home: Path, folder: Path, words: Words, prefix: tuple[str, ...], **env: str) -> Node:
     """A server that has said where it serves. It is stopped when it does not come to that."""
     out, err = folder / "stdout", folder / "stderr"
-    given = [str(word) for word in words]
-    command = [*prefix, str(FREEHOLD), "serve", *given, *([] if "--port" in given else ["--port", "0"])]
-    with out.open("w") as stdout, err.open("w") as stderr:
-        process = subprocess.Popen(command, env=environment(home, **env), cwd=folder, stdout=stdout, stderr=stderr)
+    process = spawn(home, folder, ["serve", *words], prefix, **env)
 
     def serving() -> re.Match[str] | None:
         assert process.poll() is None, f"it left with {process.returncode}: {err.read_text()}"
         return re.search(r"^Freehold serves on (http://\S+)$", out.read_text(), re.MULTILINE)
 
     try:
-        url = eventually(serving, f"serving: {command}")[1]
+        url = eventually(serving, "serving")[1]
     except AssertionError:
         process.kill()
         process.wait()
@@ -286,7 +293,8 @@ def serving(
     if isinstance(source, dict):
         (folder / "freehold.yaml").write_text(yaml.safe_dump(source))
         source = folder / "freehold.yaml"
-    node = start(home, folder, [source, *options], prefix, **env)
+    port = [] if "--port" in options else ["--port", 0]
+    node = start(home, folder, [source, *options, *port], prefix, **env)
     try:
         with node.client:
             yield node
@@ -310,6 +318,21 @@ def launch(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lau
             return stack.enter_context(serving(home, tmp_path_factory.mktemp("node"), source, *options, **more))
 
         yield one
+
+
+@pytest.fixture
+def loading(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`loading(source, home=)`: a server as soon as it is a process; nothing is waited for."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def one(source: object, *, home: Path) -> subprocess.Popen[str]:
+        begun.append(spawn(home, tmp_path, ["serve", source, "--port", 0]))
+        return begun[-1]
+
+    yield one
+    for process in begun:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -101,6 +101,18 @@ def test_requests_that_cannot_finish_within_the_grace_time_are_told_so(
     assert "requests cut short" in node.left(expected=1)
 
 
+def test_a_term_signal_while_a_model_loads_does_not_wait_for_it(
+    soon: Any, loading: Any, minilm_folder: Path, tmp_path: Path
+) -> None:
+    """A graph is written and tuned for seconds: the server leaves before it has served anything, with exit code 0."""
+    process = loading(minilm_folder, home=tmp_path / "home")
+    soon(lambda: any((tmp_path / "home" / "cache").glob("graphs/*.building")), "a graph is being written")
+    process.terminate()
+    assert process.wait(30) == 0
+    assert "Freehold serves" not in (tmp_path / "stdout").read_text()
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
 def test_ten_times_too_much_under_the_strict_profile(
     launch: Any, crowd: Any, soon: Any, graphs: dict[str, Path]
 ) -> None:

@@ -85,7 +85,14 @@ def serve(
             log.warning(warning)
         node = Node(config, state, door, acceptance, output, tune)
         finished = node.run(listening, wanted)
-    sys.exit(0 if finished else 1)
+    code = 0 if finished else 1
+    if node.computes:
+        # Native code runs on a thread that cannot be stopped. The interpreter's own end would wait for it, or pull the
+        # model from under it and abort.
+        sys.stdout.flush()
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
 
 
 class Node:
@@ -107,6 +114,8 @@ class Node:
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""
+        self.computes = True
+        """Whether a thread may be inside a model: one that is loading, or a batch that outlasted the grace time."""
 
     def run(self, listening: socket.socket, host: str) -> bool:
         """Serve until a signal. True when nothing in flight was cut short and some model could be loaded."""
@@ -119,6 +128,7 @@ class Node:
             on_drain=self._models.drain,
         )
         finished = self._server.run_all()
+        self.computes = self.computes or not finished
         return finished and not self._hopeless
 
     def _app(self) -> App:
@@ -159,6 +169,7 @@ class Node:
 
     def _loaded(self, models: Models) -> None:
         """All loads have ended: say what came of them, or leave when nothing did."""
+        self.computes = False
         if all(served.state is State.FAILED for served in models.all()):
             for served in models.all():
                 if served.error is not None:
