@@ -12,6 +12,10 @@ from freehold.artifact import TensorSpec
 from freehold.engine.providers import Feeds, SessionOptions
 from freehold.errors import FreeholdError
 
+KERNELS_KEPT = 64
+"""Kernels that OpenVINO keeps by shape. Texts have thousands of shapes: with its own 5,000 MiniLM in bf16 took 1,379 MB
+after 1,000 packed batches of two threads and grew on, with 64 it stays at 476 MB, at no more CPU time than the noise."""
+
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 DATATYPES = {
@@ -40,6 +44,7 @@ class OpenVinoSession:
             "INFERENCE_PRECISION_HINT": HINTS[options.precision],
             "INFERENCE_NUM_THREADS": cores,
             "NUM_STREAMS": cores,
+            "CPU_RUNTIME_CACHE_CAPACITY": KERNELS_KEPT,
         }
         try:
             core = openvino.Core()

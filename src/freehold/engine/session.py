@@ -85,7 +85,8 @@ def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.Infere
     settings.intra_op_num_threads = 1
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    # Patterns are kept per shape and texts have thousands of shapes: memory would grow with them.
+    # Patterns are kept per shape and texts have thousands of shapes: memory would grow with them. The arena stays on:
+    # after 1,000 packed batches of MiniLM on two threads 166 MB and 159 us of CPU a token, against 176 MB and 166 us.
     settings.enable_mem_pattern = False
     if asked not in onnxruntime.get_available_providers():
         granted = ", ".join(onnxruntime.get_available_providers())
