@@ -73,6 +73,20 @@ def test_health_and_cheap_calls_answer_while_a_model_is_busy(busy: Any) -> None:
     assert not all(one.done() for one in running)
 
 
+def test_a_graph_whose_time_depends_on_its_inputs_holds_nobody_up_twice(
+    launch: Any, soon: Any, graphs: dict[str, Path]
+) -> None:
+    """Tuning saw a cheap graph and lets it run within the call; the first long run sends it to the queue for good."""
+    node = launch(graphs["slow"])
+    assert node.ask("/v2/models/slow/infer", **infer(STEPS_A_MOMENT * 20)).status_code == 200
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG * 3))
+        soon(lambda: in_flight(node) == 1, "it is in")
+        assert node.client.get("/livez").status_code == 200
+        assert not running.done()
+    assert running.result().status_code == 200
+
+
 def test_a_term_signal_lets_what_was_accepted_finish(launch: Any, soon: Any, graphs: dict[str, Path]) -> None:
     """Queued and running requests are answered, new connections are refused, the exit code is 0."""
     node = launch(slow_model(graphs), "--no-tune")

@@ -26,6 +26,9 @@ AT_ONCE_S = 0.0002
 """A graph whose one row runs within this is run by the call itself: a queue, a thread and a wake-up cost more than the
 batch could save, and no other request is held up for longer than reading its socket takes."""
 AT_ONCE_ROWS = 16
+AT_ONCE_MOST_S = 0.01
+"""One run that takes this much processor time ends the shortcut: what such a graph costs depends on its inputs' values
+(loops, filters), and no other request is answered meanwhile."""
 
 BUDGETS_ROWS = (1, 4, 16, 64)
 FREE_DIMENSION = 8
@@ -121,11 +124,15 @@ class TensorEngine:
         tensors = _tensors(request)
         if sum([array.nbytes for array in tensors.inputs.values()]) > self._at_once_bytes:
             return None
-        begun = time.perf_counter()
+        begun, computed = time.perf_counter(), time.thread_time()
         outputs = self._run_alone(tensors.inputs)
+        took = time.perf_counter() - begun
+        if took > AT_ONCE_MOST_S and time.thread_time() - computed > AT_ONCE_MOST_S:
+            log.info("%s goes through the queue from now on: its time depends on its inputs", self.manifest.name)
+            self._at_once_bytes = 0
         if self._settings.on_batch is not None:
             rows = len(next(iter(tensors.inputs.values()))) if self.batched else 1
-            self._settings.on_batch(Batch((0.0,), time.perf_counter() - begun, 1, rows, "rows"))
+            self._settings.on_batch(Batch((0.0,), took, 1, rows, "rows"))
         return self._answer(tensors, outputs)
 
     async def infer(self, request: Request, deadline: float) -> Answer:
