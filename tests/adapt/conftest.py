@@ -46,7 +46,7 @@ def open_packed(graph: Path) -> PackedRun:
     return PackedRun(onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"]))
 
 
-def graph_of(folder: Path, target: Path, dialect: Dialect = "onnxruntime") -> Path:
+def graph_of(folder: Path, target: Path, dialect: Dialect = "cpu") -> Path:
     """Write the graph of a model folder to `target` and return the ONNX file."""
     target.mkdir(parents=True)
     graph = write_graph(open_folder(folder), dialect)
@@ -100,7 +100,7 @@ def packed() -> Callable[[Path], PackedRun]:
 
 @pytest.fixture(scope="session")
 def graph_file() -> Callable[..., Path]:
-    """`graph_file(folder, target, dialect="onnxruntime")` writes a graph."""
+    """`graph_file(folder, target, dialect="cpu")` writes a graph."""
     return graph_of
 
 

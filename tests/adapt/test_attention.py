@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from freehold.adapt.attention import (
-    BLOCK,
-    FEW,
+    CPU,
     Attention,
     BranchedAttention,
     Heads,
     MaskedAttention,
     Projected,
+    Turns,
     same_text,
 )
 from freehold.adapt.onnx_graph import GraphWriter
@@ -30,7 +30,8 @@ Make = Callable[[GraphWriter, str, str], Attention]
 
 FORMS: dict[str, Make] = {
     "masked": lambda graph, owners, _: MaskedAttention(graph, HEADS, same_text(graph, owners, owners)),
-    "branched": lambda graph, owners, starts: BranchedAttention(graph, HEADS, owners, starts),
+    "branched": lambda graph, owners, starts: BranchedAttention(graph, HEADS, owners, starts, CPU),
+    "in blocks only": lambda graph, owners, starts: BranchedAttention(graph, HEADS, owners, starts, Turns(0, 7)),
 }
 
 
@@ -74,7 +75,7 @@ def states(tokens: int, seed: int) -> Array:
     return np.random.default_rng(seed).standard_normal((3, tokens, HEADS.width), np.float32)
 
 
-EDGES = [1, BLOCK - 1, BLOCK, BLOCK + 1, FEW - 1, FEW, FEW + 1, 2 * FEW]
+EDGES = [edge for turn in (1, CPU.block, CPU.few, 2 * CPU.few) for edge in (turn - 1, turn, turn + 1) if edge]
 
 
 @pytest.mark.parametrize(

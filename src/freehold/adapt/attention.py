@@ -12,12 +12,24 @@ from onnx import TensorProto, helper
 
 from freehold.adapt.onnx_graph import MICROSOFT, GraphWriter
 
-# Measured with one thread and AVX-512 on MiniLM and on bge-small-zh's shape: at 128 tokens one masked product of the
-# whole model beats blocks by 2 %, at 256 blocks win by up to 3 %, at 512 by 20 %. Blocks of 32, 48 and 64 queries are
-# equally fast, 128 is slower. The flash kernel is level with the masked product at 100 tokens and ahead from 256 on.
-FEW = 192
-BLOCK = 64
 END = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Where `BranchedAttention` turns from one form to the next, in tokens."""
+
+    few: int  # up to here several texts go under one mask
+    block: int  # queries a block beyond that
+
+
+# Measured with one thread and AVX-512 on MiniLM and on bge-small-zh's shape: at 128 tokens one masked product makes the
+# whole model 2 % faster than blocks, at 256 blocks win by up to 3 %, at 512 by 20 %. Blocks of 32, 48 and 64 queries
+# are equally fast, 128 is slower. The fused kernel is level with the masked product at 100 tokens, ahead from 256 on.
+CPU = Turns(few=192, block=64)
+# Measured on an H100 in float32, 3 layers of MiniLM's width: level with one masked product up to 2,000 tokens; at 8,000
+# three times as fast with a fifth of the memory, at 16,000 six times with a twentieth. Smaller blocks are slower.
+CUDA = Turns(few=2048, block=1024)
 
 
 @dataclass(frozen=True)
@@ -62,20 +74,20 @@ class MaskedAttention:
 
 
 class BranchedAttention:
-    """For ONNX Runtime's CPU: takes at each run what is fastest there, and never holds a large score matrix.
+    """For ONNX Runtime: takes at each run what is fastest there, and never holds a large score matrix.
 
-    A lone text takes the runtime's flash kernel (com.microsoft.MultiHeadAttention without a mask), which keeps no
-    scores at all. Several go under a mask up to FEW tokens, and beyond that in blocks of BLOCK queries, each of which
-    meets only the keys from the first of its texts to the last, a contiguous range.
+    A lone text takes the runtime's fused kernel (com.microsoft.MultiHeadAttention without a mask), which keeps no
+    scores at all. Several go under a mask while they are few tokens, and beyond that in blocks of queries, each of
+    which meets only the keys from the first of its texts to the last, a contiguous range.
     """
 
-    def __init__(self, graph: GraphWriter, heads: Heads, owners: str, starts: str) -> None:
-        self.graph, self.heads, self.owners = graph, heads, owners
+    def __init__(self, graph: GraphWriter, heads: Heads, owners: str, starts: str, turns: Turns) -> None:
+        self.graph, self.heads, self.owners, self.turns = graph, heads, owners, turns
         tokens = graph.length(owners)
         self.lone = graph.node("Equal", graph.length(starts), graph.number(1))
-        self.few = graph.node("LessOrEqual", tokens, graph.number(FEW))
+        self.few = graph.node("LessOrEqual", tokens, graph.number(turns.few))
         # Read by the branch for few tokens alone, and for few tokens it is whole.
-        clipped = graph.node("Slice", owners, graph.vector(0), graph.vector(FEW))
+        clipped = graph.node("Slice", owners, graph.vector(0), graph.vector(turns.few))
         self.mask = _mask(graph, same_text(graph, clipped, clipped))
         self._lay_blocks(tokens, starts)
 
@@ -83,7 +95,7 @@ class BranchedAttention:
         """Where each block of queries begins and ends, and where its keys do: [blocks, 1] each."""
         graph, owners = self.graph, self.owners
         node, number = graph.node, graph.number
-        size = node("Min", tokens, number(BLOCK))
+        size = node("Min", tokens, number(self.turns.block))
         count = node("Div", node("Sub", node("Add", tokens, size), number(1)), size)
         # Blocks are of one size, as a scan wants it: the last is moved back to end with the tokens.
         begin = node("Mul", node("Range", number(0), count, number(1)), size)

@@ -12,13 +12,24 @@ from typing import Literal
 from onnx import TensorProto
 
 from freehold.adapt.architectures import EncoderConfig
-from freehold.adapt.attention import Attention, BranchedAttention, Heads, MaskedAttention, Projected, same_text
+from freehold.adapt.attention import (
+    CPU,
+    CUDA,
+    Attention,
+    BranchedAttention,
+    Heads,
+    MaskedAttention,
+    Projected,
+    same_text,
+)
 from freehold.adapt.checkpoint import Checkpoint
 from freehold.adapt.folder import Dense, ModelFolder, Normalize
 from freehold.adapt.onnx_graph import GraphWriter
 from freehold.errors import FreeholdError
 
-Dialect = Literal["onnxruntime", "standard"]
+Dialect = Literal["cpu", "cuda", "standard"]
+# The files of an artifact: one function in the dialect of each runtime, over one data file.
+GRAPHS: dict[str, Dialect] = {"model.onnx": "cpu", "model.cuda.onnx": "cuda", "model.portable.onnx": "standard"}
 
 WORDS = "embeddings.word_embeddings.weight"
 PREFIXES = {"bert": ("", "bert."), "roberta": ("", "roberta.")}
@@ -29,9 +40,9 @@ SHORTEST_NORM = 1e-12
 def write_graph(folder: ModelFolder, dialect: Dialect) -> GraphWriter:
     """The packed graph of `folder`.
 
-    `onnxruntime` is fastest on ONNX Runtime's CPU and never holds a whole score matrix; `standard` uses standard
-    operators alone and takes heads * tokens^2 floats where the runtime fuses nothing. Both have the same weights at
-    the same offsets, so one data file serves both.
+    `cpu` and `cuda` are fastest on ONNX Runtime there, and never hold a large score matrix; `standard` uses standard
+    operators alone and takes heads * tokens^2 floats where the runtime fuses nothing (OpenVINO fuses). All have the
+    same weights at the same offsets, so one data file serves them.
 
     Inputs, all int64: `input_ids` [tokens], `token_type_ids` [tokens] (only where the model has more than one type),
     `sequence_ids` [tokens] (0..sequences-1, not decreasing), `sequence_starts` [sequences] (index of the first token).
@@ -65,10 +76,11 @@ class _Encoder:
         self.starts = graph.input("sequence_starts", ("sequences",))
         self.heads = Heads(config.num_attention_heads, config.head_size)
         self.attention: Attention
-        if dialect == "onnxruntime":
-            self.attention = BranchedAttention(graph, self.heads, self.owners, self.starts)
-        else:
+        if dialect == "standard":
             self.attention = MaskedAttention(graph, self.heads, same_text(graph, self.owners, self.owners))
+        else:
+            turns = CPU if dialect == "cpu" else CUDA
+            self.attention = BranchedAttention(graph, self.heads, self.owners, self.starts, turns)
 
     def mean_states(self) -> str:
         """Mean of the last states of each text: [sequences, hidden]."""

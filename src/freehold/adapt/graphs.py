@@ -23,9 +23,7 @@ from freehold.artifact import Artifact, Case, Limits, MadeBy, Manifest, TensorSp
 from freehold.errors import FreeholdError
 
 # Raise it with every change of what is written: older caches are then built anew.
-WRITER_VERSION = "4"
-# The same function in standard operators over the same data file, for OpenVINO and CUDA; `model.onnx` is for the CPU.
-PORTABLE = "model.portable.onnx"
+WRITER_VERSION = "5"
 TOOL = "freehold.adapt.graphs"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -147,14 +145,14 @@ def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
 
 def _write_graphs(source: ModelFolder, aside: Path) -> None:
     # onnx takes half a second to import, and a start that finds its artifact needs none of it.
-    from freehold.adapt.encoder_graph import write_graph  # noqa: PLC0415 - see above
+    from freehold.adapt.encoder_graph import GRAPHS, write_graph  # noqa: PLC0415 - see above
 
-    graph = write_graph(source, "onnxruntime")
-    portable = write_graph(source, "standard")
-    assert graph.weights == portable.weights, "one data file serves both graphs"
-    graph.save_weights(aside)
-    graph.save_model(aside / "model.onnx")
-    portable.save_model(aside / PORTABLE)
+    graphs = {name: write_graph(source, dialect) for name, dialect in GRAPHS.items()}
+    first = graphs["model.onnx"]
+    assert all(graph.weights == first.weights for graph in graphs.values()), "one data file serves every graph"
+    first.save_weights(aside)
+    for name, graph in graphs.items():
+        graph.save_model(aside / name)
 
 
 def _write_texts(source: ModelFolder, recipe: _Recipe, aside: Path) -> Tokenizer:
