@@ -12,6 +12,7 @@ import pytest
 STEPS_A_MOMENT = 300
 STEPS_LONG = 60_000
 MOST_MB = 48  # that a server may grow by in an overload: buffers of connections, arenas of threads
+MOST_MB_OF_LARGE = 256  # a budget of 32 MB for what waits, and what one request's numbers take while they are read
 
 Row = dict[str, Any]
 
@@ -182,3 +183,23 @@ def test_texts_overload_as_tensors_do(launch: Any, crowd: Any, minilm_folder: Pa
     for _, message in one.tally.refusals:
         assert message["error"]["type"] == "rate_limit_error"
         assert message["error"]["message"].startswith("minilm is full")
+
+
+def test_large_bodies_are_bounded_by_memory_not_by_count(
+    launch: Any, crowd: Any, soon: Any, graphs: dict[str, Path]
+) -> None:
+    """Sixteen clients with 5 MB each against a budget of 32 MB: some are answered, the rest refused, memory stays."""
+    models = [{"id": "fp64", "source": str(graphs["fp64"])}]
+    node = launch({"models": models, "limits": {"in_flight_mb": 32}}, "--no-tune")
+    given = {"name": "x", "shape": [100_000, 3], "datatype": "FP64", "data": [0.123456789012] * 300_000}
+    body = json.dumps({"inputs": [given]}).encode()
+    before = node.rss_mb()
+    with crowd(node, "/v2/models/fp64/infer", lambda _: body, 16) as one:
+        one.wait_for(12)
+        one.wait_for(8, status=429)
+        during = node.rss_mb()
+    assert set(one.tally.statuses) == {200, 429}
+    assert one.tally.broken == []
+    assert any("limits.in_flight_mb" in message["error"] for _, message in one.tally.refusals)
+    assert during - before < MOST_MB_OF_LARGE
+    soon(lambda: node.metric("freehold_request_memory_used_bytes") == 0, "all bytes are given back")
