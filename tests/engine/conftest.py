@@ -5,10 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from freehold.telemetry.gpu import GpuCollector
+
 Save = Callable[..., Path]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where NVML shows none, or where the runtime for it is not the one installed."""
+    if item.get_closest_marker("gpu"):
+        if GpuCollector.if_any() is None:
+            pytest.skip("NVML shows no GPU here")
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            pytest.skip("onnxruntime here is not onnxruntime-gpu")
 
 
 def _save(path: Path, nodes: list, inputs: list, outputs: list, weights: list | None = None) -> Path:

@@ -52,7 +52,7 @@ class Gate:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens on a thread
             await asyncio.sleep(0.001)
 
 

@@ -89,7 +89,7 @@ async def loaded(path: Path, workers: int, settings: EngineSettings = PLAIN) -> 
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what happens in other processes sets no event
             await asyncio.sleep(0.005)
 
 
@@ -111,6 +111,11 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 def children() -> set[int]:
@@ -353,7 +358,7 @@ def test_a_dead_process_has_no_part_in_the_capacity(slow_graph: Path) -> None:
 def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
     """All answers arrive, later requests are refused, and no process or file descriptor stays."""
     gc.collect()
-    open_before, children_before = len(os.listdir("/proc/self/fd")), children()
+    open_before, children_before = descriptors(), children()
 
     async def body() -> None:
         pool = WorkerPool(slow_graph, "slow", PLAIN, 2)
@@ -369,7 +374,7 @@ def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
 
     asyncio.run(body())
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert descriptors() == open_before
     assert children() == children_before
 
 
@@ -402,7 +407,7 @@ def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: 
         await pool.close(0.1)
         assert not alive(pid)
         for task in (running, queued):
-            with pytest.raises(FreeholdError, match="shutting_down|engine_lost"):
+            with pytest.raises(FreeholdError, match=r"shutting_down|engine_lost"):
                 await task
 
     asyncio.run(body())
@@ -470,13 +475,14 @@ def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> 
 
 def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A model file that is gone for a while does not end the pool."""
+    aside = slow_graph.with_suffix(".aside")
 
     async def body() -> None:
         async with loaded(slow_graph, 1) as pool:
-            aside = slow_graph.rename(slow_graph.with_suffix(".aside"))
+            await asyncio.to_thread(slow_graph.rename, aside)
             os.kill(pool.processes()[0], signal.SIGKILL)
             await until(lambda: any(record.message == "engine_restart_failed" for record in caplog.records))
-            aside.rename(slow_graph)
+            await asyncio.to_thread(aside.rename, slow_graph)
             assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
 
     asyncio.run(body())
@@ -510,7 +516,7 @@ def test_processes_are_in_sessions_of_their_own_without_our_secrets(
         async with loaded(mlp_graph, 1) as pool:
             (pid,) = pool.processes()
             assert os.getsid(pid) == os.getpgid(pid) == pid
-            return Path(f"/proc/{pid}/environ").read_bytes()
+            return await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
 
     seen = asyncio.run(body())
     assert b"secret" not in seen
@@ -624,8 +630,7 @@ def test_many_deaths_under_load_lose_no_request_that_can_be_answered(mlp_graph: 
                 answer = await pool.infer(row(value), FAR)
                 ended.append(answer.outputs["y"] / value if value else None)
             except FreeholdError as error:
-                assert error.code == "engine_lost"
-                ended.append(error)
+                ended.append(error.code)
             await asyncio.sleep(0.005)
 
     async def body() -> list[Any]:
@@ -643,6 +648,7 @@ def test_many_deaths_under_load_lose_no_request_that_can_be_answered(mlp_graph: 
 
     ended = asyncio.run(body())
     assert len(ended) == 240
+    assert {one for one in ended if isinstance(one, str)} <= {"engine_lost"}
     answers = [one for one in ended if isinstance(one, np.ndarray)]
     assert len(answers) > 200
     for answer in answers:

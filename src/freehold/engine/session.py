@@ -1,6 +1,7 @@
 """A graph in ONNX Runtime: one re-entrant session that computes on the calling thread."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ LOAD_ERRORS = (
 )
 
 
+NOISE = (
+    re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
+    re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?: \[with [^\]]*\])? (?=[A-Z])"),
+    re.compile(r"\w+\.(?:cc|h):\d+ \w+ "),
+)
+
+
 class OnnxSession:
     """ONNX Runtime behind the `Session` protocol.
 
@@ -71,7 +79,7 @@ class OnnxSession:
         try:
             return list(self._run(outputs, feeds, None))
         except RUN_ERRORS as error:
-            raise FreeholdError("inference_failed", reason=_first_line(error)) from error
+            raise FreeholdError("inference_failed", reason=_reason(error)) from error
 
 
 def open_graph(path: Path, options: SessionOptions, model: str) -> OnnxSession:
@@ -115,9 +123,9 @@ def _session(
         # Without `enable_fallback=0` the package prints to standard output and tries another provider by itself.
         return onnxruntime.InferenceSession(str(path), settings, providers=[provider], enable_fallback=0)
     except LOAD_ERRORS as error:
-        raise FreeholdError("graph_invalid", path=path, reason=_first_line(error)) from error
+        raise FreeholdError("graph_invalid", path=path, reason=_reason(error)) from error
     except (RuntimeError, ValueError) as error:  # what a provider raises that finds no device or no driver
-        reason = f"none: {_first_line(error)}"
+        reason = f"none: {_reason(error)}"
         raise FreeholdError("device_not_granted", model=model, asked=provider, granted=reason) from error
 
 
@@ -128,7 +136,9 @@ def _spec(node: onnxruntime.NodeArg, path: Path) -> TensorSpec:
     return TensorSpec(node.name, datatype, tuple(dim if isinstance(dim, int) else -1 for dim in node.shape))
 
 
-def _first_line(error: Exception) -> str:
-    """The runtime's message without its source paths and stack."""
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
-    return text.rsplit(" : ", 1)[-1][:300]
+def _reason(error: Exception) -> str:
+    """The runtime's message in one line, without its own code, source paths and signatures."""
+    text = " ".join(str(error).split())
+    for noise in NOISE:
+        text = noise.sub("", text)
+    return text.rstrip(". ")[:300] or type(error).__name__

@@ -42,7 +42,7 @@ from freehold.engine.opening import open_engine
 from freehold.errors import FreeholdError
 from freehold.telemetry import configure_logs
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("freehold.engine.worker")  # it runs as __main__
 
 REPORT_S = 0.02
 """The front's figures of a queue that grows are at most this old, also while one long batch runs."""

@@ -24,6 +24,13 @@ ENTRIES: dict[str, Entry] = {
         "{path}：{name} 的类型为 {type}，开放推理协议无法传输。",
         "请导出以张量为输入输出的模型（不含 sequence、map、optional）。",
     ),
+    "device_type_unsupported": Entry(
+        Kind.UNSUPPORTED,
+        "{path}: {name} has the type {type}, which device {device} cannot compute.",
+        "Set `device: cpu` for this model.",
+        "{path}：{name} 的类型为 {type}，设备 {device} 无法计算。",
+        "请为该模型设置 `device: cpu`。",
+    ),
     "input_shape_mismatch": Entry(
         Kind.INVALID,
         "input_shape {configured} does not fit the graph: its input {name} is {graph}.",
