@@ -119,3 +119,13 @@ def test_a_failed_write_leaves_the_old_bytes_and_nothing_beside_them(
         write_durably(target, b"new")
     assert target.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_each_device_has_its_dialect_of_the_graph(folder: Path) -> None:
+    """Where a dialect is missing, the one graph serves all."""
+    artifact = Artifact.open(folder)
+    assert {artifact.graph_for(device) for device in ("cpu", "cuda", "openvino")} == {artifact.graph}
+    for name in ("model.cuda.onnx", "model.portable.onnx"):
+        (folder / name).write_bytes(b"dialect")
+    names = [artifact.graph_for(device).name for device in ("cpu", "cuda", "openvino")]
+    assert names == ["model.onnx", "model.cuda.onnx", "model.portable.onnx"]

@@ -61,11 +61,10 @@ class Artifact:
         """The ONNX file, in the form that is fastest in ONNX Runtime on a processor."""
         return self.path / "model.onnx"
 
-    @property
-    def portable_graph(self) -> Path:
-        """The same graph in standard operators over the same weights, where it differs from `graph`."""
-        portable = self.path / "model.portable.onnx"
-        return portable if portable.is_file() else self.graph
+    def graph_for(self, device: str) -> Path:
+        """The graph over the same weights for `device`: its own dialect, else standard operators, else `graph`."""
+        dialects = {"cpu": (), "cuda": ("model.cuda.onnx",)}.get(device, ("model.portable.onnx",))
+        return next((self.path / name for name in dialects if (self.path / name).is_file()), self.graph)
 
     @property
     def tokenizer(self) -> Path:

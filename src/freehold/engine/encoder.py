@@ -164,8 +164,7 @@ class Encoder:
 
     def _session_in(self, device: str, precision: str) -> Session:
         options = SessionOptions(device, precision, self._settings.state, self._settings.cpu_key, self.digest)
-        graph = self._artifact.graph if device == "cpu" else self._artifact.portable_graph
-        return open_session(graph, options, self.manifest.name)
+        return open_session(self._artifact.graph_for(device), options, self.manifest.name)
 
     def _open_fastest(self, goldens: Sequence[Golden]) -> Tuning:
         """fp32, or bf16 where the processor has it, the goldens hold in it, and it is measured to be faster.
