@@ -1,43 +1,99 @@
-"""What a request holds while it waits, and what is counted of a batch."""
+"""The way of every request: admission, deadline, disconnect, counting."""
 
+from collections.abc import Callable
+from typing import Any
+
+import httpx
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from freehold.engine.base import EmbedRequest, RerankRequest, TensorRequest
 from freehold.engine.batcher import Batch
-from freehold.server.dataplane import batch_observer, footprint
+from freehold.server.dataplane import BYTES_A_TEXT, batch_observer, footprint
 from freehold.telemetry import Telemetry
 
-texts = st.lists(st.text(max_size=40), max_size=8)
+TEXTS = st.lists(st.text(max_size=50) | st.lists(st.integers(0, 1 << 40), max_size=20), max_size=8)
+NUMBERS = arrays.arrays(np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0))
+STRINGS = arrays.arrays(object, arrays.array_shapes(max_dims=2, min_side=0, max_side=5), elements=st.binary())
 
 
-@given(texts, texts)
-def test_more_text_never_holds_less(some: list[str], more: list[str]) -> None:
-    """The estimate grows with every text, and is zero only for none."""
-    assert footprint(EmbedRequest([*some, *more])) >= footprint(EmbedRequest(some))
-    assert (footprint(EmbedRequest(some)) == 0) == (not some)
+@given(st.dictionaries(st.text(max_size=3), NUMBERS, max_size=3))
+def test_a_tensor_holds_at_least_itself_and_the_batch_that_it_joins(inputs: dict[str, np.ndarray]) -> None:
+    """Twice its bytes, whatever its shape."""
+    assert footprint(TensorRequest(inputs)) == 2 * sum(array.nbytes for array in inputs.values())
 
 
-@given(texts, st.text(max_size=40))
-def test_a_query_counts_once_a_text(some: list[str], query: str) -> None:
-    """Each pair is tokenized with its query."""
-    assert footprint(RerankRequest(query, some)) >= footprint(EmbedRequest(some))
+@given(STRINGS)
+def test_strings_in_a_tensor_count_with_their_bytes(array: np.ndarray) -> None:
+    """Not only their addresses: one string of 100 MB is 100 MB."""
+    assert footprint(TensorRequest({"x": array})) >= 2 * (array.nbytes + sum(map(len, array.ravel())))
 
 
-def test_a_tensor_holds_its_input_and_as_much_again() -> None:
-    """Its copy in a batch."""
-    assert footprint(TensorRequest({"x": np.zeros((4, 8), np.float32)})) == 2 * 4 * 8 * 4
+@given(TEXTS, TEXTS)
+def test_the_bytes_of_texts_add_up(first: list[str | list[int]], second: list[str | list[int]]) -> None:
+    """Every text and every character costs, so that no way of asking for much looks cheap."""
+    one, other, both = (footprint(EmbedRequest(texts)) for texts in (first, second, first + second))
+    assert both == one + other
+    assert one >= BYTES_A_TEXT * len(first) + 4 * sum(map(len, first))
 
 
-def test_batches_feed_the_histograms_of_their_model() -> None:
-    """Texts count rows and tokens; tensors count rows by their cost."""
+@given(st.text(max_size=50), st.lists(st.text(max_size=50), max_size=8))
+def test_a_query_counts_with_every_text(query: str, texts: list[str]) -> None:
+    """It is tokenized with each."""
+    assert footprint(RerankRequest(query, texts)) == footprint(EmbedRequest([query + text for text in texts]))
+
+
+def test_batches_are_observed_in_their_unit() -> None:
+    """Texts are rows and have tokens; tensors have rows only. Each request's wait is one observation."""
     telemetry = Telemetry(process=False)
     observe = batch_observer(telemetry.model("m"))
-    observe(Batch([0.1, 0.2], 0.05, 2, 60, "tokens"))
-    observe(Batch([0.1], 0.01, 1, 7, "rows"))
+    observe(Batch([0.1, 0.2, 0.3], 0.05, 3, 40, "tokens"))
+    observe(Batch([0.1], 0.05, 1, 7, "rows"))
     text = telemetry.exposition()[0].decode()
-    assert 'freehold_queue_seconds_count{model="m"} 3.0' in text
-    assert 'freehold_compute_seconds_count{model="m"} 2.0' in text
-    assert 'freehold_batch_tokens_sum{model="m"} 60.0' in text
-    assert 'freehold_batch_rows_sum{model="m"} 9.0' in text
+    for line in (
+        'freehold_queue_seconds_count{model="m"} 4.0',
+        'freehold_compute_seconds_count{model="m"} 2.0',
+        'freehold_batch_rows_count{model="m"} 2.0',
+        'freehold_batch_rows_sum{model="m"} 10.0',
+        'freehold_batch_tokens_count{model="m"} 1.0',
+        'freehold_batch_tokens_sum{model="m"} 40.0',
+    ):
+        assert line in text
+
+
+@pytest.fixture
+def series(serve_only: Callable[..., httpx.Client]) -> tuple[httpx.Client, Callable[[], dict[str, float]]]:
+    """A client of a node with a text model and a tensor model, and its metrics as they are now."""
+    client = serve_only("tiny", "fp32")
+
+    def read() -> dict[str, float]:
+        lines = client.get("/metrics").text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    return client, read
+
+
+def test_answers_and_refusals_are_counted(series: Any) -> None:
+    """Tokens and cut texts by model, refused input by code; nothing stays in flight."""
+    client, read = series
+    answer = client.post("/v1/embeddings", json={"model": "tiny", "input": ["word", "word " * 500]})
+    assert answer.status_code == 200
+    assert client.post("/v1/embeddings", json={"model": "tiny", "input": []}).status_code == 400
+    seen = read()
+    assert seen['freehold_tokens_total{model="tiny"}'] == answer.json()["usage"]["total_tokens"]
+    assert seen['freehold_truncated_texts_total{model="tiny"}'] == 1
+    assert seen['freehold_model_requests_in_flight{model="tiny"}'] == 0
+    assert sum(value for name, value in seen.items() if name.startswith("freehold_errors_total")) == 1
+
+
+def test_a_load_is_counted(series: Any) -> None:
+    """How long it took, whether the model answers, and what its proof came to."""
+    _, read = series
+    seen = read()
+    for model in ("tiny", "fp32"):
+        assert seen[f'freehold_model_load_seconds{{model="{model}"}}'] > 0
+        assert seen[f'freehold_model_ready{{model="{model}"}}'] == 1
+        assert seen[f'freehold_model_proof{{model="{model}",state="none"}}'] == 1

@@ -1,6 +1,7 @@
 """The composition of one node: endpoints over models, behind access, with their life from load to close."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -10,6 +11,8 @@ from freehold.server import health, metrics, oip, openai, openapi, tei
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models
 from freehold.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -32,7 +35,7 @@ def build(
         *oip.routes(plane),
         *tei.routes(plane),
         *health.routes(plane),
-        *metrics.routes(telemetry),
+        *metrics.routes(plane, telemetry),
     ]
     return App(
         [*routes, *openapi.routes(routes)],
@@ -55,6 +58,7 @@ def _life(
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
         loading = asyncio.create_task(load())
+        loading.add_done_callback(_tell)
         try:
             yield
         finally:
@@ -63,3 +67,9 @@ def _life(
             await plane.models.close(grace_s)
 
     return life
+
+
+def _tell(loading: "asyncio.Task[None]") -> None:
+    """A defect in what follows the loads would else be heard of when the node stops, or never."""
+    if not loading.cancelled() and (defect := loading.exception()) is not None:
+        log.error("start_broke", exc_info=defect)

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 
-from freehold.engine.base import Answer, Request, RerankRequest, TensorRequest
+from freehold.engine.base import Answer, Array, Request, RerankRequest, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.http.call import Call
-from freehold.server.models import Models, Served
+from freehold.server.models import Models, Served, State
 from freehold.telemetry import ModelMetrics, Telemetry
 
 BYTES_A_CHARACTER = 64
 """What a character of text holds in Python and numpy while it waits: ids, type ids and mask of about a token each four
 characters, plus the row that comes back."""
 BYTES_A_TEXT = 4096
+BYTES_AN_OBJECT = 64
+"""An empty string with its address."""
 
 
 class DataPlane:
@@ -44,19 +46,30 @@ class DataPlane:
         """Count what a load came to."""
         metrics = self._metrics[served.id]
         metrics.load_seconds.set(served.load_s)
-        metrics.ready.set(1.0 if served.error is None else 0.0)
         metrics.proven(served.proof)
+
+    def look(self) -> None:
+        """Bring the gauges up to date that nothing else feeds, for a scrape."""
+        for served in self.models.all():
+            self._metrics[served.id].ready.set(1.0 if served.now() is State.READY else 0.0)
 
 
 def footprint(request: Request) -> int:
     """Bytes that a request holds beside its body while it waits and runs."""
     if isinstance(request, TensorRequest):
-        return 2 * sum(array.nbytes for array in request.inputs.values())
+        return 2 * sum(map(_held, request.inputs.values()))
     texts = request.texts
     characters = sum(map(len, texts))
     if isinstance(request, RerankRequest):
         characters += len(request.query) * len(texts)
     return BYTES_A_TEXT * len(texts) + BYTES_A_CHARACTER * characters
+
+
+def _held(array: Array) -> int:
+    """An array of objects counts its strings too, not only their addresses."""
+    if array.dtype != object:
+        return array.nbytes
+    return BYTES_AN_OBJECT * array.size + sum(map(len, array.ravel()))
 
 
 def batch_observer(metrics: ModelMetrics) -> Callable[[Batch], None]:

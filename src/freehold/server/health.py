@@ -78,7 +78,7 @@ def state_of(models: Models) -> Readiness:
 
 
 def _state(served: Served) -> ModelState:
-    state = ModelState(served.id, str(served.state), served.proof, served.kind)
+    state = ModelState(served.id, str(served.now()), served.proof, served.kind)
     if served.kind is not None:
         state.digest, state.precision = served.engine.digest, served.engine.precision
     if served.error is not None:

@@ -22,6 +22,7 @@ class State(StrEnum):
 
     LOADING = "loading"
     READY = "ready"
+    RESTARTING = "restarting"  # its engine processes died; requests wait for the next ones
     UNPROVEN = "unproven"  # loaded, but its proof failed or is less than what is required
     FAILED = "failed"  # could not be loaded
     STOPPED = "stopped"
@@ -82,9 +83,7 @@ class Served:
             engine = await asyncio.to_thread(self.open)
             await engine.load()
         except FreeholdError as error:
-            self.state, self.error = State.FAILED, error
-            facts = {"model": self.id, "code": error.code, "cause": error.cause}
-            log.error("model_failed", extra=facts)  # noqa: TRY400 - the cause says it all
+            self.fail(error)
             return
         self.load_s = time.perf_counter() - begun
         self._engine, self._admission = engine, self.admit(engine.capacity)
@@ -96,13 +95,24 @@ class Served:
         else:
             log.error("model_unproven", extra={**facts, "code": self.error.code, "cause": self.error.cause})
 
-    def check(self) -> "Served":
-        """Itself when it may answer. Raises FreeholdError `model_loading`, `model_failed`, `proof_failed` or others."""
+    def fail(self, error: FreeholdError) -> None:
+        """Say that the model could not be loaded, and why."""
+        self.state, self.error = State.FAILED, error
+        log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})
+
+    def now(self) -> State:
+        """The state as of now: an accepted proof runs out, and engine processes come and go."""
         if self.state is State.READY and self.accepted_until and time.time() > self.accepted_until:
             self.accepted_until = 0.0
             self.state, self.error = State.UNPROVEN, self.engine.proof.failure
             log.error("acceptance_over", extra={"model": self.id, "reason": self.policy.accepted})
-        if self.state is State.READY:
+        if self.state is State.READY and not self.engine.ready():
+            return State.RESTARTING
+        return self.state
+
+    def check(self) -> "Served":
+        """Itself when it may answer. Raises FreeholdError `model_loading`, `model_failed`, `proof_failed` or others."""
+        if self.now() in (State.READY, State.RESTARTING):
             return self
         if self.state is State.LOADING:
             raise FreeholdError("model_loading", model=self.id)
@@ -170,6 +180,9 @@ class Models:
             return fitting[0].check()
         if not fitting and any(one.state is State.LOADING for one in self._served.values()):
             raise FreeholdError("model_loading", model=f"the {named} model")
+        failed = [one for one in self._served.values() if one.state is State.FAILED]
+        if not fitting and failed:
+            failed[0].check()  # of what kind it is was never known: why it failed helps more than that none is served
         served = ", ".join(one.id for one in fitting) or "none of that kind is served here"
         raise FreeholdError("model_ambiguous", count=len(fitting), kind=named, served=served)
 
@@ -179,12 +192,16 @@ class Models:
 
     def ready(self) -> bool:
         """True when every model can answer and the node is not leaving."""
-        return not self._draining and all(one.state is State.READY for one in self._served.values())
+        return not self._draining and all(one.now() is State.READY for one in self._served.values())
 
     async def load(self, on_loaded: Callable[[Served], None]) -> None:
         """Load one after another: two that were tuned at the same time would measure each other."""
         for served in self._served.values():
-            await served.load()
+            (defect,) = await asyncio.gather(served.load(), return_exceptions=True)
+            if isinstance(defect, Exception):
+                # One model's defect must not leave it, and those after it, loading for ever.
+                log.error("load_broke", exc_info=defect, extra={"model": served.id})
+                served.fail(FreeholdError("load_broke", model=served.id, reason=f"{type(defect).__name__}: {defect}"))
             on_loaded(served)
 
     async def close(self, grace_s: float) -> None:

@@ -66,6 +66,13 @@ ENTRIES: dict[str, Entry] = {
         "该请求需要 {needed_mb:.0f} MB，而所有请求合计最多可用 {limit_mb:.0f} MB。",
         "请分批发送，或调大 `limits.in_flight_mb`（最多使用空闲内存的四分之一）。",
     ),
+    "load_broke": Entry(
+        Kind.INTERNAL,
+        "A defect in Freehold stopped the loading of {model}: {reason}.",
+        "The traceback is in the server's log; please report it. Memory that ran out shows here too.",
+        "Freehold 自身的缺陷中断了 {model} 的加载：{reason}。",
+        "完整的错误堆栈见服务器日志，请反馈。内存耗尽也会显示在这里。",
+    ),
     "internal": Entry(
         Kind.INTERNAL,
         "A defect in Freehold stopped this request.",
