@@ -76,3 +76,35 @@ def lookup_graph(tmp_path: Path) -> Path:
     i = helper.make_tensor_value_info("i", TensorProto.INT64, ["batch", "n"])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "n"])
     return _save(tmp_path / "lookup.onnx", nodes, [i], [y], [table])
+
+
+@pytest.fixture
+def slow_graph(tmp_path: Path) -> Path:
+    """`turns` int64 [1] -> `y` float32 [1000]: about 10 microseconds a turn, one request after the other."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Sin", ["v"], ["w"])],
+        "turn",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("v", TensorProto.FLOAT, [1000]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("w", TensorProto.FLOAT, [1000]),
+        ],
+    )
+    nodes = [
+        helper.make_node("Squeeze", ["turns"], ["count"]),
+        helper.make_node("Loop", ["count", "yes", "begin"], ["y"], body=body),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array(True), "yes"),
+        numpy_helper.from_array(np.ones(1000, np.float32), "begin"),
+    ]
+    turns = helper.make_tensor_value_info("turns", TensorProto.INT64, [1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
+    graph = helper.make_graph(nodes, "slow", [turns], [y], weights)
+    path = tmp_path / "slow.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -2,13 +2,8 @@
 
 import asyncio
 import contextlib
-import gc
-import json
-import logging
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,14 +14,13 @@ import numpy as np
 import onnx
 import pytest
 import uvloop
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from freehold.adapt import graphs
 from freehold.artifact import Case, Tensor, save_golden
-from freehold.engine import pool as pools
 from freehold.engine.base import Answer, EmbedRequest, RerankRequest, TensorRequest
 from freehold.engine.opening import open_engine
-from freehold.engine.pool import WorkerPool, environment
+from freehold.engine.pool import WorkerPool
 from freehold.engine.settings import EngineSettings
 from freehold.engine.verify import record
 from freehold.errors import FreeholdError
@@ -35,38 +29,6 @@ FAR = 1e12
 PLAIN = EngineSettings(tune=False, cores=1)
 LONG = 1_000_000
 """Turns of the slow graph that take minutes: until somebody ends the process."""
-
-
-@pytest.fixture
-def slow_graph(tmp_path: Path) -> Path:
-    """`turns` int64 [1] -> `y` float32 [1000]: about 10 microseconds a turn, one request after the other."""
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Sin", ["v"], ["w"])],
-        "turn",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("v", TensorProto.FLOAT, [1000]),
-        ],
-        [
-            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("w", TensorProto.FLOAT, [1000]),
-        ],
-    )
-    nodes = [
-        helper.make_node("Squeeze", ["turns"], ["count"]),
-        helper.make_node("Loop", ["count", "yes", "begin"], ["y"], body=body),
-    ]
-    weights = [
-        numpy_helper.from_array(np.array(True), "yes"),
-        numpy_helper.from_array(np.ones(1000, np.float32), "begin"),
-    ]
-    turns = helper.make_tensor_value_info("turns", TensorProto.INT64, [1])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
-    graph = helper.make_graph(nodes, "slow", [turns], [y], weights)
-    path = tmp_path / "slow.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def turns(count: int) -> TensorRequest:
@@ -111,16 +73,6 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def descriptors() -> int:
-    """How many files this process has open."""
-    return len([*Path("/proc/self/fd").iterdir()])
-
-
-def children() -> set[int]:
-    """Direct children of this process, zombies included."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -355,208 +307,6 @@ def test_a_dead_process_has_no_part_in_the_capacity(slow_graph: Path) -> None:
     asyncio.run(body())
 
 
-def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
-    """All answers arrive, later requests are refused, and no process or file descriptor stays."""
-    gc.collect()
-    open_before, children_before = descriptors(), children()
-
-    async def body() -> None:
-        pool = WorkerPool(slow_graph, "slow", PLAIN, 2)
-        await pool.load()
-        asked = [asyncio.create_task(pool.infer(turns(20_000), FAR)) for _ in range(4)]
-        await asyncio.sleep(0)
-        closing = asyncio.create_task(pool.close(30.0))
-        assert len(await asyncio.gather(*asked)) == 4
-        await closing
-        assert (pool.ready(), pool.processes()) == (False, [])
-        with pytest.raises(FreeholdError, match="shutting_down"):
-            await pool.infer(turns(1), FAR)
-
-    asyncio.run(body())
-    gc.collect()
-    assert descriptors() == open_before
-    assert children() == children_before
-
-
-def test_a_large_answer_is_handed_over_before_its_process_leaves(mlp_graph: Path) -> None:
-    """Closing right after the request was sent does not cut the answer, though it is longer than any buffer."""
-
-    async def body() -> None:
-        pool = WorkerPool(mlp_graph, "mlp", PLAIN, 1)
-        await pool.load()
-        asked = asyncio.create_task(pool.infer(row(rows=500_000), FAR))
-        await asyncio.sleep(0)
-        await pool.close(30.0)
-        assert (await asked).outputs["y"].shape == (500_000, 4)
-
-    asyncio.run(body())
-
-
-def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is killed, its requests hear that the server is going, and so do those that waited for a process."""
-    monkeypatch.setattr(pools, "LEAVE_S", 0.2)
-
-    async def body() -> None:
-        pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
-        await pool.load()
-        (pid,) = pool.processes()
-        running = asyncio.create_task(pool.infer(turns(LONG), FAR))
-        await until(lambda: pool.capacity().running == 1)
-        queued = asyncio.create_task(pool.infer(turns(1), FAR))
-        await asyncio.sleep(0)
-        await pool.close(0.1)
-        assert not alive(pid)
-        for task in (running, queued):
-            with pytest.raises(FreeholdError, match=r"shutting_down|engine_lost"):
-                await task
-
-    asyncio.run(body())
-
-
-def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path) -> None:
-    """With no process left and a restart under way, nobody waits until a far deadline."""
-
-    async def body() -> None:
-        pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
-        await pool.load()
-        os.kill(pool.processes()[0], signal.SIGKILL)
-        await until(lambda: not pool.processes())
-        waiting = asyncio.create_task(pool.infer(turns(1), FAR))
-        await asyncio.sleep(0.15)  # the next process is loading
-        await pool.close(10.0)
-        with pytest.raises(FreeholdError, match="shutting_down"):
-            await waiting
-
-    asyncio.run(body())
-    assert not children()
-
-
-def test_a_model_that_cannot_be_loaded_fails_with_its_own_reason(tmp_path: Path) -> None:
-    """As an engine in this process would, and no process stays."""
-    corrupt = tmp_path / "corrupt.onnx"
-    corrupt.write_bytes(b"no graph" * 100)
-    for path, code in ((corrupt, "graph_invalid"), (tmp_path / "absent.onnx", "artifact_invalid")):
-        before = children()
-        with pytest.raises(FreeholdError, match=code):
-            asyncio.run(WorkerPool(path, "m", PLAIN, 3).load())
-        assert children() == before
-
-
-def test_a_process_killed_while_it_loads_fails_the_load(mlp_graph: Path) -> None:
-    """With its exit status, so that a kill for memory is recognised."""
-
-    async def body() -> None:
-        before = children()
-        load = asyncio.create_task(WorkerPool(mlp_graph, "mlp", PLAIN, 2).load())
-        await until(lambda: bool(children() - before))
-        (pid,) = children() - before
-        os.kill(pid, signal.SIGKILL)
-        with pytest.raises(FreeholdError, match="engine_not_started") as caught:
-            await load
-        assert caught.value.details["status"] == -signal.SIGKILL
-
-    asyncio.run(body())
-
-
-@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.4])
-def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> None:
-    """The server stops while a model loads: at whatever point it is."""
-
-    async def body() -> None:
-        load = asyncio.create_task(WorkerPool(mlp_graph, "mlp", PLAIN, 2).load())
-        await asyncio.sleep(after_s)
-        load.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await load
-
-    asyncio.run(body())
-    assert not children()
-
-
-def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A model file that is gone for a while does not end the pool."""
-    aside = slow_graph.with_suffix(".aside")
-
-    async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
-            await asyncio.to_thread(slow_graph.rename, aside)
-            os.kill(pool.processes()[0], signal.SIGKILL)
-            await until(lambda: any(record.message == "engine_restart_failed" for record in caplog.records))
-            await asyncio.to_thread(aside.rename, slow_graph)
-            assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
-
-    asyncio.run(body())
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_for_the_front_do_not_end_a_process(slow_graph: Path, number: signal.Signals) -> None:
-    """A service manager signals every process of a unit; the front decides."""
-
-    async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
-            pids = pool.processes()
-            asked = asyncio.create_task(pool.infer(turns(20_000), FAR))
-            await asyncio.sleep(0.02)
-            os.kill(pids[0], number)
-            assert (await asked).outputs["y"].shape == (1000,)
-            assert pool.processes() == pids
-
-    asyncio.run(body())
-
-
-def test_processes_are_in_sessions_of_their_own_without_our_secrets(
-    mlp_graph: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C is sent to the front's group; keys and database addresses are nobody's but the front's."""
-    monkeypatch.setenv("FREEHOLD_KEY", "fh-secret-1")
-    monkeypatch.setenv("DATABASE_URL", "postgres://user:secret-2@host/db")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-    async def body() -> bytes:
-        async with loaded(mlp_graph, 1) as pool:
-            (pid,) = pool.processes()
-            assert os.getsid(pid) == os.getpgid(pid) == pid
-            return await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
-
-    seen = asyncio.run(body())
-    assert b"secret" not in seen
-    assert b"OMP_NUM_THREADS=1" in seen
-
-
-def test_the_environment_is_chosen_by_name() -> None:
-    """What says where things lie passes; what may be a secret does not."""
-    kept = {"PATH": "/bin", "LD_LIBRARY_PATH": "/lib", "PYTHONPATH": "/src", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "0"}
-    dropped = {"FREEHOLD_KEY": "k", "HF_TOKEN": "t", "AWS_SECRET_ACCESS_KEY": "s", "FREEHOLD_HOME": "/h"}
-    assert environment({**kept, **dropped}) == kept
-
-
-def test_the_processes_of_a_front_that_was_killed_are_gone(slow_graph: Path) -> None:
-    """Also the one that computes: nobody waits for it."""
-    program = f"""
-import asyncio, json
-from pathlib import Path
-import numpy as np
-from freehold.engine.base import TensorRequest
-from freehold.engine.pool import WorkerPool
-from freehold.engine.settings import EngineSettings
-async def main():
-    pool = WorkerPool(Path({str(slow_graph)!r}), "slow", EngineSettings(tune=False, cores=1), 2)
-    await pool.load()
-    print(json.dumps(pool.processes()), flush=True)
-    await pool.infer(TensorRequest({{"turns": np.array([{LONG}])}}), 1e12)
-asyncio.run(main())
-"""
-    front = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    try:
-        assert front.stdout is not None
-        pids = json.loads(front.stdout.readline())
-        assert all(alive(pid) for pid in pids)
-    finally:
-        front.kill()
-        front.communicate()
-    asyncio.run(until(lambda: not any(alive(pid) for pid in pids)))
-
-
 def test_a_failed_proof_is_told_as_in_one_process(mlp_graph: Path) -> None:
     """With the first output that differs, its place, expected and seen."""
     alone = open_engine(mlp_graph, "mlp", PLAIN)
@@ -594,22 +344,6 @@ def test_a_defect_in_a_process_is_a_defect_here_and_not_a_silence(mlp_graph: Pat
                 await pool.infer(TensorRequest({"x": np.zeros((1, 7), np.float32)}), FAR)
 
     asyncio.run(body())
-
-
-def test_a_process_that_speaks_garbage_is_replaced(mlp_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its requests go to another, as if it had died."""
-
-    async def body() -> None:
-        async with loaded(mlp_graph, 1) as pool:
-            (link,) = pool._links
-            link.reader.feed_data(b"\xff\xff\xff\xff")
-            await until(lambda: link not in pool._links)
-            assert (await pool.infer(row(), FAR)).outputs["y"].shape == (1, 4)
-            assert not alive(link.process.pid)
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(body())
-    assert "engine_unreadable" in [record.message for record in caplog.records]
 
 
 def test_a_pool_never_answers_in_the_loop(mlp_graph: Path) -> None:

@@ -1,6 +1,10 @@
 """ONNX Runtime behind the Session protocol: re-entrant, bounded, and clear about what it cannot load."""
 
+import asyncio
+import os
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,12 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from freehold.adapt import graphs
+from freehold.engine.base import EmbedRequest
+from freehold.engine.opening import open_artifact
 from freehold.engine.providers import SessionOptions
 from freehold.engine.session import OnnxSession, open_graph
+from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 
 
@@ -230,7 +238,46 @@ def test_a_device_that_is_not_there_is_an_error(
 
 @pytest.mark.gpu
 def test_cuda_computes_what_the_processor_computes(mlp_graph: Path) -> None:
-    """With the CUDA runtime and a GPU, `device: cuda` is granted and agrees within 1e-3 (TF32 is on by default)."""
+    """`device: cuda` is granted, and agrees as far as TF32 does, in which it multiplies unless told otherwise."""
     x = np.random.default_rng(0).standard_normal((7, 16), dtype=np.float32)
     seen = opened(mlp_graph, "cuda").run(["y"], {"x": x})[0]
     np.testing.assert_allclose(seen, opened(mlp_graph).run(["y"], {"x": x})[0], atol=2e-2, rtol=1e-3)
+
+
+@pytest.mark.gpu
+def test_an_encoder_on_cuda_points_the_same_way(tiny_bert_folder: Path, tmp_path: Path) -> None:
+    """By its portable graph: texts of many lengths, packed, within a cosine of 0.9999."""
+    artifact = graphs.build(tiny_bert_folder, tmp_path)
+    texts = ["word", "", "held " * 60, *("is " * n for n in range(1, 30))]
+
+    async def vectors(device: str) -> np.ndarray:
+        engine = open_artifact(artifact, EngineSettings(device=device, tune=False, cores=2))
+        await engine.load()
+        answer = await engine.infer(EmbedRequest(texts), 1e12)
+        await engine.close(5.0)
+        return answer.outputs["embeddings"]
+
+    seen, want = asyncio.run(vectors("cuda")), asyncio.run(vectors("cpu"))
+    assert (np.sum(seen * want, axis=1) / np.linalg.norm(seen, axis=1)).min() > 0.9999
+
+
+HIDDEN = """
+import sys
+from pathlib import Path
+from freehold.engine.providers import SessionOptions, open_session
+from freehold.errors import FreeholdError
+try:
+    open_session(Path(sys.argv[1]), SessionOptions("cuda"), "m")
+except FreeholdError as error:
+    print(error.code, "|", error.cause)
+"""
+
+
+@pytest.mark.gpu
+def test_cuda_without_a_device_is_an_error_and_not_the_processor(mlp_graph: Path) -> None:
+    """The runtime for CUDA is installed, and the device is hidden from it."""
+    command = [sys.executable, "-c", HIDDEN, str(mlp_graph)]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(command, capture_output=True, text=True, env=hidden, check=True)
+    assert ended.stdout.startswith("device_not_granted | m was asked to run on cuda")
+    assert len(ended.stdout.splitlines()) == 1

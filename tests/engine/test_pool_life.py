@@ -1,0 +1,293 @@
+"""Engine processes come and go: started, signalled, closed, orphaned; none stays behind."""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from freehold.engine import pool as pools
+from freehold.engine.base import TensorRequest
+from freehold.engine.pool import WorkerPool, environment
+from freehold.engine.settings import EngineSettings
+from freehold.errors import FreeholdError
+
+FAR = 1e12
+PLAIN = EngineSettings(tune=False, cores=1)
+LONG = 1_000_000
+"""Turns of the slow graph that take minutes: until somebody ends the process."""
+
+
+def turns(count: int) -> TensorRequest:
+    return TensorRequest({"turns": np.array([count])})
+
+
+def row(value: float = 1.0, rows: int = 1) -> TensorRequest:
+    return TensorRequest({"x": np.full((rows, 16), value, np.float32)})
+
+
+@asynccontextmanager
+async def loaded(path: Path, workers: int, settings: EngineSettings = PLAIN) -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(path, path.stem, settings, workers)
+    await pool.load()
+    try:
+        yield pool
+    finally:
+        await pool.close(5.0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what happens in other processes sets no event
+            await asyncio.sleep(0.005)
+
+
+def requests_of(pool: WorkerPool) -> dict[int, int]:
+    """Requests in flight by process id."""
+    return {link.process.pid: len(link.pending) for link in pool._links}
+
+
+def alive(pid: int) -> bool:
+    """False for a zombie too."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def children() -> set[int]:
+    """Direct children of this process, zombies included."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
+    """All answers arrive, later requests are refused, and no process or file descriptor stays."""
+    gc.collect()
+    open_before, children_before = descriptors(), children()
+
+    async def body() -> None:
+        pool = WorkerPool(slow_graph, "slow", PLAIN, 2)
+        await pool.load()
+        asked = [asyncio.create_task(pool.infer(turns(20_000), FAR)) for _ in range(4)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(pool.close(30.0))
+        assert len(await asyncio.gather(*asked)) == 4
+        await closing
+        assert (pool.ready(), pool.processes()) == (False, [])
+        with pytest.raises(FreeholdError, match="shutting_down"):
+            await pool.infer(turns(1), FAR)
+
+    asyncio.run(body())
+    gc.collect()
+    assert descriptors() == open_before
+    assert children() == children_before
+
+
+def test_a_large_answer_is_handed_over_before_its_process_leaves(mlp_graph: Path) -> None:
+    """Closing right after the request was sent does not cut the answer, though it is longer than any buffer."""
+
+    async def body() -> None:
+        pool = WorkerPool(mlp_graph, "mlp", PLAIN, 1)
+        await pool.load()
+        asked = asyncio.create_task(pool.infer(row(rows=500_000), FAR))
+        await asyncio.sleep(0)
+        await pool.close(30.0)
+        assert (await asked).outputs["y"].shape == (500_000, 4)
+
+    asyncio.run(body())
+
+
+def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is killed, its requests hear that the server is going, and so do those that waited for a process."""
+    monkeypatch.setattr(pools, "LEAVE_S", 0.2)
+
+    async def body() -> None:
+        pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
+        await pool.load()
+        (pid,) = pool.processes()
+        running = asyncio.create_task(pool.infer(turns(LONG), FAR))
+        await until(lambda: pool.capacity().running == 1)
+        queued = asyncio.create_task(pool.infer(turns(1), FAR))
+        await asyncio.sleep(0)
+        await pool.close(0.1)
+        assert not alive(pid)
+        for task in (running, queued):
+            with pytest.raises(FreeholdError, match=r"shutting_down|engine_lost"):
+                await task
+
+    asyncio.run(body())
+
+
+def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path) -> None:
+    """With no process left and a restart under way, nobody waits until a far deadline."""
+
+    async def body() -> None:
+        pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
+        await pool.load()
+        os.kill(pool.processes()[0], signal.SIGKILL)
+        await until(lambda: not pool.processes())
+        waiting = asyncio.create_task(pool.infer(turns(1), FAR))
+        await asyncio.sleep(0.15)  # the next process is loading
+        await pool.close(10.0)
+        with pytest.raises(FreeholdError, match="shutting_down"):
+            await waiting
+
+    asyncio.run(body())
+    assert not children()
+
+
+def test_a_model_that_cannot_be_loaded_fails_with_its_own_reason(tmp_path: Path) -> None:
+    """As an engine in this process would, and no process stays."""
+    corrupt = tmp_path / "corrupt.onnx"
+    corrupt.write_bytes(b"no graph" * 100)
+    for path, code in ((corrupt, "graph_invalid"), (tmp_path / "absent.onnx", "artifact_invalid")):
+        before = children()
+        with pytest.raises(FreeholdError, match=code):
+            asyncio.run(WorkerPool(path, "m", PLAIN, 3).load())
+        assert children() == before
+
+
+def test_a_process_killed_while_it_loads_fails_the_load(mlp_graph: Path) -> None:
+    """With its exit status, so that a kill for memory is recognised."""
+
+    async def body() -> None:
+        before = children()
+        load = asyncio.create_task(WorkerPool(mlp_graph, "mlp", PLAIN, 2).load())
+        await until(lambda: bool(children() - before))
+        (pid,) = children() - before
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(FreeholdError, match="engine_not_started") as caught:
+            await load
+        assert caught.value.details["status"] == -signal.SIGKILL
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.4])
+def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> None:
+    """The server stops while a model loads: at whatever point it is."""
+
+    async def body() -> None:
+        load = asyncio.create_task(WorkerPool(mlp_graph, "mlp", PLAIN, 2).load())
+        await asyncio.sleep(after_s)
+        load.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await load
+
+    asyncio.run(body())
+    assert not children()
+
+
+def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A model file that is gone for a while does not end the pool."""
+    aside = slow_graph.with_suffix(".aside")
+
+    async def body() -> None:
+        async with loaded(slow_graph, 1) as pool:
+            await asyncio.to_thread(slow_graph.rename, aside)
+            os.kill(pool.processes()[0], signal.SIGKILL)
+            await until(lambda: any(record.message == "engine_restart_failed" for record in caplog.records))
+            await asyncio.to_thread(aside.rename, slow_graph)
+            assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_for_the_front_do_not_end_a_process(slow_graph: Path, number: signal.Signals) -> None:
+    """A service manager signals every process of a unit; the front decides."""
+
+    async def body() -> None:
+        async with loaded(slow_graph, 1) as pool:
+            pids = pool.processes()
+            asked = asyncio.create_task(pool.infer(turns(20_000), FAR))
+            await asyncio.sleep(0.02)
+            os.kill(pids[0], number)
+            assert (await asked).outputs["y"].shape == (1000,)
+            assert pool.processes() == pids
+
+    asyncio.run(body())
+
+
+def test_processes_are_in_sessions_of_their_own_without_our_secrets(
+    mlp_graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C is sent to the front's group; keys and database addresses are nobody's but the front's."""
+    monkeypatch.setenv("FREEHOLD_KEY", "fh-secret-1")
+    monkeypatch.setenv("DATABASE_URL", "postgres://user:secret-2@host/db")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    async def body() -> bytes:
+        async with loaded(mlp_graph, 1) as pool:
+            (pid,) = pool.processes()
+            assert os.getsid(pid) == os.getpgid(pid) == pid
+            return await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+
+    seen = asyncio.run(body())
+    assert b"secret" not in seen
+    assert b"OMP_NUM_THREADS=1" in seen
+
+
+def test_the_environment_is_chosen_by_name() -> None:
+    """What says where things lie passes; what may be a secret does not."""
+    kept = {"PATH": "/bin", "LD_LIBRARY_PATH": "/lib", "PYTHONPATH": "/src", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "0"}
+    dropped = {"FREEHOLD_KEY": "k", "HF_TOKEN": "t", "AWS_SECRET_ACCESS_KEY": "s", "FREEHOLD_HOME": "/h"}
+    assert environment({**kept, **dropped}) == kept
+
+
+def test_the_processes_of_a_front_that_was_killed_are_gone(slow_graph: Path) -> None:
+    """Also the one that computes: nobody waits for it."""
+    program = f"""
+import asyncio, json
+from pathlib import Path
+import numpy as np
+from freehold.engine.base import TensorRequest
+from freehold.engine.pool import WorkerPool
+from freehold.engine.settings import EngineSettings
+async def main():
+    pool = WorkerPool(Path({str(slow_graph)!r}), "slow", EngineSettings(tune=False, cores=1), 2)
+    await pool.load()
+    print(json.dumps(pool.processes()), flush=True)
+    await pool.infer(TensorRequest({{"turns": np.array([{LONG}])}}), 1e12)
+asyncio.run(main())
+"""
+    front = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    try:
+        assert front.stdout is not None
+        pids = json.loads(front.stdout.readline())
+        assert all(alive(pid) for pid in pids)
+    finally:
+        front.kill()
+        front.communicate()
+    asyncio.run(until(lambda: not any(alive(pid) for pid in pids)))
+
+
+def test_a_process_that_speaks_garbage_is_replaced(mlp_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its requests go to another, as if it had died."""
+
+    async def body() -> None:
+        async with loaded(mlp_graph, 1) as pool:
+            (link,) = pool._links
+            link.reader.feed_data(b"\xff\xff\xff\xff")
+            await until(lambda: link not in pool._links)
+            assert (await pool.infer(row(), FAR)).outputs["y"].shape == (1, 4)
+            assert not alive(link.process.pid)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(body())
+    assert "engine_unreadable" in [record.message for record in caplog.records]
