@@ -85,7 +85,7 @@ def test_minilm_in_bf16_points_the_same_way(minilm: Path) -> None:
     """Cosine of at least 0.999; its goldens hold within the tolerance of bf16. Without such a processor: refused."""
     if not BF16:
         with pytest.raises(FreeholdError, match=r"device_not_granted|graph_invalid"):
-            session(Artifact.open(minilm).graph, precision="bf16")
+            session(Artifact.open(minilm).graph_for("openvino"), precision="bf16")
         return
     want, _ = answers(minilm, "cpu", "fp32")
     seen, proof = answers(minilm, "openvino", "bf16")
@@ -103,8 +103,8 @@ def test_the_reranker_in_fp32_is_that_of_onnxruntime(reranker: Path) -> None:
 
 def test_threads_with_varied_shapes_get_their_own_answers(reranker: Path) -> None:
     """Four threads, one compiled model: no buffer is shared."""
-    graph = Artifact.open(reranker).graph
-    ours, theirs = session(graph), session(graph, "cpu")
+    artifact = Artifact.open(reranker)
+    ours, theirs = session(artifact.graph_for("openvino")), session(artifact.graph_for("cpu"), "cpu")
     wrong: list[int] = []
 
     def work(seed: int) -> None:
@@ -133,7 +133,7 @@ def test_answers_are_not_changed_by_later_runs(mlp_graph: Path) -> None:
 
 def test_memory_stays_flat_over_varied_shapes(reranker: Path) -> None:
     """Kernels are kept by shape: 600 shapes more add at most 50 MB (10 were seen, and 108 without a bound)."""
-    opened = session(Artifact.open(reranker).graph)
+    opened = session(Artifact.open(reranker).graph_for("openvino"))
 
     def rounds(first: int, count: int) -> int:
         for turn in range(first, first + count):
@@ -146,8 +146,8 @@ def test_memory_stays_flat_over_varied_shapes(reranker: Path) -> None:
 
 def test_names_and_types_are_those_of_the_graph(reranker: Path) -> None:
     """As ONNX Runtime says, so that one manifest suits both."""
-    graph = Artifact.open(reranker).graph
-    ours, theirs = session(graph), session(graph, "cpu")
+    artifact = Artifact.open(reranker)
+    ours, theirs = session(artifact.graph_for("openvino")), session(artifact.graph_for("cpu"), "cpu")
     assert {spec.name for spec in ours.inputs} == {spec.name for spec in theirs.inputs}
     assert [spec.name for spec in ours.outputs] == [spec.name for spec in theirs.outputs] == ["logits"]
     assert [spec.datatype for spec in ours.outputs] == ["FP32"]

@@ -40,27 +40,23 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Runtime:
-    """One row: the module of this room to import, the package that it needs, and the pip name that brings it.
-
-    `portable`: it runs standard operators only, or those best, so it gets the artifact's other graph.
-    """
+    """One row: the module of this room to import, the package that it needs, and the pip name that brings it."""
 
     module: str
     package: str
     install: str
     precisions: tuple[str, ...]
-    portable: bool = False
 
 
 RUNTIMES: dict[str, Runtime] = {
     "cpu": Runtime("freehold.engine.session", "onnxruntime", "freehold", ("fp32",)),
-    "cuda": Runtime("freehold.engine.session", "onnxruntime", "onnxruntime-gpu", ("fp32",), portable=True),
-    "openvino": Runtime("freehold.engine.openvino", "openvino", "freehold[openvino]", ("fp32", "bf16"), portable=True),
+    "cuda": Runtime("freehold.engine.session", "onnxruntime", "onnxruntime-gpu", ("fp32",)),
+    "openvino": Runtime("freehold.engine.openvino", "openvino", "freehold[openvino]", ("fp32", "bf16")),
 }
 
 
 def open_session(graph: Path, options: SessionOptions, model: str) -> Session:
-    """Open `graph` on `options.device`, or its form `NAME.portable.onnx` where there is one and the runtime wants it.
+    """Open `graph` on `options.device`.
 
     Raises FreeholdError `runtime_missing`, `precision_unavailable`, `device_not_granted`, `graph_missing` or
     `graph_invalid`.
@@ -77,8 +73,6 @@ def open_session(graph: Path, options: SessionOptions, model: str) -> Session:
         )
     if not graph.is_file():
         raise FreeholdError("graph_missing", path=graph)
-    if runtime.portable and (portable := graph.with_suffix(".portable.onnx")).is_file():
-        graph = portable
     opener: Callable[[Path, SessionOptions, str], Session] = importlib.import_module(runtime.module).open_graph
     return opener(graph, options, model)
 

@@ -58,6 +58,7 @@ NOISE = (
     re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
     re.compile(r"/onnxruntime_src/\S+:\d+ .*?\)(?: const)?(?: \[with [^\]]*\])? (?=[A-Z])"),
     re.compile(r"\w+\.(?:cc|h):\d+ \w+ "),
+    re.compile(r" ; GPU=.*"),
 )
 
 
@@ -106,22 +107,21 @@ def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.Infere
     if options.device == "cpu":
         copy = prepacked(path, options.state, options.cpu_key, options.digest)
     try:
-        session = _session(copy, settings, asked, model)
+        session = _session(copy, settings, options.device, model)
     except FreeholdError as error:
         if copy == path:
             raise
         log.warning("a damaged copy of %s was removed, the next start writes it again: %s", path, error.cause)
         discard(copy)
-        session = _session(path, settings, asked, model)
+        session = _session(path, settings, options.device, model)
     granted_first = session.get_providers()[0]
     if granted_first != asked:
         raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted_first)
     return session
 
 
-def _session(
-    path: Path, settings: onnxruntime.SessionOptions, provider: str, model: str
-) -> onnxruntime.InferenceSession:
+def _session(path: Path, settings: onnxruntime.SessionOptions, device: str, model: str) -> onnxruntime.InferenceSession:
+    provider = PROVIDERS[device]
     try:
         # Without `enable_fallback=0` the package prints to standard output and tries another provider by itself.
         providers = [(provider, PROVIDER_OPTIONS.get(provider, {}))]
@@ -130,7 +130,7 @@ def _session(
         raise FreeholdError("graph_invalid", path=path, reason=_reason(error)) from error
     except (RuntimeError, ValueError) as error:  # what a provider raises that finds no device or no driver
         reason = f"none: {_reason(error)}"
-        raise FreeholdError("device_not_granted", model=model, asked=provider, granted=reason) from error
+        raise FreeholdError("device_not_granted", model=model, asked=device, granted=reason) from error
 
 
 def _spec(node: onnxruntime.NodeArg, path: Path) -> TensorSpec:
