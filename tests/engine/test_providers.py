@@ -1,7 +1,6 @@
 """The one table of runtimes."""
 
 import importlib
-import importlib.util
 from pathlib import Path
 
 import pytest

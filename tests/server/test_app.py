@@ -214,3 +214,12 @@ def test_a_node_without_models_is_ready_and_says_so() -> None:
     with running(node(Models([]))) as client:
         assert client.get("/readyz").json() == {"ready": True, "models": []}
         assert client.get("/openapi.json").status_code == 200
+
+
+def test_every_protocol_is_mounted() -> None:
+    """OpenAI with and without /v1, Open Inference Protocol, TEI, health, metrics, the document of it all."""
+    with running(node(Models([]))) as client:
+        for path in ("/v1/models", "/models", "/v2", "/metrics", "/openapi.json", "/v2/health/live"):
+            assert client.get(path).status_code == 200, path
+        for path in ("/v1/embeddings", "/embeddings", "/v1/rerank", "/v2/rerank", "/rerank", "/embed", "/tokenize"):
+            assert client.get(path).status_code == 405, path
