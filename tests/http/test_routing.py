@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.http.routing import Router, dialect_at
+from freehold.http.routing import REMEMBERED, Router, dialect_at
 
 ROWS = [
     ("GET", "/models", "list"),
@@ -70,3 +70,11 @@ def test_a_path_declared_with_other_names_is_a_mistake() -> None:
 def test_the_prefix_tells_the_dialect(path: str, dialect: str) -> None:
     """For paths where nothing stands that could tell."""
     assert dialect_at(path) == dialect
+
+
+def test_what_is_remembered_is_bounded_and_right() -> None:
+    """More paths than are remembered, asked twice, still find their own names."""
+    router = Router([("GET", "/v2/models/{model}", "metadata")])
+    for _ in range(2):
+        for number in range(REMEMBERED + 10):
+            assert router.find(f"/v2/models/m{number}") == ({"GET": "metadata"}, {"model": f"m{number}"})

@@ -68,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._alarm = Alarm(self._loop)
+        self._dated: list[tuple[bytes, bytes]] = []
+        self._date = b""
 
     # asyncio's side
 
@@ -226,8 +228,11 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def date(self) -> bytes:
-        """The `date` header; uvicorn makes a new one each second."""
-        return b"".join(b"%b: %b\r\n" % header for header in self._state.default_headers)
+        """The `date` header; uvicorn puts a new list in place each second."""
+        headers = self._state.default_headers
+        if headers is not self._dated:
+            self._dated, self._date = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._date
 
     def answered(self, exchange: Exchange) -> None:
         """An answer is out; when the request's body is not all in, drain it for a while rather than reset."""

@@ -9,6 +9,9 @@ from freehold.http.call import Dialect
 
 T = TypeVar("T")
 
+REMEMBERED = 1024
+"""Paths whose way is remembered: clients ask for the few models of a node, attackers for anything."""
+
 _CAPTURE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -32,6 +35,7 @@ class Router(Generic[T]):
     def __init__(self, rows: Iterable[tuple[str, str, T]]) -> None:
         self._exact: dict[str, dict[str, T]] = {}
         self._shapes: dict[int, list[_Shape[T]]] = {}
+        self._found: dict[str, tuple[Mapping[str, T], dict[str, str]]] = {}
         for method, path, target in rows:
             methods = self._methods_at(path)
             if method in methods:
@@ -46,6 +50,16 @@ class Router(Generic[T]):
         methods = self._exact.get(path)
         if methods is not None:
             return methods, {}
+        found = self._found.get(path)
+        if found is None:
+            found = self._find(path)
+            if found is not None:
+                if len(self._found) >= REMEMBERED:
+                    self._found.clear()
+                self._found[path] = found
+        return found
+
+    def _find(self, path: str) -> tuple[Mapping[str, T], dict[str, str]] | None:
         if path.endswith("/"):
             path = path[:-1]
             methods = self._exact.get(path)
