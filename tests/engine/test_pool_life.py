@@ -71,8 +71,18 @@ def descriptors() -> int:
 
 
 def children() -> set[int]:
-    """Direct children of this process, zombies included."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    """Direct children of this process that are engine processes or zombies; other tests' servers are none of ours."""
+    tasks = Path("/proc/self/task").iterdir()
+    pids = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    return {pid for pid in pids if _is_engine_or_zombie(pid)}
+
+
+def _is_engine_or_zombie(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
+    return not words or b"freehold.engine.worker" in words
 
 
 def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:

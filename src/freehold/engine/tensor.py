@@ -251,16 +251,18 @@ class TensorEngine:
             self._run_alone({name: np.concatenate([array] * rows) for name, array in sample.items()})
             return rows
 
+        # One by one, a budget of several would only make one thread run what two could.
+        usual = (settings.budget or DEFAULT_BUDGET_ROWS) if self.batched else 1
         if not settings.tune:
-            return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 0.0)
+            return Tuning(settings.threads or settings.cores, usual, 0.0)
         try:
             row_s = self._seconds(sample)
         except FreeholdError as error:
             log.info("%s is not tuned: a probe was refused: %s", self.manifest.name, error.cause)
-            return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 0.0)
+            return Tuning(settings.threads or settings.cores, usual, 0.0)
         if row_s < AT_ONCE_S and settings.device == "cpu" and not settings.threads:
             self._at_once_bytes = AT_ONCE_ROWS * sum(array.nbytes for array in sample.values())
-            return Tuning(settings.cores, settings.budget or DEFAULT_BUDGET_ROWS, 1 / row_s)
+            return Tuning(settings.cores, usual, 1 / row_s)
         threads = settings.threads or settings.cores
         budgets = ((settings.budget,) if settings.budget else BUDGETS_ROWS) if self.batched else (1,)
         key = (settings.cpu_key, str(settings.cores), *runtime_version(settings.device), self.digest, str(budgets))

@@ -76,14 +76,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # only TCP comes here
         """A client has connected: one too many is told so when it asks."""
         self._transport = transport
-        self._constant = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
-            "server": _address(transport, "sockname"),
-            "client": _address(transport, "peername"),
-            "root_path": "",
-        }
+        self._constant = _constant_scope(transport)
         connections = self._state.connections
         connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes; `Listener` calls only `shutdown`
         limit = self._bounds.connections
@@ -348,6 +341,18 @@ def _target(url: bytes) -> tuple[bytes, bytes]:
         raise httptools.HttpParserInvalidURLError
     path, _, query = url.partition(b"?")
     return path, query.partition(b"#")[0]
+
+
+def _constant_scope(transport: asyncio.Transport) -> dict[str, Any]:
+    """What the ASGI scopes of all requests of a connection have in common."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
+        "server": _address(transport, "sockname"),
+        "client": _address(transport, "peername"),
+        "root_path": "",
+    }
 
 
 def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
