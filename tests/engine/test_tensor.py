@@ -114,8 +114,9 @@ def test_a_missing_and_a_corrupt_file_are_told_apart(tmp_path: Path) -> None:
     assert str(corrupt) in caught.value.cause
 
 
-def test_cuda_is_never_replaced_by_the_processor(mlp_graph: Path) -> None:
+def test_cuda_is_never_replaced_by_the_processor(mlp_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the runtime has no CUDA, asking for it is an error that says what was granted."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(FreeholdError, match="device_not_granted") as caught:
         asyncio.run(served(opened(mlp_graph, EngineSettings(device="cuda", tune=False)), []))
     assert "CPUExecutionProvider" in caught.value.cause
