@@ -10,9 +10,10 @@ import pytest
 
 from freehold.artifact import Artifact, RecordedBy, save_golden, write_manifest
 from freehold.artifact.golden import load_golden
-from freehold.cli.examine import Examined, GoldenFile, Replayed, examine, golden_folder
+from freehold.cli.examine import Examined, GoldenFile, Replayed, examine
 from freehold.cli.sources import Place
 from freehold.config import ModelConfig
+from freehold.engine.opening import golden_folder
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.artifact import TensorSpec
-from freehold.cli.samples import MEAN_TOKENS, dimensions, tensors, text_requests, texts, zeros
+from freehold.cli.samples import MEAN_TOKENS, text_requests, texts, zeros
 from freehold.engine.base import EmbedRequest, RerankRequest
+from freehold.engine.tensor import dimensions, sample_row
 from freehold.engine.tokenizer import TextTokenizer
 
 SPECS = (
@@ -54,21 +55,21 @@ def test_the_seed_decides(tokenizer: TextTokenizer) -> None:
     first = list(islice(texts(tokenizer, 64, seed=1), 20))
     assert first == list(islice(texts(tokenizer, 64, seed=1), 20))
     assert first != list(islice(texts(tokenizer, 64, seed=2), 20))
-    assert np.array_equal(tensors(SPECS, None, 1)["x"], tensors(SPECS, None, 1)["x"])
-    assert not np.array_equal(tensors(SPECS, None, 1)["x"], tensors(SPECS, None, 2)["x"])
+    assert np.array_equal(sample_row(SPECS, None, 1)["x"], sample_row(SPECS, None, 1)["x"])
+    assert not np.array_equal(sample_row(SPECS, None, 1)["x"], sample_row(SPECS, None, 2)["x"])
 
 
 def test_arrays_have_the_types_and_shapes_of_the_inputs() -> None:
     """One row; free dimensions are small, or as `input_shape` says."""
-    for made, free in ((tensors(SPECS, None), 8), (zeros(SPECS, None), 1)):
+    for made, free in ((sample_row(SPECS, None), 8), (zeros(SPECS, None), 1)):
         assert {name: (array.dtype.kind, array.shape) for name, array in made.items()} == {
             "x": ("f", (1, 3)),
             "ids": ("i", (1, free)),
             "flag": ("b", ()),
             "text": ("O", (1,)),
         }
-    assert tensors(SPECS, (5, 7))["ids"].shape == (1, 7)
-    assert set(np.unique(tensors(SPECS, (1, 500))["ids"])) == {0, 1}
+    assert sample_row(SPECS, (5, 7))["ids"].shape == (1, 7)
+    assert set(np.unique(sample_row(SPECS, (1, 500))["ids"])) == {0, 1}
     assert not zeros(SPECS, None)["x"].any()
     assert zeros(SPECS, None)["text"].tolist() == [""]
 

@@ -16,12 +16,13 @@ import typer
 from freehold.cli.local import loaded, local_place, model_meant
 from freehold.cli.output import Output
 from freehold.cli.progress import Say, working
-from freehold.cli.samples import tensors, text_requests
+from freehold.cli.samples import text_requests
 from freehold.cli.sources import Place
 from freehold.config import ModelConfig
 from freehold.engine.base import Engine, Request, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.encoder import Encoder
+from freehold.engine.tensor import sample_row
 
 CONCURRENCIES = (1, 8, 64)
 REQUESTS = 512
@@ -119,7 +120,7 @@ def _requests(engine: Engine, model: ModelConfig) -> list[Request]:
     if isinstance(engine, Encoder):
         made = text_requests(engine.manifest.kind, engine.tokenizer, engine.max_tokens)
         return list(islice(made, REQUESTS))
-    return [TensorRequest(tensors(engine.manifest.inputs, model.input_shape, seed)) for seed in range(16)]
+    return [TensorRequest(sample_row(engine.manifest.inputs, model.input_shape, seed)) for seed in range(16)]
 
 
 async def _level(

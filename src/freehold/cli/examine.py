@@ -17,6 +17,7 @@ from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig
 from freehold.config.locate import locate
 from freehold.engine.base import Engine
+from freehold.engine.opening import golden_folder
 from freehold.engine.verify import replay
 from freehold.errors import FreeholdError
 
@@ -106,11 +107,6 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
             return replace(known, goldens=goldens)
     except FreeholdError as error:
         return replace(known, error=error)
-
-
-def golden_folder(path: Path) -> Path:
-    """Where goldens lie: `goldens/` of a model folder or an artifact, `<stem>.goldens/` beside an .onnx file."""
-    return path / "goldens" if path.is_dir() else path.with_name(f"{path.stem}.goldens")
 
 
 def _hash_files(path: Path) -> int:

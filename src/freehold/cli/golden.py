@@ -14,17 +14,19 @@ import typer
 from freehold import __version__
 from freehold.artifact import Artifact, Case, FileEntry, Golden, save_golden
 from freehold.artifact.artifact import MANIFEST, sha256_of, write_durably
-from freehold.cli.examine import BUDGET_S, golden_folder
+from freehold.cli.examine import BUDGET_S
 from freehold.cli.inputs import held, read_cases
 from freehold.cli.local import loaded, local_place, model_meant, models_meant
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import Say, working
-from freehold.cli.samples import tensors, text_requests
+from freehold.cli.samples import text_requests
 from freehold.cli.sources import Place, prepare
 from freehold.cli.verify import Budget, Junit, Ref, report
 from freehold.config import ModelConfig, locate
 from freehold.engine.base import Answer, EmbedRequest, Engine, Request, RerankRequest
 from freehold.engine.encoder import Encoder
+from freehold.engine.opening import golden_folder
+from freehold.engine.tensor import sample_row
 from freehold.engine.verify import record as record_answers
 from freehold.errors import FreeholdError
 
@@ -125,7 +127,7 @@ def _samples(engine: Engine, hint: tuple[int, ...] | None) -> Iterator[Case]:
     """Endless seeded cases for a model of this kind."""
     if not isinstance(engine, Encoder):
         for seed in range(1_000_000):
-            arrays = tensors(engine.manifest.inputs, hint, seed)
+            arrays = sample_row(engine.manifest.inputs, hint, seed)
             yield Case({name: held(name, array) for name, array in arrays.items()}, {})
         return
     for request in text_requests(engine.manifest.kind, engine.tokenizer, engine.max_tokens):

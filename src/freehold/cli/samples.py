@@ -8,7 +8,7 @@ import numpy as np
 
 from freehold.artifact import TensorSpec
 from freehold.engine.base import Array, EmbedRequest, Request, RerankRequest
-from freehold.engine.tensor import DTYPES, FREE_DIMENSION
+from freehold.engine.tensor import DTYPES, dimensions
 from freehold.engine.tokenizer import TextTokenizer
 
 MEAN_TOKENS = 30
@@ -48,23 +48,6 @@ def text_requests(kind: str, tokenizer: TextTokenizer, longest: int, seed: int =
     yield from (RerankRequest(query, [text]) for query, text in zip(queries, documents, strict=False))
 
 
-def tensors(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None, seed: int = 0) -> dict[str, Array]:
-    """One row of seeded values for every input: normal floats, and zeros and ones, which are valid indices nearly
-    everywhere.
-    """
-    rng = np.random.default_rng(seed)
-    arrays: dict[str, Array] = {}
-    for spec in specs:
-        dims, dtype = dimensions(spec, hint, FREE_DIMENSION), DTYPES[spec.datatype]
-        if dtype.kind == "f":
-            arrays[spec.name] = rng.standard_normal(dims).astype(dtype)
-        elif dtype.kind == "O":
-            arrays[spec.name] = np.full(dims, "freehold", dtype=object)
-        else:
-            arrays[spec.name] = rng.integers(0, 2, dims).astype(dtype)
-    return arrays
-
-
 def zeros(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None) -> dict[str, Array]:
     """Zeros (empty texts) for every input; free dimensions that `hint` does not say are 1."""
     arrays: dict[str, Array] = {}
@@ -72,13 +55,3 @@ def zeros(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None) -> dict[str
         dims, dtype = dimensions(spec, hint, 1), DTYPES[spec.datatype]
         arrays[spec.name] = np.full(dims, "", dtype=object) if dtype.kind == "O" else np.zeros(dims, dtype)
     return arrays
-
-
-def dimensions(spec: TensorSpec, hint: tuple[int, ...] | None, free: int) -> tuple[int, ...]:
-    """The shape of one row: a free first dimension is 1, others are as `hint` (`input_shape`) says, else `free`."""
-    suits = hint is not None and len(hint) == len(spec.shape)
-    dims = []
-    for place, dim in enumerate(spec.shape):
-        hinted = hint[place] if hint is not None and suits else -1
-        dims.append(dim if dim != -1 else 1 if place == 0 else hinted if hinted > 0 else free)
-    return tuple(dims)

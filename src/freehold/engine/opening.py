@@ -44,5 +44,10 @@ def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:
     digest = graph_digest(path)
     # Inputs and outputs are read from the session when it is opened, so that a large graph is parsed once.
     manifest = Manifest(1, name, "tensor", "tensor", "fp32", (), (), MadeBy("file", "", digest), {})
-    goldens = tuple(load_goldens(path.with_name(f"{path.stem}.goldens")))
+    goldens = tuple(load_goldens(golden_folder(path)))
     return TensorEngine(TensorModel(path, manifest, digest, goldens), settings)
+
+
+def golden_folder(path: Path) -> Path:
+    """Where goldens lie: `goldens/` of a model folder or an artifact, `<stem>.goldens/` beside an .onnx file."""
+    return path / "goldens" if path.is_dir() else path.with_name(f"{path.stem}.goldens")

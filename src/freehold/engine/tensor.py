@@ -222,7 +222,7 @@ class TensorEngine:
         specs = (*self.manifest.inputs, *self.manifest.outputs)
         if not all(spec.shape and spec.shape[0] == -1 for spec in specs):
             return False
-        one, two = self._sample(1, seed=1), self._sample(1, seed=2)
+        one, two = self._sample(seed=1), self._sample(seed=2)
         try:
             alone = [self._run_alone(one), self._run_alone(two)]
             together = self._run_alone({name: np.concatenate([one[name], two[name]]) for name in one})
@@ -239,13 +239,12 @@ class TensorEngine:
                 return False
         return True
 
-    def _sample(self, rows: int, seed: int) -> dict[str, Array]:
-        rng = np.random.default_rng(seed)
-        return {spec.name: _random(spec, rows, self._settings.input_shape, rng) for spec in self.manifest.inputs}
+    def _sample(self, seed: int) -> dict[str, Array]:
+        return sample_row(self.manifest.inputs, self._settings.input_shape, seed)
 
     def _tune(self) -> Tuning:
         settings = self._settings
-        sample = self._sample(1, seed=0)
+        sample = self._sample(seed=0)
 
         def trial(rows: int) -> int:
             self._run_alone({name: np.concatenate([array] * rows) for name, array in sample.items()})
@@ -271,19 +270,31 @@ class TensorEngine:
         )
 
 
-def _random(spec: TensorSpec, rows: int, shape: tuple[int, ...] | None, rng: np.random.Generator) -> Array:
-    """A seeded sample for one input: small integers, so that they are valid indices nearly everywhere."""
-    dims = list(spec.shape)
-    for place, dim in enumerate(dims):
-        if dim == -1:
-            hint = shape[place] if shape is not None and len(shape) == len(dims) else -1
-            dims[place] = rows if place == 0 else (hint if hint > 0 else FREE_DIMENSION)
-    dtype = DTYPES[spec.datatype]
-    if dtype.kind == "f":
-        return rng.standard_normal(dims).astype(dtype)
-    if dtype.kind == "O":
-        return np.full(dims, "freehold", dtype=object)
-    return rng.integers(0, 2, dims).astype(dtype)
+def sample_row(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None, seed: int = 0) -> dict[str, Array]:
+    """One row of seeded values for every input: normal floats, and zeros and ones, which are valid indices nearly
+    everywhere.
+    """
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Array] = {}
+    for spec in specs:
+        dims, dtype = dimensions(spec, hint, FREE_DIMENSION), DTYPES[spec.datatype]
+        if dtype.kind == "f":
+            arrays[spec.name] = rng.standard_normal(dims).astype(dtype)
+        elif dtype.kind == "O":
+            arrays[spec.name] = np.full(dims, "freehold", dtype=object)
+        else:
+            arrays[spec.name] = rng.integers(0, 2, dims).astype(dtype)
+    return arrays
+
+
+def dimensions(spec: TensorSpec, hint: tuple[int, ...] | None, free: int) -> tuple[int, ...]:
+    """The shape of one row: a free first dimension is 1, others are as `hint` (`input_shape`) says, else `free`."""
+    suits = hint is not None and len(hint) == len(spec.shape)
+    dims = []
+    for place, dim in enumerate(spec.shape):
+        hinted = hint[place] if hint is not None and suits else -1
+        dims.append(dim if dim != -1 else 1 if place == 0 else hinted if hinted > 0 else free)
+    return tuple(dims)
 
 
 def _tensors(request: Request) -> TensorRequest:
