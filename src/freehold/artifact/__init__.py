@@ -3,11 +3,12 @@
 from freehold.artifact.artifact import Artifact, write_manifest
 from freehold.artifact.compare import Difference, Tolerance, compare, tolerance_for
 from freehold.artifact.golden import Case, Golden, RecordedBy, Tensor, load_goldens, save_golden
-from freehold.artifact.manifest import FileEntry, Kind, Limits, MadeBy, Manifest, TensorSpec
+from freehold.artifact.manifest import Decoder, FileEntry, Kind, Limits, MadeBy, Manifest, TensorSpec
 
 __all__ = [
     "Artifact",
     "Case",
+    "Decoder",
     "Difference",
     "FileEntry",
     "Golden",

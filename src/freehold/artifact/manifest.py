@@ -5,8 +5,9 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["tensor", "embed", "rerank", "classify", "generate"]
-Layout = Literal["tensor", "packed", "padded"]
-"""How a graph takes its rows: as tensors, as sequences end to end, or as sequences padded to the longest."""
+Layout = Literal["tensor", "packed", "padded", "slots"]
+"""How a graph takes its rows: as tensors, as sequences end to end, as sequences padded to the longest, or as tokens
+that continue what lies in the slots of a key-value buffer."""
 
 SCHEMA = 1
 
@@ -24,6 +25,22 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     max_tokens: int = 0
     positions: int = 0
+
+
+class Decoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an engine must know of a decoder graph (layout "slots") to lay out its key-value buffer.
+
+    `prefill` names the graph for prompts where it is another than `model.onnx`, over the same buffer. `ends` are the
+    ids that end an answer; `window` is how many tokens back attention reaches, 0 for all.
+    """
+
+    layers: int
+    kv_heads: int
+    head_size: int
+    vocab_size: int
+    ends: tuple[int, ...] = ()
+    window: int = 0
+    prefill: str = ""
 
 
 class MadeBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     normalized: bool = False
     dimensions: int = 0
     labels: tuple[str, ...] = ()
+    decoder: Decoder | None = None
     prompts: dict[str, str] = {}
     """Named prefixes ("query", "document") of `config_sentence_transformers.json`: shown, never applied unasked."""
     license: str = ""
