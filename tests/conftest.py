@@ -1,4 +1,7 @@
-"""Model folders that tests of several rooms share: tiny ones with random weights, and MiniLM's real one."""
+"""Model folders that tests of several rooms share: tiny ones with random weights, and MiniLM's real one.
+
+Tests marked `gpu` run where there is one.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 WriteEncoder = Callable[..., Path]
+TinyDecoder = Callable[..., Path]
 Config = dict[str, Any]
 
 TINY: Config = {
@@ -23,7 +27,36 @@ TINY: Config = {
     "position_embedding_type": "absolute",
     "initializer_range": 0.2,
 }
+TINY_DECODER: Config = {
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "intermediate_size": 96,
+    "max_position_embeddings": 512,
+    "vocab_size": 320,
+    "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}
+CHAT_SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<think>", "</think>")
+CHAT_MERGES = ("t h", "i n", "e r", "a n", "Ġ th", "Ġ a", "o u", "r e", "Ġ w", "o n", "Ġth e", "ä ½", "ä» ¬")
+CHAT_TEMPLATE = (
+    "{% if tools %}<|im_start|>system\n# Tools{% for tool in tools %}{{ '\n' }}{{ tool | tojson }}{% endfor %}"
+    "<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}{{ '\n' }}{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 CHARACTERS = [chr(code) for code in (*range(33, 127), *range(0x4E00, 0x4F00))]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where NVML shows none, or where the runtime for it is not the one installed."""
+    if item.get_closest_marker("gpu"):
+        if GpuCollector.if_any() is None:
+            pytest.skip("NVML shows no GPU here")
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            pytest.skip("onnxruntime here is not onnxruntime-gpu")
 
 
 def wordpiece(path: Path) -> int:
@@ -162,6 +195,67 @@ def write_encoder(
     if not labels:
         write_sentence_files(folder, pooling=pooling, normalize=normalize, max_seq_length=64)
     return folder
+
+
+def byte_level(folder: Path) -> dict[str, int]:
+    """A byte-level BPE tokenizer with ChatML's tokens and template; the vocabulary, specials last."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [tuple(merge.split(" ")) for merge in CHAT_MERGES]
+    merges = [(left, right) for left, right in merges if left in alphabet or left in map("".join, merges)]
+    tokens = [*alphabet, *map("".join, merges)]
+    tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in CHAT_SPECIALS[:3]])
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in CHAT_SPECIALS[3:]])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "bos_token": None}
+    special = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": CHAT_TEMPLATE}
+    write_json(folder / "tokenizer_config.json", settings | special)
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    return vocabulary
+
+
+def write_decoder(
+    folder: Path,
+    architecture: str = "Qwen2ForCausalLM",
+    *,
+    seed: int = 0,
+    dtype: str = "float32",
+    shard_size: str = "1GB",
+    **changes: object,
+) -> Path:
+    """A complete tiny decoder folder as transformers saves it; `changes` go into its config."""
+    import torch
+    import transformers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = byte_level(folder)
+    ends = {"eos_token_id": ids["<|im_end|>"], "pad_token_id": ids["<|endoftext|>"], "bos_token_id": None}
+    made = getattr(transformers, architecture)
+    config = made.config_class(**TINY_DECODER | ends | changes)
+    torch.manual_seed(seed)
+    model = made(config)
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.endswith("bias") or "norm" in name:  # which start as zeros and ones, and would show no mistake
+                values.add_(torch.randn_like(values) * 0.2)
+    model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
+    model.to(getattr(torch, dtype)).save_pretrained(folder, max_shard_size=shard_size)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TinyDecoder:
+    """`tiny_decoder(architecture="Qwen2ForCausalLM", *, seed=0, dtype="float32", shard_size="1GB", **config)`.
+
+    Each call writes a new folder: random weights, a byte-level tokenizer with a ChatML template, 320 ids, 512 positions.
+    """
+
+    def make(architecture: str = "Qwen2ForCausalLM", **options: Any) -> Path:
+        return write_decoder(tmp_path_factory.mktemp("decoders") / "tiny-decoder", architecture, **options)
+
+    return make
 
 
 @pytest.fixture(scope="session")
