@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from freehold.telemetry.gpu import GpuCollector
 
 WriteEncoder = Callable[..., Path]
 TinyDecoder = Callable[..., Path]
@@ -249,7 +252,8 @@ def write_decoder(
 def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TinyDecoder:
     """`tiny_decoder(architecture="Qwen2ForCausalLM", *, seed=0, dtype="float32", shard_size="1GB", **config)`.
 
-    Each call writes a new folder: random weights, a byte-level tokenizer with a ChatML template, 320 ids, 512 positions.
+    Each call writes a new folder: random weights, a byte-level tokenizer with a ChatML template, 320 ids, 512
+    positions.
     """
 
     def make(architecture: str = "Qwen2ForCausalLM", **options: Any) -> Path:

@@ -1,26 +1,80 @@
-"""Small ONNX graphs that engine tests share."""
+"""What engine tests share: small ONNX graphs, and engine processes to look at."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from freehold.telemetry.gpu import GpuCollector
+from freehold.engine.base import TensorRequest
+from freehold.engine.pool import WorkerPool
+from freehold.engine.settings import EngineSettings
 
 Save = Callable[..., Path]
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a GPU where NVML shows none, or where the runtime for it is not the one installed."""
-    if item.get_closest_marker("gpu"):
-        if GpuCollector.if_any() is None:
-            pytest.skip("NVML shows no GPU here")
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            pytest.skip("onnxruntime here is not onnxruntime-gpu")
+class Engines:
+    """Pools of engine processes, what is asked of them, and what the operating system knows of them."""
+
+    LONG = 1_000_000
+    """Turns of the slow graph that take minutes: until somebody ends the process."""
+
+    @staticmethod
+    @asynccontextmanager
+    async def loaded(path: Path, workers: int, settings: EngineSettings | None = None) -> AsyncIterator[WorkerPool]:
+        """A pool that is loaded, and closed in the end."""
+        pool = WorkerPool(path, path.stem, settings or EngineSettings(tune=False, cores=1), workers)
+        await pool.load()
+        try:
+            yield pool
+        finally:
+            await pool.close(5.0)
+
+    @staticmethod
+    def turns(count: int) -> TensorRequest:
+        """For the slow graph."""
+        return TensorRequest({"turns": np.array([count])})
+
+    @staticmethod
+    def row(value: float = 1.0, rows: int = 1) -> TensorRequest:
+        """For the small MLP."""
+        return TensorRequest({"x": np.full((rows, 16), value, np.float32)})
+
+    @staticmethod
+    async def until(condition: Callable[[], bool]) -> None:
+        """Wait for what happens in other processes."""
+        async with asyncio.timeout(30):
+            while not condition():  # noqa: ASYNC110 - what happens in other processes sets no event
+                await asyncio.sleep(0.005)
+
+    @staticmethod
+    def requests_of(pool: WorkerPool) -> dict[int, int]:
+        """Requests in flight by process id."""
+        return {link.process.pid: len(link.pending) for link in pool._links}
+
+    def busy(self, pool: WorkerPool) -> int:
+        """The process that has the only request, once it has begun."""
+        (pid,) = (pid for pid, count in self.requests_of(pool).items() if count)
+        return pid
+
+    @staticmethod
+    def alive(pid: int) -> bool:
+        """False for a zombie too."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return False
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture(scope="session")
+def engines() -> Engines:
+    """Engine processes."""
+    return Engines()
 
 
 def _save(path: Path, nodes: list, inputs: list, outputs: list, weights: list | None = None) -> Path:

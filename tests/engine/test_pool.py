@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,69 +26,23 @@ from freehold.errors import FreeholdError
 
 FAR = 1e12
 PLAIN = EngineSettings(tune=False, cores=1)
-LONG = 1_000_000
-"""Turns of the slow graph that take minutes: until somebody ends the process."""
-
-
-def turns(count: int) -> TensorRequest:
-    return TensorRequest({"turns": np.array([count])})
-
-
-def row(value: float = 1.0, rows: int = 1) -> TensorRequest:
-    return TensorRequest({"x": np.full((rows, 16), value, np.float32)})
-
-
-@asynccontextmanager
-async def loaded(path: Path, workers: int, settings: EngineSettings = PLAIN) -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(path, path.stem, settings, workers)
-    await pool.load()
-    try:
-        yield pool
-    finally:
-        await pool.close(5.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what happens in other processes sets no event
-            await asyncio.sleep(0.005)
-
-
-def requests_of(pool: WorkerPool) -> dict[int, int]:
-    """Requests in flight by process id."""
-    return {link.process.pid: len(link.pending) for link in pool._links}
-
-
-def busy(pool: WorkerPool) -> int:
-    """The process that has the only request, once it has begun."""
-    (pid,) = (pid for pid, count in requests_of(pool).items() if count)
-    return pid
-
-
-def alive(pid: int) -> bool:
-    """False for a zombie too."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_every_process_answers_what_one_engine_in_this_process_answers(
-    mlp_graph: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+    mlp_graph: Path, new_loop: Callable[[], asyncio.AbstractEventLoop], engines: Any
 ) -> None:
     """Also under the loop that the server runs on; all processes take part, and all are gone in the end."""
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((1 + i % 3, 16), dtype=np.float32) for i in range(40)]
 
     async def body() -> tuple[list[Answer], list[int]]:
-        async with loaded(mlp_graph, 2) as pool:
+        async with engines.loaded(mlp_graph, 2) as pool:
             assert (pool.ready(), pool.manifest.kind, pool.proof.status) == (True, "tensor", "none")
             asked = [asyncio.create_task(pool.infer(TensorRequest({"x": array}), FAR)) for array in arrays]
             await asyncio.sleep(0)
             pids = pool.processes()
-            assert sorted(requests_of(pool).values()) == [20, 20]
+            assert sorted(engines.requests_of(pool).values()) == [20, 20]
             return await asyncio.gather(*asked), pids
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -100,11 +53,11 @@ def test_every_process_answers_what_one_engine_in_this_process_answers(
         want = alone.answer(TensorRequest({"x": array})).outputs["y"]
         np.testing.assert_allclose(answer.outputs["y"], want, atol=1e-5)
     asyncio.run(alone.close(1.0))
-    assert not any(alive(pid) for pid in pids)
+    assert not any(engines.alive(pid) for pid in pids)
 
 
 def test_text_models_answer_through_processes(
-    tiny_bert_folder: Path, tiny_reranker_folder: Path, tmp_path: Path
+    tiny_bert_folder: Path, tiny_reranker_folder: Path, tmp_path: Path, engines: Any
 ) -> None:
     """Vectors, counts and the tokenizer are those of an engine in this process; so are errors."""
     embedder, reranker = graphs.build(tiny_bert_folder, tmp_path), graphs.build(tiny_reranker_folder, tmp_path)
@@ -114,7 +67,7 @@ def test_text_models_answer_through_processes(
         alone = open_engine(embedder, "tiny", PLAIN)
         await alone.load()
         want = await alone.infer(EmbedRequest(texts), FAR)
-        async with loaded(embedder, 1) as pool:
+        async with engines.loaded(embedder, 1) as pool:
             seen = await pool.infer(EmbedRequest(texts), FAR)
             np.testing.assert_array_equal(seen.outputs["embeddings"], want.outputs["embeddings"])
             assert (seen.tokens, seen.truncated) == (want.tokens, want.truncated) == (want.tokens, 1)
@@ -126,64 +79,66 @@ def test_text_models_answer_through_processes(
                     await pool.infer(EmbedRequest([refused]), FAR)
                 assert str(there.value) == str(here.value)
         await alone.close(1.0)
-        async with loaded(reranker, 1) as pool:
+        async with engines.loaded(reranker, 1) as pool:
             scores = await pool.infer(RerankRequest("word", ["one", "two", "three"]), FAR)
             assert scores.outputs["logits"].shape == (3, 1)
 
     asyncio.run(body())
 
 
-def test_a_killed_process_costs_nobody_an_answer(slow_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_process_costs_nobody_an_answer(
+    slow_graph: Path, caplog: pytest.LogCaptureFixture, engines: Any
+) -> None:
     """Its requests are given to another, it comes back, and the log names it."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 2) as pool:
-            asked = [asyncio.create_task(pool.infer(turns(50_000), FAR)) for _ in range(4)]
+        async with engines.loaded(slow_graph, 2) as pool:
+            asked = [asyncio.create_task(pool.infer(engines.turns(50_000), FAR)) for _ in range(4)]
             await asyncio.sleep(0.05)
             victim = pool.processes()[0]
             os.kill(victim, signal.SIGKILL)
             answers = await asyncio.gather(*asked)
             assert all(answer.outputs["y"].shape == (1000,) for answer in answers)
-            await until(lambda: len(pool.processes()) == 2)
+            await engines.until(lambda: len(pool.processes()) == 2)
             assert victim not in pool.processes()
-            assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
+            assert (await pool.infer(engines.turns(1), FAR)).outputs["y"].shape == (1000,)
 
     asyncio.run(body())
     (lost,) = [record for record in caplog.records if record.message == "engine_lost"]
     assert lost.status == -signal.SIGKILL  # type: ignore[attr-defined] # an extra of the record
 
 
-def test_a_request_that_kills_two_processes_is_given_up(slow_graph: Path) -> None:
+def test_a_request_that_kills_two_processes_is_given_up(slow_graph: Path, engines: Any) -> None:
     """It ends with `engine_lost`, and others are answered by the processes that come back."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 2) as pool:
-            poison = asyncio.create_task(pool.infer(turns(LONG), FAR))
+        async with engines.loaded(slow_graph, 2) as pool:
+            poison = asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR))
             for _ in range(2):
-                await until(lambda: 1 in requests_of(pool).values())
-                pid = busy(pool)
+                await engines.until(lambda: 1 in engines.requests_of(pool).values())
+                pid = engines.busy(pool)
                 os.kill(pid, signal.SIGKILL)
-                await until(lambda pid=pid: pid not in pool.processes())
+                await engines.until(lambda pid=pid: pid not in pool.processes())
             with pytest.raises(FreeholdError, match="engine_lost") as caught:
                 await poison
             assert caught.value.details == {"model": "slow"}
-            assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
+            assert (await pool.infer(engines.turns(1), FAR)).outputs["y"].shape == (1000,)
 
     asyncio.run(body())
 
 
-def test_without_any_process_requests_wait_for_one_or_for_their_deadline(slow_graph: Path) -> None:
+def test_without_any_process_requests_wait_for_one_or_for_their_deadline(slow_graph: Path, engines: Any) -> None:
     """One whose deadline comes first hears how long it waited; the other is answered by the process that came back."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
+        async with engines.loaded(slow_graph, 1) as pool:
             loop = asyncio.get_running_loop()
             os.kill(pool.processes()[0], signal.SIGKILL)
-            await until(lambda: not pool.processes())
+            await engines.until(lambda: not pool.processes())
             assert not pool.ready()
             assert pool.capacity().unit == "rows"
-            late = asyncio.create_task(pool.infer(turns(1), loop.time() + 0.02))
-            patient = asyncio.create_task(pool.infer(turns(1), FAR))
+            late = asyncio.create_task(pool.infer(engines.turns(1), loop.time() + 0.02))
+            patient = asyncio.create_task(pool.infer(engines.turns(1), FAR))
             with pytest.raises(FreeholdError, match=r"waited 0\.0 s .*deadline_exceeded"):
                 await late
             assert (await patient).outputs["y"].shape == (1000,)
@@ -192,35 +147,35 @@ def test_without_any_process_requests_wait_for_one_or_for_their_deadline(slow_gr
     asyncio.run(body())
 
 
-def test_a_deadline_that_passes_in_the_process_says_how_long(slow_graph: Path) -> None:
+def test_a_deadline_that_passes_in_the_process_says_how_long(slow_graph: Path, engines: Any) -> None:
     """The figures are numbers again, so that the text is formatted as ever."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
-            first = asyncio.create_task(pool.infer(turns(50_000), FAR))
+        async with engines.loaded(slow_graph, 1) as pool:
+            first = asyncio.create_task(pool.infer(engines.turns(50_000), FAR))
             await asyncio.sleep(0.05)
             with pytest.raises(FreeholdError, match="deadline_exceeded") as caught:
-                await pool.infer(turns(1), asyncio.get_running_loop().time() + 0.01)
+                await pool.infer(engines.turns(1), asyncio.get_running_loop().time() + 0.01)
             assert isinstance(caught.value.details["waited_s"], float)
             await first
 
     asyncio.run(body())
 
 
-def test_a_cancelled_request_leaves_the_queue_of_its_process(slow_graph: Path) -> None:
+def test_a_cancelled_request_leaves_the_queue_of_its_process(slow_graph: Path, engines: Any) -> None:
     """A client that left frees its place; what the pool reports of the queue follows, though no batch ends."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
-            running = asyncio.create_task(pool.infer(turns(LONG), FAR))
-            await until(lambda: pool.capacity().running == 1)
-            waiting = [asyncio.create_task(pool.infer(turns(1), FAR)) for _ in range(5)]
-            await until(lambda: pool.capacity().queued == 5)
+        async with engines.loaded(slow_graph, 1) as pool:
+            running = asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR))
+            await engines.until(lambda: pool.capacity().running == 1)
+            waiting = [asyncio.create_task(pool.infer(engines.turns(1), FAR)) for _ in range(5)]
+            await engines.until(lambda: pool.capacity().queued == 5)
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            probe = asyncio.create_task(pool.infer(turns(1), FAR))
-            await until(lambda: pool.capacity().queued == 1)
+            probe = asyncio.create_task(pool.infer(engines.turns(1), FAR))
+            await engines.until(lambda: pool.capacity().queued == 1)
             for task in (probe, running):
                 task.cancel()
             await asyncio.gather(probe, running, return_exceptions=True)
@@ -229,14 +184,14 @@ def test_a_cancelled_request_leaves_the_queue_of_its_process(slow_graph: Path) -
     asyncio.run(body())
 
 
-def test_a_process_that_does_not_read_holds_the_writer_and_loses_nothing(mlp_graph: Path) -> None:
+def test_a_process_that_does_not_read_holds_the_writer_and_loses_nothing(mlp_graph: Path, engines: Any) -> None:
     """Large tensors wait while the process is stopped, and all are answered when it goes on."""
     rows = 200_000  # 12.8 MB
     rng = np.random.default_rng(1)
     arrays = [rng.standard_normal((rows, 16), dtype=np.float32) for _ in range(4)]
 
     async def body() -> None:
-        async with loaded(mlp_graph, 1) as pool:
+        async with engines.loaded(mlp_graph, 1) as pool:
             (pid,) = pool.processes()
             os.kill(pid, signal.SIGSTOP)
             asked = [asyncio.create_task(pool.infer(TensorRequest({"x": array}), FAR)) for array in arrays]
@@ -255,7 +210,7 @@ def test_a_process_that_does_not_read_holds_the_writer_and_loses_nothing(mlp_gra
     asyncio.run(body())
 
 
-def test_a_tensor_of_a_hundred_megabytes_passes_both_ways(tmp_path: Path) -> None:
+def test_a_tensor_of_a_hundred_megabytes_passes_both_ways(tmp_path: Path, engines: Any) -> None:
     """And comes back as it went."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "m"])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "m"])
@@ -265,22 +220,22 @@ def test_a_tensor_of_a_hundred_megabytes_passes_both_ways(tmp_path: Path) -> Non
     array = np.arange(25_000_000, dtype=np.float32).reshape(50, -1)
 
     async def body() -> None:
-        async with loaded(path, 1) as pool:
+        async with engines.loaded(path, 1) as pool:
             answer = await pool.infer(TensorRequest({"x": array}), FAR)
             assert np.array_equal(answer.outputs["y"], array)
 
     asyncio.run(body())
 
 
-def test_batches_are_counted_in_the_front(mlp_graph: Path) -> None:
+def test_batches_are_counted_in_the_front(mlp_graph: Path, engines: Any) -> None:
     """Every row that a process computed is reported, with its unit; speed is known after the first batch."""
     seen: list[Any] = []
 
     async def body() -> None:
-        async with loaded(mlp_graph, 2, replace(PLAIN, on_batch=seen.append)) as pool:
+        async with engines.loaded(mlp_graph, 2, replace(PLAIN, on_batch=seen.append)) as pool:
             assert pool.capacity() == (pool.capacity().__class__)("rows", 0, 0, 0.0)
-            await asyncio.gather(*(pool.infer(row(rows=3), FAR) for _ in range(10)))
-            await until(lambda: sum(batch.cost for batch in seen) == 30)
+            await asyncio.gather(*(pool.infer(engines.row(rows=3), FAR) for _ in range(10)))
+            await engines.until(lambda: sum(batch.cost for batch in seen) == 30)
             assert {batch.unit for batch in seen} == {"rows"}
             assert sum(batch.items for batch in seen) == sum(len(batch.queued_s) for batch in seen) == 10
             assert pool.capacity().per_second > 0
@@ -288,17 +243,17 @@ def test_batches_are_counted_in_the_front(mlp_graph: Path) -> None:
     asyncio.run(body())
 
 
-def test_a_dead_process_has_no_part_in_the_capacity(slow_graph: Path) -> None:
+def test_a_dead_process_has_no_part_in_the_capacity(slow_graph: Path, engines: Any) -> None:
     """What it had queued is with another now, or waits in the front."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
-            asked = [asyncio.create_task(pool.infer(turns(LONG), FAR))]
-            await until(lambda: pool.capacity().running == 1)
-            asked += [asyncio.create_task(pool.infer(turns(LONG), FAR)) for _ in range(5)]
-            await until(lambda: pool.capacity().queued == 5)
+        async with engines.loaded(slow_graph, 1) as pool:
+            asked = [asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR))]
+            await engines.until(lambda: pool.capacity().running == 1)
+            asked += [asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR)) for _ in range(5)]
+            await engines.until(lambda: pool.capacity().queued == 5)
             os.kill(pool.processes()[0], signal.SIGKILL)
-            await until(lambda: not pool.processes())
+            await engines.until(lambda: not pool.processes())
             assert (pool.capacity().queued, pool.capacity().running) == (0, 0)
             for task in asked:
                 task.cancel()
@@ -331,11 +286,11 @@ def test_a_failed_proof_is_told_as_in_one_process(mlp_graph: Path) -> None:
     assert there.failure.details["index"] == [1, 2]
 
 
-def test_a_defect_in_a_process_is_a_defect_here_and_not_a_silence(mlp_graph: Path) -> None:
+def test_a_defect_in_a_process_is_a_defect_here_and_not_a_silence(mlp_graph: Path, engines: Any) -> None:
     """A request of the wrong kind: the process lives, and the caller hears the reason."""
 
     async def body() -> None:
-        async with loaded(mlp_graph, 1) as pool:
+        async with engines.loaded(mlp_graph, 1) as pool:
             pids = pool.processes()
             with pytest.raises(RuntimeError, match="TypeError"):
                 await pool.infer(RerankRequest("q", ["t"]), FAR)
@@ -346,29 +301,29 @@ def test_a_defect_in_a_process_is_a_defect_here_and_not_a_silence(mlp_graph: Pat
     asyncio.run(body())
 
 
-def test_a_pool_never_answers_in_the_loop(mlp_graph: Path) -> None:
+def test_a_pool_never_answers_in_the_loop(mlp_graph: Path, engines: Any) -> None:
     """Nothing is at once, and replay is the affair of each process."""
     pool = WorkerPool(mlp_graph, "mlp", PLAIN, 1)
-    assert pool.at_once(row()) is None
+    assert pool.at_once(engines.row()) is None
     with pytest.raises(TypeError):
-        pool.answer(row())
+        pool.answer(engines.row())
 
 
-def test_many_deaths_under_load_lose_no_request_that_can_be_answered(mlp_graph: Path) -> None:
+def test_many_deaths_under_load_lose_no_request_that_can_be_answered(mlp_graph: Path, engines: Any) -> None:
     """While processes are killed again and again, each request ends with its own answer or with `engine_lost`."""
 
     async def client(pool: WorkerPool, number: int, ended: list[Any]) -> None:
         for turn in range(40):
             value = float(number * 100 + turn)
             try:
-                answer = await pool.infer(row(value), FAR)
+                answer = await pool.infer(engines.row(value), FAR)
                 ended.append(answer.outputs["y"] / value if value else None)
             except FreeholdError as error:
                 ended.append(error.code)
             await asyncio.sleep(0.005)
 
     async def body() -> list[Any]:
-        async with loaded(mlp_graph, 2) as pool:
+        async with engines.loaded(mlp_graph, 2) as pool:
             ended: list[Any] = []
             clients: list[Awaitable[None]] = [client(pool, number, ended) for number in range(6)]
             together = asyncio.gather(*clients)

@@ -8,61 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from freehold.engine import pool as pools
-from freehold.engine.base import TensorRequest
 from freehold.engine.pool import WorkerPool, environment
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 
 FAR = 1e12
 PLAIN = EngineSettings(tune=False, cores=1)
-LONG = 1_000_000
-"""Turns of the slow graph that take minutes: until somebody ends the process."""
-
-
-def turns(count: int) -> TensorRequest:
-    return TensorRequest({"turns": np.array([count])})
-
-
-def row(value: float = 1.0, rows: int = 1) -> TensorRequest:
-    return TensorRequest({"x": np.full((rows, 16), value, np.float32)})
-
-
-@asynccontextmanager
-async def loaded(path: Path, workers: int, settings: EngineSettings = PLAIN) -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(path, path.stem, settings, workers)
-    await pool.load()
-    try:
-        yield pool
-    finally:
-        await pool.close(5.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what happens in other processes sets no event
-            await asyncio.sleep(0.005)
-
-
-def requests_of(pool: WorkerPool) -> dict[int, int]:
-    """Requests in flight by process id."""
-    return {link.process.pid: len(link.pending) for link in pool._links}
-
-
-def alive(pid: int) -> bool:
-    """False for a zombie too."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def descriptors() -> int:
@@ -85,7 +42,7 @@ def _is_engine_or_zombie(pid: int) -> bool:
     return not words or b"freehold.engine.worker" in words
 
 
-def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
+def test_close_lets_what_was_asked_finish(slow_graph: Path, engines: Any) -> None:
     """All answers arrive, later requests are refused, and no process or file descriptor stays."""
     gc.collect()
     open_before, children_before = descriptors(), children()
@@ -93,14 +50,14 @@ def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
     async def body() -> None:
         pool = WorkerPool(slow_graph, "slow", PLAIN, 2)
         await pool.load()
-        asked = [asyncio.create_task(pool.infer(turns(20_000), FAR)) for _ in range(4)]
+        asked = [asyncio.create_task(pool.infer(engines.turns(20_000), FAR)) for _ in range(4)]
         await asyncio.sleep(0)
         closing = asyncio.create_task(pool.close(30.0))
         assert len(await asyncio.gather(*asked)) == 4
         await closing
         assert (pool.ready(), pool.processes()) == (False, [])
         with pytest.raises(FreeholdError, match="shutting_down"):
-            await pool.infer(turns(1), FAR)
+            await pool.infer(engines.turns(1), FAR)
 
     asyncio.run(body())
     gc.collect()
@@ -108,13 +65,13 @@ def test_close_lets_what_was_asked_finish(slow_graph: Path) -> None:
     assert children() == children_before
 
 
-def test_a_large_answer_is_handed_over_before_its_process_leaves(mlp_graph: Path) -> None:
+def test_a_large_answer_is_handed_over_before_its_process_leaves(mlp_graph: Path, engines: Any) -> None:
     """Closing right after the request was sent does not cut the answer, though it is longer than any buffer."""
 
     async def body() -> None:
         pool = WorkerPool(mlp_graph, "mlp", PLAIN, 1)
         await pool.load()
-        asked = asyncio.create_task(pool.infer(row(rows=500_000), FAR))
+        asked = asyncio.create_task(pool.infer(engines.row(rows=500_000), FAR))
         await asyncio.sleep(0)
         await pool.close(30.0)
         assert (await asked).outputs["y"].shape == (500_000, 4)
@@ -122,7 +79,9 @@ def test_a_large_answer_is_handed_over_before_its_process_leaves(mlp_graph: Path
     asyncio.run(body())
 
 
-def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_ends_what_does_not_finish_in_time(
+    slow_graph: Path, monkeypatch: pytest.MonkeyPatch, engines: Any
+) -> None:
     """The process is killed, its requests hear that the server is going, and so do those that waited for a process."""
     monkeypatch.setattr(pools, "LEAVE_S", 0.2)
 
@@ -130,12 +89,12 @@ def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: 
         pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
         await pool.load()
         (pid,) = pool.processes()
-        running = asyncio.create_task(pool.infer(turns(LONG), FAR))
-        await until(lambda: pool.capacity().running == 1)
-        queued = asyncio.create_task(pool.infer(turns(1), FAR))
+        running = asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR))
+        await engines.until(lambda: pool.capacity().running == 1)
+        queued = asyncio.create_task(pool.infer(engines.turns(1), FAR))
         await asyncio.sleep(0)
         await pool.close(0.1)
-        assert not alive(pid)
+        assert not engines.alive(pid)
         for task in (running, queued):
             with pytest.raises(FreeholdError, match=r"shutting_down|engine_lost"):
                 await task
@@ -143,15 +102,15 @@ def test_close_ends_what_does_not_finish_in_time(slow_graph: Path, monkeypatch: 
     asyncio.run(body())
 
 
-def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path) -> None:
+def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path, engines: Any) -> None:
     """With no process left and a restart under way, nobody waits until a far deadline."""
 
     async def body() -> None:
         pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
         await pool.load()
         os.kill(pool.processes()[0], signal.SIGKILL)
-        await until(lambda: not pool.processes())
-        waiting = asyncio.create_task(pool.infer(turns(1), FAR))
+        await engines.until(lambda: not pool.processes())
+        waiting = asyncio.create_task(pool.infer(engines.turns(1), FAR))
         await asyncio.sleep(0.15)  # the next process is loading
         await pool.close(10.0)
         with pytest.raises(FreeholdError, match="shutting_down"):
@@ -172,13 +131,13 @@ def test_a_model_that_cannot_be_loaded_fails_with_its_own_reason(tmp_path: Path)
         assert children() == before
 
 
-def test_a_process_killed_while_it_loads_fails_the_load(mlp_graph: Path) -> None:
+def test_a_process_killed_while_it_loads_fails_the_load(mlp_graph: Path, engines: Any) -> None:
     """With its exit status, so that a kill for memory is recognised."""
 
     async def body() -> None:
         before = children()
         load = asyncio.create_task(WorkerPool(mlp_graph, "mlp", PLAIN, 2).load())
-        await until(lambda: bool(children() - before))
+        await engines.until(lambda: bool(children() - before))
         (pid,) = children() - before
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(FreeholdError, match="engine_not_started") as caught:
@@ -203,29 +162,29 @@ def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> 
     assert not children()
 
 
-def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture, engines: Any) -> None:
     """A model file that is gone for a while does not end the pool."""
     aside = slow_graph.with_suffix(".aside")
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
+        async with engines.loaded(slow_graph, 1) as pool:
             await asyncio.to_thread(slow_graph.rename, aside)
             os.kill(pool.processes()[0], signal.SIGKILL)
-            await until(lambda: any(record.message == "engine_restart_failed" for record in caplog.records))
+            await engines.until(lambda: any(record.message == "engine_restart_failed" for record in caplog.records))
             await asyncio.to_thread(aside.rename, slow_graph)
-            assert (await pool.infer(turns(1), FAR)).outputs["y"].shape == (1000,)
+            assert (await pool.infer(engines.turns(1), FAR)).outputs["y"].shape == (1000,)
 
     asyncio.run(body())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_for_the_front_do_not_end_a_process(slow_graph: Path, number: signal.Signals) -> None:
+def test_signals_for_the_front_do_not_end_a_process(slow_graph: Path, number: signal.Signals, engines: Any) -> None:
     """A service manager signals every process of a unit; the front decides."""
 
     async def body() -> None:
-        async with loaded(slow_graph, 1) as pool:
+        async with engines.loaded(slow_graph, 1) as pool:
             pids = pool.processes()
-            asked = asyncio.create_task(pool.infer(turns(20_000), FAR))
+            asked = asyncio.create_task(pool.infer(engines.turns(20_000), FAR))
             await asyncio.sleep(0.02)
             os.kill(pids[0], number)
             assert (await asked).outputs["y"].shape == (1000,)
@@ -235,7 +194,7 @@ def test_signals_for_the_front_do_not_end_a_process(slow_graph: Path, number: si
 
 
 def test_processes_are_in_sessions_of_their_own_without_our_secrets(
-    mlp_graph: Path, monkeypatch: pytest.MonkeyPatch
+    mlp_graph: Path, monkeypatch: pytest.MonkeyPatch, engines: Any
 ) -> None:
     """Ctrl-C is sent to the front's group; keys and database addresses are nobody's but the front's."""
     monkeypatch.setenv("FREEHOLD_KEY", "fh-secret-1")
@@ -243,7 +202,7 @@ def test_processes_are_in_sessions_of_their_own_without_our_secrets(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     async def body() -> bytes:
-        async with loaded(mlp_graph, 1) as pool:
+        async with engines.loaded(mlp_graph, 1) as pool:
             (pid,) = pool.processes()
             assert os.getsid(pid) == os.getpgid(pid) == pid
             return await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
@@ -260,7 +219,7 @@ def test_the_environment_is_chosen_by_name() -> None:
     assert environment({**kept, **dropped}) == kept
 
 
-def test_the_processes_of_a_front_that_was_killed_are_gone(slow_graph: Path) -> None:
+def test_the_processes_of_a_front_that_was_killed_are_gone(slow_graph: Path, engines: Any) -> None:
     """Also the one that computes: nobody waits for it."""
     program = f"""
 import asyncio, json
@@ -273,30 +232,32 @@ async def main():
     pool = WorkerPool(Path({str(slow_graph)!r}), "slow", EngineSettings(tune=False, cores=1), 2)
     await pool.load()
     print(json.dumps(pool.processes()), flush=True)
-    await pool.infer(TensorRequest({{"turns": np.array([{LONG}])}}), 1e12)
+    await pool.infer(TensorRequest({{"turns": np.array([{engines.LONG}])}}), 1e12)
 asyncio.run(main())
 """
     front = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     try:
         assert front.stdout is not None
         pids = json.loads(front.stdout.readline())
-        assert all(alive(pid) for pid in pids)
+        assert all(engines.alive(pid) for pid in pids)
     finally:
         front.kill()
         front.communicate()
-    asyncio.run(until(lambda: not any(alive(pid) for pid in pids)))
+    asyncio.run(engines.until(lambda: not any(engines.alive(pid) for pid in pids)))
 
 
-def test_a_process_that_speaks_garbage_is_replaced(mlp_graph: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_that_speaks_garbage_is_replaced(
+    mlp_graph: Path, caplog: pytest.LogCaptureFixture, engines: Any
+) -> None:
     """Its requests go to another, as if it had died."""
 
     async def body() -> None:
-        async with loaded(mlp_graph, 1) as pool:
+        async with engines.loaded(mlp_graph, 1) as pool:
             (link,) = pool._links
             link.reader.feed_data(b"\xff\xff\xff\xff")
-            await until(lambda: link not in pool._links)
-            assert (await pool.infer(row(), FAR)).outputs["y"].shape == (1, 4)
-            assert not alive(link.process.pid)
+            await engines.until(lambda: link not in pool._links)
+            assert (await pool.infer(engines.row(), FAR)).outputs["y"].shape == (1, 4)
+            assert not engines.alive(link.process.pid)
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(body())
