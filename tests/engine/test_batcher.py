@@ -56,7 +56,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("threads", [0, 1, 3])
+@pytest.mark.parametrize("threads", [1, 3])
 def test_every_request_gets_its_own_results_in_order(threads: int) -> None:
     """Requests of several items, interleaved, come back complete and in their own order."""
 
@@ -143,8 +143,7 @@ def test_a_request_whose_turn_comes_after_its_deadline_is_refused() -> None:
     assert gate.batches == [[1]]
 
 
-@pytest.mark.parametrize("threads", [0, 2])
-def test_a_refused_input_fails_alone(threads: int) -> None:
+def test_a_refused_input_fails_alone() -> None:
     """The neighbours of an input that the graph refuses get their answers."""
 
     def picky(payloads: Sequence[int]) -> list[int]:
@@ -156,7 +155,7 @@ def test_a_refused_input_fails_alone(threads: int) -> None:
         submitted = (batcher.submit([Item(n, 1)], FAR) for n in (1, 13, 3))
         return await asyncio.gather(*submitted, return_exceptions=True)
 
-    one, refused, three = asyncio.run(with_batcher(picky, body, threads=threads))
+    one, refused, three = asyncio.run(with_batcher(picky, body, threads=2))
     assert (one, three) == ([2], [6])
     assert isinstance(refused, FreeholdError)
     assert refused.code == "inference_failed"
@@ -266,7 +265,7 @@ def test_forming_batches_loses_and_repeats_nothing(costs: list[tuple[int, str]],
 
 
 @given(
-    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), max_size=12), st.integers(1, 20), st.integers(0, 2)
+    st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), max_size=12), st.integers(1, 20), st.integers(1, 2)
 )
 @settings(deadline=None, max_examples=40)
 def test_accounting_returns_to_zero(requests: list[list[int]], budget: int, threads: int) -> None:

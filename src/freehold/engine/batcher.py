@@ -2,7 +2,7 @@
 
     submit -> (queue) -> form -> run -> deliver
 
-Batches run on K threads (`Threads`), or, where one run costs less than waking a thread, in the event loop itself.
+Batches run on K threads of their own; results are delivered in the event loop.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
 
-FAIR_S = 0.002  # in-loop batches yield to sockets after this long
 SMOOTHING = 0.2  # weight of the newest batch in the measured speed
 
 
@@ -106,7 +105,7 @@ def nearest_length(queue: "deque[Waiting]", budget: int) -> list[Waiting]:
 class Batcher:
     """The queue of one model and what runs it.
 
-    `run` takes the payloads of one batch and returns one result a payload, in order; on threads it must be re-entrant.
+    `run` takes the payloads of one batch and returns one result a payload, in order; it must be re-entrant.
     Everything but the threads' loop is called from the event loop that `start` was called in.
     """
 
@@ -136,11 +135,10 @@ class Batcher:
         self._workers = threads
         self._threads: list[threading.Thread] = []
         self._closing = False
-        self._flush_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
-        """Bind to the running loop and start the threads; `threads=0` runs batches in the loop."""
+        """Bind to the running loop and start the threads."""
         self._loop = asyncio.get_running_loop()
         for number in range(self._workers):
             thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
@@ -149,7 +147,7 @@ class Batcher:
 
     def capacity(self) -> Capacity:
         """Queue and measured speed, in the batcher's unit."""
-        return Capacity(self._unit, self._queued_cost, self._running_cost, self._speed * max(1, self._workers))
+        return Capacity(self._unit, self._queued_cost, self._running_cost, self._speed * self._workers)
 
     async def submit(self, items: Sequence[Item], deadline: float) -> list[Any]:
         """Results of `items` in order. Raises FreeholdError `deadline_exceeded`, `shutting_down`, or what `run` raised.
@@ -164,17 +162,10 @@ class Batcher:
         job = Job(loop.create_future(), len(items), deadline, loop.time())
         entries = [Waiting(job, i, item.payload, item.cost, item.key) for i, item in enumerate(items)]
         job.cost = sum(item.cost for item in items)
-        if self._workers:
-            with self._changed:
-                self._queue.extend(entries)
-                self._queued_cost += job.cost
-                self._changed.notify(min(len(entries), self._workers))
-        else:
+        with self._changed:
             self._queue.extend(entries)
             self._queued_cost += job.cost
-            if not self._flush_due:
-                self._flush_due = True
-                loop.call_soon(self._flush)
+            self._changed.notify(min(len(entries), self._workers))
         try:
             return await job.future
         except asyncio.CancelledError:
@@ -208,7 +199,7 @@ class Batcher:
                 job.cost = 0
 
     def _take(self, now: float) -> tuple[list[Waiting], list[Waiting]]:
-        """(the next batch, what is too late for its deadline); called with the lock held where there are threads."""
+        """(the next batch, what is too late for its deadline); called with the lock held."""
         late: list[Waiting] = []
         while self._queue and self._queue[0].job.deadline < now:
             late.append(self._queue.popleft())
@@ -232,19 +223,6 @@ class Batcher:
             results, record = self._run_batch(batch, loop.time)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._deliver, batch, results, record, late)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        loop = self._loop
-        assert loop is not None
-        begun = loop.time()
-        while self._queue and loop.time() - begun < FAIR_S:
-            batch, late = self._take(begun)
-            results, record = self._run_batch(batch, loop.time)
-            self._deliver(batch, results, record, late)
-        if self._queue:
-            self._flush_due = True
-            loop.call_soon(self._flush)
 
     def _run_batch(self, batch: list[Waiting], clock: Callable[[], float]) -> tuple[list[Any], Batch]:
         if not batch:
