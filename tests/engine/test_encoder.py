@@ -23,6 +23,7 @@ from freehold.artifact import (
 from freehold.engine.base import EmbedRequest, Request, RerankRequest
 from freehold.engine.encoder import Encoder
 from freehold.engine.opening import open_artifact
+from freehold.engine.providers import runtime_version
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 
@@ -208,6 +209,17 @@ def test_auto_takes_bf16_only_with_the_hardware(
     asyncio.run(served(engine, []))
     assert engine.precision in ({"fp32", "bf16"} if flags else {"fp32"})
     assert engine.proof.status == "self"
+
+
+def test_a_tuning_is_kept_for_the_runtime_that_computes(embedder: Path, tmp_path: Path) -> None:
+    """A tuning of OpenVINO is not taken for one of ONNX Runtime, nor kept when OpenVINO changes its version."""
+    engine = open_artifact(embedder, replace(PLAIN, tune=True, cores=1, state=tmp_path, cpu_key="here"))
+    assert isinstance(engine, Encoder)
+    asyncio.run(served(engine, []))
+    engine._tune("openvino")
+    parts = [("here", "1", *runtime_version(device), engine.digest, "fp32") for device in ("cpu", "openvino")]
+    names = {hashlib.sha256("|".join(each).encode()).hexdigest()[:32] for each in parts}
+    assert {path.stem for path in (tmp_path / "tuning").iterdir()} == names
 
 
 def test_auto_without_goldens_stays_fp32(embedder: Path) -> None:

@@ -105,6 +105,16 @@ def test_what_a_killed_writer_left_is_removed(deep_graph: Path, tmp_path: Path) 
     assert not left.exists()
 
 
+def test_a_discarded_copy_is_gone_and_those_who_mapped_it_compute_on(deep_graph: Path, tmp_path: Path) -> None:
+    """Its files lose their names alone; discarding what is gone already is no error."""
+    mapped = opened(deep_graph, tmp_path)
+    (copy,) = copies(tmp_path)
+    discard(copy)
+    discard(copy)
+    assert not copy.parent.exists()
+    np.testing.assert_array_equal(run(mapped), run(opened(deep_graph, None)))
+
+
 def _pack(graph: Path, state: Path, ends: "multiprocessing.queues.Queue[str]") -> None:
     ends.put(str(prepacked(graph, state, "cpu", "sha256:0")))
 

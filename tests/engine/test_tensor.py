@@ -1,6 +1,7 @@
 """Any ONNX graph, batched where a probe shows that it may be, otherwise one by one."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,29 @@ def test_a_wrong_input_shape_names_both(mlp_graph: Path, shape: tuple[int, ...])
 def test_a_right_input_shape_is_accepted(mlp_graph: Path) -> None:
     """Static dimensions agree, the batch is free."""
     assert asyncio.run(served(opened(mlp_graph, EngineSettings(tune=False, input_shape=(1, 16))), [])) == []
+
+
+def test_a_graph_whose_time_depends_on_its_inputs_leaves_the_shortcut(
+    slow_graph: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One run beyond the limit is answered, and the last that the event loop computes itself."""
+    quick, slow = (TensorRequest({"turns": np.array([count])}) for count in (1, 20_000))
+
+    async def body() -> None:
+        engine = opened(slow_graph, EngineSettings(cores=1))
+        await engine.load()
+        assert engine.at_once(quick) is not None
+        assert engine.at_once(quick) is not None
+        answer = engine.at_once(slow)
+        assert answer is not None
+        assert answer.outputs["y"].shape == (1000,)
+        assert engine.at_once(quick) is None
+        assert (await engine.infer(quick, FAR)).outputs["y"].shape == (1000,)
+        await engine.close(5.0)
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(body())
+    assert "goes through the queue from now on" in caplog.text
 
 
 def test_a_missing_and_a_corrupt_file_are_told_apart(tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def texts_of(array: np.ndarray[Any, Any]) -> object:
     return np.vectorize(bytes.decode, otypes=[object])(array).tolist() if array.size else array.tolist()
 
 
+@pytest.mark.parametrize("data", [b'["\xff"]', b'[["\xff"]]'], ids=["flat", "nested"])
+def test_text_that_is_not_utf_8_is_refused_by_the_name_of_its_input(data: bytes) -> None:
+    """What decoded the message around the data did not look into its strings."""
+    shape = [1] * data.count(b"[")
+    with pytest.raises(FreeholdError, match="json_malformed") as caught:
+        from_json("texts", DATATYPES["BYTES"], shape, msgspec.Raw(data))
+    assert "'texts' is not UTF-8" in caught.value.cause
+
+
 @given(tensors(IN_JSON))
 def test_flat_and_nested_json_are_the_same_tensor(drawn: tuple[str, np.ndarray[Any, Any]]) -> None:
     """Any datatype and shape, without dimensions and without elements too, reads back equal from both forms."""

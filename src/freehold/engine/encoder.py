@@ -157,7 +157,7 @@ class Encoder:
             self.proof = replay(self.answer, self.manifest, goldens, self.precision)
         else:
             chosen = self._open_fastest(goldens)
-        tuning = chosen or self._tune()
+        tuning = chosen or self._tune(settings.device)
         if self.max_tokens != recorded_at:
             self._tokenizer = TextTokenizer(self._artifact.tokenizer, self.max_tokens)
         return tuning
@@ -174,7 +174,7 @@ class Encoder:
         device = self._settings.device
         self._session, self.precision = self._session_in(device, "fp32"), "fp32"
         self.proof = replay(self.answer, self.manifest, goldens, "fp32")
-        tuning = self._tune()
+        tuning = self._tune(device)
         if not (self._settings.bf16_hardware and installed("openvino") and device == "cpu"):
             return tuning
         if self.proof.status not in ("raw", "self"):
@@ -185,7 +185,7 @@ class Encoder:
             self._session, self.precision = self._session_in("openvino", "bf16"), "bf16"
             self.proof = replay(self.answer, self.manifest, goldens, "bf16")
             if self.proof.status != "failed":
-                faster = self._tune()
+                faster = self._tune("openvino")
                 if faster.cpu_s < tuning.cpu_s:
                     return faster
         except FreeholdError as error:
@@ -193,11 +193,12 @@ class Encoder:
         self._session, self.precision, self.proof = plain
         return tuning
 
-    def _tune(self) -> Tuning:
+    def _tune(self, device: str) -> Tuning:
+        """Of the session that is open now, which computes on `device`."""
         settings = self._settings
         if not settings.tune or (settings.threads and settings.budget):
             return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_TOKENS, 0.0)
-        key = (settings.cpu_key, str(settings.cores), *runtime_version(settings.device), self.digest, self.precision)
+        key = (settings.cpu_key, str(settings.cores), *runtime_version(device), self.digest, self.precision)
         threads = settings.threads or settings.cores
         return remembered(
             settings.state and settings.state / "tuning", key, lambda: choose(self._trial, threads, BUDGETS_TOKENS)
