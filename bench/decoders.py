@@ -1,7 +1,7 @@
 """Decoder folders in the exact shapes of well-known models, with seeded random weights, and the same weights as GGUF.
 
 Random weights are right for speed and say nothing about quality. The tokenizer is a byte-level BPE of the real size,
-made of pairs and triples of bytes: any id decodes, as streaming needs it.
+made of pairs and triples of letters: nearly every id is text by itself, so that a stream has a frame a token.
 """
 
 import json
@@ -152,11 +152,12 @@ def _write_weights(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _write_tokenizer(folder: Path, size: int) -> None:
-    """A BPE over bytes: 256 of them, then pairs, then triples, up to the specials that end the vocabulary."""
-    letters = pre_tokenizers.ByteLevel.alphabet()
+    """A BPE over bytes: 256 of them, then pairs and triples of ASCII, up to the specials that end the vocabulary."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    plain = [letter for letter in letters if letter.isascii()]
     base = 151643
-    pairs = list(product(letters, letters))
-    triples = islice(((first + second, third) for first, second in pairs for third in letters), base - 256 - len(pairs))
+    pairs = list(product(plain, plain))
+    triples = islice(((first + second, third) for first, second in pairs for third in plain), base - 256 - len(pairs))
     merges = [*pairs, *triples]
     words = [*letters, *(left + right for left, right in merges)]
     tokenizer = Tokenizer(models.BPE({word: place for place, word in enumerate(words)}, merges))

@@ -1,4 +1,4 @@
-"""Hugging Face folder -> GGUF with q4_0 matrices (blocks of 32), without the vocabulary: ids go in and come out."""
+"""Hugging Face folder -> GGUF with q4_0 matrices (blocks of 32) and the vocabulary of its tokenizer.json."""
 
 import json
 import sys
@@ -36,6 +36,22 @@ def renamed(name: str) -> str:
     return f"blk.{layer}.{PARTS[part]}.{kind}"
 
 
+def _add_vocabulary(writer: gguf.GGUFWriter, folder: Path) -> None:
+    document = json.loads((folder / "tokenizer.json").read_text())
+    words = {**document["model"]["vocab"], **{one["content"]: one["id"] for one in document["added_tokens"]}}
+    special = {one["id"] for one in document["added_tokens"]}
+    ordered = sorted(words, key=words.__getitem__)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(ordered)
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if n in special else gguf.TokenType.NORMAL for n in range(len(ordered))]
+    )
+    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in document["model"]["merges"]])
+    writer.add_eos_token_id(words["<|im_end|>"])
+    writer.add_pad_token_id(words["<|endoftext|>"])
+
+
 def write(folder: Path, target: Path) -> None:
     """Write `target` aside and rename it."""
     config = json.loads((folder / "config.json").read_text())
@@ -53,7 +69,7 @@ def write(folder: Path, target: Path) -> None:
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
-    writer.add_tokenizer_model("no_vocab")
+    _add_vocabulary(writer, folder)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="numpy") as opened:
