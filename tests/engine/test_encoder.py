@@ -170,6 +170,13 @@ def test_minilm_replays_the_goldens_of_transformers(minilm_folder: Path, tmp_pat
     assert engine.proof.recorded_by.startswith("transformers")
 
 
+def test_goldens_are_left_to_a_caller_who_replays_them(minilm_folder: Path, tmp_path: Path) -> None:
+    """Nothing is claimed then."""
+    engine = open_artifact(graphs.build(minilm_folder, tmp_path), replace(PLAIN, prove=False))
+    asyncio.run(served(engine, []))
+    assert engine.proof.status == "none"
+
+
 @pytest.mark.parametrize("context_length", [8, 512])
 def test_the_proof_does_not_depend_on_the_configured_length(
     minilm_folder: Path, tmp_path: Path, context_length: int

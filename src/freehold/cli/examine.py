@@ -101,7 +101,7 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
             say(f"{model.id}: hashing its files")
             known = replace(known, files=await asyncio.to_thread(_hash_files, path))
         say(f"{model.id}: loading")
-        async with loaded(model, place) as engine:
+        async with loaded(model, replace(place, prove=False)) as engine:  # its cases are replayed here, one by one
             known = replace(known, kind=engine.manifest.kind, digest=engine.digest, precision=engine.precision)
             goldens = await asyncio.to_thread(_replay_all, engine, golden_folder(path), budget_s, say)
             return replace(known, goldens=goldens)

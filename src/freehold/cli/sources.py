@@ -22,7 +22,8 @@ BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 class Place:
     """The machine that models are opened on, and the folders that state and written graphs go to.
 
-    `state` is None when nothing can be kept; graphs then go to a temporary folder of this process.
+    `state` is None when nothing can be kept; graphs then go to a temporary folder of this process. `prove`: engines
+    replay their goldens when they are loaded.
     """
 
     cpu: Cpu
@@ -30,6 +31,7 @@ class Place:
     graphs: Path
     state: Path | None = None
     tune: bool = True
+    prove: bool = True
 
 
 def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], None] | None = None) -> Engine:
@@ -43,6 +45,7 @@ def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], Non
         cpu_key=cpu_key(place.cpu),
         bf16_hardware=bool(place.cpu.flags & BF16_FLAGS),
         tune=place.tune,
+        prove=place.prove,
         state=place.state,
         on_batch=on_batch,
     )

@@ -148,8 +148,8 @@ class Encoder:
         limits = self.manifest.limits
         recorded_at = limits.max_tokens or limits.positions or self.max_tokens
         self._tokenizer = TextTokenizer(self._artifact.tokenizer, recorded_at)
-        goldens = load_goldens(self._artifact.goldens)
         settings = self._settings
+        goldens = load_goldens(self._artifact.goldens) if settings.prove else []
         chosen: Tuning | None = None
         if settings.precision != "auto":
             self._session = self._session_in(settings.device, settings.precision)

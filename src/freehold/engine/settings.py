@@ -17,6 +17,7 @@ class EngineSettings:
 
     `precision`: fp32 | bf16 | auto. `threads` 0 and `budget` 0: as tuned, else one thread a core and
     the default budget.
+    `prove`: replay the goldens at load; False where the caller replays them.
     `state`: the folder for tuning results and prepacked weights; None keeps nothing (the folder is not writable).
     """
 
@@ -30,5 +31,6 @@ class EngineSettings:
     cpu_key: str = "unknown"
     bf16_hardware: bool = False
     tune: bool = True
+    prove: bool = True
     state: Path | None = None
     on_batch: Callable[[Batch], None] | None = None
