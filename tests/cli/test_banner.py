@@ -11,7 +11,7 @@ import pytest
 
 from freehold.cli.banner import banner
 from freehold.config import Limits
-from freehold.engine.base import Capacity, Engine
+from freehold.engine.base import Engine
 from freehold.engine.opening import open_engine
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
@@ -63,9 +63,9 @@ async def loaded(path: Path, error: FreeholdError | None = None) -> Models:
             raise error
         return open_engine(path, "mlp", EngineSettings(tune=False))
 
-    def admission(capacity: Callable[[], Capacity]) -> Admission:
+    def admission(engine: Engine) -> Admission:
         in_flight = Telemetry("0").model("mlp").in_flight
-        return Admission(Limits(), capacity, MemoryBudget(1 << 20), model="mlp", in_flight=in_flight)
+        return Admission(Limits(), engine.capacity, MemoryBudget(1 << 20), model="mlp", in_flight=in_flight)
 
     models = Models([Served("mlp", opened, admission)])
     await models.load(lambda served: None)

@@ -80,6 +80,14 @@ MODELS = "models: [{id: a, source: b, %s}]"
         ("gpus: {resource: x}", "config_value_missing"),
         ("keep_alive: 5 minutes", "config_value_invalid"),
         ("defaults: {top_p: 1.5}", "config_value_invalid"),
+        ("chat_template_kwargs: thinking", "config_value_invalid"),
+        ("chat_template_kwargs: {a: [1]}", "config_value_invalid"),
+        ("chat_template_kwargs: {a: null}", "config_value_invalid"),
+        ("generation: {slots: 0}", "config_value_invalid"),
+        ("generation: {slot: 4}", "config_key_misspelled"),
+        ("abilities: [chat, hearing]", "config_value_invalid"),
+        ("command: llama-server", "config_value_invalid"),
+        ("command: [llama-server, --port, 8080]", "config_value_unquoted"),
         ("key: sk-geheim", "config_secret_literal"),
         ("key: 918273645", "config_secret_literal"),
         ("key: '${env:A} geheim'", "config_secret_literal"),
@@ -125,6 +133,19 @@ def test_a_right_tree_becomes_objects() -> None:
     assert (model.input_shape, model.limits.deadline_s, model.defaults.stop) == ((1, -1), 5.0, ("x",))
 
 
+def test_a_free_mapping_keeps_names_and_types() -> None:
+    """What a chat template gets is of its author's making: no name is unknown, and each value stays what it was."""
+    text = MODELS % "chat_template_kwargs: {enable_thinking: false, effort: low, budget: 5, share: 0.5}"
+    root, _ = parse_document(text, "f.yaml")
+    assert check(root) == []
+    assert build(root).models[0].chat_template_kwargs == {
+        "enable_thinking": False,
+        "effort": "low",
+        "budget": 5,
+        "share": 0.5,
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -133,6 +154,7 @@ def test_a_right_tree_becomes_objects() -> None:
         (bool, "true | false"),
         (Literal["a", "b"], "a | b"),
         (tuple[int, ...], "[integer, ...]"),
+        (dict[str, bool | int], "{NAME: true | false | integer, ...}"),
         (str | None, "text | null"),
         (Annotated[int, msgspec.Meta(gt=0, lt=9)], "integer > 0, < 9"),
     ],

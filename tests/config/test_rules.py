@@ -28,6 +28,9 @@ TWO = "models: [{id: a, source: /a}, {id: b, source: /b}]\n"
         ("dify: {url: 'https://d', version: 1.15.0}\n", "config_dify_choice", "exactly one"),
         ("models: [{id: a, source: 'https://h/v1', engine: vllm}]\n", "config_engine_not_upstream", "`vllm`"),
         ("models: [{id: a, source: /a, engine: openai}]\n", "config_engine_needs_upstream", "/a"),
+        ("models: [{id: a, source: 'https://h/v1', command: [x, '{port}']}]\n", "config_command_of_upstream", "h/v1"),
+        ("models: [{id: a, source: /a, engine: onnx, command: [x, '{port}']}]\n", "config_command_of_engine", "onnx"),
+        ("models: [{id: a, source: /a, command: [x, '--port=80']}]\n", "config_command_portless", "{port}"),
         ("models: [{source: /a, gpus: 1, device: cpu}]\n", "config_gpus_device", "`models[0].device` is `cpu`"),
         ("model: {path: /a, max_tokens: 8, max_output_tokens: 9}\n", "config_output_exceeds_context", "is 9"),
     ],
@@ -53,3 +56,13 @@ def test_upstreams_may_name_their_engine(write: Callable[..., Path], tmp_path: P
     """`openai` is what `auto` means for them."""
     write("models: [{id: a, source: 'https://h/v1', engine: openai}]\n")
     assert read(None, {}, tmp_path).problems == ()
+
+
+@pytest.mark.parametrize("engine", ["auto", "vllm", "openai"])
+def test_a_command_may_serve_any_model(engine: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    """Of whatever engine it is said to be: the command is what runs."""
+    write(f"models: [{{id: a, source: /a, engine: {engine}, command: [x, '--port={{port}}']}}]\n")
+    reading = read(None, {}, tmp_path)
+    assert reading.problems == ()
+    assert reading.config is not None
+    assert reading.config.models[0].hosting == "child"

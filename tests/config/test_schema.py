@@ -11,6 +11,8 @@ from freehold.config.decode import check
 from freehold.config.document import parse_document
 from freehold.config.schema import SCHEMA_FILE, schema, schema_text
 
+KWARGS = "model: {path: a, chat_template_kwargs: {enable_thinking: false}, generation: {slots: 2}}"
+
 
 @pytest.fixture(scope="module")
 def validator() -> Any:
@@ -27,7 +29,7 @@ def test_the_shipped_schema_is_the_generated_one() -> None:
 
 def test_the_examples_fit_the_schema(validator: Any, handbook: str, whole: str) -> None:
     """What loads, an editor accepts."""
-    for text in (handbook, whole, "models: [{path: a}]", "model: {input_shape: [1, -1]}", "{}"):
+    for text in (handbook, whole, "models: [{path: a}]", KWARGS, "model: {input_shape: [1, -1]}", "{}"):
         validator.validate(yaml.safe_load(text))
 
 
@@ -41,6 +43,8 @@ def test_the_examples_fit_the_schema(validator: Any, handbook: str, whole: str) 
         "models: [{source: a, key: sk-1}]",
         "models: [{source: a, input_shape: [0]}]",
         "models: [{source: a, device: gpu}]",
+        "models: [{source: a, chat_template_kwargs: {a: [1]}}]",
+        "models: [{source: a, abilities: [hearing]}]",
         "{model: {path: a}, models: []}",
         "dify: {}",
         "dify: {url: 'https://d', version: 1.15.0}",

@@ -12,7 +12,7 @@ from freehold.config.shapes import Limits
 
 def shapes(kind: mi.Type) -> Iterator[mi.StructType]:
     match kind:
-        case mi.Metadata(type=inner) | mi.VarTupleType(item_type=inner):
+        case mi.Metadata(type=inner) | mi.VarTupleType(item_type=inner) | mi.DictType(value_type=inner):
             yield from shapes(inner)
         case mi.UnionType(types=members):
             for member in members:
@@ -33,7 +33,7 @@ def test_every_key_is_documented_in_one_line() -> None:
             assert text.endswith("."), field.name
             assert "\n" not in text
             assert len(text) <= 110, field.name
-            if field.name.endswith(("_s", "_mb", "_tokens")):
+            if field.name.endswith(("_s", "_ms", "_mb", "_tokens")):
                 assert (field.type.extra or {}).get("unit"), field.name
 
 
@@ -82,4 +82,27 @@ def test_defaults_refuse_little_and_promise_what_dify_needs() -> None:
     """Time bounds the queue, not a count; the deadline lies under Dify's 60 seconds."""
     limits = msgspec.convert({}, Limits)
     assert (limits.concurrency, limits.queue) == (None, None)
-    assert limits.deadline_s < 60
+    assert limits.deadline_for("embed") < 60
+
+
+@pytest.mark.parametrize(
+    ("model", "hosting"),
+    [
+        (ModelConfig(id="a", source="/a"), "here"),
+        (ModelConfig(id="a", source="/a", engine="vllm"), "child"),
+        (ModelConfig(id="a", source="/a", command=("x", "{port}")), "child"),
+        (ModelConfig(id="a", source="http://h/v1"), "upstream"),
+    ],
+)
+def test_what_computes_the_answers_is_known_from_the_configuration(model: ModelConfig, hosting: str) -> None:
+    """This process, a server that it starts, or one elsewhere."""
+    assert model.hosting == hosting
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind", "seconds"),
+    [(Limits(), "embed", 50), (Limits(), "generate", 120), (Limits(deadline_s=7), "generate", 7)],
+)
+def test_a_deadline_that_is_not_set_follows_the_kind(limits: Limits, kind: str, seconds: float) -> None:
+    """Documents must start before Dify gives up; a chat is kept open while it waits."""
+    assert limits.deadline_for(kind) == seconds

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.artifact import Kind
 from freehold.config import Limits
 from freehold.engine.base import Capacity
 from freehold.errors import FreeholdError
@@ -48,6 +49,18 @@ async def test_a_request_whose_turn_comes_too_late_is_refused_with_numbers() -> 
     assert "bge-m3" in error.cause
     assert "limits.deadline_s" in error.fix
     assert (door.in_flight, budget.used) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind", "deadline"),
+    [(Limits(), "embed", "50 s"), (Limits(), "generate", "120 s"), (Limits(deadline_s=5), "generate", "5 s")],
+)
+@pytest.mark.anyio
+async def test_text_may_wait_longer_for_its_first_token(limits: Limits, kind: Kind, deadline: str) -> None:
+    """120 s, since its stream is kept open meanwhile; a deadline that was set counts for every kind."""
+    door = Admission(limits, lambda: Capacity("tokens", 200, 0, 1.0), MemoryBudget(1000), kind=kind)
+    error = await refusal(door)
+    assert error.details["limit"] == deadline
 
 
 @pytest.mark.anyio

@@ -57,7 +57,9 @@ def served(name: str, path: Path) -> Served:
     """A model of this node: an artifact folder or a bare graph."""
     opener = partial(open_artifact, path) if path.is_dir() else partial(open_graph_file, path, name)
     memory = MemoryBudget(1 << 28)
-    return Served(name, lambda: opener(SETTINGS), lambda capacity: Admission(Limits(), capacity, memory, model=name))
+    return Served(
+        name, lambda: opener(SETTINGS), lambda engine: Admission(Limits(), engine.capacity, memory, model=name)
+    )
 
 
 @contextmanager

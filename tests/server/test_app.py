@@ -39,7 +39,7 @@ def doubled(tmp_path: Path) -> Path:
 
 def served(name: str, opener: Callable[[], Engine]) -> Served:
     memory = MemoryBudget(1 << 28)
-    return Served(name, opener, lambda capacity: Admission(Limits(), capacity, memory, model=name))
+    return Served(name, opener, lambda engine: Admission(Limits(), engine.capacity, memory, model=name))
 
 
 def node(models: Models, on_loaded: Callable[[Models], None] = lambda _: None) -> App:

@@ -48,8 +48,8 @@ def golden(graph: Path, framework: str, factor: float = 2.0) -> None:
 
 
 def served(path: Path, name: str = "m", policy: ProofPolicy = ProofPolicy(), opener: Any = None) -> Served:  # noqa: B008 - frozen
-    def admit(capacity: Any) -> Admission:
-        return Admission(Limits(), capacity, MemoryBudget(1 << 20), model=name)
+    def admit(engine: Any) -> Admission:
+        return Admission(Limits(), engine.capacity, MemoryBudget(1 << 20), model=name)
 
     return Served(name, opener or (lambda: open_engine(path, name, SETTINGS)), admit, policy)
 

@@ -30,7 +30,7 @@ def test_a_model_that_is_loading_is_said_to_be_loading() -> None:
     def never() -> None:
         raise AssertionError("not loaded in this test")
 
-    loading = Served("m", never, lambda capacity: Admission(Limits(), capacity, MemoryBudget(1)))
+    loading = Served("m", never, lambda engine: Admission(Limits(), engine.capacity, MemoryBudget(1)))
     models = Models([loading])
     for name in ("m", None, ""):
         with pytest.raises(FreeholdError, match="model_loading"):

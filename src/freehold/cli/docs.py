@@ -95,13 +95,14 @@ def _shape(title: str, shape: mi.StructType) -> list[str]:
     for field in shape.fields:
         extra = (field.type.extra if isinstance(field.type, mi.Metadata) else None) or {}
         unit = f" ({extra['unit']})" if "unit" in extra else ""
-        default = extra.get("default") or ("needed" if field.required else _default(field.default))
+        default = extra.get("default") or ("needed" if field.required else _default(field))
         row = (f"`{field.encode_name}`", f"`{notation(field.type)}`{unit}", default, description(field.type))
         lines.append("| " + " | ".join(_cell(text) for text in row) + " |")
     return lines
 
 
-def _default(value: object) -> str:
+def _default(field: mi.Field) -> str:
+    value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
         return "see below"
     return f"`{value if isinstance(value, str) else msgspec.json.encode(value).decode()}`"

@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,7 @@ from freehold.cli.state import State as NodeState
 from freehold.config import Config, ModelConfig, load
 from freehold.config.home import home
 from freehold.config.locate import locate
-from freehold.engine.base import Capacity, Engine
+from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http import App, BodyLimits, MemoryBudget
 from freehold.http.admission import Admission
@@ -149,8 +148,11 @@ class Node:
         def opened() -> Engine:
             return open_model(model, self._place, batch_observer(metrics))
 
-        def admission(capacity: Callable[[], Capacity]) -> Admission:
-            return Admission(model.limits, capacity, self._memory, model=model.id, in_flight=metrics.in_flight)
+        def admission(engine: Engine) -> Admission:
+            kind = engine.manifest.kind
+            return Admission(
+                model.limits, engine.capacity, self._memory, kind=kind, model=model.id, in_flight=metrics.in_flight
+            )
 
         accepted = acceptance.reason if acceptance.model == model.id else None
         return Served(model.id, opened, admission, ProofPolicy(model.require.proof == "always", accepted))

@@ -7,11 +7,13 @@ from freehold.config.load import Reading, load, read
 from freehold.config.locate import locate
 from freehold.config.secret import resolve
 from freehold.config.shapes import (
+    Ability,
     Access,
     Config,
     Defaults,
     Deploy,
     Dify,
+    Generation,
     Gpus,
     Limits,
     ModelConfig,
@@ -25,12 +27,14 @@ from freehold.config.shapes import (
 from freehold.config.source import Source, parse
 
 __all__ = [
+    "Ability",
     "Access",
     "Config",
     "ConfigInvalidError",
     "Defaults",
     "Deploy",
     "Dify",
+    "Generation",
     "Gpus",
     "Limits",
     "ModelConfig",

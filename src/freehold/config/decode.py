@@ -46,6 +46,8 @@ def notation(kind: mi.Type) -> str:
             return "null"
         case mi.VarTupleType(item_type=item):
             return f"[{notation(item)}, ...]"
+        case mi.DictType(value_type=value):
+            return f"{{NAME: {notation(value)}, ...}}"
         case mi.StructType(fields=fields):
             return "{" + ", ".join(field.encode_name for field in fields) + "}"
     return "text"
@@ -71,6 +73,9 @@ def _check(node: Node, declared: mi.Type) -> Iterator[FreeholdError]:
         case mi.VarTupleType(item_type=item) if isinstance(node.value, list):
             for entry in node.value:
                 yield from _check(entry, item)
+        case mi.DictType(value_type=value) if isinstance(node.value, dict):
+            for entry in node.value.values():
+                yield from _check(entry, value)
         case _ if not _fits(node.value, declared):
             yield _wrong(node, declared)
 
@@ -111,7 +116,7 @@ def _same_form(value: object, declared: mi.Type) -> bool:
     match kind:
         case mi.NoneType():
             return value is None
-        case mi.StructType():
+        case mi.StructType() | mi.DictType():
             return isinstance(value, dict)
         case mi.VarTupleType():
             return isinstance(value, list)

@@ -6,12 +6,14 @@ from difflib import get_close_matches
 # What the same thing is called elsewhere, for words that no spelling distance would find.
 _ELSEWHERE = {
     "api_key": "key",
+    "capabilities": "abilities",
     "dtype": "precision",
     "gpu": "gpus",
     "max_length": "context_length",
     "max_model_len": "context_length",
     "max_seq_length": "context_length",
     "max_concurrency": "concurrency",
+    "max_num_seqs": "slots",
     "model_id": "id",
     "model_path": "source",
     "name": "id",

@@ -8,7 +8,9 @@ from freehold.config.secret import is_reference, resolve
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
-_LOCAL_ONLY = ("input_shape", "workers", "device", "precision", "gpus")  # without meaning for an upstream
+_COMPUTED_HERE = ("input_shape", "workers", "precision", "generation", "chat_template_kwargs", "keep_alive")
+_LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", "context_length", "max_output_tokens", "defaults")
+_GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults")  # on its command line, unless `command` is another
 _SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
@@ -25,27 +27,40 @@ def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator
 
 
 def _on_model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
-    def without_effect(name: str, code: str) -> Iterator[FreeholdError]:
-        place = node.at(name)
-        if place is not node:
-            yield FreeholdError(code, where=place.where, key=place.key, id=model.id)
-
     for name in _SERVER_WIDE:
         place = node.at("limits", name)
         if place.key.startswith("model") and place.key.endswith(f".limits.{name}"):
             yield FreeholdError("note_limit_of_the_server", where=place.where, key=place.key, name=name)
-    if model.parsed_source.kind == "upstream":
-        for name in _LOCAL_ONLY:
-            yield from without_effect(name, "note_ignored_for_upstream")
+    for name, code in (*_by_hosting(model), *_by_kind(model)):
+        place = node.at(name)
+        if place is not node:
+            yield FreeholdError(code, where=place.where, key=place.key, id=model.id)
+
+
+def _by_hosting(model: ModelConfig) -> Iterator[tuple[str, str]]:
+    """The keys that mean nothing for where `model` is computed, each with the note to write if it is there."""
+    if model.hosting == "upstream":
+        yield from ((name, "note_ignored_for_upstream") for name in _LOCAL_ONLY)
     else:
-        yield from without_effect("key", "note_ignored_for_local")
+        yield "key", "note_ignored_for_local"
+    if model.hosting == "child":
+        names = (*_COMPUTED_HERE, *(_GIVEN_TO_VLLM if model.command else ()))
+        yield from ((name, "note_ignored_for_child") for name in names)
+    if model.hosting == "here":
+        yield "abilities", "note_abilities_of_local"
+    elif model.require.proof == "always":
+        yield "require", "note_upstream_unproven"
+
+
+def _by_kind(model: ModelConfig) -> Iterator[tuple[str, str]]:
+    """The keys that mean nothing for what `model` does."""
     if is_tensor(model):
-        for name in ("context_length", "max_output_tokens"):
-            yield from without_effect(name, "note_ignored_for_tensor")
+        yield "context_length", "note_ignored_for_tensor"
+        yield "max_output_tokens", "note_ignored_for_tensor"
     elif model.kind not in ("auto", "tensor"):
-        yield from without_effect("input_shape", "note_ignored_for_text")
+        yield "input_shape", "note_ignored_for_text"
     if model.kind in ("embed", "rerank", "classify"):
-        yield from without_effect("max_output_tokens", "note_ignored_for_encoder")
+        yield "max_output_tokens", "note_ignored_for_encoder"
 
 
 def is_tensor(model: ModelConfig) -> bool:
@@ -53,7 +68,7 @@ def is_tensor(model: ModelConfig) -> bool:
     if model.kind != "auto":
         return model.kind == "tensor"
     source = model.parsed_source
-    if source.kind != "path":
+    if source.kind != "path" or model.hosting != "here":
         return False
     try:
         found = locate(source)

@@ -32,10 +32,16 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
         is_upstream = model.parsed_source.kind == "upstream"
     except FreeholdError:
         return  # already among the problems
-    if is_upstream != (model.engine == "openai") and (model.engine != "auto"):
+    misplaced = None
+    if is_upstream and model.engine not in ("auto", "openai"):
+        misplaced = "config_engine_not_upstream"
+    elif model.engine == "openai" and not is_upstream and not model.command:
+        misplaced = "config_engine_needs_upstream"
+    if misplaced is not None:
         engine = node.at("engine")
-        code = "config_engine_not_upstream" if is_upstream else "config_engine_needs_upstream"
-        yield FreeholdError(code, where=engine.where, id=model.id, engine=model.engine, source=model.source)
+        yield FreeholdError(misplaced, where=engine.where, id=model.id, engine=model.engine, source=model.source)
+    if model.command:
+        yield from _command(model, node.at("command"), is_upstream)
     if model.gpu_request is not None and model.device != "cuda":
         device = node.at("device")
         yield FreeholdError("config_gpus_device", where=device.where, key=device.key, device=model.device)
@@ -48,6 +54,17 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
             output=model.max_output_tokens,
             context=model.context_length,
         )
+
+
+def _command(model: ModelConfig, command: Node, is_upstream: bool) -> Iterator[FreeholdError]:
+    """A server that we start gets its port from us, and computes what this process does not."""
+    if is_upstream:
+        yield FreeholdError("config_command_of_upstream", where=command.where, id=model.id, source=model.source)
+    elif model.engine == "onnx":
+        yield FreeholdError("config_command_of_engine", where=command.where, id=model.id)
+    elif not any("{port}" in word for word in model.command):
+        program = model.command[0]
+        yield FreeholdError("config_command_portless", where=command.where, id=model.id, program=program)
 
 
 def _route(config: Config, route: Route, tree: Node, index: int) -> Iterator[FreeholdError]:

@@ -3,6 +3,7 @@
 The JSON Schema, the reference page and the checks of a file are all made from these declarations.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +19,8 @@ ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
 DURATION = r"^(forever|[0-9]+(s|m|h|d))$"
 
 _DURATION_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DEADLINE_S = 50.0  # Dify gives up on embeddings and reranks after 60 s
+_FIRST_TOKEN_DEADLINE_S = 120.0  # Dify waits 300 s for each byte of a chat, and keep-alive comments reset even that
 
 
 def doc(text: str, unit: str = "", default: str = "") -> Any:
@@ -40,6 +43,7 @@ Secret = Annotated[str, _form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_s
 Identifier = Annotated[str, _form(ID, "[A-Za-z0-9._-], 1 to 128", "config_id_invalid")]
 Duration = Annotated[str, _form(DURATION, "forever | 90s | 30m | 12h | 7d")]
 Text = Annotated[str, Meta(min_length=1)]
+Ability = Literal["chat", "vision", "tools", "stt", "tts", "embed", "rerank"]
 Url = Annotated[str, _form(r"^https?://[^\s/@]+(/[^\s@]*)?$", "http(s)://HOST[/PATH]")]
 ProxyUrl = Annotated[
     str,
@@ -66,9 +70,12 @@ class Limits(Shape, frozen=True):
         doc("Requests that may wait beyond `concurrency`; null: as many as can start within `deadline_s`."),
     ] = None
     deadline_s: Annotated[
-        Seconds,
-        doc("A request whose expected start lies beyond this is refused at once; Dify gives up after 60 s.", "seconds"),
-    ] = 50.0
+        Seconds | None,
+        doc(
+            "Refused at once when the expected start lies beyond this; null: 50 s, for a generate model 120 s.",
+            "seconds",
+        ),
+    ] = None
     body_mb: Annotated[Count, doc("The largest request body; of the whole server, so only at top level.", "MiB")] = 64
     in_flight_mb: Annotated[
         Count, doc("Bodies and tensors of all admitted requests; of the whole server, too.", "MiB")
@@ -76,6 +83,12 @@ class Limits(Shape, frozen=True):
     in_flight_tokens: Annotated[
         Count | None, doc("Tokens of all admitted requests together; null: bounded by `in_flight_mb` alone.", "tokens")
     ] = None
+
+    def deadline_for(self, kind: str) -> float:
+        """Seconds within which a request to a model of `kind` must have its turn."""
+        if self.deadline_s is not None:
+            return self.deadline_s
+        return _FIRST_TOKEN_DEADLINE_S if kind == "generate" else _DEADLINE_S
 
 
 class Gpus(Shape, frozen=True):
@@ -110,6 +123,26 @@ class Defaults(Shape, frozen=True):
     seed: Annotated[int | None, doc("Makes sampling repeatable.")] = None
 
 
+class Generation(Shape, frozen=True):
+    """How a generate model that runs here uses this machine."""
+
+    slots: Annotated[Count, doc("Sequences that are computed together; more of them wait.")] = 8
+    prefill_slice_ms: Annotated[
+        Annotated[float, Meta(gt=0)],
+        doc("How long a prompt that enters may hold the others up at a time, by the measured speed.", "milliseconds"),
+    ] = 50.0
+    kv_mb: Annotated[
+        Count | None, doc("Memory of keys and values of all slots; null: a quarter of what is available.", "MiB")
+    ] = None
+    prefix_cache_mb: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        doc("Memory for the beginnings that prompts share; 0: none, null: a quarter of `kv_mb`.", "MiB"),
+    ] = None
+    prompt_lookup: Annotated[
+        bool, doc("Guess from the prompt what comes next while few slots are busy; answers stay the same.")
+    ] = True
+
+
 class ModelConfig(Shape, frozen=True):
     """One model: the name that clients ask for, where it comes from and how it runs."""
 
@@ -138,7 +171,8 @@ class ModelConfig(Shape, frozen=True):
         doc("Where it runs; getting another one is an error.", default="`cuda` with `gpus`, else `cpu`"),
     ] = "cpu"
     precision: Annotated[
-        Literal["fp32", "bf16", "auto"], doc("`auto` takes bf16 where the machine has it and the goldens still pass.")
+        Literal["fp32", "bf16", "auto", "int8", "int4", "w8a8", "fast"],
+        doc("`auto`: bf16 where the machine has it and goldens still pass; from int8 on, profiles of generate models."),
     ] = "fp32"
     gpus: Annotated[
         Annotated[int, Meta(ge=0)] | Gpus, doc("GPUs of each replica: a number, or {resource, count}.", "GPUs")
@@ -151,7 +185,26 @@ class ModelConfig(Shape, frozen=True):
     keep_alive: Annotated[Duration, doc("How long an idle model stays loaded.")] = "forever"
     require: Annotated[Require, doc("What it must show before it is served.")] = Require()
     defaults: Annotated[Defaults, doc("Sampling of generate requests that do not say otherwise.")] = Defaults()
+    chat_template_kwargs: Annotated[
+        Mapping[str, bool | int | float | str],
+        doc("What the chat template gets beside the messages, unless a request says otherwise."),
+    ] = msgspec.field(default_factory=dict)
+    generation: Annotated[Generation, doc("How a generate model uses this machine.")] = Generation()
+    command: Annotated[
+        tuple[Text, ...],
+        doc("Another server's command line, started and watched by this one; {port}, {model}, {id} are filled in."),
+    ] = ()
+    abilities: Annotated[
+        tuple[Ability, ...] | None, doc("What a model behind another server can do; null: as far as that server tells.")
+    ] = None
     key: Annotated[Secret | None, doc("The API key of an upstream.")] = None
+
+    @property
+    def hosting(self) -> Literal["here", "child", "upstream"]:
+        """What computes its answers: this process, a server that this one starts, or a server elsewhere."""
+        if self.parsed_source.kind == "upstream":
+            return "upstream"
+        return "child" if self.command or self.engine == "vllm" else "here"
 
     @property
     def parsed_source(self) -> Source:

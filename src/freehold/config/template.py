@@ -14,7 +14,7 @@ _HEAD = """\
 # Which models are served, and how. Every key with its default: docs/reference/config.md
 # Check it:  freehold config check        Serve it:  freehold serve
 """
-_MODEL_KEYS = ("kind", "context_length", "device", "precision", "workers", "keep_alive")
+_MODEL_KEYS = ("kind", "context_length", "device", "precision", "workers", "keep_alive", "generation")
 _SECTIONS = ("limits", "server", "access", "observe")
 
 
@@ -74,8 +74,6 @@ def description(kind: msgspec.inspect.Type) -> str:
 
 
 def _scalar(value: object) -> str:
-    return (
-        str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000))
-        .removesuffix("\n...\n")
-        .strip()
-    )
+    plain = msgspec.to_builtins(value)
+    written = yaml.safe_dump(plain, sort_keys=False, default_flow_style=True, allow_unicode=True, width=10_000)
+    return str(written).removesuffix("\n...\n").strip()

@@ -4,7 +4,19 @@ The rows live in `texts/`, one file an area, so that none grows past the house's
 """
 
 from freehold.errors.kinds import Entry
-from freehold.errors.texts import access, adapt, artifact, cli, config, engine, machine, models, protocol, server
+from freehold.errors.texts import (
+    access,
+    adapt,
+    artifact,
+    cli,
+    config,
+    engine,
+    gateway,
+    machine,
+    models,
+    protocol,
+    server,
+)
 
 
 def _merge(*areas: dict[str, Entry]) -> dict[str, Entry]:
@@ -27,6 +39,7 @@ CATALOG: dict[str, Entry] = _merge(
     access.ENTRIES,
     models.ENTRIES,
     server.ENTRIES,
+    gateway.ENTRIES,
     cli.ENTRIES,
 )
 

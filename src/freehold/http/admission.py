@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
+from freehold.artifact import Kind
 from freehold.config import Limits
 from freehold.engine.base import Capacity
 from freehold.errors import FreeholdError
@@ -40,11 +41,13 @@ class Admission:
         capacity: Callable[[], Capacity],
         memory: MemoryBudget,
         *,
+        kind: Kind = "tensor",
         model: str = "The model",
         in_flight: Value | None = None,
     ) -> None:
-        """`in_flight` is the gauge in which the admitted requests are counted."""
+        """`kind` chooses the deadline that `limits` leave open; `in_flight` is the gauge that counts the admitted."""
         self._limits = limits
+        self._deadline_s = limits.deadline_for(kind)
         self._capacity = capacity
         self._memory = memory
         self._model = model
@@ -67,7 +70,7 @@ class Admission:
         with self._memory.hold(cost_bytes):
             self._in_flight.value += 1
             try:
-                yield Permit(asyncio.get_running_loop().time() + self._limits.deadline_s)
+                yield Permit(asyncio.get_running_loop().time() + self._deadline_s)
             finally:
                 self._in_flight.value -= 1
 
@@ -83,9 +86,9 @@ class Admission:
             raise self._refusal("tokens", f"{held} tokens", limit, "limits.in_flight_tokens", 1)
         if capacity.per_second > 0:
             start_s = capacity.queued / capacity.per_second
-            if start_s > limits.deadline_s:
-                seen, limit = f"expected start in {start_s:.1f} s", f"{limits.deadline_s:g} s"
-                retry_after_s = min(max(1, ceil(start_s - limits.deadline_s)), LONGEST_RETRY_AFTER_S)
+            if start_s > self._deadline_s:
+                seen, limit = f"expected start in {start_s:.1f} s", f"{self._deadline_s:g} s"
+                retry_after_s = min(max(1, ceil(start_s - self._deadline_s)), LONGEST_RETRY_AFTER_S)
                 raise self._refusal("deadline", seen, limit, "limits.deadline_s", retry_after_s)
 
     def _refusal(self, reason: str, seen: str, limit: str, setting: str, retry_after_s: int) -> FreeholdError:

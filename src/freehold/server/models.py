@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from freehold.artifact import Kind
-from freehold.engine.base import Capacity, Engine
+from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
 
@@ -42,7 +42,7 @@ class Served:
 
     id: str
     open: Callable[[], Engine]
-    admit: Callable[[Callable[[], Capacity]], Admission]
+    admit: Callable[[Engine], Admission]
     policy: ProofPolicy = ProofPolicy()
     state: State = State.LOADING
     error: FreeholdError | None = None
@@ -86,7 +86,7 @@ class Served:
             self.fail(error)
             return
         self.load_s = time.perf_counter() - begun
-        self._engine, self._admission = engine, self.admit(engine.capacity)
+        self._engine, self._admission = engine, self.admit(engine)
         self.error = self._objection(engine)
         self.state = State.READY if self.error is None else State.UNPROVEN
         facts = {"model": self.id, "kind": engine.manifest.kind, "digest": engine.digest, "proof": engine.proof.status}
