@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from freehold.errors import FreeholdError
-from freehold.http import App, BodyLimits, Bounds, Call, Listener, MemoryBudget, Response, Route, bind
+from freehold.http import App, BodyLimits, Bounds, Call, Listener, MemoryBudget, Response, Route, Stream, bind
 from freehold.telemetry import Telemetry
 
 PATIENCE_S = 20.0  # only a broken test waits this long
@@ -52,17 +52,39 @@ class Client:
         return self.answer(bodyless=method == "HEAD")
 
     def answer(self, *, bodyless: bool = False) -> Answer:
-        while b"\r\n\r\n" not in self._rest:
-            self._more()
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        status = int(first.split()[1])
+        status, headers = self.head()
         length = 0 if bodyless or status in {100, 204} else int(headers["content-length"])
         while len(self._rest) < length:
             self._more()
         body, self._rest = self._rest[:length], self._rest[length:]
         return Answer(status, headers, body)
+
+    def head(self) -> tuple[int, dict[str, str]]:
+        """Status and headers; of a streamed answer, `chunk` reads the rest."""
+        while b"\r\n\r\n" not in self._rest:
+            self._more()
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return int(first.split()[1]), headers
+
+    def chunk(self) -> bytes:
+        """The next chunk; the empty one is the last."""
+        while b"\r\n" not in self._rest:
+            self._more()
+        size = int(self._rest.partition(b"\r\n")[0], 16)
+        while len(self._rest) < (whole := self._rest.index(b"\r\n") + 2 + size + 2):
+            self._more()
+        chunk, self._rest = self._rest[whole - size - 2 : whole - 2], self._rest[whole:]
+        return chunk
+
+    def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        with suppress(EOFError):
+            while True:
+                self._more()
+        rest, self._rest = self._rest, b""
+        return rest
 
     def closed(self) -> bool:
         """Waits until the server closes; True when nothing more came."""
@@ -133,6 +155,8 @@ class House:
     def __init__(self) -> None:
         self.waiting = threading.Event()
         self.cancelled = threading.Event()
+        self.closed = threading.Event()  # the frames of a stream were closed, or came to their end
+        self.made = 0  # frames of streams
         self._release: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def release(self) -> None:
@@ -162,6 +186,35 @@ class House:
         self._release = (asyncio.get_running_loop(), release)
         return Response(await call.while_connected(self._turn(release)))
 
+    async def stream(self, call: Call) -> Stream:
+        """`before` frames of `size` bytes; `wait` for the release; `fail` as said; `after` frames."""
+        content_type = {"content_type": b"audio/mpeg"} if call.query("plain") else {}
+        return Stream(self._frames(call), headers=((b"x-own", b"1"),), **content_type)
+
+    async def _frames(self, call: Call) -> AsyncGenerator[bytes, None]:
+        release = asyncio.Event()
+        self._release = (asyncio.get_running_loop(), release)
+        frame = b"data: %b\n\n" % (b"x" * (int(call.query("size") or 9) - 8))
+        try:
+            for _ in range(int(call.query("before") or 0)):
+                self.made += 1
+                yield frame
+            if call.query("wait"):
+                self.waiting.set()
+                await release.wait()
+            if call.query("fail") == "refused":
+                raise FreeholdError("model_loading", model="m")
+            if call.query("fail") == "broken":
+                raise RuntimeError("the inner secret")
+            for _ in range(int(call.query("after") or 0)):
+                self.made += 1
+                yield frame
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        finally:
+            self.closed.set()
+
     async def _turn(self, release: asyncio.Event) -> bytes:
         self.waiting.set()
         try:
@@ -182,6 +235,8 @@ class House:
             Route("POST", "/v2/fail", self.fail, "oip"),
             Route("POST", "/v1/fail", self.fail, "openai"),
             Route("POST", "/v1/wait", self.wait, "openai"),
+            Route("GET", "/v1/stream", self.stream, "openai"),
+            Route("GET", "/v2/stream", self.stream, "oip"),
             Route("POST", "/v2/models/{model}/infer", self.describe, "oip"),
             Route("POST", "/v2/models/{model}/versions/{version}/infer", self.describe, "oip"),
             Route("GET", "/v2/models/{model}", self.describe, "oip"),

@@ -3,7 +3,7 @@
 from freehold.http.admission import Admission, Permit
 from freehold.http.app import App
 from freehold.http.bounds import Bounds
-from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route
+from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route, Stream
 from freehold.http.door import Door, choose_door
 from freehold.http.listener import Address, Listener, bind, serve
 from freehold.http.memory import MemoryBudget
@@ -23,6 +23,7 @@ __all__ = [
     "Permit",
     "Response",
     "Route",
+    "Stream",
     "bind",
     "choose_door",
     "serve",

@@ -11,11 +11,24 @@ from time import perf_counter
 from typing import NamedTuple
 
 from freehold.errors import FreeholdError, Kind
-from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Endpoint, Receive, Response, Route, Scope, Send
+from freehold.http.call import (
+    BodyLimits,
+    Call,
+    ClientLeft,
+    Dialect,
+    Endpoint,
+    Receive,
+    Response,
+    Route,
+    Scope,
+    Send,
+    Stream,
+)
 from freehold.http.departures import Departures
 from freehold.http.errors import respond
 from freehold.http.memory import MemoryBudget
 from freehold.http.routing import Router, dialect_at
+from freehold.http.streaming import Delivery
 from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
 CheckAccess = Callable[[Call], object]
@@ -53,6 +66,7 @@ class App:
         body_limits: BodyLimits | None = None,
         lifespan: Lifespan | None = None,
         grace_s: float = 30.0,
+        ping_s: float = 10.0,
     ) -> None:
         self._router = Router(
             (route.method, route.path, _Bound(route.endpoint, route.dialect, route.public, telemetry.route(route.path)))
@@ -69,6 +83,7 @@ class App:
         self._body_limits = body_limits or BodyLimits()
         self._lifespan = lifespan
         self._grace_s = grace_s
+        self._ping_s = ping_s
         self._departures = Departures()
         self._id_prefix = secrets.token_hex(6)
         self._id_numbers = itertools.count(1)
@@ -84,6 +99,8 @@ class App:
         REQUEST_ID.set(request_id)
         path: str = scope["raw_path"].decode("latin-1")
         dialect, metrics, call = None, self._nowhere, None
+        response: Response | None = None
+        delivery: Delivery | None = None
         self.in_flight += 1
         try:
             found = self._router.find(path)
@@ -95,23 +112,36 @@ class App:
             call = Call(scope, receive, asked, request_id, params, self._body_limits, self._memory, self._departures)
             if not bound.public and self._check_access is not None:
                 call.key = self._check_access(call)
-            response = await bound.endpoint(call)
+            answer = await bound.endpoint(call)
+            if isinstance(answer, Stream):
+                named = [(b"x-request-id", request_id.encode("ascii"))]
+                delivery = Delivery(answer, send, named, ping_s=self._ping_s, headless=call.method == "HEAD")
+                await call.while_connected(delivery.run())
+            else:
+                response = answer
+            status = answer.status
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every request
             response = self._respond_to(failure, dialect or dialect_at(path), request_id)
+            status = response.status
         finally:
             self.in_flight -= 1
             if call is not None and call.held:
                 self._memory.give(call.held)
-        if response.status != _CLIENT_LEFT:
+        if delivery is not None and delivery.started:
+            if response is not None and status != _CLIENT_LEFT:
+                status = await delivery.fail(response)
+            if delivery.first_at:
+                metrics.streamed(delivery.first_at - began)
+        elif response is not None and status != _CLIENT_LEFT:
             headers = [
                 (b"content-type", response.content_type),
                 (b"content-length", b"%d" % len(response.body)),
                 (b"x-request-id", request_id.encode("ascii")),
                 *response.headers,
             ]
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": response.body})
-        metrics.observe(response.status, perf_counter() - began)
+        metrics.observe(status, perf_counter() - began)
 
     def count(self, code: str) -> None:
         """Count one error that a client was told."""

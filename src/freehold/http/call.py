@@ -1,7 +1,7 @@
 """One HTTP request as an endpoint sees it, and the answer it gives."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 MEGABYTE = 1 << 20
 JSON = b"application/json"
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
 class ClientLeft(Exception):  # noqa: N818 - an event, no error
@@ -42,6 +43,19 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """An answer that is sent while it is made: each item of `frames` leaves as one chunk.
+
+    `frames` is closed (`aclose`) as soon as its client leaves. What it raises before its first item is answered as any
+    other failure; later it becomes a last frame where the content is an event stream.
+    """
+
+    frames: AsyncGenerator[bytes, None]
+    status: int = 200
+    content_type: bytes = EVENT_STREAM
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -194,7 +208,7 @@ def _if_ready(receiving: Coroutine[Any, Any, Message]) -> Message | None:
     return None
 
 
-Endpoint = Callable[[Call], Awaitable[Response]]
+Endpoint = Callable[[Call], Awaitable[Response | Stream]]
 
 
 @dataclass(frozen=True, slots=True)

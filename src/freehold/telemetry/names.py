@@ -34,6 +34,13 @@ REQUEST_SECONDS = Metric(
     ("route",),
     _SECONDS,
 )
+FIRST_FRAME_SECONDS = Metric(
+    "freehold_first_frame_seconds",
+    "histogram",
+    "From the arrival of a request's head to the first frame of its streamed answer, keep-alive comments aside.",
+    ("route",),
+    _SECONDS,
+)
 REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")
 ERRORS = Metric("freehold_errors_total", "counter", "Errors told to clients, by code.", ("code",))
 REFUSED = Metric("freehold_refused_total", "counter", "Requests refused by admission.", ("model", "reason"))
@@ -79,6 +86,7 @@ BUILD_INFO = Metric("freehold_build_info", "gauge", "1, labelled with the versio
 ALL: tuple[Metric, ...] = (
     REQUESTS,
     REQUEST_SECONDS,
+    FIRST_FRAME_SECONDS,
     REQUESTS_IN_FLIGHT,
     ERRORS,
     REFUSED,

@@ -18,10 +18,11 @@ class RouteMetrics:
     Its series begin with its first answer: a server has more routes than its clients use.
     """
 
-    __slots__ = ("_all_requests", "_all_seconds", "_answers", "_route", "_seconds")
+    __slots__ = ("_all_requests", "_all_seconds", "_answers", "_first_frames", "_route", "_seconds")
 
-    def __init__(self, route: str, requests: Values, seconds: Histograms) -> None:
+    def __init__(self, route: str, requests: Values, seconds: Histograms, first_frames: Histograms) -> None:
         self._route = route
+        self._first_frames = first_frames
         self._all_requests = requests
         self._all_seconds = seconds
         self._answers: dict[int, Value] = {}
@@ -35,6 +36,10 @@ class RouteMetrics:
             self._seconds = self._all_seconds.of(self._route)
         answers.value += 1.0
         self._seconds.observe_alone(seconds)
+
+    def streamed(self, seconds: float) -> None:
+        """Count how long the first frame of a streamed answer took."""
+        self._first_frames.of(self._route).observe_alone(seconds)
 
 
 class ModelMetrics:
@@ -71,6 +76,7 @@ class Telemetry:
         """`process` adds memory, CPU time and open files of this process."""
         self.requests = Values(names.REQUESTS)
         self.request_seconds = Histograms(names.REQUEST_SECONDS)
+        self.first_frame_seconds = Histograms(names.FIRST_FRAME_SECONDS)
         self.errors = Values(names.ERRORS)
         self.refused = Values(names.REFUSED)
         self.queue_seconds = Histograms(names.QUEUE_SECONDS)
@@ -96,7 +102,7 @@ class Telemetry:
 
     def route(self, path: str) -> RouteMetrics:
         """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
-        return RouteMetrics(path, self.requests, self.request_seconds)
+        return RouteMetrics(path, self.requests, self.request_seconds, self.first_frame_seconds)
 
     def model(self, model: str) -> ModelMetrics:
         """The instruments of the model with this id."""
