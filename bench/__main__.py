@@ -13,8 +13,9 @@ from bench.measure import WrongAnswerError
 from bench.places import PAGE, WORK
 from bench.processes import ServerFailedError
 from bench.results import Failure, Results, Sample, load
+from bench.rows import FULL, QUICK, Row, Workload
 from bench.servers import OURS, SERVERS
-from bench.workloads import FULL, QUICK, Row, Workload, narrowed, workloads
+from bench.workloads import narrowed, workloads
 
 REFUSALS = (ServerFailedError, WrongAnswerError, subprocess.CalledProcessError, OSError, ValueError)
 """What one server may do wrong without ending the run; its row says so."""

@@ -14,7 +14,9 @@ from bench.places import ENVIRONMENTS, PEERS, ROOT
 
 TORCH_LOCKS = (ROOT / "requirements" / "torch-cpu.lock", ROOT / "requirements" / "torch.lock")
 WITHOUT_TORCH = PEERS / "without-torch.txt"
-NEEDS_TORCH = frozenset({"infinity"})
+NEEDS_TORCH = frozenset({"infinity", "ortgenai"})
+FROM_SOURCE: dict[str, str] = {"llamacpp": "llama-cpp-python"}
+"""A package that comes without a wheel: it is compiled here, for this processor, which takes some ten minutes."""
 
 
 def names() -> list[str]:
@@ -41,7 +43,7 @@ def ensure(name: str) -> Path:
     subprocess.run([base, "-m", "venv", folder], check=True)
     if name in NEEDS_TORCH:
         _install_torch(python)
-    _install(python, lock)
+    _install(python, lock, FROM_SOURCE.get(name, ""))
     stamp.write_text(digest)
     return python
 
@@ -56,8 +58,9 @@ def _install_torch(python: Path) -> None:
         _install(python, large)
 
 
-def _install(python: Path, lock: Path) -> None:
+def _install(python: Path, lock: Path, from_source: str = "") -> None:
     options = ["-qq", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    options += ["--no-binary", from_source] if from_source else []
     subprocess.run([python, "-m", "pip", "install", *options, "-r", lock], check=True)
 
 

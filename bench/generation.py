@@ -14,7 +14,8 @@ import numpy as np
 
 from bench import environments, streams
 from bench.decoders import Decoder
-from bench.places import PEERS, WORK
+from bench.places import PEERS as SCRIPTS
+from bench.places import WORK
 from bench.processes import Command, ServerProcess, free_port
 from bench.results import Sample
 
@@ -66,7 +67,7 @@ def read(process: ServerProcess, asks: list[streams.Ask]) -> list[streams.Stream
     return streams.read(streams.Job(process.port, "/v1/completions", asks))
 
 
-def ours(decoder: Decoder, precision: str, name: str, turn: int) -> list[Sample]:
+def ours(decoder: Decoder, precision: str, name: str, workload: str, turn: int) -> list[Sample]:
     """Decode at 1, 4, 8 and 16 streams, then the prefill of 512 tokens; the better of two, as the peers do."""
     room = {"slots": max(STREAMS), "prompt_lookup": False, "prefix_cache_mb": 0}
     with serve(decoder, precision, generation=room) as process:
@@ -77,13 +78,13 @@ def ours(decoder: Decoder, precision: str, name: str, turn: int) -> list[Sample]
             runs = [read(process, [ask(prompt, STEPS) for prompt in prompts(count, PROMPT)]) for _ in range(2)]
             spent = (process.cpu_seconds() - cpu) / 2
             rate = max(map(streams.steady_rate, runs))
-            samples.append(_sample("generate", name, count, turn, count * STEPS, count * STEPS / rate, spent, process))
+            samples.append(_sample(workload, name, count, turn, count * STEPS, count * STEPS / rate, spent, process))
         times = [streams.first_s(*read(process, [ask(prompts(1, PREFILL, seed)[0], 1)])) for seed in (1, 2, 3)]
-        samples.append(_sample("generate-prefill", name, 1, turn, PREFILL, min(times), 0.0, process))
+        samples.append(_sample(f"{workload}-prefill", name, 1, turn, PREFILL, min(times), 0.0, process))
         return samples
 
 
-def theirs(peer: Peer, decoder: Decoder, turn: int) -> list[Sample]:
+def theirs(peer: Peer, decoder: Decoder, workload: str, turn: int) -> list[Sample]:
     """The same in a process of the peer's own. Raises CalledProcessError."""
     python = environments.ensure(peer.environment)
     job = {
@@ -97,7 +98,7 @@ def theirs(peer: Peer, decoder: Decoder, turn: int) -> list[Sample]:
     answer = json.loads(_run(python, peer, "generate.py", job=job).strip().splitlines()[-1])
     samples = [
         Sample(
-            workload="generate",
+            workload=workload,
             server=peer.name,
             concurrency=int(count),
             round=turn,
@@ -110,7 +111,7 @@ def theirs(peer: Peer, decoder: Decoder, turn: int) -> list[Sample]:
     if answer["prefill"]:
         seconds = PREFILL / answer["prefill"]
         fields = {"concurrency": 1, "round": turn, "items": PREFILL, "seconds": seconds, "cpu_seconds": 0.0}
-        samples.append(Sample(workload="generate-prefill", server=peer.name, **fields))
+        samples.append(Sample(workload=f"{workload}-prefill", server=peer.name, **fields))
     return samples
 
 
@@ -177,8 +178,8 @@ def _first_token(workload: str, name: str, turn: int, times: Sequence[float], pr
 
 
 def _run(python: Path, peer: Peer, script: str, *words: str, job: Mapping[str, Any] | None = None) -> str:
-    variables = {**os.environ, "PYTHONPATH": str(PEERS / "shared"), "OMP_NUM_THREADS": "2", **peer.variables}
-    argv = [str(python), str(PEERS / peer.environment / script), *words]
+    variables = {**os.environ, "PYTHONPATH": str(SCRIPTS / "shared"), "OMP_NUM_THREADS": "2", **peer.variables}
+    argv = [str(python), str(SCRIPTS / peer.environment / script), *words]
     done = subprocess.run(
         argv, env=variables, input=json.dumps(job or {}), stdout=subprocess.PIPE, text=True, check=True, timeout=1800
     )
@@ -191,7 +192,7 @@ def _gguf(decoder: Decoder) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         python = environments.ensure("llamacpp")
-        subprocess.run([python, PEERS / "llamacpp" / "convert.py", decoder.folder, file], check=True)
+        subprocess.run([python, SCRIPTS / "llamacpp" / "convert.py", decoder.folder, file], check=True)
     return file
 
 
@@ -213,3 +214,4 @@ LLAMACPP = Peer("llama.cpp (q4_0, blocks of 32)", "llamacpp", _gguf)
 OPENVINO = Peer("OpenVINO GenAI (q4_0 GGUF)", "openvinogenai", _gguf)
 GENAI = Peer("onnxruntime-genai Generator (int4, 32)", "ortgenai", _genai)
 GENAI_ENGINE = Peer("onnxruntime-genai Engine (int4, 32)", "ortgenai", _genai, {"BENCH_MODE": "engine"})
+PEERS = (LLAMACPP, OPENVINO, GENAI, GENAI_ENGINE)

@@ -19,6 +19,9 @@ PACKAGES = {
     "kserve": ("kserve",),
     "bentoml": ("bentoml",),
     "ray": ("ray",),
+    "llamacpp": ("llama-cpp-python",),
+    "openvinogenai": ("openvino-genai",),
+    "ortgenai": ("onnxruntime-genai",),
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from bench import generation_report
 from bench.results import Results, Sample
 from bench.servers import SERVERS
 from bench.targets import TARGETS
@@ -50,6 +51,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def workload_table(results: Results, workload: str) -> str:
     """Medians of the rounds, one line a server and concurrency."""
+    if workload in generation_report.WORKLOADS:
+        return table(*generation_report.table_of(results, workload))
     columns = COLUMNS[workload]
     loads = sorted({one.concurrency for one in results.samples if one.workload == workload})
     settings = {server.name: server.setting for server in SERVERS}

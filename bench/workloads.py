@@ -1,51 +1,16 @@
 """What is measured: each workload a list of rows, each row a server that takes its turn in every round."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
-from bench import folders, graphs, measure, texts
+from bench import folders, generation_workloads, graphs, measure, texts
 from bench.measure import Corpus, Load
-from bench.results import Sample
+from bench.rows import Row, Scale, Workload
 from bench.servers import SERVERS, Server, freehold
-
-Turn = Callable[[int], list[Sample]]
 
 CHUNKS = 256  # different ones; a longer run goes round
 WORKERS = (0, 1, 8)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: `measure(round)` starts the server, measures it, stops it."""
-
-    server: str
-    measure: Turn
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Rows that take turns, `rounds` times."""
-
-    name: str
-    title: str
-    rounds: int
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How long a run is. `requests` and `seconds` multiply every load."""
-
-    rounds: int
-    requests: float
-    seconds: float
-    long_chunks: int
-    large_chunks: int
-
-
-FULL = Scale(rounds=3, requests=1.0, seconds=1.0, long_chunks=10_000, large_chunks=200)
-QUICK = Scale(rounds=1, requests=0.25, seconds=0.3, long_chunks=200, large_chunks=10)
 
 
 def workloads(scale: Scale) -> list[Workload]:
@@ -59,6 +24,7 @@ def workloads(scale: Scale) -> list[Workload]:
         _tensor131k(scale),
         _memory(scale),
         _start(scale),
+        *generation_workloads.workloads(scale.rounds),
     ]
 
 

@@ -7,8 +7,9 @@ import pytest
 from bench import report
 from bench.measure import RAW
 from bench.results import Failure, Results, Sample, load
+from bench.rows import FULL, QUICK
 from bench.targets import TARGETS
-from bench.workloads import FULL, QUICK, narrowed, workloads
+from bench.workloads import narrowed, workloads
 from bench.wrk import Summary, parse
 
 TITLES = {workload.name: workload.title for workload in workloads(FULL)}
@@ -105,25 +106,27 @@ def test_every_target_reads_a_workload_that_is_measured() -> None:
     results = Results()
     for workload in workloads(QUICK):
         for row in workload.rows:
-            for concurrency in (0, 10, 16, 64):
+            for concurrency in (0, 1, 4, 8, 10, 16, 64):
                 fields = {
                     "items": 5,
                     "tokens": 50,
                     "seconds": 1.0,
+                    "p50_s": 0.05,
                     "p99_s": 0.1,
                     "pss_bytes": 9,
                     "largest_pss_bytes": 5,
                 }
-                results.samples.append(
+                results.samples += [
                     Sample(
-                        workload=workload.name,
+                        workload=name,
                         server=row.server,
                         concurrency=concurrency,
                         round=0,
                         cpu_seconds=1.0,
                         **fields,
                     )  # type: ignore[arg-type] # numbers
-                )
+                    for name in (workload.name, f"{workload.name}-prefill")
+                ]
     assert [text for text, verdict in verdicts(results).items() if verdict == "not measured"] == []
 
 
