@@ -8,6 +8,7 @@ from freehold.errors.texts import (
     access,
     adapt,
     artifact,
+    chat_template,
     cli,
     config,
     engine,
@@ -15,6 +16,7 @@ from freehold.errors.texts import (
     machine,
     models,
     protocol,
+    sampling,
     server,
 )
 
@@ -36,9 +38,11 @@ CATALOG: dict[str, Entry] = _merge(
     adapt.ENTRIES,
     engine.ENTRIES,
     protocol.ENTRIES,
+    sampling.ENTRIES,
     access.ENTRIES,
     models.ENTRIES,
     server.ENTRIES,
+    chat_template.ENTRIES,
     gateway.ENTRIES,
     cli.ENTRIES,
 )
