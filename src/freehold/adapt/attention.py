@@ -4,6 +4,7 @@ Queries, keys and values are [tokens, hidden]; `owners` [tokens] says to which t
 where each text begins. Softmax(Q K^T / sqrt(head_size)) V: Vaswani et al. (arXiv:1706.03762).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,8 @@ from onnx import TensorProto, helper
 from freehold.adapt.onnx_graph import MICROSOFT, GraphWriter
 
 END = np.iinfo(np.int64).max
+Body = Callable[..., str]
+"""Writes what one block computes: (writer, its end of each range...) -> the name of its rows."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,44 @@ class MaskedAttention:
 
     def __init__(self, graph: GraphWriter, heads: Heads, member: str) -> None:
         """`member` is bool [queries, tokens]: true within a text."""
-        self.graph, self.heads, self.mask = graph, heads, _mask(graph, member)
+        self.graph, self.heads, self.mask = graph, heads, additive(graph, member)
 
     def attend(self, states: Projected) -> str:
         """As the Protocol says."""
         return _masked(self.graph, self.heads, states, self.mask)
+
+
+class Blocks:
+    """Queries in blocks of one size, as a scan wants it: the last is moved back to end with the tokens."""
+
+    def __init__(self, graph: GraphWriter, tokens: str, most: int) -> None:
+        """`tokens` says how many queries there are, a scalar; a block has `most` of them, or all where they are
+        fewer."""
+        node, number = graph.node, graph.number
+        size = node("Min", tokens, number(most))
+        count = node("Div", node("Sub", node("Add", tokens, size), number(1)), size)
+        begin = node("Mul", node("Range", number(0), count, number(1)), size)
+        self.begin = node("Min", begin, node("Sub", tokens, size))  # [blocks]
+        self.end = node("Add", self.begin, size)  # [blocks]
+        # Rows that the moved last block shares with the one before it come out twice: where to cut.
+        whole = node("Mul", node("Sub", count, number(1)), size)
+        self._head, self._tail = graph.row(whole), graph.row(node("Sub", whole, tokens))
+
+    def scan(self, graph: GraphWriter, ranges: Sequence[str], shape: tuple[int, ...], body: Body) -> str:
+        """Run `body` on each block and put its rows together: [tokens, product of shape].
+
+        `ranges` are [blocks, 1] each; `body` gets a writer and, for its block, one [1] of each, and returns
+        [queries, *shape].
+        """
+        inside = graph.inside()
+        given = [inside.input(inside.name("range"), (1,)) for _ in ranges]
+        made = body(inside, *given)
+        inside.outputs.append(helper.make_tensor_value_info(made, TensorProto.FLOAT, (None, *shape)))
+        stacked = graph.node("Scan", *ranges, body=inside.graph("block"), num_scan_inputs=len(ranges))
+        rows = graph.node("Reshape", stacked, graph.vector(-1, int(np.prod(shape))))
+        zero = graph.vector(0)
+        before = graph.node("Slice", rows, zero, self._head, zero)
+        return graph.node("Concat", before, graph.node("Slice", rows, self._tail, graph.vector(END), zero), axis=0)
 
 
 class BranchedAttention:
@@ -82,45 +118,29 @@ class BranchedAttention:
     """
 
     def __init__(self, graph: GraphWriter, heads: Heads, owners: str, starts: str, turns: Turns) -> None:
-        self.graph, self.heads, self.owners, self.turns = graph, heads, owners, turns
+        self.graph, self.heads, self.owners = graph, heads, owners
         tokens = graph.length(owners)
         self.lone = graph.node("Equal", graph.length(starts), graph.number(1))
         self.few = graph.node("LessOrEqual", tokens, graph.number(turns.few))
         # Read by the branch for few tokens alone, and for few tokens it is whole.
         clipped = graph.node("Slice", owners, graph.vector(0), graph.vector(turns.few))
-        self.mask = _mask(graph, same_text(graph, clipped, clipped))
-        self._lay_blocks(tokens, starts)
-
-    def _lay_blocks(self, tokens: str, starts: str) -> None:
-        """Where each block of queries begins and ends, and where its keys do: [blocks, 1] each."""
-        graph, owners = self.graph, self.owners
-        node, number = graph.node, graph.number
-        size = node("Min", tokens, number(self.turns.block))
-        count = node("Div", node("Sub", node("Add", tokens, size), number(1)), size)
-        # Blocks are of one size, as a scan wants it: the last is moved back to end with the tokens.
-        begin = node("Mul", node("Range", number(0), count, number(1)), size)
-        begin = node("Min", begin, node("Sub", tokens, size))
-        end = node("Add", begin, size)
-        stops = node("Concat", node("Slice", starts, graph.vector(1), graph.vector(END)), node("Shape", owners), axis=0)
-        first = node("Gather", starts, node("Gather", owners, begin))
-        last = node("Gather", stops, node("Gather", owners, node("Sub", end, number(1))))
-        self.ranges = tuple(graph.column(each) for each in (begin, end, first, last))
-        # Rows that the moved last block shares with the one before it come out twice: where to cut.
-        whole = node("Mul", node("Sub", count, number(1)), size)
-        self.head, self.tail = graph.row(whole), graph.row(node("Sub", whole, tokens))
+        self.mask = additive(graph, same_text(graph, clipped, clipped))
+        self.blocks = blocks = Blocks(graph, tokens, turns.block)
+        last = graph.node("Sub", blocks.end, graph.number(1))
+        first = graph.node("Gather", starts, graph.node("Gather", owners, blocks.begin))
+        stop = graph.node("Gather", stops(graph, starts, owners), graph.node("Gather", owners, last))
+        self.ranges = tuple(graph.column(each) for each in (blocks.begin, blocks.end, first, stop))
 
     def attend(self, states: Projected) -> str:
         """As the Protocol says."""
         lone, several = self.graph.inside(), self.graph.inside()
         few, many = several.inside(), several.inside()
-        self._yield(lone, self._fused(lone, states))
-        self._yield(few, _masked(few, self.heads, states, self.mask))
-        self._yield(many, self._in_blocks(many, states))
-        self._yield(several, several.choose(self.few, few, many))
+        width = self.heads.width
+        give(lone, self._fused(lone, states), width)
+        give(few, _masked(few, self.heads, states, self.mask), width)
+        give(many, self._in_blocks(many, states), width)
+        give(several, several.choose(self.few, few, many), width)
         return self.graph.choose(self.lone, lone, several)
-
-    def _yield(self, branch: GraphWriter, context: str) -> None:
-        branch.output(branch.name("context"), context, ("tokens", self.heads.width))
 
     def _fused(self, graph: GraphWriter, states: Projected) -> str:
         rows = [graph.row(each) for each in states]
@@ -129,22 +149,28 @@ class BranchedAttention:
 
     def _in_blocks(self, graph: GraphWriter, states: Projected) -> str:
         q, k, v = _by_head(graph, self.heads, states)
-        body = graph.inside()
-        begin, end, first, last = (body.input(body.name(name), (1,)) for name in ("begin", "end", "first", "last"))
-        queries = body.node("Slice", q, begin, end, body.vector(1))
-        keys = body.node("Slice", k, first, last, body.vector(2))
-        values = body.node("Slice", v, first, last, body.vector(1))
-        ours = body.node("Slice", self.owners, begin, end)
-        theirs = body.node("Slice", self.owners, first, last)
-        context = _weigh(body, Projected(queries, keys, values), _mask(body, same_text(body, ours, theirs)))
-        context = body.node("Transpose", context, perm=[1, 0, 2])
-        shape = (None, self.heads.count, self.heads.size)
-        body.outputs.append(helper.make_tensor_value_info(context, TensorProto.FLOAT, shape))
-        stacked = graph.node("Scan", *self.ranges, body=body.graph("block"), num_scan_inputs=len(self.ranges))
-        rows = graph.node("Reshape", stacked, graph.vector(-1, self.heads.width))
-        zero = graph.vector(0)
-        before = graph.node("Slice", rows, zero, self.head, zero)
-        return graph.node("Concat", before, graph.node("Slice", rows, self.tail, graph.vector(END), zero), axis=0)
+
+        def block(body: GraphWriter, begin: str, end: str, first: str, stop: str) -> str:
+            queries = body.node("Slice", q, begin, end, body.vector(1))
+            keys = body.node("Slice", k, first, stop, body.vector(2))
+            values = body.node("Slice", v, first, stop, body.vector(1))
+            ours = body.node("Slice", self.owners, begin, end)
+            theirs = body.node("Slice", self.owners, first, stop)
+            mask = additive(body, same_text(body, ours, theirs))
+            return body.node("Transpose", weigh(body, Projected(queries, keys, values), mask), perm=[1, 0, 2])
+
+        return self.blocks.scan(graph, self.ranges, (self.heads.count, self.heads.size), block)
+
+
+def give(branch: GraphWriter, context: str, width: int) -> None:
+    """Make `context` [tokens, width] the output of a branch."""
+    branch.output(branch.name("context"), context, ("tokens", width))
+
+
+def stops(graph: GraphWriter, starts: str, owners: str) -> str:
+    """Where each text ends: [texts], one past its last token."""
+    later = graph.node("Slice", starts, graph.vector(1), graph.vector(END))
+    return graph.node("Concat", later, graph.node("Shape", owners), axis=0)
 
 
 def same_text(graph: GraphWriter, ours: str, theirs: str) -> str:
@@ -152,13 +178,13 @@ def same_text(graph: GraphWriter, ours: str, theirs: str) -> str:
     return graph.node("Equal", graph.column(ours), graph.row(theirs))
 
 
-def _mask(graph: GraphWriter, member: str) -> str:
-    """What to add to scores: 0 within a text, the lowest float elsewhere, whose share is exactly 0."""
+def additive(graph: GraphWriter, member: str) -> str:
+    """What to add to scores: 0 where `member` is true, the lowest float elsewhere, whose share is exactly 0."""
     return graph.node("Where", member, graph.real(0.0), graph.real(float(np.finfo(np.float32).min)))
 
 
 def _masked(graph: GraphWriter, heads: Heads, states: Projected, mask: str) -> str:
-    context = _weigh(graph, _by_head(graph, heads, states), mask)
+    context = weigh(graph, _by_head(graph, heads, states), mask)
     return graph.node("Reshape", graph.node("Transpose", context, perm=[1, 0, 2]), graph.vector(-1, heads.width))
 
 
@@ -174,7 +200,8 @@ def _by_head(graph: GraphWriter, heads: Heads, states: Projected) -> Projected:
     return Projected(scaled, split(states.key, [1, 2, 0]), split(states.value, [1, 0, 2]))
 
 
-def _weigh(graph: GraphWriter, states: Projected, mask: str) -> str:
-    """Softmax(query key + mask) value, of what `_by_head` made: [heads, queries, size]."""
+def weigh(graph: GraphWriter, states: Projected, mask: str) -> str:
+    """Softmax(query key + mask) value: [..., queries, size] of [..., queries, size], [..., size, tokens] and
+    [..., tokens, size]."""
     scores = graph.node("Add", graph.node("MatMul", states.query, states.key), mask)
     return graph.node("MatMul", graph.node("Softmax", scores, axis=-1), states.value)
