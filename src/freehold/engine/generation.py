@@ -1,6 +1,6 @@
 """Text generation as a server knows it: what is asked, and what comes back piece by piece."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -82,7 +82,7 @@ class TextEngine(Engine, Protocol):
     max_output_tokens: int
     defaults: Sampling  # from the model's generation_config.json
 
-    def generate(self, request: GenerateRequest, deadline: float) -> AsyncIterator[Piece]:
+    def generate(self, request: GenerateRequest, deadline: float) -> AsyncGenerator[Piece, None]:
         """Pieces as they are computed; the first within `deadline` (loop time) or `deadline_exceeded`.
 
         Closing the iterator, or cancelling its consumer, frees the sequence within one step. Raises FreeholdError
