@@ -1,0 +1,97 @@
+"""Grammars that make a model call a tool, in its own form, with arguments that fit the tool's schema."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from freehold.engine.generation import Constraint
+from freehold.errors import FreeholdError
+from freehold.server.tools.definitions import Tool, called_for
+from freehold.server.tools.forms import Form
+
+_SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""As chat templates write JSON; without it a model may go on writing spaces."""
+
+
+def grammar_for(
+    tools: Sequence[Tool],
+    tool_choice: object,
+    form: Form | None,
+    *,
+    model: str,
+    parallel: bool = True,
+    ids: Mapping[str, int] | None = None,
+) -> Constraint | None:
+    """What the answer must look like to be a call that `parser_for(form)` reads; None where the model is free.
+
+    `tool_choice` is the request's, decoded ("auto", "none" or None: free). Without `parallel` there is one call, as for
+    a named function. `ids`: what `mark_ids` gives. Schema keywords that llguidance does not know are ignored, unless
+    the tool is `strict`: then the engine refuses the constraint. Raises FreeholdError `tool_choice_invalid`,
+    `tools_unsupported` (no known form, so that a call could not be told from text).
+    """
+    called = called_for(tools, tool_choice)
+    if not called:
+        return None
+    if form is None:
+        raise FreeholdError("tools_unsupported", model=model, reason="the form of its tool calls is not known")
+    several = parallel and tool_choice == "required"
+    marks = {mark: f"<[{id_}]>" for mark, id_ in (ids or {}).items()}
+    rules = [f"{_rule(n)}: %json {_schema(tool)}" for n, tool in enumerate(called)]
+    shape = {
+        Form.HERMES: _hermes,
+        Form.LLAMA: _llama,
+        Form.MISTRAL: _mistral,
+        Form.MISTRAL_ARGS: _mistral_args,
+    }[form]
+    return Constraint("lark", "\n".join([*shape(called, several, marks), *rules, ""]))
+
+
+def _hermes(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
+    begin = marks.get("<tool_call>", _text("<tool_call>"))
+    end = marks.get("</tool_call>", _text("</tool_call>"))
+    more = ' ("\\n" call)*' if several else ""
+    return [
+        f"start: call{more}",
+        f'call: {begin} "\\n" object "\\n" {end}',
+        f"object: {_objects(called, 'arguments')}",
+    ]
+
+
+def _llama(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
+    """One call: Llama's own template refuses more in one answer."""
+    return [f"start: {_objects(called, 'parameters')}"]
+
+
+def _mistral(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
+    begin = marks.get("[TOOL_CALLS]", _text("[TOOL_CALLS]"))
+    more = ' (", " object)*' if several else ""
+    return [f'start: {begin} " "? "[" object{more} "]"', f"object: {_objects(called, 'arguments')}"]
+
+
+def _mistral_args(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
+    begin = marks.get("[TOOL_CALLS]", _text("[TOOL_CALLS]"))
+    args = marks.get("[ARGS]", _text("[ARGS]"))
+    named = " | ".join(f"{_text(tool.name)} {args} {_rule(n)}" for n, tool in enumerate(called))
+    return [f"start: call{'+' if several else ''}", f"call: {begin} ({named})"]
+
+
+def _objects(called: Sequence[Tool], arguments: str) -> str:
+    """The call object of one of the tools."""
+    objects = [
+        f"{_text(json.dumps({'name': tool.name})[:-1] + f', {json.dumps(arguments)}: ')} {_rule(n)} {_text('}')}"
+        for n, tool in enumerate(called)
+    ]
+    return " | ".join(objects)
+
+
+def _rule(n: int) -> str:
+    return f"arguments_{n}"
+
+
+def _schema(tool: Tool) -> str:
+    guidance = {**_SPACING, "lenient": not tool.strict}
+    return json.dumps({**tool.parameters, "x-guidance": guidance}, ensure_ascii=False)
+
+
+def _text(literal: str) -> str:
+    """A string of the grammar: JSON's escapes are Lark's."""
+    return json.dumps(literal, ensure_ascii=False)

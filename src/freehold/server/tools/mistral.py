@@ -1,0 +1,59 @@
+"""The forms of Mistral: `[TOOL_CALLS]` before a JSON list of calls, or before a name, `[ARGS]` and the arguments."""
+
+import re
+
+from freehold.server.tools.call_object import CallObject
+from freehold.server.tools.events import NewId, short_call_id
+from freehold.server.tools.marked import MarkedParser
+
+CALLS = "[TOOL_CALLS]"
+ARGS = "[ARGS]"
+_NAME = re.compile(r"([A-Za-z0-9_.-]+)\s*(?:\[CALL_ID\][A-Za-z0-9]+\s*)?\[ARGS\]\s*(?=\{)")
+_UNDECIDED = re.compile(r"[A-Za-z0-9_.-]*\s*(\[[A-Z_]*\]?[A-Za-z0-9]*\s*){0,2}")
+
+
+class MistralParser(MarkedParser):
+    """`[TOOL_CALLS] [{"name": ..., "arguments": {...}}, ...]`, or `[TOOL_CALLS]name[ARGS]{...}` once for each call."""
+
+    marker = CALLS
+
+    def __init__(self, new_id: NewId = short_call_id) -> None:
+        super().__init__(new_id)
+        self._listed = False
+
+    def _opened(self) -> bool:
+        """Right after the marker: a list, an object without one, or a name."""
+        body = self._pending.lstrip()
+        self._listed = body.startswith("[")
+        if self._listed:
+            self._marked += self._pending[: len(self._pending) - len(body) + 1]
+            self._pending = body[1:]
+            self._state = self._element
+            return True
+        named = _NAME.match(body)
+        if named is not None:
+            self._pending = body[named.end() :]
+            self._call = CallObject(self._calls, self._new_id(), named[1])
+            self._state = self._object
+            return True
+        if _UNDECIDED.fullmatch(body) and not self._last:
+            return False
+        return super()._opened()
+
+    def _element(self) -> bool:
+        """Where an element of the list begins."""
+        return super()._opened()
+
+    def _closed(self) -> bool:
+        """Behind an element: a comma and the next one, or the end of the list."""
+        body = self._pending.lstrip()
+        if self._listed and not body and not self._last:
+            return False
+        more = self._listed and body.startswith(",")
+        if more:
+            self._marked = ","
+            self._pending = body[1:]
+        elif self._listed:
+            self._pending = body.removeprefix("]")
+        self._state = self._element if more else self._content
+        return True
