@@ -23,8 +23,9 @@ from freehold.adapt.attention import (
     same_text,
 )
 from freehold.adapt.checkpoint import Checkpoint
-from freehold.adapt.folder import Dense, ModelFolder, Normalize
+from freehold.adapt.folder import ModelFolder
 from freehold.adapt.onnx_graph import GraphWriter
+from freehold.adapt.pooling import finish, mean
 from freehold.errors import FreeholdError
 
 Dialect = Literal["cpu", "cuda", "standard"]
@@ -33,8 +34,6 @@ GRAPHS: dict[str, Dialect] = {"model.onnx": "cpu", "model.cuda.onnx": "cuda", "m
 
 WORDS = "embeddings.word_embeddings.weight"
 PREFIXES = {"bert": ("", "bert."), "roberta": ("", "roberta.")}
-# torch.nn.functional.normalize, which sentence-transformers uses, divides by at least this.
-SHORTEST_NORM = 1e-12
 
 
 def write_graph(folder: ModelFolder, dialect: Dialect) -> GraphWriter:
@@ -57,8 +56,7 @@ def write_graph(folder: ModelFolder, dialect: Dialect) -> GraphWriter:
         graph.output("logits", _classify(encoder, encoder.first_states()), ("sequences", len(config.labels)))
         return graph
     pooled = encoder.first_states() if folder.sentence.pooling == "cls" else encoder.mean_states()
-    for module in folder.sentence.after:
-        pooled = _normalize(graph, pooled) if isinstance(module, Normalize) else _dense(graph, pooled, module)
+    pooled = finish(graph, pooled, folder.sentence.after)
     graph.output("embeddings", pooled, ("sequences", folder.sentence.dimensions(config.hidden_size)))
     return graph
 
@@ -87,9 +85,7 @@ class _Encoder:
         states = self._embed()
         for index in range(self.config.num_hidden_layers):
             states = self._layer(index, states, states, self.attention)
-        member = self.graph.node("Cast", self._member(), to=TensorProto.FLOAT)
-        count = self.graph.node("ReduceSum", member, self.graph.vector(1), keepdims=1)
-        return self.graph.node("Div", self.graph.node("MatMul", member, states), count)
+        return mean(self.graph, states, self._member())
 
     def first_states(self) -> str:
         """Last state of each text's first token: [sequences, hidden].
@@ -196,18 +192,3 @@ def _classify(encoder: _Encoder, first: str) -> str:
     encoder.prefix = ""
     hidden = encoder.graph.node("Tanh", encoder.linear(first, "classifier.dense", width, width))
     return encoder.linear(hidden, "classifier.out_proj", width, labels)
-
-
-def _dense(graph: GraphWriter, pooled: str, module: Dense) -> str:
-    checkpoint = Checkpoint.open((module.file,))
-    label = module.file.parent.name
-    parts = [graph.weight(checkpoint, "linear.weight", (module.outputs, module.inputs), f"{label}.linear.weight")]
-    if module.bias:
-        parts.append(graph.weight(checkpoint, "linear.bias", (module.outputs,), f"{label}.linear.bias"))
-    result = graph.node("Gemm", pooled, *parts, transB=1)
-    return graph.node("Tanh", result) if module.activation == "tanh" else result
-
-
-def _normalize(graph: GraphWriter, pooled: str) -> str:
-    length = graph.node("ReduceL2", pooled, graph.vector(1), keepdims=1)
-    return graph.node("Div", pooled, graph.node("Max", length, graph.real(SHORTEST_NORM)))

@@ -18,6 +18,9 @@ LENGTH_FILES = ("sentence_bert_config.json", "sentence_roberta_config.json", "se
 # Tokenizers without a limit of their own say 1e30; nothing an encoder reads is longer than this.
 LONGEST_SANE = 1_000_000
 
+PoolingMode = Literal["mean", "cls", "last"]
+POOLING_NAMES: dict[PoolingMode, str] = {"mean": "mean", "cls": "cls", "last": "lasttoken"}
+ENCODER_POOLINGS: tuple[PoolingMode, ...] = ("mean", "cls")
 DENSE_ACTIVATIONS = {"Identity": "identity", "Tanh": "tanh"}
 
 
@@ -38,7 +41,7 @@ class Normalize(msgspec.Struct, frozen=True, tag=True):
 class Sentence(msgspec.Struct, frozen=True):
     """What turns token states into one embedding: pooling, then the modules after it in order."""
 
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: PoolingMode = "mean"
     after: tuple[Dense | Normalize, ...] = ()
 
     def dimensions(self, hidden_size: int) -> int:
@@ -100,7 +103,7 @@ def open_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise FreeholdError("model_folder_invalid", path=path, reason="no such folder")
-    modules = _modules(path / "modules.json")
+    modules = modules_of(path)
     transformer = path / modules[0].path if modules else path
     if not (transformer / "config.json").is_file():
         weight_files(transformer)  # a GGUF or pickle folder without a config has a better story to tell
@@ -108,21 +111,24 @@ def open_folder(path: Path) -> ModelFolder:
     weights = weight_files(transformer)
     if not (transformer / "tokenizer.json").is_file():
         raise FreeholdError("tokenizer_file_missing", path=transformer)
-    length = _length(transformer)
+    length = length_of(transformer)
+    pooled = config.form.head == "pooling"
     return ModelFolder(
         path=path,
         transformer=transformer,
         config=config,
-        sentence=_sentence(path, modules, config) if config.form.head == "pooling" else Sentence(),
+        sentence=sentence_of(path, modules, config.hidden_size, ENCODER_POOLINGS) if pooled else Sentence(),
         weights=weights,
         lower_case=length.do_lower_case,
         max_tokens=min(length.max_seq_length or config.positions, config.positions),
-        prompts=read_or(path / "config_sentence_transformers.json", _Prompts, _Prompts()).known(),
-        license=_license(path / "README.md"),
+        prompts=prompts_of(path),
+        license=license_of(path / "README.md"),
     )
 
 
-class _Module(msgspec.Struct, frozen=True):
+class Module(msgspec.Struct, frozen=True):
+    """One entry of `modules.json`."""
+
     path: str
     type: str
 
@@ -139,7 +145,9 @@ class _Prompts(msgspec.Struct, frozen=True):
         return {name: text for name, text in (self.prompts or {}).items() if text}
 
 
-class _Length(msgspec.Struct, frozen=True):
+class Length(msgspec.Struct, frozen=True):
+    """How texts are prepared for the transformer; no `max_seq_length`: as long as its positions."""
+
     max_seq_length: int | None = None
     do_lower_case: bool = False
 
@@ -175,40 +183,51 @@ class _Dense(msgspec.Struct, frozen=True):
     activation_function: str = "torch.nn.modules.activation.Tanh"
 
 
-def _modules(path: Path) -> list[_Module]:
-    modules = read_or(path, list[_Module], [])
+def modules_of(folder: Path) -> list[Module]:
+    """`modules.json` of a model folder, empty when there is none.
+
+    Raises FreeholdError `model_folder_invalid`, also for a module that would lie outside the folder.
+    """
+    path = folder / "modules.json"
+    modules = read_or(path, list[Module], [])
     for module in modules:
         if Path(module.path).is_absolute() or ".." in Path(module.path).parts:
             raise FreeholdError("model_folder_invalid", path=path, reason=f"the path {module.path!r} leaves the folder")
     return modules
 
 
-def _length(transformer: Path) -> _Length:
+def prompts_of(folder: Path) -> dict[str, str]:
+    """The prompts of `config_sentence_transformers.json` by name; an empty one is none. Raises as `read`."""
+    return read_or(folder / "config_sentence_transformers.json", _Prompts, _Prompts()).known()
+
+
+def length_of(transformer: Path) -> Length:
     """Truncation length: sentence-transformers' file, else the tokenizer's, else (None) the positions."""
     for name in LENGTH_FILES:
         if (transformer / name).is_file():
-            length = read(transformer / name, _Length)
+            length = read(transformer / name, Length)
             if length.max_seq_length:
                 return length
             break
     else:
-        length = _Length()
+        length = Length()
     longest = read_or(transformer / "tokenizer_config.json", _Tokenizer, _Tokenizer()).model_max_length
     if longest is not None and 1 <= longest <= LONGEST_SANE:
         return msgspec.structs.replace(length, max_seq_length=int(longest))
     return length
 
 
-def _sentence(path: Path, modules: list[_Module], config: EncoderConfig) -> Sentence:
-    """Pooling and what follows. Without `modules.json` the plain mean, as sentence-transformers does."""
+def sentence_of(path: Path, modules: list[Module], width: int, poolings: tuple[PoolingMode, ...]) -> Sentence:
+    """Pooling and what follows states of `width` elements. Without `modules.json` the plain mean, as
+    sentence-transformers does. Raises FreeholdError `sentence_module_unsupported`, `model_folder_invalid`.
+    """
     if not modules:
         return Sentence()
     names = [module.name for module in modules]
     if names[:2] != ["Transformer", "Pooling"]:
         raise FreeholdError("sentence_module_unsupported", path=path / "modules.json", module=" -> ".join(names))
-    pooling = _pooling_mode(path / modules[1].path / "config.json")
+    pooling = _pooling_mode(path / modules[1].path / "config.json", poolings)
     after: list[Dense | Normalize] = []
-    width = config.hidden_size
     for module in modules[2:]:
         if module.name == "Normalize":
             after.append(Normalize())
@@ -221,12 +240,11 @@ def _sentence(path: Path, modules: list[_Module], config: EncoderConfig) -> Sent
     return Sentence(pooling, tuple(after))
 
 
-def _pooling_mode(path: Path) -> Literal["mean", "cls"]:
+def _pooling_mode(path: Path, known: tuple[PoolingMode, ...]) -> PoolingMode:
     modes = read(path, _Pooling).modes()
-    if modes == ["mean"]:
-        return "mean"
-    if modes == ["cls"]:
-        return "cls"
+    for mode in known:
+        if modes == [POOLING_NAMES[mode]]:
+            return mode
     raise FreeholdError("sentence_module_unsupported", path=path, module=f"pooling {' + '.join(modes) or 'none'}")
 
 
@@ -242,7 +260,7 @@ def _dense(folder: Path, width: int) -> Dense:
     return Dense(weight_files(folder)[0], stated.in_features, stated.out_features, stated.bias, activation)
 
 
-def _license(readme: Path) -> str:
+def license_of(readme: Path) -> str:
     """`license` of the YAML front matter, "" when there is none that can be read: it is for display."""
     try:
         text = readme.read_text(encoding="utf-8")
