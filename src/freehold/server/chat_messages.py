@@ -67,7 +67,8 @@ def _message(
     role = message.get("role")
     if role not in ROLES:
         found = "missing" if role is None else json.dumps(role, ensure_ascii=False)
-        raise FreeholdError("message_role_unknown", where=where, found=found, allowed=", ".join(ROLES))
+        allowed = ", ".join(ROLES)
+        raise FreeholdError("message_role_unknown", where=where, found=found, allowed=allowed, param=f"{where}.role")
     taken = {name: value for name, value in message.items() if value is not None}
     if role == "developer" and role not in roles:
         taken["role"] = "system"  # OpenAI's newer name of the same role
@@ -92,7 +93,7 @@ def _part(where: str, part: object, model: str) -> dict[str, Any]:
         raise _invalid(where, "is not an object")
     kind = part.get("type")
     if kind != "text":
-        raise FreeholdError("content_unsupported", where=where, found=kind, model=model)
+        raise FreeholdError("content_unsupported", where=where, found=kind, model=model, param=where)
     if not isinstance(part.get("text"), str):
         raise _invalid(where, "has no `text`")
     return dict(part)
@@ -126,4 +127,4 @@ def _arguments(where: str, arguments: object) -> Mapping[str, Any]:
 
 
 def _invalid(where: str, reason: str) -> FreeholdError:
-    return FreeholdError("message_invalid", where=where, reason=reason, form=_FORM)
+    return FreeholdError("message_invalid", where=where, reason=reason, form=_FORM, param=where)

@@ -74,10 +74,10 @@ class ChatTemplate:
         """
         kwargs = kwargs or {}
         for name in self._reserved & kwargs.keys():
-            raise FreeholdError("template_variable_reserved", name=name)
+            raise FreeholdError("template_variable_reserved", name=name, param="chat_template_kwargs")
         if tools and not self.takes_tools:
             reason = "its chat template writes none into the prompt"
-            raise FreeholdError("tools_unsupported", model=self.model, reason=reason)
+            raise FreeholdError("tools_unsupported", model=self.model, reason=reason, param="tools")
         taken = for_template(messages, self.content_form, self._roles, self.model)
         mark = _mark_end(taken[-1]) if continue_final_message else None
         prompt = self._rendered(
@@ -96,7 +96,7 @@ class ChatTemplate:
         try:
             return self._sandbox.render(variables)
         except RefusalError as error:
-            raise FreeholdError("template_refused", model=self.model, reason=error.message) from error
+            raise FreeholdError("template_refused", model=self.model, reason=error.message, param="messages") from error
         except OverrunError as error:
             raise FreeholdError("template_overrun", model=self.model, reason=error.message) from error
         except _FAILURES as error:

@@ -93,8 +93,8 @@ def _parameters(where: str, parameters: object) -> Mapping[str, Any]:
 
 
 def _invalid(where: str, reason: str) -> FreeholdError:
-    return FreeholdError("tool_invalid", where=where, reason=reason)
+    return FreeholdError("tool_invalid", where=where, reason=reason, param="tools")
 
 
 def _choice_invalid(reason: str) -> FreeholdError:
-    return FreeholdError("tool_choice_invalid", reason=reason, allowed=_ALLOWED)
+    return FreeholdError("tool_choice_invalid", reason=reason, allowed=_ALLOWED, param="tool_choice")
