@@ -1,6 +1,7 @@
-"""What engine tests share: small ONNX graphs, and engine processes to look at."""
+"""What engine tests share: small ONNX graphs, tokenizers, and engine processes to look at."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from freehold.engine.base import TensorRequest
 from freehold.engine.pool import WorkerPool
@@ -162,3 +164,75 @@ def slow_graph(tmp_path: Path) -> Path:
     path = tmp_path / "slow.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+CORPUS = [
+    '{"name": "Ann", "age": 31, "tags": ["a", "b"], "ok": true, "none": null}',
+    "The quick brown fox jumps over the lazy dog, doesn't it? Yes: 3.14 of 2,718 times.",
+    "日本語のテキストと中文文本，一起来。 Ünïcödé, naïve café.",
+    "flags 🇯🇵 family 👨‍👩‍👧 thumbs 👍🏽",
+]
+SPECIALS = ["<unk>", "<s>", "</s>", "<tool_call>"]
+SPACE = "▁"  # what SentencePiece writes for a blank
+
+
+def _trained(tokenizer: Tokenizer, **options: object) -> Tokenizer:
+    makers = {"BPE": trainers.BpeTrainer, "Unigram": trainers.UnigramTrainer, "WordPiece": trainers.WordPieceTrainer}
+    make = makers[type(tokenizer.model).__name__]
+    trainer = make(vocab_size=700, show_progress=False, **{"special_tokens": SPECIALS, **options})
+    tokenizer.train_from_iterator(CORPUS * 5, trainer)
+    return tokenizer
+
+
+def _with_bytes(tokenizer: Tokenizer) -> Tokenizer:
+    """Trained, with a token for each byte: in the vocabulary, as SentencePiece has them, and not special."""
+    _trained(tokenizer, special_tokens=[*SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256))])
+    document = json.loads(tokenizer.to_str())
+    document["added_tokens"] = [token for token in document["added_tokens"] if token["content"] in SPECIALS]
+    return Tokenizer.from_str(json.dumps(document))
+
+
+@pytest.fixture(scope="session")
+def byte_level() -> Tokenizer:
+    """The kind of GPT-2, Qwen and Llama 3."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return _trained(tokenizer, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+
+
+@pytest.fixture(scope="session")
+def byte_fallback() -> Tokenizer:
+    """The kind of Llama 2: a blank before the text that decoding takes away, bytes for what has no token."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
+    steps = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(steps)
+    return _with_bytes(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tokenizer_kinds(byte_level: Tokenizer, byte_fallback: Tokenizer) -> dict[str, Tokenizer]:
+    """A small one of each kind that models come with."""
+    gemma = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    gemma.normalizer = normalizers.Replace(" ", SPACE)
+    gemma.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()])
+    metaspace = Tokenizer(models.Unigram())
+    metaspace.pre_tokenizer = pre_tokenizers.Metaspace()
+    metaspace.decoder = decoders.Metaspace()
+    _trained(metaspace, unk_token="<unk>")
+    wordpiece = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    wordpiece.decoder = decoders.WordPiece()
+    suffixed = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    suffixed.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    suffixed.decoder = decoders.BPEDecoder()
+    return {
+        "byte level": byte_level,
+        "byte fallback": byte_fallback,
+        "byte fallback, nothing stripped": _with_bytes(gemma),
+        "metaspace": metaspace,
+        "word pieces": _trained(wordpiece),
+        "word ends": _trained(suffixed, end_of_word_suffix="</w>"),
+        "no decoder": _trained(Tokenizer(models.BPE(unk_token="<unk>"))),
+    }

@@ -8,6 +8,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +31,13 @@ ONE_LINE: "JsonCompileOptions" = {
     "lenient": False,
 }
 
-# llguidance follows references by recursion, and a stack that overflows ends the process. 1,000 to 2,000 levels filled
-# 8 MiB when it was measured; this many levels on this much stack leave a factor of eight.
-DEEPEST = 1000
+# llguidance follows references by recursion, and a stack that overflows ends the process. On 8 MiB it did somewhere
+# between 2,000 and 8,000 levels; this many levels on this much stack leave a factor of four at least.
+DEEPEST = 4000
 STACK_BYTES = 64 << 20
+STACK_SIZE_LOCK = threading.Lock()  # the size of the next thread's stack is a setting of the whole process
+NOTHING_FITS = "NoExtensionBias"  # llguidance's name for it
+LONGEST = 1 << 18  # characters; the slowest regular expression of so many takes two seconds
 
 
 def mask_words(vocab_size: int) -> int:
@@ -96,7 +100,8 @@ class ConstraintCompiler:
         self._capacity = capacity
         self._tokenizer: LLTokenizer | None = None
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the kept grammars
+        self._opening = threading.Lock()  # of the tokenizer
 
     def compile(self, constraint: Constraint) -> Grammar:
         """The grammar of `constraint`. Takes up to a second: call it in a thread, never on an event loop.
@@ -106,13 +111,17 @@ class ConstraintCompiler:
         where llguidance cannot read the model's tokenizer.
         """
         with self._lock:
-            grammar = self._grammars.get(constraint)
-            if grammar is None:
-                grammar = self._grammars[constraint] = self._compiled(constraint)
-                if len(self._grammars) > self._capacity:
-                    self._grammars.popitem(last=False)
+            kept = self._grammars.get(constraint)
+            if kept is not None:
+                self._grammars.move_to_end(constraint)
+                return kept
+        grammar = self._compiled(constraint)  # outside the lock: who needs a kept one does not wait
+        with self._lock:
+            self._grammars[constraint] = grammar
             self._grammars.move_to_end(constraint)
-            return grammar
+            if len(self._grammars) > self._capacity:
+                self._grammars.popitem(last=False)
+        return grammar
 
     def _compiled(self, constraint: Constraint) -> Grammar:
         source = _source(constraint)
@@ -129,21 +138,35 @@ class ConstraintCompiler:
         bits = np.zeros((1, mask_words(self._vocab_size)), np.int32)
         fill_next_token_bitmask(probe, bits)
         if probe.is_error() or not bits.any() or (probe.is_stopped() and not probe.is_accepting()):
-            reason = _brief(probe.get_error()) or "no text can satisfy it"
+            error = str(probe.get_error())
+            reason = _brief(error) if error and error != NOTHING_FITS else "no text can satisfy it"
             raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=reason)
 
     def _open_tokenizer(self) -> LLTokenizer:
         """Built when the first constraint comes: it takes a while, and most models never see one."""
-        if self._tokenizer is None:
-            try:
-                self._tokenizer = LLTokenizer(self._tokenizer_json, n_vocab=self._vocab_size, eos_token=self._ends)
-            except ValueError as error:
-                raise FreeholdError("constraint_unsupported", reason=_brief(str(error))) from error
-        return self._tokenizer
+        with self._opening:
+            if self._tokenizer is None:
+                try:
+                    self._tokenizer = LLTokenizer(self._tokenizer_json, n_vocab=self._vocab_size, eos_token=self._ends)
+                except ValueError as error:
+                    raise FreeholdError("constraint_unsupported", reason=_brief(str(error))) from error
+            return self._tokenizer
 
 
 def _source(constraint: Constraint) -> str:
-    """The constraint in llguidance's own form; what nests too deep for its recursion is refused here."""
+    """The constraint in llguidance's own form; what is too long, or too deep for its recursion, is refused here."""
+    if len(constraint.value) > LONGEST:
+        reason = f"it has {len(constraint.value)} characters; at most {LONGEST} are read"
+        raise FreeholdError("constraint_too_complex", reason=reason)
+    try:
+        return _translated(constraint)
+    except RecursionError as error:
+        raise FreeholdError("constraint_invalid", kind=constraint.kind, reason="it is nested too deep") from error
+    except ValueError as error:  # no JSON, no schema, or characters that are none
+        raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=_brief(str(error))) from error
+
+
+def _translated(constraint: Constraint) -> str:
     match constraint.kind:
         case "regex":
             return str(LLMatcher.grammar_from_regex(constraint.value))
@@ -153,14 +176,8 @@ def _source(constraint: Constraint) -> str:
         case "json_object":
             return str(LLMatcher.grammar_from_json_schema('{"type": "object"}', overrides=ONE_LINE))
         case "json_schema":
-            try:
-                schema = json.loads(constraint.value)
-                _check_depth(*_references(schema))
-                return str(LLMatcher.grammar_from_json_schema(constraint.value, overrides=ONE_LINE))
-            except RecursionError as error:
-                raise FreeholdError("constraint_invalid", kind=constraint.kind, reason="nested too deep") from error
-            except ValueError as error:
-                raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=_brief(str(error))) from error
+            _check_depth(*_references(json.loads(constraint.value)))
+            return str(LLMatcher.grammar_from_json_schema(constraint.value, overrides=ONE_LINE))
 
 
 def _references(schema: Any) -> tuple[int, int]:
@@ -191,15 +208,14 @@ def _check_depth(definitions: int, depth: int) -> None:
 def _on_a_deep_stack(tokenizer: LLTokenizer, source: str) -> LLMatcher:
     """Compile in a thread whose stack does not depend on the machine's limits."""
     limits = LLParserLimits(verbose_errors=False)
-    made: list[LLMatcher] = []
-    usual = threading.stack_size(STACK_BYTES)
-    try:
-        thread = threading.Thread(target=lambda: made.append(LLMatcher(tokenizer, source, log_level=0, limits=limits)))
-        thread.start()
-    finally:
-        threading.stack_size(usual)
-    thread.join()
-    return made[0]
+    with ThreadPoolExecutor(max_workers=1) as deep:
+        with STACK_SIZE_LOCK:
+            usual = threading.stack_size(STACK_BYTES)
+            try:
+                compiled = deep.submit(LLMatcher, tokenizer, source, log_level=0, limits=limits)
+            finally:
+                threading.stack_size(usual)
+        return compiled.result()
 
 
 def _brief(reason: str) -> str:

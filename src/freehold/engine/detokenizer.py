@@ -7,12 +7,14 @@ that are no character yet are held back, and what never becomes one is dropped.
 import codecs
 import json
 import re
+from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from tokenizers import Tokenizer
 
-CONTEXT = 4  # tokens before a new one with which it is decoded; one that has a text would do
+CONTEXT = 4  # tokens, or characters in bytes, with which a new token is decoded; one that has a text would do
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -34,7 +36,7 @@ class Detokenizer:
         self._tokenizer = tokenizer
         specials = {id_ for id_, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         self._hidden = frozenset(specials - visible_specials)
-        self._bytewise = _decoder_steps(tokenizer) == {"ByteLevel"}
+        self._steps = _decoder_steps(tokenizer)
 
     def stream(self, stop: Sequence[str] = (), after: Sequence[int] = ()) -> "TextStream":
         """The text of one answer; `stop` are the texts that end it.
@@ -42,9 +44,16 @@ class Detokenizer:
         With `after`, the last tokens of the prompt, the text continues theirs: a first word keeps the space before it
         that tokenizers of the SentencePiece kind take from the beginning of a text.
         """
-        shown = [id_ for id_ in after[-CONTEXT:] if id_ not in self._hidden]
-        text = _ByteLevel(self._tokenizer) if self._bytewise else _InContext(self._tokenizer, shown)
-        return TextStream(text, self._hidden, StopSearch(stop))
+        return TextStream(self._text(after[-CONTEXT:]), self._hidden, StopSearch(stop))
+
+    def _text(self, before: Sequence[int]) -> "_Text":
+        if self._steps == {"ByteLevel"}:
+            return _ByteLevel(self._tokenizer)
+        text = _InContext(self._tokenizer, "ByteFallback" in self._steps)
+        for token in before:
+            if token not in self._hidden:
+                text.push(token)
+        return text
 
 
 class TextStream:
@@ -130,15 +139,15 @@ class _InContext:
     Tokens that stand for one byte (`<0xE4>`) join the others when together they are characters.
     """
 
-    def __init__(self, tokenizer: Tokenizer, context: list[int]) -> None:
+    def __init__(self, tokenizer: Tokenizer, byte_tokens: bool) -> None:
         self._tokenizer = tokenizer
-        self._bytewise = "ByteFallback" in _decoder_steps(tokenizer)
-        self._context = context
+        self._byte_tokens = byte_tokens
+        self._context: deque[list[int]] = deque(maxlen=CONTEXT)
         self._ids: list[int] = []
         self._bytes = b""
 
     def push(self, token: int) -> str:
-        match = BYTE_TOKEN.fullmatch(self._tokenizer.id_to_token(token) or "") if self._bytewise else None
+        match = BYTE_TOKEN.fullmatch(self._tokenizer.id_to_token(token) or "") if self._byte_tokens else None
         if match is None:
             self._ids, self._bytes = [], b""
             return self._take([token])
@@ -152,10 +161,9 @@ class _InContext:
         return self._take(ids)
 
     def _take(self, ids: list[int]) -> str:
-        before = self._decode(self._context)
-        text = self._decode(self._context + ids)[len(before) :]
-        self._context = (self._context + ids)[-CONTEXT:]
-        return text
+        context = list(chain.from_iterable(self._context))
+        self._context.append(ids)
+        return self._decode(context + ids)[len(self._decode(context)) :]
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False)) if ids else ""

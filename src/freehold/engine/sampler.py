@@ -24,6 +24,7 @@ Weights = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 BLOCK = 512  # sums of a vocabulary of 150,000 then fit a cache, and so does one block
+SORTABLE = 8192  # what sorts in the time that one more cut would take
 SEEDS = 2**64
 
 
@@ -168,14 +169,26 @@ def largest(values: npt.NDArray[np.floating], count: int) -> Indices:
 def nucleus(weights: Weights, top_p: float) -> Indices:
     """Places of the fewest weights, largest first, that together hold the share `top_p`; in ascending order.
 
-    Exact without sorting them all: weights below `(1 - top_p) * total / size` hold less than `1 - top_p` together, so
-    the nucleus lies among the others, which are few where a model is sure. The largest weight is 1.
+    Exact, without sorting them all: a quickselect by mass. What lies above the mean either holds the mass that is still
+    wanted, and all else is outside, or belongs to the nucleus, and the search goes on below. Of what is left, a few
+    thousand at most, the running sum shows where the share is reached.
     """
-    total = weights.sum()
-    floor = min((1 - top_p) * total / weights.size, 1.0)
-    ordered = np.sort(weights[np.flatnonzero(weights >= floor)])[::-1]
-    last = _crossing(ordered, np.nextafter(top_p * total, 0))  # reaching the share is enough
-    return _from(weights, ordered[last], last + 1)
+    wanted = top_p * weights.sum()
+    inside, rest = 0, weights
+    while rest.size > SORTABLE:
+        above = rest >= rest.mean()
+        heavy = rest[np.flatnonzero(above)]
+        if heavy.size in (0, rest.size):  # all are equal
+            break
+        mass = heavy.sum()
+        if mass >= wanted:
+            rest = heavy
+        else:
+            inside, wanted = inside + heavy.size, wanted - mass
+            rest = rest[np.flatnonzero(~above)]
+    ordered = np.sort(rest)[::-1]
+    last = _crossing(ordered, np.nextafter(wanted, -1))  # reaching the share is enough
+    return _from(weights, ordered[last], inside + last + 1)
 
 
 def _from(values: npt.NDArray[np.floating], least: np.floating, count: int) -> Indices:
