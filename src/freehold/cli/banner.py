@@ -5,18 +5,21 @@ import shlex
 from typing import Any
 
 from freehold.artifact import Manifest
-from freehold.server.models import Models, Served, State
+from freehold.server.generation import text_engine
+from freehold.server.models import Models, Remote, Served, State
 
 
 def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any], str]:
     """The same as data and as text."""
-    rows = [_row(served) for served in models.all()]
+    rows = [*map(_row, models.all()), *map(_row_elsewhere, models.remotes)]
     ready = next((served for served in models.all() if served.state is State.READY), None)
     example = _example(ready, url, needs_key) if ready is not None else ""
     width = max(len(row["id"]) for row in rows)
     lines = [f"Freehold serves on {url}", ""]
     for row in rows:
-        if row["state"] == "ready":
+        if "by_another" in row:
+            lines.append(f"  {row['id']:<{width}}  by another server: {row['state']}")
+        elif row["state"] == "ready":
             lines.append(f"  {row['id']:<{width}}  {row['kind']}  proof: {row['proof']}{row['by']}  {row['precision']}")
         else:
             lines.append(f"  {row['id']:<{width}}  {row['state']}: {row['cause']}")
@@ -42,13 +45,23 @@ def _row(served: Served) -> dict[str, Any]:
     }
 
 
+def _row_elsewhere(remote: Remote) -> dict[str, Any]:
+    return {"id": remote.id, "state": remote.state, "by_another": True}
+
+
 def _example(served: Served, url: str, needs_key: bool) -> str:
-    manifest = served.engine.manifest
-    path, body = _request(served.id, manifest)
+    path, body = _chat(served) if served.kind == "generate" else _request(served.id, served.engine.manifest)
     words = ["curl", f"{url}{path}", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
     if needs_key:
         words[2:2] = ["-H", "Authorization: Bearer $FREEHOLD_KEY"]
     return " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in words)
+
+
+def _chat(served: Served) -> tuple[str, dict[str, Any]]:
+    """A chat where the model has a template, else a text to continue."""
+    if text_engine(served).chat_template() is None:
+        return "/v1/completions", {"model": served.id, "prompt": "A freehold is", "max_tokens": 64}
+    return "/v1/chat/completions", {"model": served.id, "messages": [{"role": "user", "content": "Hello!"}]}
 
 
 def _request(model: str, manifest: Manifest) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from freehold import __version__
+from freehold import __version__, gateway
 from freehold.cli.banner import banner
 from freehold.cli.output import Output
 from freehold.cli.sources import Place, open_model
@@ -73,7 +73,8 @@ def serve(
         raise FreeholdError("config_no_model", folder=Path.cwd())
     acceptance = _acceptance(accept_failed_proof, reason, config)
     for model in config.models:
-        locate(model.parsed_source)
+        if model.hosting == "here":
+            locate(model.parsed_source)
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
     wanted = config.server.host if host is None else host
@@ -109,7 +110,9 @@ class Node:
         cpu = read_cpu()
         cache = state.writable / "cache"
         self._place = Place(cpu, cpu.usable_cores, cache / "graphs", cache if state.kept else None, tune)
-        self._models = Models([self._served(model, acceptance) for model in config.models])
+        self._gateway = gateway.build(config, self._telemetry, self._memory, os.environ)
+        here = [self._served(model, acceptance) for model in config.models if model.hosting == "here"]
+        self._models = Models(here, self._gateway.upstreams)
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""
@@ -140,6 +143,8 @@ class Node:
             body_limits=BodyLimits(limits.body_mb * MEGABYTE, self._config.server.body_timeout_s),
             grace_s=self._config.server.grace_s,
             on_loaded=self._loaded,
+            front=self._gateway.front,
+            beside=self._gateway.life,
         )
 
     def _served(self, model: ModelConfig, acceptance: Acceptance) -> Served:
@@ -155,7 +160,8 @@ class Node:
             )
 
         accepted = acceptance.reason if acceptance.model == model.id else None
-        return Served(model.id, opened, admission, ProofPolicy(model.require.proof == "always", accepted))
+        policy = ProofPolicy(model.require.proof == "always", accepted)
+        return Served(model.id, opened, admission, policy, model.defaults, model.chat_template_kwargs)
 
     def _say_listening(self, url: str, host: str) -> None:
         self._url = url
@@ -172,7 +178,7 @@ class Node:
     def _loaded(self, models: Models) -> None:
         """All loads have ended: say what came of them, or leave when nothing did."""
         self.computes = False
-        if all(served.state is State.FAILED for served in models.all()):
+        if not models.remotes and all(served.state is State.FAILED for served in models.all()):
             for served in models.all():
                 if served.error is not None:
                     self._output.fail(served.error)

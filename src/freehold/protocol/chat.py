@@ -48,6 +48,11 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
         """How many likely tokens to show beside each token taken; None: no logarithms at all."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
+    @property
+    def usable_tools(self) -> list[Object]:
+        """The tools that the model is told of; none when `tool_choice` is "none"."""
+        return [] if self.tool_choice == "none" else self.tools or []
+
     def check(self) -> None:
         """Raises FreeholdError of kind INVALID for what msgspec's types do not say."""
         self.check_fields()

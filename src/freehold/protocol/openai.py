@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from freehold.errors import FreeholdError
 from freehold.protocol import wire
@@ -62,20 +63,27 @@ class EmbeddingsAnswer(msgspec.Struct):
 
 
 class ModelDetails(msgspec.Struct):
-    """What we say of a model beyond OpenAI's fields."""
+    """What we say of a model beyond OpenAI's fields; kind and digest are those of one that is computed here.
 
-    kind: str
-    digest: str
+    Lengths are those of a model that generates, in tokens: prompt and answer together, and the longest answer.
+    """
+
+    kind: str | None
+    digest: str | None
     proof: str
+    context_length: int | UnsetType = UNSET
+    max_output_tokens: int | UnsetType = UNSET
 
 
 class Model(msgspec.Struct):
-    """One row of `GET /v1/models`. `created` is in Unix seconds."""
+    """One row of `GET /v1/models`. `created` is in Unix seconds; `abilities`: chat, vision, tools, stt, tts, embed,
+    rerank."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    abilities: list[str]
     freehold: ModelDetails
 
 

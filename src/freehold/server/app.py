@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from freehold.http import App, BodyLimits, MemoryBudget
+from freehold.http import App, BodyLimits, MemoryBudget, Route
 from freehold.http.app import CheckAccess
-from freehold.server import health, metrics, oip, openai, openapi, tei
+from freehold.server import chat, completions, generate, health, metrics, oip, openai, openapi, tei
+from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models
 from freehold.telemetry import Telemetry
@@ -24,32 +25,43 @@ def build(
     body_limits: BodyLimits,
     grace_s: float,
     on_loaded: Callable[[Models], None] = lambda _models: None,
+    front: Callable[[Sequence[Route]], list[Route]] = list,
+    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> App:
     """The ASGI app of one node. Models load when its lifespan begins, while health routes already answer.
 
-    `on_loaded` is called when all loads have ended, well or not.
+    `on_loaded` is called when all loads have ended, well or not. `front` may put routes before these, for models that
+    are not computed here; `beside` is what lives as long as the models do.
     """
     plane = DataPlane(models, telemetry)
-    routes = [
-        *openai.routes(plane),
+    formats = ChatFormats()
+    own = [
+        *openai.routes(plane, formats),
+        *chat.routes(plane, formats),
+        *completions.routes(plane),
         *oip.routes(plane),
+        *generate.routes(plane),
         *tei.routes(plane),
         *health.routes(plane),
         *metrics.routes(plane, telemetry),
     ]
+    routes = front(own)
     return App(
         [*routes, *openapi.routes(routes)],
         telemetry=telemetry,
         memory=memory,
         check_access=check_access,
         body_limits=body_limits,
-        lifespan=_life(plane, grace_s, on_loaded),
+        lifespan=_life(plane, grace_s, on_loaded, beside),
         grace_s=grace_s,
     )
 
 
 def _life(
-    plane: DataPlane, grace_s: float, on_loaded: Callable[[Models], None]
+    plane: DataPlane,
+    grace_s: float,
+    on_loaded: Callable[[Models], None],
+    beside: Callable[[], AbstractAsyncContextManager[None]],
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     async def load() -> None:
         await plane.models.load(plane.loaded)
@@ -57,14 +69,15 @@ def _life(
 
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
-        loading = asyncio.create_task(load())
-        loading.add_done_callback(_tell)
-        try:
-            yield
-        finally:
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
-            await plane.models.close(grace_s)
+        async with beside():
+            loading = asyncio.create_task(load())
+            loading.add_done_callback(_tell)
+            try:
+                yield
+            finally:
+                loading.cancel()
+                await asyncio.gather(loading, return_exceptions=True)
+                await plane.models.close(grace_s)
 
     return life
 

@@ -1,10 +1,14 @@
 """The one way from an endpoint to an engine, whatever the protocol: admission, deadline, disconnect, counting."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from time import perf_counter
 
-from freehold.engine.base import Answer, Array, Request, RerankRequest, TensorRequest
+from freehold.engine.base import Answer, Array, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.batcher import Batch
+from freehold.engine.generation import GenerateRequest, Piece
 from freehold.http.call import Call
+from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served, State
 from freehold.telemetry import ModelMetrics, Telemetry
 
@@ -12,6 +16,8 @@ BYTES_A_CHARACTER = 64
 """What a character of text holds in Python and numpy while it waits: ids, type ids and mask of about a token each four
 characters, plus the row that comes back."""
 BYTES_A_TEXT = 4096
+BYTES_A_TOKEN = 128
+"""What a token of a prompt holds while it waits: a number as an object, its place in lists, its mark in the cache."""
 BYTES_AN_OBJECT = 64
 """An empty string with its address."""
 
@@ -42,6 +48,25 @@ class DataPlane:
             metrics.truncated.inc(answer.truncated)
         return answer
 
+    async def generate(self, served: Served, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
+        """The pieces of one answer; a place is held until the last of them, or until this generator is closed.
+
+        Raises FreeholdError as `infer` does, and what `TextEngine.generate` raises. Whoever reads watches the client.
+        """
+        metrics = self._metrics[served.id]
+        begun, last = perf_counter(), None
+        with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt)) as permit:
+            try:
+                async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:
+                    async for piece in pieces:
+                        if last is None:
+                            metrics.first_token_seconds.observe(perf_counter() - begun)
+                        last = piece
+                        yield piece
+            finally:
+                if last is not None:
+                    metrics.generated(last.prompt_tokens, last.cached_tokens, last.completion_tokens)
+
     def loaded(self, served: Served) -> None:
         """Count what a load came to."""
         metrics = self._metrics[served.id]
@@ -58,6 +83,8 @@ def footprint(request: Request) -> int:
     """Bytes that a request holds beside its body while it waits and runs."""
     if isinstance(request, TensorRequest):
         return 2 * sum(map(_held, request.inputs.values()))
+    if isinstance(request, ScoreRequest):
+        return BYTES_A_TEXT + BYTES_A_TOKEN * (len(request.prompt) + len(request.answer))
     texts = request.texts
     characters = sum(map(len, texts))
     if isinstance(request, RerankRequest):

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Protocol
 
 from freehold.artifact import Kind
+from freehold.config import Defaults
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
@@ -44,6 +46,8 @@ class Served:
     open: Callable[[], Engine]
     admit: Callable[[Engine], Admission]
     policy: ProofPolicy = ProofPolicy()
+    defaults: Defaults = field(default_factory=Defaults)  # sampling, where a request for text leaves it open
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # for its chat template, the same way
     state: State = State.LOADING
     error: FreeholdError | None = None
     load_s: float = 0.0
@@ -147,10 +151,26 @@ class Served:
         return None
 
 
-class Models:
-    """All models of the node, by id, in the order of the configuration."""
+class Remote(Protocol):
+    """A model that another server computes, as far as this one shows it. `vital`: this node is not ready without it."""
 
-    def __init__(self, served: Sequence[Served]) -> None:
+    id: str
+    created: int
+    vital: bool
+    error: FreeholdError | None
+
+    @property
+    def state(self) -> str: ...  # a value of State
+
+    @property
+    def abilities(self) -> Sequence[str]: ...
+
+
+class Models:
+    """All models of the node, by id, in the order of the configuration; `remotes` are listed and reported with them."""
+
+    def __init__(self, served: Sequence[Served], remotes: Sequence[Remote] = ()) -> None:
+        self.remotes = remotes
         self._served = {one.id: one for one in served}
         self._draining = False
 
@@ -159,11 +179,19 @@ class Models:
         return list(self._served.values())
 
     def find(self, model: str) -> Served:
-        """The model of that id in whatever state. Raises FreeholdError `model_not_found`, which names those served."""
+        """The model of that id in whatever state. Raises FreeholdError `model_not_found`, which names those served, and
+        `model_elsewhere` for a remote one."""
         served = self._served.get(model)
-        if served is None:
-            raise FreeholdError("model_not_found", model=model[:200], served=", ".join(self._served) or "none")
-        return served
+        if served is not None:
+            return served
+        if self.remote(model) is not None:
+            raise FreeholdError("model_elsewhere", model=model)
+        known = ", ".join((*self._served, *(remote.id for remote in self.remotes))) or "none"
+        raise FreeholdError("model_not_found", model=model[:200], served=known)
+
+    def remote(self, model: str) -> Remote | None:
+        """The model of that id that another server computes; None where there is none."""
+        return next((remote for remote in self.remotes if remote.id == model), None)
 
     def get(self, model: str) -> Served:
         """The model of that id, able to answer. Raises FreeholdError."""
@@ -191,8 +219,16 @@ class Models:
         self._draining = True
 
     def ready(self) -> bool:
-        """True when every model can answer and the node is not leaving."""
-        return not self._draining and all(one.now() is State.READY for one in self._served.values())
+        """True when the node is not leaving, and every model can answer that is computed or was started by it.
+
+        A server elsewhere that is down must not take this one out; where there is nothing else, one must answer.
+        """
+        if self._draining or not all(one.now() is State.READY for one in self._served.values()):
+            return False
+        vital = [remote.state == State.READY for remote in self.remotes if remote.vital]
+        if self._served or vital or not self.remotes:
+            return all(vital)
+        return any(remote.state == State.READY for remote in self.remotes)
 
     async def load(self, on_loaded: Callable[[Served], None]) -> None:
         """Load one after another: two that were tuned at the same time would measure each other."""

@@ -31,17 +31,17 @@ def routes(plane: DataPlane) -> list[Route]:
 
     async def model(call: Call) -> Response:
         served = plane.models.find(call.params["model"])
-        _check_version(served, call)
+        check_version(served, call)
         return Response(oip.encode_metadata(describe(served)))
 
     async def ready(call: Call) -> Response:
         served = plane.models.find(call.params["model"])
-        _check_version(served, call)
+        check_version(served, call)
         return Response(oip.encode_metadata(oip.ModelReady(served.check().id, ready=True)))
 
     async def infer(call: Call) -> Response:
         served = plane.models.get(call.params["model"])
-        _check_version(served, call)
+        check_version(served, call)
         manifest = served.engine.manifest
         inputs, outputs = signature(manifest)
         length = oip.parse_header_length(call.header(oip.HEADER_LENGTH))
@@ -94,7 +94,8 @@ def describe(served: Served) -> oip.ModelMetadata:
     )
 
 
-def _check_version(served: Served, call: Call) -> None:
+def check_version(served: Served, call: Call) -> None:
+    """Raises `version_unknown` where the path names another version than the one there is."""
     version = call.params.get("version", VERSION)
     if version != VERSION:
         raise FreeholdError("version_unknown", model=served.id, version=version[:200], versions=[VERSION])

@@ -4,17 +4,20 @@ Dify's plugin appends `embeddings` or `rerank` to whatever base URL a user typed
 """
 
 from freehold.engine.base import EmbedRequest, RerankRequest
+from freehold.errors import FreeholdError
 from freehold.http import Call, Response, Route
 from freehold.protocol import openai, tei
 from freehold.protocol.rerank import encode_rerank, parse_rerank
 from freehold.protocol.vectors import logits, shortened, sigmoid
+from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
-from freehold.server.models import Served, State
+from freehold.server.generation import text_engine
+from freehold.server.models import Remote, Served, State
 from freehold.server.tei import answer_rerank
 from freehold.server.text import chosen, rows, truncation
 
 
-def routes(plane: DataPlane) -> list[Route]:
+def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
     """Embeddings, rerank, models."""
 
     async def embeddings(call: Call) -> Response:
@@ -43,11 +46,14 @@ def routes(plane: DataPlane) -> list[Route]:
         return await rerank(call)
 
     async def models(call: Call) -> Response:
-        ready = [_listed(served) for served in plane.models.all() if served.state is State.READY]
-        return Response(openai.encode_models(ready))
+        ready = [_listed(served, formats) for served in plane.models.all() if served.state is State.READY]
+        remote = [_shown(remote) for remote in plane.models.remotes if remote.state == State.READY]
+        return Response(openai.encode_models([*ready, *remote]))
 
     async def model(call: Call) -> Response:
-        return Response(openai.encode_model(_listed(plane.models.get(call.params["model"]))))
+        remote = plane.models.remote(call.params["model"])
+        row = _listed(plane.models.get(call.params["model"]), formats) if remote is None else _shown(remote)
+        return Response(openai.encode_model(row))
 
     return [
         *(Route("POST", path, embeddings, "openai") for path in ("/v1/embeddings", "/embeddings")),
@@ -59,7 +65,26 @@ def routes(plane: DataPlane) -> list[Route]:
     ]
 
 
-def _listed(served: Served) -> openai.Model:
+def _listed(served: Served, formats: ChatFormats) -> openai.Model:
     engine = served.engine
     details = openai.ModelDetails(engine.manifest.kind, engine.digest, engine.proof.status)
-    return openai.Model(served.id, "model", served.created, "freehold", details)
+    if engine.manifest.kind == "generate":
+        text = text_engine(served)
+        details.context_length, details.max_output_tokens = text.context_length, text.max_output_tokens
+    return openai.Model(served.id, "model", served.created, "freehold", abilities(served, formats), details)
+
+
+def _shown(remote: Remote) -> openai.Model:
+    details = openai.ModelDetails(None, None, "none")
+    return openai.Model(remote.id, "model", remote.created, "freehold", list(remote.abilities), details)
+
+
+def abilities(served: Served, formats: ChatFormats) -> list[str]:
+    """What clients can ask of a model: chat needs a template, tools one that shows them in a form that is known."""
+    kind = served.engine.manifest.kind
+    if kind != "generate":
+        return [kind] if kind in ("embed", "rerank") else []
+    try:
+        return ["chat", "tools"] if formats.of(served).calls_tools else ["chat"]
+    except FreeholdError:  # no template, or one that cannot be read: a chat says which
+        return []

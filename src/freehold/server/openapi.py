@@ -8,11 +8,11 @@ import msgspec
 
 from freehold import __version__
 from freehold.http import Call, Response, Route
-from freehold.protocol import oip, openai, rerank, tei
+from freehold.protocol import chat, completions, generate, oip, openai, rerank, tei
 from freehold.server.health import Live, LiveReady, Readiness
 
 Json = dict[str, Any]
-JSON, BINARY = "application/json", "application/octet-stream"
+JSON, BINARY, EVENTS = "application/json", "application/octet-stream", "text/event-stream"
 ERRORS: dict[str, Any] = {
     "openai": openai.ErrorBody,
     "oip": oip.ErrorBody,
@@ -24,15 +24,31 @@ _REFERENCE = "#/components/schemas/{name}"
 
 
 class Operation(NamedTuple):
-    """What a path does; the types of which it reads and answers one; whether tensors may follow the JSON of either."""
+    """What a path does; the types of which it reads and answers one; whether tensors may follow the JSON of either; the
+    type of its frames where it can stream."""
 
     summary: str
     requests: tuple[Any, ...] = ()
     answers: tuple[Any, ...] = ()
     binary: bool = False
+    frame: Any = None
 
 
 _EMBEDDINGS = Operation("Vectors of texts (OpenAI)", (openai.EmbeddingsRequest,), (openai.EmbeddingsAnswer,))
+_CHAT = Operation(
+    "The next message of a chat (OpenAI)", (chat.ChatRequest,), (chat.ChatCompletion,), False, chat.ChatChunk
+)
+_COMPLETIONS = Operation(
+    "Continue a text (OpenAI)",
+    (completions.CompletionRequest,),
+    (completions.Completion,),
+    False,
+    completions.Completion,
+)
+_GENERATE = Operation("Continue a text (Triton)", (generate.GenerateRequest,), (generate.GenerateAnswer,))
+_GENERATE_STREAM = Operation(
+    "Continue a text, piece by piece (Triton)", (generate.GenerateRequest,), (), False, generate.GenerateAnswer
+)
 _RERANK = Operation("Texts by relevance to a query (Jina, Cohere)", (rerank.RerankRequest,), (rerank.RerankAnswer,))
 _MODELS = Operation("The models that answer", (), (openai.ModelList,))
 _MODEL = Operation("One model", (), (openai.Model,))
@@ -49,6 +65,10 @@ OPERATIONS: dict[str, Operation] = {
     "POST /embeddings": _EMBEDDINGS,
     "POST /tei/{model}/v1/embeddings": _EMBEDDINGS,
     "POST /tei/{model}/embeddings": _EMBEDDINGS,
+    "POST /v1/chat/completions": _CHAT,
+    "POST /chat/completions": _CHAT,
+    "POST /v1/completions": _COMPLETIONS,
+    "POST /completions": _COMPLETIONS,
     "POST /v1/rerank": _RERANK,
     "POST /v2/rerank": _RERANK,
     "POST /rerank": Operation(
@@ -74,6 +94,10 @@ OPERATIONS: dict[str, Operation] = {
     "GET /v2/models/{model}/versions/{version}/ready": _READY,
     "POST /v2/models/{model}/infer": _INFER,
     "POST /v2/models/{model}/versions/{version}/infer": _INFER,
+    "POST /v2/models/{model}/generate": _GENERATE,
+    "POST /v2/models/{model}/versions/{version}/generate": _GENERATE,
+    "POST /v2/models/{model}/generate_stream": _GENERATE_STREAM,
+    "POST /v2/models/{model}/versions/{version}/generate_stream": _GENERATE_STREAM,
     "GET /v2/health/live": Operation("Is the process alive?", (), (Live,)),
     "GET /v2/health/ready": Operation("Can every model answer?", (), (LiveReady,)),
     "GET /livez": Operation("Is the process alive?", (), (Live,)),
@@ -97,6 +121,7 @@ def document(described: Iterable[Route]) -> Json:
     """An OpenAPI 3.1 document of these routes."""
     operations = [(route, OPERATIONS.get(f"{route.method} {route.path}")) for route in described]
     types = [kind for _, operation in operations if operation for kind in (*operation.requests, *operation.answers)]
+    types += [operation.frame for _, operation in operations if operation and operation.frame is not None]
     types += ERRORS.values()
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     schema_of = dict(zip(map(str, types), schemas, strict=True))
@@ -122,7 +147,7 @@ def _operation(route: Route, operation: Operation | None, schema_of: dict[str, J
         "tags": [route.dialect],
         "security": [] if route.public else [{}, {"key": []}],  # a key is asked for only where `access` says so
         "responses": {
-            "200": {"description": "The answer", "content": _content(known.answers, known.binary, schema_of)},
+            "200": {"description": "The answer", "content": _answers(known, schema_of)},
             "default": {"description": "An error", "content": _content((ERRORS[route.dialect],), False, schema_of)},
         },
     }
@@ -146,6 +171,11 @@ def _operation(route: Route, operation: Operation | None, schema_of: dict[str, J
             }
         )
     return described
+
+
+def _answers(known: Operation, schema_of: dict[str, Json]) -> Json:
+    frames = {EVENTS: {"schema": schema_of[str(known.frame)]}} if known.frame is not None else {}
+    return frames if frames and not known.answers else _content(known.answers, known.binary, schema_of) | frames
 
 
 def _content(kinds: tuple[Any, ...], binary: bool, schema_of: dict[str, Json]) -> Json:

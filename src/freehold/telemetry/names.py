@@ -11,6 +11,7 @@ MetricKind = Literal["counter", "gauge", "histogram"]
 
 # Histogram bounds. Seconds: from a tiny tensor in the loop (0.1 ms) to Dify's 60 s. Sizes: powers of two.
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 60.0)
+_LONG_SECONDS = (*_SECONDS, 120.0, 300.0)  # to Dify's time limit for a chat
 _ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 _TOKENS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)
 
@@ -39,7 +40,7 @@ FIRST_FRAME_SECONDS = Metric(
     "histogram",
     "From the arrival of a request's head to the first frame of its streamed answer, keep-alive comments aside.",
     ("route",),
-    _SECONDS,
+    _LONG_SECONDS,
 )
 REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")
 ERRORS = Metric("freehold_errors_total", "counter", "Errors told to clients, by code.", ("code",))
@@ -60,6 +61,18 @@ BATCH_ROWS = Metric(
 )
 BATCH_TOKENS = Metric("freehold_batch_tokens", "histogram", "Tokens a batch.", ("model",), _TOKENS)
 TOKENS = Metric("freehold_tokens_total", "counter", "Tokens computed, special ones included.", ("model",))
+FIRST_TOKEN_SECONDS = Metric(
+    "freehold_first_token_seconds",
+    "histogram",
+    "From the admission of a request for text to its first token.",
+    ("model",),
+    _LONG_SECONDS,
+)
+PROMPT_TOKENS = Metric("freehold_prompt_tokens_total", "counter", "Tokens of prompts that were answered.", ("model",))
+CACHED_TOKENS = Metric(
+    "freehold_cached_tokens_total", "counter", "Tokens of prompts that were taken from the prefix cache.", ("model",)
+)
+GENERATED_TOKENS = Metric("freehold_generated_tokens_total", "counter", "Tokens that were generated.", ("model",))
 TRUNCATED = Metric("freehold_truncated_texts_total", "counter", "Texts cut to the model's length.", ("model",))
 MODEL_IN_FLIGHT = Metric(
     "freehold_model_requests_in_flight", "gauge", "Admitted requests that wait or run.", ("model",)
@@ -97,6 +110,10 @@ ALL: tuple[Metric, ...] = (
     BATCH_ROWS,
     BATCH_TOKENS,
     TOKENS,
+    FIRST_TOKEN_SECONDS,
+    PROMPT_TOKENS,
+    CACHED_TOKENS,
+    GENERATED_TOKENS,
     TRUNCATED,
     MODEL_IN_FLIGHT,
     LOAD_SECONDS,

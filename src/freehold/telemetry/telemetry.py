@@ -52,6 +52,10 @@ class ModelMetrics:
         self.batch_tokens: Histogram = telemetry.batch_tokens.of(model)
         self.tokens: Value = telemetry.tokens.of(model)
         self.truncated: Value = telemetry.truncated.of(model)
+        self.first_token_seconds: Histogram = telemetry.first_token_seconds.of(model)
+        self.prompt_tokens: Value = telemetry.prompt_tokens.of(model)
+        self.cached_tokens: Value = telemetry.cached_tokens.of(model)
+        self.generated_tokens: Value = telemetry.generated_tokens.of(model)
         self.in_flight: Value = telemetry.model_in_flight.of(model)
         self.ready: Value = telemetry.model_ready.of(model)
         self.load_seconds: Value = telemetry.load_seconds.of(model)
@@ -62,6 +66,13 @@ class ModelMetrics:
     def refused(self, reason: str) -> None:
         """Count one refusal by admission."""
         self._refused.inc(self._model, reason)
+
+    def generated(self, prompt: int, cached: int, completion: int) -> None:
+        """Count the tokens of one answer: its prompt's, those of them that were not computed again, and its own."""
+        self.prompt_tokens.inc(prompt)
+        self.cached_tokens.inc(cached)
+        self.generated_tokens.inc(completion)
+        self.tokens.inc(prompt - cached + completion)
 
     def proven(self, state: str) -> None:
         """Say which state the proof is in: raw, self, none or failed."""
@@ -85,6 +96,10 @@ class Telemetry:
         self.batch_tokens = Histograms(names.BATCH_TOKENS)
         self.tokens = Values(names.TOKENS)
         self.truncated = Values(names.TRUNCATED)
+        self.first_token_seconds = Histograms(names.FIRST_TOKEN_SECONDS)
+        self.prompt_tokens = Values(names.PROMPT_TOKENS)
+        self.cached_tokens = Values(names.CACHED_TOKENS)
+        self.generated_tokens = Values(names.GENERATED_TOKENS)
         self.model_in_flight = Values(names.MODEL_IN_FLIGHT)
         self.model_ready = Values(names.MODEL_READY)
         self.load_seconds = Values(names.LOAD_SECONDS)

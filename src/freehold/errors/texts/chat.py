@@ -17,11 +17,11 @@ ENTRIES: dict[str, Entry] = {
         "此处不支持字段 `{field}`，而忽略它会改变回答的含义。",
         "请去掉 `{field}` 后重新发送，或改用支持它的服务。",
     ),
-    "output_limit": Entry(
+    "fields_conflict": Entry(
         Kind.INVALID,
-        "`{field}` is {seen}, and {model} writes at most {limit} tokens.",
-        "Ask for at most {limit}, leave `{field}` out, or raise `max_output_tokens` of the model.",
-        "`{field}` 为 {seen}，而 {model} 最多输出 {limit} 个 token。",
-        "请不超过 {limit}，或去掉 `{field}`，或调大该模型的 `max_output_tokens`。",
+        "`{first}` holds the whole answer to one form, and `{second}` leave the model free to answer in another.",
+        "Send one of the two, or choose by `tool_choice`: `none`, `required` or a function's name.",
+        "`{first}` 限定了整个回答的格式，而 `{second}` 允许模型以另一种格式回答。",
+        "请只发送其中一项，或用 `tool_choice` 明确选择：`none`、`required` 或函数名。",
     ),
 }
