@@ -13,6 +13,7 @@ import transformers
 
 from freehold.adapt.encoder_graph import Dialect, write_graph
 from freehold.adapt.folder import open_folder
+from freehold.artifact import Artifact
 
 Ids = Sequence[Sequence[int]]
 Array = np.ndarray[Any, Any]
@@ -86,6 +87,77 @@ class Reference:
         return torch.nn.functional.normalize(pooled, dim=0) if normalize else pooled
 
 
+class SlotRun:
+    """A decoder's graphs as an engine opens them, over a key-value buffer of its own that present and past share."""
+
+    def __init__(self, artifact: Path, slots: int = 1, capacity: int = 128, threads: int = 1) -> None:
+        decoder = Artifact.open(artifact).manifest.decoder
+        assert decoder is not None
+        self.decoder, self.capacity = decoder, capacity
+        self.decode = self._open(artifact / "model.onnx", threads)
+        self.prefill = self._open(artifact / decoder.prefill, threads) if decoder.prefill else self.decode
+        shape = (slots, decoder.kv_heads, capacity, decoder.head_size)
+        names = [f"{layer}.{part}" for layer in range(decoder.layers) for part in ("key", "value")]
+        self.buffers = {name: np.zeros(shape, np.float32) for name in names}
+        self.lengths = [0] * slots
+
+    @staticmethod
+    def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+    def step(self, ids: Array, slots: slice, logits_at: Sequence[int], session: onnxruntime.InferenceSession) -> Array:
+        """Append ids [rows, tokens] to the rows of `slots`; logits at the flattened positions `logits_at`."""
+        rows = range(*slots.indices(len(self.lengths)))
+        for row in rows:
+            self.lengths[row] += ids.shape[1]
+        ends = np.array([self.lengths[row] - 1 for row in rows], np.int32)
+        binding = session.io_binding()
+        binding.bind_cpu_input("input_ids", np.ascontiguousarray(ids, np.int64))
+        binding.bind_cpu_input("seqlens_k", ends)
+        binding.bind_cpu_input("total_length", np.array(ends.max() + 1, np.int32))
+        binding.bind_cpu_input("logits_at", np.array(logits_at, np.int64))
+        for name, buffer in self.buffers.items():
+            part = buffer[slots]
+            place = ("cpu", 0, np.float32, list(part.shape), part.ctypes.data)
+            binding.bind_input(f"past.{name}", *place)
+            binding.bind_output(f"present.{name}", *place)
+        binding.bind_output("logits")
+        session.run_with_iobinding(binding)
+        logits: Array = binding.get_outputs()[-1].numpy()
+        return logits
+
+    def fill(self, slot: int, prompt: Sequence[int], chunk: int = 1 << 30) -> Array:
+        """Put a prompt into a slot, `chunk` tokens at a time; the logits after its last token, [vocab]."""
+        self.lengths[slot] = 0
+        logits = np.empty(0, np.float32)
+        for start in range(0, len(prompt), chunk):
+            part = np.array([prompt[start : start + chunk]])
+            logits = self.step(part, slice(slot, slot + 1), [part.shape[1] - 1], self.prefill)[0]
+        return logits
+
+    def greedy(self, prompts: Ids, new: int, chunk: int = 1 << 30) -> list[list[int]]:
+        """The most probable continuations of prompts, one a slot, decoded together."""
+        best = [int(self.fill(slot, prompt, chunk).argmax()) for slot, prompt in enumerate(prompts)]
+        answers = [[token] for token in best]
+        for _ in range(new - 1):
+            ids = np.array([[answer[-1]] for answer in answers])
+            logits = self.step(ids, slice(0, len(prompts)), range(len(prompts)), self.decode)
+            for answer, token in zip(answers, logits.argmax(axis=1), strict=True):
+                answer.append(int(token))
+        return answers
+
+
+def continuations(folder: Path, prompts: Ids, new: int) -> list[list[int]]:
+    """What transformers generates greedily after each prompt, end tokens ignored."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
+    settings = {"do_sample": False, "max_new_tokens": new, "min_new_tokens": new, "eos_token_id": None}
+    with torch.inference_mode():
+        made = [model.generate(torch.tensor([prompt]), **settings)[0, len(prompt) :] for prompt in prompts]
+    return [answer.tolist() for answer in made]
+
+
 def random_ids(lengths: Sequence[int], vocab_size: int, seed: int = 0) -> list[list[int]]:
     """Texts of ids that are no special tokens."""
     rng = np.random.default_rng(seed)
@@ -108,6 +180,18 @@ def graph_file() -> Callable[..., Path]:
 def reference() -> type[Reference]:
     """`reference(folder)` loads transformers' model."""
     return Reference
+
+
+@pytest.fixture(scope="session")
+def slot_run() -> type[SlotRun]:
+    """`slot_run(artifact, slots=1, capacity=128)` opens a decoder."""
+    return SlotRun
+
+
+@pytest.fixture(scope="session")
+def generated() -> Callable[[Path, Ids, int], list[list[int]]]:
+    """`generated(folder, prompts, new)` is what transformers generates greedily."""
+    return continuations
 
 
 @pytest.fixture(scope="session")

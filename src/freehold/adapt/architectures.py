@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from freehold.adapt.decoder_config import FORMS as DECODERS
 from freehold.adapt.documents import read
 from freehold.errors import FreeholdError
 
@@ -92,19 +93,25 @@ class EncoderConfig(msgspec.Struct, frozen=True):
         return tuple(f"LABEL_{index}" for index in range(self.num_labels or 2))
 
 
+def architecture_of(folder: Path) -> str:
+    """What `config.json` of a folder names first; "" when there is no such file, or no name in it.
+
+    Raises FreeholdError `model_folder_invalid` for a file that cannot be read, `weights_quantized`.
+    """
+    path = folder / "config.json"
+    return _stated(path).architecture if path.is_file() else ""
+
+
 def read_config(path: Path) -> EncoderConfig:
     """Read and check `config.json`.
 
     Raises FreeholdError `model_folder_invalid`, `weights_quantized`, `architecture_unknown`,
     `encoder_option_unsupported`.
     """
-    stated = read(path, _Stated)
-    named = stated.architectures or ()
-    if stated.quantization_config is not None:
-        raise FreeholdError("weights_quantized", path=path.parent, format=stated.quantization_config.quant_method)
-    if not named or named[0] not in FORMS:
-        found = ", ".join(named) or stated.model_type or "nothing"
-        raise FreeholdError("architecture_unknown", path=path, architecture=found, known=", ".join(FORMS))
+    stated = _stated(path)
+    if stated.architecture not in FORMS:
+        found = ", ".join(stated.architectures or ()) or stated.model_type or "nothing"
+        raise FreeholdError("architecture_unknown", path=path, architecture=found, known=", ".join([*FORMS, *DECODERS]))
     config = read(path, EncoderConfig)
     _check(path, config)
     return config
@@ -116,6 +123,17 @@ class _Stated(msgspec.Struct, frozen=True):
     architectures: tuple[str, ...] | None = None
     model_type: str = ""
     quantization_config: Quantization | None = None
+
+    @property
+    def architecture(self) -> str:
+        return self.architectures[0] if self.architectures else ""
+
+
+def _stated(path: Path) -> _Stated:
+    stated = read(path, _Stated)
+    if stated.quantization_config is not None:
+        raise FreeholdError("weights_quantized", path=path.parent, format=stated.quantization_config.quant_method)
+    return stated
 
 
 def _check(path: Path, config: EncoderConfig) -> None:

@@ -17,6 +17,8 @@ INDEX = "model.safetensors.index.json"
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 BLOCK_BYTES = 16 << 20
 
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
 
 class _Index(msgspec.Struct, frozen=True):
     weight_map: dict[str, str]
@@ -82,21 +84,38 @@ class Checkpoint:
         if datatype not in FLOATS:
             raise FreeholdError("weights_quantized", path=self.folder, format=f"{datatype} ({name})")
 
-    def blocks(self, name: str) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+    def blocks(self, name: str) -> Iterator[Floats]:
         """The tensor as float32, in blocks of rows of about 16 MiB. Raises FreeholdError `weights_corrupt`."""
         with _opened(self.where[name]) as tensors:
             entry = tensors.get_slice(name)
             shape = entry.get_shape()
             if not shape:
                 raise FreeholdError("weights_corrupt", path=self.where[name], reason=f"{name} is a scalar")
-            row_bytes = max(1, 4 * int(np.prod(shape[1:], dtype=np.int64)))
-            rows = max(1, BLOCK_BYTES // row_bytes)
-            for start in range(0, shape[0], rows):
-                try:
-                    block = entry[start : min(start + rows, shape[0])]
-                except SafetensorError as error:
-                    raise FreeholdError("weights_corrupt", path=self.where[name], reason=str(error)) from error
-                yield np.ascontiguousarray(block, dtype=np.float32)
+            for start, stop in spans(shape[0], 4 * int(np.prod(shape[1:], dtype=np.int64))):
+                yield self._read(name, entry, slice(start, stop))
+
+    def rows(self, name: str, start: int, stop: int) -> Floats:
+        """Rows `start` to `stop` of a tensor as float32. Raises FreeholdError `weights_corrupt`."""
+        with _opened(self.where[name]) as tensors:
+            return self._read(name, tensors.get_slice(name), slice(start, stop))
+
+    def columns(self, name: str, start: int, stop: int) -> Floats:
+        """Columns `start` to `stop` of a matrix as float32. Raises FreeholdError `weights_corrupt`."""
+        with _opened(self.where[name]) as tensors:
+            return self._read(name, tensors.get_slice(name), (slice(None), slice(start, stop)))
+
+    def _read(self, name: str, entry: Any, part: slice | tuple[slice, ...]) -> Floats:
+        try:
+            return np.ascontiguousarray(entry[part], dtype=np.float32)
+        except SafetensorError as error:
+            raise FreeholdError("weights_corrupt", path=self.where[name], reason=str(error)) from error
+
+
+def spans(count: int, item_bytes: int) -> Iterator[tuple[int, int]]:
+    """Cut `count` items of `item_bytes` each into runs of about 16 MiB: (start, stop)."""
+    step = max(1, BLOCK_BYTES // max(1, item_bytes))
+    for start in range(0, count, step):
+        yield start, min(start + step, count)
 
 
 def _opened(file: Path) -> Any:

@@ -5,106 +5,90 @@ The artifact lies under the cache by the digest of everything that shapes it, so
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-from tokenizers import Tokenizer
-
-from freehold.adapt import goldens
+from freehold.adapt.architectures import architecture_of
+from freehold.adapt.causal_artifact import CausalArtifact
+from freehold.adapt.causal_folder import open_causal
+from freehold.adapt.decoder_artifact import DecoderArtifact
+from freehold.adapt.decoder_config import FORMS as DECODERS
+from freehold.adapt.decoder_folder import open_decoder
 from freehold.adapt.digests import DigestMemo
-from freehold.adapt.folder import ModelFolder, Sentence, open_folder
-from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Artifact, Case, Limits, MadeBy, Manifest, TensorSpec, save_golden, write_manifest
+from freehold.adapt.encoder_artifact import EncoderArtifact
+from freehold.adapt.folder import open_folder
+from freehold.adapt.recipe import Plan
+from freehold.artifact import Artifact, write_manifest
 from freehold.errors import FreeholdError
 
-# Raise it with every change of what is written: older caches are then built anew.
-WRITER_VERSION = "5"
-TOOL = "freehold.adapt.graphs"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# How a decoder's weights may be held; everything else is written in fp32, whatever it is computed in later.
+DECODER_PRECISIONS = ("fp32", "int8", "int4", "w8a8", "fast")
+COMPUTED_IN = ("fp32", "bf16", "auto")
+BLOCK = 32
 
 
-def build(folder: Path, cache: Path, *, max_tokens: int | None = None) -> Path:
-    """Write the artifact of a Hugging Face encoder folder, or find the one written before; its path.
+def build(
+    folder: Path,
+    cache: Path,
+    *,
+    kind: str = "auto",
+    max_tokens: int | None = None,
+    precision: str = "fp32",
+    block: int = BLOCK,
+) -> Path:
+    """Write the artifact of a Hugging Face folder of a known architecture, or find the one written before; its path.
 
-    `max_tokens` is where texts are truncated; without it `sentence_bert_config.json` says, else the tokenizer's
-    `model_max_length`, else the positions. A folder without `modules.json` and without a classification head gets mean
-    pooling without normalisation, as sentence-transformers does. Processes may build the same folder at once: one
-    writes, the others wait for it.
+    Of an encoder, `max_tokens` is where texts are truncated; without it `sentence_bert_config.json` says, else the
+    tokenizer's `model_max_length`, else the positions. A folder without `modules.json` and without a classification
+    head gets mean pooling without normalisation, as sentence-transformers does. Of a decoder, `max_tokens` is the
+    longest prompt and answer together; `precision` is fp32, int8, int4, w8a8 or fast (`decoder_graph.graphs_of`) and
+    `block` the block size of int4. `kind` (auto, embed, rerank, generate) says what a decoder is for where its files do
+    not: `open_causal`. Processes may build the same folder at once: one writes, the others wait for it.
 
-    Raises FreeholdError: what `open_folder`, `ModelFolder.limits`, `write_graph`, `write_tokenizer` and
-    `goldens.collect` raise, and `cache_full`, `cache_unwritable`.
+    Raises FreeholdError: what `open_folder`, `open_causal`, `open_decoder`, `write_graph`, `write_causal`, `write_decoder`,
+    `write_tokenizer` and `goldens.collect` raise, `max_tokens_beyond_positions`, `graph_precision_unknown`, and `cache_full`,
+    `cache_unwritable`.
     """
-    source = open_folder(folder)
-    recipe = _recipe(source, source.limits(max_tokens), DigestMemo(cache / "digests"))
-    target = cache / recipe.digest
+    plan = _plan(folder, kind, max_tokens, precision, block, DigestMemo(cache / "digests"))
+    target = cache / plan.digest
     if _usable(target):
         return target
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / f".{target.name}.lock"):
             if not _usable(target):
-                _write(source, recipe, target)
+                _write(plan, target)
     except OSError as error:
         if error.errno in FULL:
-            raise FreeholdError("cache_full", path=cache, needed=_megabytes(source)) from error
+            raise FreeholdError("cache_full", path=cache, needed=plan.megabytes) from error
         raise FreeholdError("cache_unwritable", path=cache, reason=error.strerror or str(error)) from error
     return target
 
 
-class _Recipe(msgspec.Struct, frozen=True):
-    """All that shapes an artifact. Equal recipes give equal artifacts."""
-
-    writer: str
-    name: str
-    config: bytes
-    sentence: Sentence
-    limits: Limits
-    prompts: dict[str, str]
-    license: str
-    lower_case: bool
-    weights: str
-    tokenizer: str
-    tokenizer_config: str
-    goldens: tuple[str, ...]
-
-    @property
-    def digest(self) -> str:
-        encoded = msgspec.json.encode(self, order="deterministic", enc_hook=_folder_name)
-        return hashlib.sha256(encoded).hexdigest()
-
-
-def _folder_name(path: object) -> str:
-    """How a dense module's file enters the recipe: by its folder, since its content is in `weights`."""
-    assert isinstance(path, Path)
-    return path.parent.name
-
-
-def _recipe(source: ModelFolder, limits: Limits, memo: DigestMemo) -> _Recipe:
-    tokenizer_config = source.transformer / "tokenizer_config.json"
-    try:
-        digests = {str(file.relative_to(source.path)): memo.sha256(file) for file in source.weight_files}
-        weights = goldens.weights_digest(digests)
-        return _Recipe(
-            writer=WRITER_VERSION,
-            name=source.path.resolve().name,
-            config=msgspec.json.encode(source.config),
-            sentence=source.sentence,
-            limits=limits,
-            prompts=source.prompts,
-            license=source.license,
-            lower_case=source.lower_case,
-            weights=weights,
-            tokenizer=memo.sha256(source.transformer / "tokenizer.json"),
-            tokenizer_config=memo.sha256(tokenizer_config) if tokenizer_config.is_file() else "",
-            goldens=tuple(memo.sha256(path) for path in goldens.paths(source.path, weights)),
+def _plan(folder: Path, kind: str, max_tokens: int | None, precision: str, block: int, memo: DigestMemo) -> Plan:
+    reader = open_causal(folder, kind)
+    decodes = reader is None and architecture_of(folder) in DECODERS
+    known = DECODER_PRECISIONS if decodes else COMPUTED_IN
+    if precision not in known:
+        raise FreeholdError(
+            "graph_precision_unknown",
+            path=folder,
+            precision=precision,
+            kind="decoder" if decodes else "encoder",
+            known=", ".join(known),
         )
+    try:
+        if decodes:
+            return DecoderArtifact.plan(open_decoder(folder), max_tokens, precision, block, memo)
+        if reader is not None:
+            return CausalArtifact.plan(reader, max_tokens, memo)
+        return EncoderArtifact.plan(open_folder(folder), max_tokens, memo)
     except OSError as error:
-        path = error.filename or source.path
+        path = error.filename or folder
         raise FreeholdError("model_folder_invalid", path=path, reason=error.strerror or str(error)) from error
 
 
@@ -124,16 +108,13 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
+def _write(plan: Plan, target: Path) -> None:
     """Build aside and rename: `target` is whole or absent. The lock of `target` must be held."""
     aside = target.with_name(f".{target.name}.building")
     shutil.rmtree(aside, ignore_errors=True)  # of a builder that was killed
     aside.mkdir()
     try:
-        _write_graphs(source, aside)
-        tokenizer = _write_texts(source, recipe, aside)
-        _write_goldens(source, recipe, aside, tokenizer)
-        write_manifest(aside, _manifest(source, recipe))
+        write_manifest(aside, plan.write(aside))
         if target.exists():  # damaged, or it would have been usable
             shutil.rmtree(target)
         aside.rename(target)
@@ -141,77 +122,6 @@ def _write(source: ModelFolder, recipe: _Recipe, target: Path) -> None:
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-
-
-def _write_graphs(source: ModelFolder, aside: Path) -> None:
-    # onnx takes half a second to import, and a start that finds its artifact needs none of it.
-    from freehold.adapt.encoder_graph import GRAPHS, write_graph  # noqa: PLC0415 - see above
-
-    graphs = {name: write_graph(source, dialect) for name, dialect in GRAPHS.items()}
-    first = graphs["model.onnx"]
-    assert all(graph.weights == first.weights for graph in graphs.values()), "one data file serves every graph"
-    first.save_weights(aside)
-    for name, graph in graphs.items():
-        graph.save_model(aside / name)
-
-
-def _write_texts(source: ModelFolder, recipe: _Recipe, aside: Path) -> Tokenizer:
-    tokenizer = write_tokenizer(
-        source.transformer / "tokenizer.json",
-        aside / "tokenizer.json",
-        vocab_size=source.config.vocab_size,
-        lower_case=recipe.lower_case,
-    )
-    settings = b"{}"
-    if recipe.tokenizer_config:
-        settings = (source.transformer / "tokenizer_config.json").read_bytes()
-    (aside / "tokenizer_config.json").write_bytes(settings)
-    return tokenizer
-
-
-def _write_goldens(source: ModelFolder, recipe: _Recipe, aside: Path, tokenizer: Tokenizer) -> None:
-    """Copy the goldens, without the cases that this artifact's own truncation would change."""
-
-    def whole(case: Case) -> bool:
-        texts = [text for key in ("query", "text") if isinstance(text := case.inputs.get(key), str)]
-        encoded = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None) if texts else ()
-        return len(encoded) <= recipe.limits.max_tokens
-
-    for name, golden in goldens.collect(source.path, recipe.weights).items():
-        cases = tuple(case for case in golden.cases if whole(case))
-        if cases:
-            save_golden(aside / "goldens" / name, msgspec.structs.replace(golden, cases=cases))
-
-
-def _manifest(source: ModelFolder, recipe: _Recipe) -> Manifest:
-    config = source.config
-    embeds = source.kind == "embed"
-    width = source.sentence.dimensions(config.hidden_size) if embeds else len(config.labels)
-    inputs = ["input_ids", *(["token_type_ids"] if config.type_vocab_size > 1 else []), "sequence_ids"]
-    return Manifest(
-        schema=1,
-        name=recipe.name,
-        kind=source.kind,
-        layout="packed",
-        precision="fp32",
-        inputs=tuple(TensorSpec(name, "INT64", (-1,)) for name in (*inputs, "sequence_starts")),
-        outputs=(TensorSpec("embeddings" if embeds else "logits", "FP32", (-1, width)),),
-        made_by=MadeBy(TOOL, WRITER_VERSION, recipe.weights),
-        files={},
-        limits=recipe.limits,
-        architecture=config.architecture,
-        pooling=source.sentence.pooling if embeds else "",
-        normalized=embeds and source.sentence.normalized,
-        dimensions=width if embeds else 0,
-        labels=config.labels if source.kind == "classify" else (),
-        prompts=source.prompts,
-        license=source.license,
-    )
-
-
-def _megabytes(source: ModelFolder) -> int:
-    """About what the artifact takes on disk, when the weights are float32 already."""
-    return sum(file.stat().st_size for file in source.weight_files) // 1_000_000 + 1
 
 
 def _sync(folder: Path) -> None:

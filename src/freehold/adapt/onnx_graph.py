@@ -1,8 +1,11 @@
-"""Writing an ONNX graph by hand: nodes by name, weights in a file beside it, page-aligned so that mmap shares them."""
+"""Writing an ONNX graph by hand: nodes by name, weights in a file beside it, page-aligned so that mmap shares them.
+
+Several graphs may lie over one data file: each names the weights that it uses, and the file holds each once.
+"""
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from freehold.adapt.checkpoint import Checkpoint
+from freehold.adapt.weights import Rows, Source
 
 DATA_FILE = "model.onnx.data"
 PAGE = 4096
@@ -24,17 +28,45 @@ Shape = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Weight:
-    """One external tensor, float32, and where it comes from."""
+    """One external tensor: where its values come from, the shape that a graph sees them in, and where they lie."""
 
-    checkpoint: Checkpoint
-    source: str  # its name there
+    source: Source
     shape: tuple[int, ...]
     offset: int  # bytes into the data file, a multiple of PAGE
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return 4 * int(np.prod(self.shape, dtype=np.int64))
+        return self.source.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass
+class DataFile:
+    """The weights of one or more graphs, in the order in which they were placed."""
+
+    weights: dict[str, Weight] = field(default_factory=dict)
+
+    def place(self, name: str, source: Source) -> Weight:
+        """Give `source` a place, or find the one that it has. Equal names must have equal sources."""
+        if name not in self.weights:
+            last = next(reversed(self.weights.values()), None)
+            end = last.offset + last.size if last else 0
+            self.weights[name] = Weight(source, source.shape, -(-end // PAGE) * PAGE)
+        assert self.weights[name].source == source, f"{name} is placed already, with other values"
+        return self.weights[name]
+
+    def save(self, folder: Path) -> None:
+        """Write the file, one block in memory at a time. Raises OSError and FreeholdError `weights_corrupt`.
+
+        A new file each time: what appends, like onnx.save, would leave the offsets pointing at older weights.
+        """
+        with (folder / DATA_FILE).open("xb") as file:
+            for name, weight in self.weights.items():
+                file.seek(weight.offset)
+                for block in weight.source.blocks():
+                    file.write(block.data)
+                assert file.tell() == weight.offset + weight.size, f"{name} is not as long as its shape says"
+            _to_disk(file)
 
 
 @dataclass
@@ -49,15 +81,16 @@ class GraphWriter:
     outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
+    data: DataFile = field(default_factory=DataFile)
     counter: Iterator[int] = field(default_factory=itertools.count)
 
     def inside(self) -> "GraphWriter":
         """A writer for a branch or a body; what it needs of constants and weights lies in the outermost graph."""
-        return GraphWriter(constants=self.constants, weights=self.weights, counter=self.counter)
+        return GraphWriter(constants=self.constants, weights=self.weights, data=self.data, counter=self.counter)
 
-    def input(self, name: str, shape: Shape) -> str:
-        """An int64 input."""
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
+    def input(self, name: str, shape: Shape, dtype: type[np.generic] = np.int64) -> str:
+        """An input of the graph."""
+        self.inputs.append(helper.make_tensor_value_info(name, _onnx_type(dtype), shape))
         return name
 
     def output(self, name: str, source: str, shape: Shape) -> None:
@@ -65,11 +98,27 @@ class GraphWriter:
         self.nodes.append(helper.make_node("Identity", [source], [name], name=f"/{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
+    def declare_output(self, name: str, shape: Shape) -> str:
+        """A float32 output that some node will make under that very name."""
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        return name
+
     def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output."""
         made = self.name(op)
         self.nodes.append(helper.make_node(op, inputs, [made], name=f"/{made}", domain=domain, **attributes))
         return made
+
+    def split(self, source: str, *widths: int) -> list[str]:
+        """Cut the last dimension into parts of `widths`."""
+        parts = [self.name("Split") for _ in widths]
+        name = f"/{parts[0]}"
+        self.nodes.append(helper.make_node("Split", [source, self.vector(*widths)], parts, name=name, axis=-1))
+        return parts
+
+    def add(self, op: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: Any) -> None:
+        """Add a node whose outputs the caller has named; "" leaves an optional one out."""
+        self.nodes.append(helper.make_node(op, inputs, outputs, name=f"/{outputs[0]}", domain=domain, **attributes))
 
     def name(self, stem: str) -> str:
         """A name that no other tensor has."""
@@ -113,11 +162,17 @@ class GraphWriter:
 
     def weight(self, checkpoint: Checkpoint, source: str, shape: tuple[int, ...], name: str = "") -> str:
         """An external float32 tensor, called `name`, else `source`. Raises FreeholdError as `Checkpoint.require`."""
-        checkpoint.require(source, shape)
-        last = next(reversed(self.weights.values()), None)
-        end = last.offset + last.size if last else 0
-        self.weights[name or source] = Weight(checkpoint, source, shape, -(-end // PAGE) * PAGE)
-        return name or source
+        return self.external(name or source, Rows.of(checkpoint, {source: shape}))
+
+    def external(self, name: str, source: Source, shape: tuple[int, ...] | None = None) -> str:
+        """An external tensor; with `shape` its values are seen in another shape than the source's."""
+        placed = self.data.place(name, source)
+        if shape is None:
+            self.weights[name] = placed
+            return name
+        seen = f"{name} as {'x'.join(map(str, shape))}"
+        self.weights[seen] = Weight(source, shape, placed.offset)
+        return seen
 
     def graph(self, name: str) -> onnx.GraphProto:
         """What was collected, without constants and weights."""
@@ -125,7 +180,7 @@ class GraphWriter:
 
     def model(self) -> onnx.ModelProto:
         """The whole model, with references into the data file."""
-        graph = self.graph("encoder")
+        graph = self.graph("freehold")
         graph.initializer.extend(self.constants.values())
         graph.initializer.extend(_external(name, weight) for name, weight in self.weights.items())
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
@@ -140,16 +195,8 @@ class GraphWriter:
             _to_disk(file)
 
     def save_weights(self, folder: Path) -> None:
-        """Write the data file, a few rows in memory at a time. Raises OSError and FreeholdError `weights_corrupt`.
-
-        A new file each time: what appends, like onnx.save, would leave the offsets pointing at older weights.
-        """
-        with (folder / DATA_FILE).open("xb") as file:
-            for weight in self.weights.values():
-                file.seek(weight.offset)
-                for block in weight.checkpoint.blocks(weight.source):
-                    file.write(block.data)
-            _to_disk(file)
+        """Write the data file, that of other graphs over it too. Raises as `DataFile.save`."""
+        self.data.save(folder)
 
 
 def _to_disk(file: BinaryIO) -> None:
@@ -157,8 +204,12 @@ def _to_disk(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
+def _onnx_type(dtype: np.dtype[Any] | type[np.generic]) -> int:
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
 def _external(name: str, weight: Weight) -> onnx.TensorProto:
-    tensor: onnx.TensorProto = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=weight.shape)
+    tensor: onnx.TensorProto = TensorProto(name=name, data_type=_onnx_type(weight.source.dtype), dims=weight.shape)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", DATA_FILE), ("offset", str(weight.offset)), ("length", str(weight.size))):
         tensor.external_data.add(key=key, value=value)

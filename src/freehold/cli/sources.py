@@ -49,17 +49,20 @@ def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], Non
         state=place.state,
         on_batch=on_batch,
     )
-    path = prepare(locate(model.parsed_source), place.graphs)
+    path = prepare(locate(model.parsed_source), place.graphs, model.precision, model.kind)
     if model.workers:
         return WorkerPool(path, model.id, settings, model.workers)
     return open_engine(path, model.id, settings)
 
 
-def prepare(path: Path, cache: Path) -> Path:
-    """What an engine opens: an `.onnx` file or artifact as it is; of a Hugging Face folder, the artifact written."""
+def prepare(path: Path, cache: Path, precision: str = "fp32", kind: str = "auto") -> Path:
+    """What an engine opens: an `.onnx` file or artifact as it is; of a Hugging Face folder, the artifact written.
+
+    `kind` says what a decoder is for where its files do not. Raises FreeholdError.
+    """
     if path.is_file() or (path / "manifest.json").is_file():
         return path
     if (path / "config.json").is_file():
-        return graphs.build(path, cache)
+        return graphs.build(path, cache, precision=precision, kind=kind)
     found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
     raise FreeholdError("folder_not_a_model", path=path, found=found)
