@@ -32,7 +32,8 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
         (UPSTREAM % "abilities: [chat]", []),
         (UPSTREAM % "require: {proof: always}", [("note_upstream_unproven", "models[0].require")]),
         (UPSTREAM % "require: {proof: optional}", []),
-        ("model: {path: /a, abilities: [chat]}\n", [("note_abilities_of_local", "model.abilities")]),
+        ("model: {path: /a, abilities: [chat]}\n", [("note_needs_other_server", "model.abilities")]),
+        ("model: {path: /a, upstream_model: b}\n", [("note_needs_other_server", "model.upstream_model")]),
         ("model: {path: /a, engine: vllm, context_length: 5, gpus: 1}\n", []),
         ("model: {path: /a, engine: vllm, precision: bf16}\n", [("note_ignored_for_child", "model.precision")]),
         (

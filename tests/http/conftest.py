@@ -168,6 +168,14 @@ class House:
     async def echo(self, call: Call) -> Response:
         return Response(await call.body())
 
+    async def pass_on(self, call: Call) -> Response:
+        """The body without holding it, and how much memory was held meanwhile."""
+        size = 0
+        async for piece in call.pieces():
+            size += len(piece)
+            assert call.held == 0
+        return Response(json.dumps({"size": size, "type": call.headers[b"content-type"].decode()}).encode())
+
     async def describe(self, call: Call) -> Response:
         asked = {"path": call.path, "params": call.params, "id": call.request_id, "q": call.query("q")}
         return Response(json.dumps(asked).encode())
@@ -227,6 +235,7 @@ class House:
     def routes(self) -> list[Route]:
         return [
             Route("POST", "/v1/echo", self.echo, "openai"),
+            Route("POST", "/v1/pass", self.pass_on, "openai"),
             Route("GET", "/v1/describe", self.describe, "openai"),
             Route("GET", "/livez", self.describe, "plain", public=True),
             Route("GET", "/info", self.describe, "tei"),

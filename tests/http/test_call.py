@@ -201,3 +201,23 @@ def test_query_parameters_are_decoded(live: Any) -> None:
     assert live.ask("GET", "/v1/describe?q=a%20b+c&q=d").json["q"] == "a b c"
     assert live.ask("GET", "/v1/describe?q=").json["q"] == ""
     assert live.ask("GET", "/v1/describe").json["q"] is None
+
+
+def test_a_body_can_be_passed_on_without_being_held(serving: Callable[..., Any]) -> None:
+    """It may be larger than the memory of all requests; its headers are there to be passed on with it."""
+    live = serving(body_limits=SMALL, memory_bytes=50_000)
+    client = live.connect()
+    client.send(post("Content-Type: audio/mpeg\r\nTransfer-Encoding: chunked", chunked(*[b"y" * 20_000] * 5)))
+    assert client.answer().json == {"size": 100_000, "type": "audio/mpeg"}
+    client.send(post("Transfer-Encoding: chunked", chunked(*[b"y" * 20_000] * 6)))
+    assert client.answer().json["error"]["code"] == "body_too_large"
+    assert live.ask("POST", "/v1/pass", b"y" * 100_001).json["error"]["code"] == "body_too_large"
+
+
+def test_a_slow_body_that_is_passed_on_has_its_time_too(serving: Callable[..., Any]) -> None:
+    """Only waiting for the client counts, and its end is told as for any other body."""
+    live = serving(body_limits=BodyLimits(size=1000, timeout_s=0.2))
+    client = live.connect()
+    client.send(b"POST /v1/pass HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nabc")
+    answer = client.answer()
+    assert (answer.status, answer.json["error"]["code"]) == (408, "slow_client")

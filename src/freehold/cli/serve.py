@@ -116,6 +116,7 @@ class Node:
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""
+        self._loads_ended = False
         self.computes = True
         """Whether a thread may be inside a model: one that is loading, or a batch that outlasted the grace time."""
 
@@ -174,6 +175,7 @@ class Node:
                 bridge.address,
                 bridge.name,
             )
+        self._show()
 
     def _loaded(self, models: Models) -> None:
         """All loads have ended: say what came of them, or leave when nothing did."""
@@ -187,13 +189,19 @@ class Node:
             if self._server is not None:
                 self._server.should_exit = True
             return
-        facts, text = banner(models, self._url, needs_key=not self._door.is_open)
-        self._output.show(facts, text)
-        sys.stdout.flush()
+        self._loads_ended = True
+        self._show()
         # What is loaded stays: without this every full collection walks it, 15 % of the time of a small request.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
+
+    def _show(self) -> None:
+        """Say what is served where, once both are known: with nothing to load the port comes last."""
+        if self._loads_ended and self._url:
+            facts, text = banner(self._models, self._url, needs_key=not self._door.is_open)
+            self._output.show(facts, text)
+            sys.stdout.flush()
 
 
 def _acceptance(model: str, reason: str, config: Config) -> Acceptance:

@@ -20,16 +20,25 @@ def locate(source: Source, mounts: Sequence[str] = MOUNTS) -> Path:
     `source_not_local` for a source that is no path, else `model_path_missing`, `model_path_unmounted`,
     `model_path_elsewhere`, `model_path_unreadable`, `model_path_format`, `model_path_is_part`, `model_path_is_config`.
     """
+    path = found(source, mounts)
+    try:
+        return _within_folder(path) if path.is_dir() else _of_our_format(path)
+    except OSError as error:
+        raise FreeholdError("model_path_unreadable", path=path, reason=error.strerror or str(error)) from None
+
+
+def found(source: Source, mounts: Sequence[str] = MOUNTS) -> Path:
+    """As `locate`, for whoever reads other formats too: any file or folder."""
     if source.kind != "path":
         raise FreeholdError("source_is_upstream" if source.kind == "upstream" else "source_not_local", source=source)
     path = Path(source.name)
     try:
-        found = next((candidate for candidate in candidates(path) if candidate.exists()), None)
-        if found is None:
-            raise _missing(path, mounts)
-        return _within_folder(found) if found.is_dir() else _of_our_format(found)
+        existing = next((candidate for candidate in candidates(path) if candidate.exists()), None)
     except OSError as error:
         raise FreeholdError("model_path_unreadable", path=path, reason=error.strerror or str(error)) from None
+    if existing is None:
+        raise _missing(path, mounts)
+    return existing
 
 
 def candidates(path: Path) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ _ELSEWHERE = {
     "model_id": "id",
     "model_path": "source",
     "name": "id",
+    "served_model_name": "upstream_model",
     "task": "kind",
     "timeout": "deadline_s",
     "type": "kind",

@@ -47,7 +47,8 @@ def _by_hosting(model: ModelConfig) -> Iterator[tuple[str, str]]:
         names = (*_COMPUTED_HERE, *(_GIVEN_TO_VLLM if model.command else ()))
         yield from ((name, "note_ignored_for_child") for name in names)
     if model.hosting == "here":
-        yield "abilities", "note_abilities_of_local"
+        yield "abilities", "note_needs_other_server"
+        yield "upstream_model", "note_needs_other_server"
     elif model.require.proof == "always":
         yield "require", "note_upstream_unproven"
 

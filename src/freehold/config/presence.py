@@ -1,7 +1,7 @@
 """Whether the models that a configuration names are on this machine."""
 
 from freehold.config.load import Reading
-from freehold.config.locate import locate
+from freehold.config.locate import found, locate
 from freehold.errors import FreeholdError, Kind
 
 
@@ -18,7 +18,7 @@ def absent_models(reading: Reading) -> tuple[list[FreeholdError], list[FreeholdE
         if source.kind != "path":
             continue
         try:
-            locate(source)
+            locate(source) if model.hosting == "here" else found(source)
         except FreeholdError as error:
             if config is not None and config.deploy is not None and error.kind is Kind.NOT_FOUND:
                 where = reading.tree.at("models", index, "source").where

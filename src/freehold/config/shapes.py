@@ -198,6 +198,9 @@ class ModelConfig(Shape, frozen=True):
         tuple[Ability, ...] | None, doc("What a model behind another server can do; null: as far as that server tells.")
     ] = None
     key: Annotated[Secret | None, doc("The API key of an upstream.")] = None
+    upstream_model: Annotated[
+        Text | None, doc("What another server calls the model; null: the same id, or the only one that it lists.")
+    ] = None
 
     @property
     def hosting(self) -> Literal["here", "child", "upstream"]:

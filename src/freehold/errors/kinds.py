@@ -19,6 +19,7 @@ class Kind(StrEnum):
     OVERLOADED = "overloaded"  # refused by admission: the same again may pass later
     INTERNAL = "internal"  # a defect of ours
     UNSUPPORTED = "unsupported"  # known, not offered here
+    UPSTREAM = "upstream"  # a server that this one asks failed, or answered what cannot be passed on
     UNAVAILABLE = "unavailable"  # not ready, or going away
 
 

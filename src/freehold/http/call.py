@@ -1,7 +1,7 @@
 """One HTTP request as an endpoint sees it, and the answer it gives."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
@@ -69,13 +69,13 @@ class Call:
         "_limits",
         "_memory",
         "_query",
-        "_query_string",
         "_receive",
         "held",
         "key",
         "method",
         "params",
         "path",
+        "query_string",
         "request_id",
     )
 
@@ -96,7 +96,7 @@ class Call:
         self.request_id = request_id
         self.key: object | None = None  # who asks: what the access check returned
         self.held = 0  # bytes of the memory budget taken by the body; `App` gives them back
-        self._query_string: bytes = scope["query_string"]
+        self.query_string: bytes = scope["query_string"]
         self._query: dict[str, list[str]] | None = None
         self._headers = headers
         self._receive = receive
@@ -109,10 +109,15 @@ class Call:
         """The value of a header by its lower-case name; the last one where a client sent several."""
         return self._headers.get(name)
 
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """All headers by their lower-case names, for an endpoint that passes a request on."""
+        return self._headers
+
     def query(self, name: str) -> str | None:
         """The first value of a query parameter, percent-decoded; None when it is absent."""
         if self._query is None:
-            self._query = parse_qs(self._query_string.decode("latin-1"), keep_blank_values=True)
+            self._query = parse_qs(self.query_string.decode("latin-1"), keep_blank_values=True)
         values = self._query.get(name)
         return values[0] if values else None
 
@@ -129,6 +134,23 @@ class Call:
                 body = await inflate(body, encoding, grow=self._grow)
             self._body = body
         return self._body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, not decompressed and not held, for an endpoint that passes it on; instead of `body`.
+
+        While it comes nothing else may watch for the client's departure (`while_connected`). Raises `body_too_large`,
+        `slow_client` and `ClientLeft`.
+        """
+        declared = self._headers.get(b"content-length")
+        if declared is not None and int(declared) > self._limits.size:
+            raise self._too_large(f"Content-Length {int(declared)} bytes")
+        async for piece in self._arriving(None):
+            yield piece
+
+    def hold(self, size: int) -> None:
+        """Take `size` bytes of the memory budget until the request ends. Raises what `MemoryBudget.take` does."""
+        self._memory.take(size)
+        self.held += size
 
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
         """The result of `awaitable`, which is cancelled as soon as the client leaves; then raises `ClientLeft`."""
@@ -164,30 +186,44 @@ class Call:
         nothing would shut out all others.
         """
         pieces: list[bytes] = []
-        received = 0
-        try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                while True:
-                    if message is None:
+        async for piece in self._arriving(message):
+            self.hold(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def _arriving(self, message: Message | None) -> AsyncIterator[bytes]:
+        """The pieces of a body from `message` on, which is None where it has yet to be received.
+
+        What counts against the client is the time that it is waited for, not what is done with a piece.
+        """
+        loop = asyncio.get_running_loop()
+        received, patience_s = 0, self._limits.timeout_s
+        while True:
+            if message is None:
+                begun = loop.time()
+                try:
+                    async with asyncio.timeout(patience_s):
                         message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientLeft
-                    piece: bytes = message.get("body", b"")
-                    received += len(piece)
-                    self._grow(len(piece), received)
-                    pieces.append(piece)
-                    if not message.get("more_body"):
-                        return b"".join(pieces)
-                    message = None
-        except TimeoutError:
-            raise FreeholdError("slow_client", timeout_s=self._limits.timeout_s, received=received) from None
+                except TimeoutError:
+                    timeout_s = self._limits.timeout_s
+                    raise FreeholdError("slow_client", timeout_s=timeout_s, received=received) from None
+                patience_s -= loop.time() - begun
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            piece: bytes = message.get("body", b"")
+            received += len(piece)
+            if received > self._limits.size:
+                raise self._too_large(f"more than {self._limits.size} bytes came")
+            yield piece
+            if not message.get("more_body"):
+                return
+            message = None
 
     def _grow(self, more: int, total: int) -> None:
         """Account for `more` bytes of a body that has now `total`."""
         if total > self._limits.size:
             raise self._too_large(f"more than {self._limits.size} bytes came")
-        self._memory.take(more)
-        self.held += more
+        self.hold(more)
 
     def _too_large(self, seen: str) -> FreeholdError:
         return FreeholdError("body_too_large", limit_mb=self._limits.size / MEGABYTE, seen=seen)

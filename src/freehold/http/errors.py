@@ -18,6 +18,7 @@ STATUS: dict[Kind, int] = {
     Kind.OVERLOADED: 429,
     Kind.INTERNAL: 500,
     Kind.UNSUPPORTED: 501,
+    Kind.UPSTREAM: 502,
     Kind.UNAVAILABLE: 503,
 }
 
@@ -29,6 +30,7 @@ _OPENAI_TYPE: dict[Kind, str] = {
     Kind.OVERLOADED: "rate_limit_error",
     Kind.INTERNAL: "server_error",
     Kind.UNSUPPORTED: "server_error",
+    Kind.UPSTREAM: "server_error",
     Kind.UNAVAILABLE: "server_error",
 }
 _TEI_TYPE: dict[Kind, str] = {
@@ -36,6 +38,7 @@ _TEI_TYPE: dict[Kind, str] = {
     Kind.OVERLOADED: "overloaded",
     Kind.INTERNAL: "backend",
     Kind.UNSUPPORTED: "backend",
+    Kind.UPSTREAM: "backend",
     Kind.UNAVAILABLE: "unhealthy",
 }
 

@@ -2,9 +2,10 @@
 
 import msgspec
 
+from freehold.errors import FreeholdError
 from freehold.http import Call, Response, Route
 from freehold.server.dataplane import DataPlane
-from freehold.server.models import Models, Served
+from freehold.server.models import Models, Remote, Served
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,14 +74,22 @@ def routes(plane: DataPlane) -> list[Route]:
 
 
 def state_of(models: Models) -> Readiness:
-    """Every model's state, in the order of the configuration."""
-    return Readiness(models.ready(), [_state(served) for served in models.all()])
+    """Every model's state, in the order of the configuration; then those that other servers compute."""
+    rows = [*map(_state, models.all()), *map(_state_elsewhere, models.remotes)]
+    return Readiness(models.ready(), rows)
 
 
 def _state(served: Served) -> ModelState:
     state = ModelState(served.id, str(served.now()), served.proof, served.kind)
     if served.kind is not None:
         state.digest, state.precision = served.engine.digest, served.engine.precision
-    if served.error is not None:
-        state.error = Trouble(served.error.code, served.error.cause, served.error.fix)
+    state.error = _trouble(served.error)
     return state
+
+
+def _state_elsewhere(remote: Remote) -> ModelState:
+    return ModelState(remote.id, remote.state, "none", error=_trouble(remote.error))
+
+
+def _trouble(error: FreeholdError | None) -> Trouble | None:
+    return None if error is None else Trouble(error.code, error.cause, error.fix)

@@ -31,11 +31,11 @@ _CONFIG: dict[str, Entry] = {
         "{where}：`{key}` 被忽略：`{id}` 由另一个程序运行。",
         "请删除；该程序的参数写在 `command` 中。",
     ),
-    "note_abilities_of_local": Entry(
+    "note_needs_other_server": Entry(
         Kind.UNSUPPORTED,
-        "{where}: `{key}` is ignored: what `{id}` can do is read from its own files.",
+        "{where}: `{key}` is ignored: `{id}` runs in Freehold itself, which reads that from its files.",
         "Remove it.",
-        "{where}：`{key}` 被忽略：`{id}` 的能力由其自身文件得知。",
+        "{where}：`{key}` 被忽略：`{id}` 在 Freehold 内运行，相关信息由模型文件得知。",
         "请删除。",
     ),
     "note_upstream_unproven": Entry(
@@ -47,4 +47,110 @@ _CONFIG: dict[str, Entry] = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = {**_CONFIG}
+_START: dict[str, Entry] = {
+    "ca_unreadable": Entry(
+        Kind.INVALID,
+        "The certificate authorities in {path} (`network.ca`) cannot be read: {reason}.",
+        "Give a PEM file of certificates that the server's user may read.",
+        "无法读取 {path}（`network.ca`）中的证书颁发机构：{reason}。",
+        "请提供服务用户可读取的 PEM 证书文件。",
+    ),
+    "child_program_missing": Entry(
+        Kind.NOT_FOUND,
+        "`{program}`, which is to serve {model}, is not found.",
+        "Install it (vLLM: `pip install vllm` in an environment of its own) and put it on PATH, or write its full path"
+        " into `command`.",
+        "找不到用于服务 {model} 的程序 `{program}`。",
+        "请安装（vLLM：在独立环境中 `pip install vllm`）并加入 PATH，或在 `command` 中写出完整路径。",
+    ),
+    "child_died": Entry(
+        Kind.UNAVAILABLE,
+        "The program that serves {model} ended ({how}); its last words: {said}",
+        "It is started again by itself; if it keeps ending, run its command by hand, or read its lines in the log.",
+        "服务 {model} 的程序已退出（{how}）；最后输出：{said}",
+        "程序会自动重启；若持续退出，请手动运行该命令，或查看日志中它的输出。",
+    ),
+    "child_never_ready": Entry(
+        Kind.UNAVAILABLE,
+        "The program that serves {model} did not answer /v1/models within {seconds:g} s; its last words: {said}",
+        "It is started again; see that it listens on 127.0.0.1 at {{port}} and serves the OpenAI API under /v1.",
+        "服务 {model} 的程序在 {seconds:g} 秒内未响应 /v1/models；最后输出：{said}",
+        "程序将重新启动；请确认它监听 127.0.0.1 的 {{port}} 端口，并在 /v1 下提供 OpenAI API。",
+    ),
+}
+
+_REQUESTS: dict[str, Entry] = {
+    "upstream_unreachable": Entry(
+        Kind.UNAVAILABLE,
+        "The server behind {model} cannot be reached: {reason}.",
+        "Send the request again in a moment. Its address is the `source` of {model}; see that it runs and may be"
+        " reached from here.",
+        "无法连接 {model} 背后的服务器：{reason}。",
+        "请稍后重试。其地址是 {model} 的 `source`；请确认它正在运行且可从本机访问。",
+    ),
+    "upstream_unhealthy": Entry(
+        Kind.UNAVAILABLE,
+        "The server behind {model} answers its health check with status {status}.",
+        "Send the request again later; that server's own log says what it lacks.",
+        "{model} 背后的服务器对健康检查返回状态码 {status}。",
+        "请稍后重试；原因见该服务器自己的日志。",
+    ),
+    "upstream_slow": Entry(
+        Kind.UNAVAILABLE,
+        "The server behind {model} sent nothing for {seconds:g} s.",
+        "Send it again later or ask for less; `limits: {{deadline_s}}` of {model} sets the time.",
+        "{model} 背后的服务器在 {seconds:g} 秒内没有发送任何内容。",
+        "请稍后重试或减少请求量；该时间由 {model} 的 `limits: {{deadline_s}}` 设定。",
+    ),
+    "upstream_cut": Entry(
+        Kind.UPSTREAM,
+        "The server behind {model} broke off: {reason}.",
+        "Send the request again; if it happens again, that server's own log says why.",
+        "{model} 背后的服务器中断了响应：{reason}。",
+        "请重新发送请求；若再次发生，原因见该服务器自己的日志。",
+    ),
+    "upstream_garbage": Entry(
+        Kind.UPSTREAM,
+        "The server behind {model} does not speak the OpenAI API: {reason}.",
+        "See that the `source` of {model} is that API's address, mostly with /v1 at its end.",
+        "{model} 背后的服务器不是 OpenAI API：{reason}。",
+        "请确认 {model} 的 `source` 是该 API 的地址，通常以 /v1 结尾。",
+    ),
+    "upstream_key_refused": Entry(
+        Kind.UPSTREAM,
+        "The server behind {model} refuses the key that it is asked with (status {status}).",
+        "Set its `key` in the configuration of {model}; the callers' own keys are never passed on.",
+        "{model} 背后的服务器拒绝了所用的密钥（状态码 {status}）。",
+        "请在 {model} 的配置中设置它的 `key`；调用方自己的密钥不会被转发。",
+    ),
+    "upstream_model_unknown": Entry(
+        Kind.UPSTREAM,
+        "The server behind {model} knows no model of that name; it has: {known}.",
+        "Set `upstream_model` of {model} to one of these.",
+        "{model} 背后的服务器没有同名模型；它有：{known}。",
+        "请将 {model} 的 `upstream_model` 设为其中之一。",
+    ),
+    "model_not_named": Entry(
+        Kind.INVALID,
+        "The request names no model.",
+        "Send a JSON object, or a form, with the field `model`: one of {served}.",
+        "请求未指定模型。",
+        "请发送带有 `model` 字段的 JSON 对象或表单，可选：{served}。",
+    ),
+    "path_not_local": Entry(
+        Kind.UNSUPPORTED,
+        "{model} runs in Freehold itself, which does not answer {path} in this form.",
+        "Use the path of its kind (/v1/models lists them), or a model behind another server.",
+        "{model} 在 Freehold 内运行，不支持以这种形式访问 {path}。",
+        "请使用与其类型对应的路径（见 /v1/models），或使用其他服务器上的模型。",
+    ),
+    "model_elsewhere": Entry(
+        Kind.UNSUPPORTED,
+        "{model} is computed by another server, to which this path is not passed on.",
+        "Use the OpenAI paths for it: /v1/chat/completions, /v1/embeddings, /v1/rerank, /v1/audio, /v1/images.",
+        "{model} 由另一台服务器计算，此路径不会转发。",
+        "请使用 OpenAI 路径：/v1/chat/completions、/v1/embeddings、/v1/rerank、/v1/audio、/v1/images。",
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**_CONFIG, **_START, **_REQUESTS}

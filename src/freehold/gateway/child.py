@@ -1,0 +1,221 @@
+"""A server that this one starts, listens to, watches, starts again, and ends with itself."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.config import ModelConfig
+from freehold.errors import FreeholdError
+from freehold.gateway import leash
+
+log = logging.getLogger(__name__)
+
+LONGEST_LINE = 4096  # characters of its output that one log line takes
+REMEMBERED = 5  # last lines that tell why it ended
+STEADY_S = 60.0  # one that lived so long is started again without a pause
+_GPUS = "CUDA_VISIBLE_DEVICES"
+_OWN = ("FREEHOLD_", "MODEL_PATH", "MODEL_ID")  # meant for this server, not for one that it starts
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds. A large model takes long to load from a network disk; a broken one must not be started all the time."""
+
+    startup_s: float = 1800.0
+    grace_s: float = 15.0
+    pause_s: float = 1.0
+    longest_pause_s: float = 60.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a server is started: a command line for a port, and its environment."""
+
+    model: str
+    words: tuple[str, ...]
+    environ: Mapping[str, str]
+
+    def command(self, port: int) -> list[str]:
+        """The words, with the port filled in."""
+        return [word.replace("{port}", str(port)) for word in self.words]
+
+
+def recipe(model: ModelConfig, environ: Mapping[str, str], secrets: frozenset[str], gpus: str, key: str) -> Recipe:
+    """How the server of `model` is started; `gpus` are the devices that it may see ("": as it finds them).
+
+    It gets our environment without the variables that hold `secrets`, and what is meant for us. vLLM gets `key`.
+    Raises `child_program_missing`.
+    """
+    source = model.parsed_source
+    fillings = {"{model}": source.name if source.kind == "path" else str(source), "{id}": model.id}
+    words = list(model.command) or _vllm(model, fillings["{model}"])
+    for placeholder, filling in fillings.items():
+        words = [word.replace(placeholder, filling) for word in words]
+    path = os.pathsep.join([environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    program = shutil.which(words[0], path=path)
+    if program is None:
+        raise FreeholdError("child_program_missing", model=model.id, program=words[0])
+    theirs = {name: value for name, value in environ.items() if name not in secrets and not name.startswith(_OWN)}
+    if gpus:
+        theirs[_GPUS] = gpus
+    if not model.command:
+        theirs["VLLM_API_KEY"] = key
+    return Recipe(model.id, (program, *words[1:]), theirs)
+
+
+def allotted(models: Sequence[ModelConfig], environ: Mapping[str, str]) -> dict[str, str]:
+    """By model, the NVIDIA devices of its own: each gets the next ones, of those that this process may see."""
+    visible = [device for device in environ.get(_GPUS, "").split(",") if device]
+    taken = 0
+    devices = {}
+    for model in models:
+        request = model.gpu_request
+        if request is None or not request.resource.startswith("nvidia.com/"):
+            continue
+        numbers = range(taken, taken + request.count)
+        devices[model.id] = ",".join(visible[n] if n < len(visible) else str(n) for n in numbers)
+        taken += request.count
+    return devices
+
+
+def _vllm(model: ModelConfig, source: str) -> list[str]:
+    words = ["vllm", "serve", source, "--host", "127.0.0.1", "--port", "{port}", "--served-model-name", model.id]
+    if model.context_length:
+        words += ["--max-model-len", str(model.context_length)]
+    if model.gpu_request is not None and model.gpu_request.count > 1:
+        words += ["--tensor-parallel-size", str(model.gpu_request.count)]
+    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+    defaults = {name: value for name in names if (value := getattr(model.defaults, name)) is not None}
+    if model.max_output_tokens:
+        defaults["max_new_tokens"] = model.max_output_tokens
+    return words + (["--override-generation-config", json.dumps(defaults)] if defaults else [])
+
+
+class Child:
+    """Keeps one server running.
+
+    `moved` is told where it listens, or why it is gone; `answers` waits until it answers there.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        moved: Callable[[str | None, FreeholdError | None], None],
+        answers: Callable[[], Awaitable[None]],
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._recipe = recipe
+        self._moved = moved
+        self._answers = answers
+        self._patience = patience
+        self._said: deque[str] = deque(maxlen=REMEMBERED)
+
+    async def keep(self) -> None:
+        """Start it, and again whenever it ends, until cancelled; then no process of it is left."""
+        pause_s = self._patience.pause_s
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            error = await self._run()
+            self._moved(None, error)
+            if loop.time() - begun > STEADY_S:
+                pause_s = self._patience.pause_s
+            log.error("child_ended", extra={"model": self._recipe.model, "cause": error.cause, "again_in_s": pause_s})
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._patience.longest_pause_s)
+
+    async def _run(self) -> FreeholdError:
+        """One life of it; why it ended."""
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+            *self._recipe.command(port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._recipe.environ,
+            start_new_session=True,  # Ctrl-C on the terminal is for us, and a group can be ended as a whole
+        )
+        log.info("child_started", extra={"model": self._recipe.model, "pid": process.pid, "port": port})
+        assert process.stdout is not None
+        listening = asyncio.create_task(self._listen(process.stdout))
+        try:
+            self._moved(f"http://127.0.0.1:{port}/v1", None)
+            return await self._outlive(process)
+        finally:
+            await self._end(process)
+            await asyncio.wait({listening}, timeout=1.0)  # its last words; a process that left the group may hold on
+            listening.cancel()
+
+    async def _outlive(self, process: asyncio.subprocess.Process) -> FreeholdError:
+        """Wait for its end, which is also when it takes too long to begin."""
+        model, startup_s = self._recipe.model, self._patience.startup_s
+        ended = asyncio.create_task(process.wait())
+        ready = asyncio.ensure_future(self._answers())
+        try:
+            await asyncio.wait({ended, ready}, timeout=startup_s, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done() and not ready.done():
+                return FreeholdError("child_never_ready", model=model, seconds=startup_s, said=self._last_words())
+            code = await ended
+        finally:
+            ready.cancel()
+            ended.cancel()
+        await asyncio.sleep(0.05)  # for what it wrote last
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return FreeholdError("child_died", model=model, how=how, said=self._last_words())
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Ask its whole group to leave, and end what does not within the grace time."""
+        if process.returncode is None:
+            _signal(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.grace_s):
+                    await process.wait()
+        _signal(process.pid, signal.SIGKILL)  # also for what it left behind
+        await process.wait()
+
+    async def _listen(self, output: asyncio.StreamReader) -> None:
+        """Its output, line by line, into our log."""
+        begun = b""
+        while chunk := await output.read(1 << 16):
+            *lines, begun = (begun + chunk).split(b"\n")
+            for line in lines:
+                self._say(line)
+            if len(begun) > LONGEST_LINE:
+                self._say(begun)
+                begun = b""
+        if begun:
+            self._say(begun)
+
+    def _say(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip("\r")[:LONGEST_LINE]
+        if text.strip():
+            self._said.append(text.strip()[:200])
+            log.info("child_says", extra={"model": self._recipe.model, "line": text})
+
+    def _last_words(self) -> str:
+        return " | ".join(self._said) or "nothing"
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
