@@ -34,7 +34,7 @@ class GroupedHeads:
 class Reach(NamedTuple):
     """What tokens see: of each, its own index and the first index that it sees, [tokens] both."""
 
-    index: str
+    own: str
     first: str
 
     @classmethod
@@ -52,20 +52,20 @@ class Reach(NamedTuple):
 
     def cut(self, graph: GraphWriter, begin: str, end: str) -> "Reach":
         """Of the tokens from `begin` to before `end`, [1] both."""
-        return Reach(graph.node("Slice", self.index, begin, end), graph.node("Slice", self.first, begin, end))
+        return Reach(graph.node("Slice", self.own, begin, end), graph.node("Slice", self.first, begin, end))
 
     def sees(self, graph: GraphWriter, index: str) -> str:
         """Whether these tokens see those at `index`: bool [ours, theirs]."""
         theirs = graph.row(index)
         after = graph.node("GreaterOrEqual", theirs, graph.column(self.first))
-        return graph.node("And", after, graph.node("LessOrEqual", theirs, graph.column(self.index)))
+        return graph.node("And", after, graph.node("LessOrEqual", theirs, graph.column(self.own)))
 
 
 class CausalMasked:
     """Every query against every key under one mask, in standard operators."""
 
     def __init__(self, graph: GraphWriter, heads: GroupedHeads, queries: Reach, keys: Reach) -> None:
-        self.graph, self.heads, self.mask = graph, heads, additive(graph, queries.sees(graph, keys.index))
+        self.graph, self.heads, self.mask = graph, heads, additive(graph, queries.sees(graph, keys.own))
 
     def attend(self, states: Projected) -> str:
         """The context of each query: [queries, heads * size]."""
@@ -81,11 +81,11 @@ class CausalBlocks:
 
     def __init__(self, graph: GraphWriter, heads: GroupedHeads, reach: Reach, turns: Turns) -> None:
         self.graph, self.heads, self.reach = graph, heads, reach
-        tokens = graph.length(reach.index)
+        tokens = graph.length(reach.own)
         self.few = graph.node("LessOrEqual", tokens, graph.number(turns.few))
         # Read by the branch for few tokens alone, and for few tokens it is whole.
         clipped = reach.cut(graph, graph.vector(0), graph.vector(turns.few))
-        self.mask = additive(graph, clipped.sees(graph, clipped.index))
+        self.mask = additive(graph, clipped.sees(graph, clipped.own))
         self.blocks = blocks = Blocks(graph, tokens, turns.block)
         first = graph.node("Gather", reach.first, blocks.begin)
         self.ranges = tuple(graph.column(each) for each in (blocks.begin, blocks.end, first))
@@ -104,7 +104,7 @@ class CausalBlocks:
             queries = body.node("Slice", q, begin, end, body.vector(2))
             keys = body.node("Slice", k, first, end, body.vector(3))
             values = body.node("Slice", v, first, end, body.vector(2))
-            seen = body.node("Slice", self.reach.index, first, end)
+            seen = body.node("Slice", self.reach.own, first, end)
             mask = additive(body, self.reach.cut(body, begin, end).sees(body, seen))
             context = weigh(body, Projected(queries, keys, values), mask)
             return _by_token(body, self.heads, context)

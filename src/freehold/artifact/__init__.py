@@ -3,7 +3,7 @@
 from freehold.artifact.artifact import Artifact, write_manifest
 from freehold.artifact.compare import Difference, Tolerance, compare, tolerance_for
 from freehold.artifact.golden import Case, Golden, RecordedBy, Tensor, load_goldens, save_golden
-from freehold.artifact.manifest import Decoder, FileEntry, Kind, Limits, MadeBy, Manifest, TensorSpec
+from freehold.artifact.manifest import Decoder, FileEntry, Kind, Limits, MadeBy, Manifest, PairText, TensorSpec
 
 __all__ = [
     "Artifact",
@@ -16,6 +16,7 @@ __all__ = [
     "Limits",
     "MadeBy",
     "Manifest",
+    "PairText",
     "RecordedBy",
     "Tensor",
     "TensorSpec",

@@ -43,6 +43,17 @@ class Decoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     prefill: str = ""
 
 
+class PairText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a reranker reads a pair as one text: `before` + query + `between` + text, which the tokenizer then cuts."""
+
+    before: str
+    between: str
+
+    def of(self, query: str, text: str) -> str:
+        """The text to tokenize."""
+        return f"{self.before}{query}{self.between}{text}"
+
+
 class MadeBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tool that wrote the artifact and the digest of what it was made from."""
 
@@ -78,6 +89,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     dimensions: int = 0
     labels: tuple[str, ...] = ()
     decoder: Decoder | None = None
+    pair: PairText | None = None
+    """Of a reranker; None: pairs are laid out by the tokenizer."""
     prompts: dict[str, str] = {}
     """Named prefixes ("query", "document") of `config_sentence_transformers.json`: shown, never applied unasked."""
     license: str = ""

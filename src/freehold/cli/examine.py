@@ -95,7 +95,8 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
     known = Examined(model.id, model.parsed_source.name)
     try:
         say(f"{model.id}: opening")
-        path = await asyncio.to_thread(prepare, locate(model.parsed_source), place.graphs)
+        source = locate(model.parsed_source)
+        path = await asyncio.to_thread(prepare, source, place.graphs, model.precision, model.kind)
         known = replace(known, path=str(path))
         if path.is_dir():
             say(f"{model.id}: hashing its files")

@@ -74,7 +74,7 @@ def record(
     with local_place(os.environ, tune=False) as place, working(model.id) as say:
         done = asyncio.run(_record(plain, place, inputs, texts, force, say))
         before = done.digest
-        after = _write(target, done.golden, source, place) or before
+        after = _write(target, done.golden, source, plain, place) or before
     _show(ctx.obj, model, target, done.golden, before, after)
 
 
@@ -137,7 +137,7 @@ def _samples(engine: Engine, hint: tuple[int, ...] | None) -> Iterator[Case]:
             yield Case({"text": str(request.texts[0])}, {})
 
 
-def _write(target: Path, golden: Golden, source: Path, place: Place) -> str | None:
+def _write(target: Path, golden: Golden, source: Path, model: ModelConfig, place: Place) -> str | None:
     """Write the file; the new digest where that makes another artifact. Raises FreeholdError `golden_unwritable`."""
     theirs = source.is_dir() and target.absolute().parent == (source / "goldens").absolute()
     try:
@@ -146,7 +146,7 @@ def _write(target: Path, golden: Golden, source: Path, place: Place) -> str | No
         save_golden(target, golden)
     except OSError as error:
         raise FreeholdError("golden_unwritable", path=target, reason=error.strerror or str(error)) from None
-    return Artifact.open(prepare(source, place.graphs)).digest if theirs else None
+    return Artifact.open(prepare(source, place.graphs, model.precision, model.kind)).digest if theirs else None
 
 
 def _into_artifact(folder: Path, name: str, golden: Golden) -> str:

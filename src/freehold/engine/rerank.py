@@ -1,6 +1,6 @@
 """The cross-encoder engine: a query and texts to one logit each."""
 
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, PairText
 from freehold.engine.base import Request, RerankRequest
 from freehold.engine.encoder import Encoder
 from freehold.engine.settings import EngineSettings
@@ -9,7 +9,10 @@ from freehold.errors import FreeholdError
 
 
 class PairReader:
-    """Each (query, text) pair is a sequence."""
+    """Each (query, text) pair is a sequence, laid out by the tokenizer, or as one text where the model says how."""
+
+    def __init__(self, laid_out: PairText | None = None) -> None:
+        self._laid_out = laid_out
 
     def characters(self, request: Request) -> int:
         """Characters of all pairs: the query counts once a text, as it is tokenized."""
@@ -21,6 +24,8 @@ class PairReader:
         pairs = _pairs(request)
         if not pairs.texts:
             raise FreeholdError("input_empty", name="documents")
+        if self._laid_out is not None:
+            return [tokenizer.encode(self._laid_out.of(pairs.query, text)) for text in pairs.texts]
         return [tokenizer.encode_pair(pairs.query, text) for text in pairs.texts]
 
 
@@ -32,4 +37,4 @@ def _pairs(request: Request) -> RerankRequest:
 
 def open_rerank(artifact: Artifact, settings: EngineSettings) -> Encoder:
     """An unloaded engine of kind rerank."""
-    return Encoder(artifact, settings, PairReader())
+    return Encoder(artifact, settings, PairReader(artifact.manifest.pair))

@@ -8,6 +8,7 @@ from freehold.errors.texts import (
     access,
     adapt,
     artifact,
+    causal,
     chat,
     chat_template,
     cli,
@@ -15,6 +16,7 @@ from freehold.errors.texts import (
     decoder,
     engine,
     gateway,
+    generation,
     machine,
     models,
     protocol,
@@ -39,6 +41,7 @@ CATALOG: dict[str, Entry] = _merge(
     artifact.ENTRIES,
     adapt.ENTRIES,
     decoder.ENTRIES,
+    causal.ENTRIES,
     engine.ENTRIES,
     protocol.ENTRIES,
     sampling.ENTRIES,
@@ -48,6 +51,7 @@ CATALOG: dict[str, Entry] = _merge(
     chat.ENTRIES,
     chat_template.ENTRIES,
     gateway.ENTRIES,
+    generation.ENTRIES,
     cli.ENTRIES,
 )
 

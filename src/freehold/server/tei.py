@@ -22,6 +22,7 @@ BATCH_SIZE = 32
 """Texts that `/info` tells clients to send at a time: enough to fill every batch, few enough to answer soon."""
 CONCURRENT_REQUESTS = 512
 TOKENIZATION_WORKERS = 1
+POOLINGS = {"last": "last_token"}
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "fp64": "float64"}
 
 
@@ -82,7 +83,7 @@ def describe(served: Served) -> tei.Info:
     engine, manifest = served.engine, served.engine.manifest
     limit = engine.max_tokens
     if manifest.kind == "embed":
-        model_type = tei.ModelType(embedding=tei.Embedder(manifest.pooling))
+        model_type = tei.ModelType(embedding=tei.Embedder(POOLINGS.get(manifest.pooling, manifest.pooling)))
     else:
         labels = manifest.labels or ("LABEL_0",)
         numbered = {str(index): label for index, label in enumerate(labels)}

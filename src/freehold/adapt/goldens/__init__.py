@@ -5,10 +5,12 @@ own in `goldens/`.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from freehold.artifact import Golden
+import msgspec
+
+from freehold.artifact import Case, Golden, save_golden
 from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
 
@@ -53,3 +55,11 @@ def paths(folder: Path, digest: str) -> list[Path]:
 def collect(folder: Path, digest: str) -> dict[str, Golden]:
     """What lies at `paths`, by file name. Raises as `of_folder`."""
     return {path.name: load_golden(path) for path in paths(folder, digest)}
+
+
+def carry(folder: Path, digest: str, target: Path, holds: Callable[[Case], bool]) -> None:
+    """Write what `collect` finds to the folder `target`, of each golden the cases for which `holds` is true."""
+    for name, golden in collect(folder, digest).items():
+        cases = tuple(case for case in golden.cases if holds(case))
+        if cases:
+            save_golden(target / name, msgspec.structs.replace(golden, cases=cases))

@@ -26,9 +26,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "sentence_module_unsupported": Entry(
         Kind.UNSUPPORTED,
-        "{path} asks for {module}; known are Transformer, then Pooling (mean or cls), then Normalize, Dense (Identity or Tanh) and Dropout.",
+        "{path} asks for {module}; known are Transformer, then Pooling (mean or cls; of a decoder lasttoken or mean), then Normalize, Dense (Identity or Tanh) and Dropout.",
         "Export this model to ONNX with sentence-transformers and serve the .onnx file.",
-        "{path} 要求 {module}；支持的模块为 Transformer，其后 Pooling（mean 或 cls），再后 Normalize、Dense（Identity 或 Tanh）与 Dropout。",
+        "{path} 要求 {module}；支持的模块为 Transformer，其后 Pooling（mean 或 cls；解码器为 lasttoken 或 mean），再后 Normalize、Dense（Identity 或 Tanh）与 Dropout。",
         "请用 sentence-transformers 将该模型导出为 ONNX，再服务该 .onnx 文件。",
     ),
     "weights_missing": Entry(
