@@ -36,7 +36,16 @@ class RerankRequest:
     texts: Sequence[str]
 
 
-Request = TensorRequest | EmbedRequest | RerankRequest
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """How a decoder judges an `answer` to a `prompt`, both token ids: outputs `token_ids` INT64 and `margins` FP32,
+    [answer]: at each place the most probable token, and by how much its logit exceeds that of the answer's token."""
+
+    prompt: Sequence[int]
+    answer: Sequence[int]
+
+
+Request = TensorRequest | EmbedRequest | RerankRequest | ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)

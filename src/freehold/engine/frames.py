@@ -13,7 +13,17 @@ import msgspec
 import numpy as np
 
 from freehold.artifact import Manifest
-from freehold.engine.base import Answer, Array, Capacity, EmbedRequest, Proof, Request, RerankRequest, TensorRequest
+from freehold.engine.base import (
+    Answer,
+    Array,
+    Capacity,
+    EmbedRequest,
+    Proof,
+    Request,
+    RerankRequest,
+    ScoreRequest,
+    TensorRequest,
+)
 from freehold.engine.batcher import Batch
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
@@ -213,6 +223,8 @@ def infer_of(number: int, request: Request, within_s: float) -> Infer:
     if isinstance(request, TensorRequest):
         tensors = {name: Packed.of(array) for name, array in request.inputs.items()}
         return Infer(number, within_s, tensors=tensors, outputs=request.outputs)
+    if isinstance(request, ScoreRequest):
+        raise TypeError("scores are for the process that holds the engine")
     query = request.query if isinstance(request, RerankRequest) else None
     return Infer(number, within_s, texts=list(request.texts), query=query)
 

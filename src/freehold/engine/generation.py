@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from freehold.engine.base import Engine
 
@@ -42,7 +42,7 @@ class GenerateRequest:
     """One completion of one prompt. `prompt` is token ids, specials included."""
 
     prompt: Sequence[int]
-    max_tokens: int | None = None  # None: up to `max_output_tokens` and what the context leaves
+    max_tokens: int | None = None  # None: 4,096, or what `max_output_tokens`, context and memory leave
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()  # texts that end the answer; not part of it
     stop_ids: frozenset[int] = frozenset()  # beside the model's own end tokens
@@ -75,6 +75,22 @@ class Piece:
     completion_tokens: int = 0
 
 
+class Step(NamedTuple):
+    """What a finished step of a text engine reports to metrics. Times in seconds."""
+
+    phase: Literal["prefill", "decode", "crash"]
+    seconds: float = 0.0
+    rows: int = 0
+    tokens: int = 0  # of prompts computed, or of answers generated
+    first_token_s: float | None = None  # from arrival, where an answer began
+    queued_s: float | None = None  # from arrival, where a prompt's first slice was computed
+    cached: int = 0  # tokens of that prompt that were found in the prefix cache
+    drafted: int = 0
+    accepted: int = 0  # of the drafted
+    kv_tokens: int = 0  # promised to the sequences that run
+    kv_capacity: int = 0
+
+
 class TextEngine(Engine, Protocol):
     """An engine of kind `generate`."""
 
@@ -86,8 +102,10 @@ class TextEngine(Engine, Protocol):
         """Pieces as they are computed; the first within `deadline` (loop time) or `deadline_exceeded`.
 
         Closing the iterator, or cancelling its consumer, frees the sequence within one step. Raises FreeholdError
-        `context_overflow` (both numbers), `constraint_invalid`, `token_out_of_range`, `input_empty`, `overloaded`,
-        `engine_stopped` (mid-stream crash), `shutting_down`.
+        `context_overflow` (both numbers), `answer_too_long`, `answer_too_short`, `kv_exceeded`, `input_empty`,
+        `token_out_of_range`, `logit_bias_out_of_range`, `constraint_invalid`, `constraint_unsupported`; in the middle
+        `constraint_unsatisfied`, `constraint_too_complex`, `logits_invalid`, `engine_stopped` (a crash) and
+        `shutting_down`.
         """
         ...
 

@@ -9,6 +9,7 @@ from freehold.engine.external_data import graph_digest
 from freehold.engine.rerank import open_rerank
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine, TensorModel
+from freehold.engine.text import OnnxTextEngine
 from freehold.errors import FreeholdError
 
 
@@ -28,6 +29,8 @@ def open_artifact(path: Path, settings: EngineSettings) -> Engine:
         return open_embed(artifact, settings)
     if manifest.kind == "rerank":
         return open_rerank(artifact, settings)
+    if manifest.kind == "generate":
+        return OnnxTextEngine(artifact, settings)
     if manifest.kind == "tensor":
         goldens = tuple(load_goldens(artifact.goldens))
         return TensorEngine(TensorModel(artifact.graph, manifest, artifact.digest, goldens), settings)

@@ -29,13 +29,17 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a graph is opened. `state`, `cpu_key` and `digest` say where prepacked weights lie and what they are of."""
+    """How a graph is opened. `state`, `cpu_key` and `digest` say where prepacked weights lie and what they are of.
+
+    `threads` compute one run together; with 1 the calling thread computes alone, and callers are the cores.
+    """
 
     device: str = "cpu"
     precision: str = "fp32"
     state: Path | None = None
     cpu_key: str = ""
     digest: str = ""
+    threads: int = 1
 
 
 @dataclass(frozen=True)

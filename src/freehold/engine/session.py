@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path, options: SessionOptions, model: str) -> None:
-        self._session = _open(path, options, model)
+        self._session = open_runtime(path, options, model)
         self._run = self._session._sess.run  # noqa: SLF001 - its wrapper checks names again: 0.6 of 4.6 us
         self.precision = options.precision
         self.inputs = tuple(_spec(node, path) for node in self._session.get_inputs())
@@ -86,15 +88,28 @@ class OnnxSession:
             raise FreeholdError("inference_failed", reason=_reason(error)) from error
 
 
+@contextmanager
+def running() -> Iterator[None]:
+    """Tell what the runtime raises as FreeholdError `inference_failed`, with its reason."""
+    try:
+        yield
+    except RUN_ERRORS as error:
+        raise FreeholdError("inference_failed", reason=_reason(error)) from error
+
+
 def open_graph(path: Path, options: SessionOptions, model: str) -> OnnxSession:
     """The opener that `providers.RUNTIMES` names."""
     return OnnxSession(path, options, model)
 
 
-def _open(path: Path, options: SessionOptions, model: str) -> onnxruntime.InferenceSession:
+def open_runtime(path: Path, options: SessionOptions, model: str) -> onnxruntime.InferenceSession:
+    """The runtime's own session, for engines that bind memory themselves.
+
+    Raises FreeholdError `device_not_granted` or `graph_invalid`.
+    """
     asked = PROVIDERS[options.device]
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 1
+    settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     # Patterns are kept per shape and texts have thousands of shapes: memory would grow with them. The arena stays on:

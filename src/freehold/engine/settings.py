@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.engine.batcher import Batch
+from freehold.engine.generation import Step
 
 DEFAULT_BUDGET_TOKENS = 256
 """Small batches win on CPUs: a packed batch of 128 to 512 tokens was fastest wherever it was measured."""
@@ -19,6 +20,9 @@ class EngineSettings:
     the default budget.
     `prove`: replay the goldens at load; False where the caller replays them.
     `state`: the folder for tuning results and prepacked weights; None keeps nothing (the folder is not writable).
+    Of text engines: `slots` sequences at a time, `prefill_slice_ms` a slice of a prompt, `kv_mb` MiB for keys and
+    values (None: a quarter of the memory that is available), `prefix_cache_mb` for what prompts share (None: a quarter
+    of `kv_mb`), `prompt_lookup` for drafts, `max_output_tokens` an answer at most (0: as the context allows).
     """
 
     device: str = "cpu"
@@ -34,3 +38,10 @@ class EngineSettings:
     prove: bool = True
     state: Path | None = None
     on_batch: Callable[[Batch], None] | None = None
+    slots: int = 8
+    prefill_slice_ms: float = 50.0
+    kv_mb: int | None = None
+    prefix_cache_mb: int | None = None
+    prompt_lookup: bool = True
+    max_output_tokens: int = 0
+    on_step: Callable[[Step], None] | None = None

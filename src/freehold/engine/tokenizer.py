@@ -26,6 +26,17 @@ class Token(NamedTuple):
     stop: int
 
 
+def open_tokenizer(path: Path) -> Tokenizer:
+    """A `tokenizer.json` that neither pads nor truncates. Raises FreeholdError `tokenizer_unreadable`."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise FreeholdError("tokenizer_unreadable", path=path, reason=error) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 class TextTokenizer:
     """A `tokenizer.json` that truncates at `max_tokens` and never pads.
 
@@ -34,13 +45,9 @@ class TextTokenizer:
     """
 
     def __init__(self, path: Path, max_tokens: int) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:
-            raise FreeholdError("tokenizer_unreadable", path=path, reason=error) from error
+        self._tokenizer = open_tokenizer(path)
         self.max_tokens = max_tokens
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self._tokenizer.no_padding()
         specials = self._tokenizer.num_special_tokens_to_add(True)
         self._tokenizer.enable_truncation(max(max_tokens, specials + 1), strategy="longest_first")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from freehold.artifact import Case, Difference, Golden, Manifest, RecordedBy, Tensor, compare, tolerance_for
-from freehold.engine.base import Answer, EmbedRequest, Proof, Request, RerankRequest, TensorRequest
+from freehold.engine.base import Answer, EmbedRequest, Proof, Request, RerankRequest, ScoreRequest, TensorRequest
+from freehold.engine.forced import unlikely
 from freehold.errors import FreeholdError
 
 REPLAY_BUDGET_S = 10.0
@@ -22,6 +23,8 @@ def request_of(case: Case, manifest: Manifest) -> Request:
     if manifest.kind == "rerank" and set(texts) == {"query", "text"}:
         return RerankRequest(texts["query"], [texts["text"]])
     tensors = {name: value.array() for name, value in inputs.items() if isinstance(value, Tensor)}
+    if manifest.kind == "generate" and set(tensors) == {"prompt_ids"} and "token_ids" in case.outputs:
+        return ScoreRequest(tensors["prompt_ids"].tolist(), case.outputs["token_ids"].array().tolist())
     if manifest.kind == "tensor" and len(tensors) == len(inputs):
         return TensorRequest(tensors)
     raise FreeholdError(
@@ -33,6 +36,8 @@ def request_of(case: Case, manifest: Manifest) -> Request:
 
 def first_difference(case: Case, answer: Answer, manifest: Manifest, precision: str) -> Difference | None:
     """Where `answer` leaves the recorded outputs by more than the tolerance of `precision`; None when nowhere."""
+    if manifest.kind == "generate":
+        return unlikely(case, answer, precision)
     tolerance = tolerance_for(precision)
     for name, tensor in case.outputs.items():
         expected = tensor.array()

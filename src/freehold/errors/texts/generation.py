@@ -1,0 +1,70 @@
+"""Errors of generating text."""
+
+from freehold.errors.kinds import Entry, Kind
+
+ENTRIES: dict[str, Entry] = {
+    "context_overflow": Entry(
+        Kind.INVALID,
+        "The prompt's {prompt} tokens and {asked} tokens of answer exceed this model's context of {context} tokens.",
+        "Shorten the prompt, or set `max_tokens` so that both together are at most {context}.",
+        "提示词的 {prompt} 个 token 加上回答的 {asked} 个 token 超过了该模型 {context} 个 token 的上下文长度。",
+        "请缩短提示词，或减小 `max_tokens`，使两者之和不超过 {context}。",
+    ),
+    "answer_too_long": Entry(
+        Kind.INVALID,
+        "max_tokens {asked} is above this model's ceiling of {ceiling}.",
+        "Ask for at most {ceiling} tokens; the ceiling is `max_output_tokens` of the model's configuration.",
+        "max_tokens {asked} 超过了该模型的上限 {ceiling}。",
+        "请求的 token 数不要超过 {ceiling}；上限由模型配置的 `max_output_tokens` 决定。",
+    ),
+    "answer_too_short": Entry(
+        Kind.INVALID,
+        "max_tokens is {asked}; an answer has at least one token.",
+        "Set `max_tokens` to 1 or more, or leave it out.",
+        "max_tokens 为 {asked}；回答至少包含一个 token。",
+        "请把 `max_tokens` 设为 1 或更大，或省略该字段。",
+    ),
+    "kv_exceeded": Entry(
+        Kind.INVALID,
+        "The request needs key-value memory for {needed} tokens, and this model has it for {tokens} in all.",
+        "Shorten the prompt or `max_tokens`, or raise `generation.kv_mb` of the model.",
+        "该请求需要可容纳 {needed} 个 token 的键值缓存，而该模型总共只有 {tokens} 个。",
+        "请缩短提示词或减小 `max_tokens`，或调大该模型的 `generation.kv_mb`。",
+    ),
+    "kv_memory_refused": Entry(
+        Kind.UNAVAILABLE,
+        "The system refused {size_mb} MiB of address space for keys and values ({call}: {reason}).",
+        "Lower `context_length` or `generation.slots`, or lift the limit on address space (`ulimit -v`,"
+        " vm.overcommit_memory).",
+        "系统拒绝为键值缓存分配 {size_mb} MiB 地址空间（{call}：{reason}）。",
+        "请减小 `context_length` 或 `generation.slots`，或放宽地址空间限制（`ulimit -v`、vm.overcommit_memory）。",
+    ),
+    "kv_memory_short": Entry(
+        Kind.UNAVAILABLE,
+        "{model}: {kv_mb} MiB hold the keys and values of {tokens} tokens, too few for any answer.",
+        "Set `generation.kv_mb` to at least {needed_mb}, or give the machine more memory.",
+        "{model}：{kv_mb} MiB 只能容纳 {tokens} 个 token 的键值缓存，不足以生成任何回答。",
+        "请把 `generation.kv_mb` 设为至少 {needed_mb}，或增加内存。",
+    ),
+    "engine_stopped": Entry(
+        Kind.UNAVAILABLE,
+        "The engine of {model} failed while it was answering: {reason}.",
+        "Send the request again: the engine goes on with fresh memory. If it happens again, the log has the trace.",
+        "{model} 的引擎在生成回答时出错：{reason}。",
+        "请重新发送请求：引擎已用新的内存继续运行。若再次发生，请查看日志中的堆栈信息。",
+    ),
+    "decoder_device_unsupported": Entry(
+        Kind.UNSUPPORTED,
+        "{model} is a decoder, and device {device} cannot run one here: the graphs of text generation are for processors.",
+        "Set `device: cpu`, or let vLLM run it on the GPU with `engine: vllm` and `gpus: 1`.",
+        "{model} 是解码器模型，此处的设备 {device} 无法运行：文本生成的计算图面向 CPU。",
+        "请设置 `device: cpu`，或用 `engine: vllm` 与 `gpus: 1` 交给 vLLM 在 GPU 上运行。",
+    ),
+    "decoder_manifest_invalid": Entry(
+        Kind.INVALID,
+        "{path} is of kind generate, and its manifest does not say how its key-value buffer is laid out.",
+        "Write the artifact again: `freehold convert` of its model folder.",
+        "{path} 的类型为 generate，但清单未说明键值缓存的布局。",
+        "请用 `freehold convert` 从模型目录重新生成该产物。",
+    ),
+}
