@@ -243,7 +243,8 @@ def write_decoder(
         for name, values in model.named_parameters():
             if name.endswith("bias") or "norm" in name:  # which start as zeros and ones, and would show no mistake
                 values.add_(torch.randn_like(values) * 0.2)
-    model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
+    if model.can_generate():
+        model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     model.to(getattr(torch, dtype)).save_pretrained(folder, max_shard_size=shard_size)
     return folder
 
