@@ -59,7 +59,7 @@ class Matcher:
     def mask(self, out: Bits) -> None:
         """Set the bits of the tokens that may come next in `out`, int32 [mask_words(vocab_size)], and clear the others.
 
-        End tokens are among them exactly when the answer may end here. The work of a step is bounded (some 20 ms);
+        End tokens are among them exactly when the answer may end here. The work of a step is bounded (tens of ms);
         a grammar that needs more raises FreeholdError `constraint_too_complex`.
         """
         fill_next_token_bitmask(self._machine, out[np.newaxis])
@@ -127,30 +127,41 @@ class ConstraintCompiler:
         source = _source(constraint)
         tokenizer = self._open_tokenizer()
         start = _on_a_deep_stack(tokenizer, source)
-        if start.is_error():
-            raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=_brief(start.get_error()))
-        self._check_satisfiable(constraint, start)
+        reason = self._refusal(start)
+        if reason:
+            raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=reason)
         return Grammar(start)
 
-    def _check_satisfiable(self, constraint: Constraint, start: LLMatcher) -> None:
-        """Some grammars compile and allow nothing: a definition that contains itself without an end."""
+    def _refusal(self, start: LLMatcher) -> str:
+        """Why no answer can begin, or "": some grammars compile and fit no text, such as one that contains itself."""
         probe = start.deep_copy()
         bits = np.zeros((1, mask_words(self._vocab_size)), np.int32)
         fill_next_token_bitmask(probe, bits)
-        if probe.is_error() or not bits.any() or (probe.is_stopped() and not probe.is_accepting()):
-            error = str(probe.get_error())
-            reason = _brief(error) if error and error != NOTHING_FITS else "no text can satisfy it"
-            raise FreeholdError("constraint_invalid", kind=constraint.kind, reason=reason)
+        dead = not bits.any() or (probe.is_stopped() and not probe.is_accepting())
+        if not dead and not probe.is_error():
+            return ""
+        reason = _brief(probe.get_error())
+        return "no text can satisfy it" if reason in ("", NOTHING_FITS) else reason
 
     def _open_tokenizer(self) -> LLTokenizer:
         """Built when the first constraint comes: it takes a while, and most models never see one."""
         with self._opening:
             if self._tokenizer is None:
+                source = _without_prefix_space(self._tokenizer_json)
                 try:
-                    self._tokenizer = LLTokenizer(self._tokenizer_json, n_vocab=self._vocab_size, eos_token=self._ends)
+                    self._tokenizer = LLTokenizer(source, n_vocab=self._vocab_size, eos_token=self._ends)
                 except ValueError as error:
                     raise FreeholdError("constraint_unsupported", reason=_brief(str(error))) from error
             return self._tokenizer
+
+
+def _without_prefix_space(tokenizer_json: str) -> str:
+    """A `tokenizer.json` that puts no blank before a text: llguidance would take it for a part of the answer."""
+    document = json.loads(tokenizer_json)
+    for _, node in _nodes(document.get("pre_tokenizer")):
+        if isinstance(node, dict) and node.get("type") == "ByteLevel":
+            node["add_prefix_space"] = False
+    return json.dumps(document)
 
 
 def _source(constraint: Constraint) -> str:
