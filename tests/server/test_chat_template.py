@@ -46,7 +46,9 @@ def template(name: str) -> ChatTemplate:
 @cache
 def reference(name: str) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "?": 2}, unk_token="?"))
-    loaded = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+    loaded: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # it has no types
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
+    )
     loaded.chat_template = (FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
     return loaded
 
@@ -114,7 +116,8 @@ def test_tools_calls_and_their_answers_are_written_as_transformers_writes_them(
 
 def test_two_calls_at_once_are_written_one_after_another() -> None:
     """Qwen's form, with text before the calls."""
-    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": [call("x")] * 2}]
+    answer = {"role": "assistant", "content": "b", "tool_calls": [call("x")] * 2}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "a"}, answer]
     assert template("qwen").render(messages, TOOLS) == expected(
         "qwen", messages, tools=TOOLS, add_generation_prompt=True
     )
@@ -218,7 +221,7 @@ def test_a_template_without_an_end_is_stopped() -> None:
 
 def test_a_model_without_a_template_says_so() -> None:
     """No plain fallback: a prompt that the model has not learnt would give bad answers quietly."""
-    with pytest.raises(FreeholdError, match="/v1/completions|no chat template") as caught:
+    with pytest.raises(FreeholdError, match="has no chat template") as caught:
         ChatTemplate(None, {}, "m")
     assert caught.value.code == "template_missing"
 

@@ -1,11 +1,6 @@
 """The model's reasoning, split from its answer while both stream."""
 
-import json
-import re
-from collections.abc import Callable
 from typing import NamedTuple
-
-from freehold.engine.generation import Constraint
 
 
 class Markers(NamedTuple):
@@ -30,43 +25,6 @@ def opened(prompt: str, markers: Markers = _KNOWN[0]) -> bool:
     the end marker.
     """
     return prompt.rstrip().endswith(markers.start)
-
-
-def behind_reasoning(
-    constraint: Constraint, markers: Markers, opened: bool, encode: Callable[[str], list[int]]
-) -> Constraint:
-    """The constraint for the answer behind the model's reasoning, which stays free.
-
-    With `opened` the answer comes after the end marker; else a block of reasoning may come before it. `encode`: the
-    engine's; a marker that is one token is that token in the grammar, since llguidance keeps such tokens out of texts.
-    """
-    start, end = (_terminal(marker, encode) for marker in markers)
-    if end.startswith("<["):
-        thought = [f"thought: THOUGHT {end}", r"THOUGHT: /(.|\n)*/"]
-    else:
-        thought = [rf"thought[lazy]: /(.|\n)*{_slashed(re.escape(markers.end))}/"]
-    first = "thought" if opened else f"({start} thought)?"
-    return Constraint("lark", "\n".join([f"start: {first} answer", *thought, *_answer(constraint)]))
-
-
-def _terminal(marker: str, encode: Callable[[str], list[int]]) -> str:
-    ids = encode(marker)
-    return f"<[{ids[0]}]>" if len(ids) == 1 else json.dumps(marker)
-
-
-def _answer(constraint: Constraint) -> list[str]:
-    """The constraint as the rule `answer`, which newlines may precede."""
-    if constraint.kind == "lark":
-        return [r"answer: /\n*/ constrained", re.sub(r"^start:", "constrained:", constraint.value, flags=re.MULTILINE)]
-    if constraint.kind == "regex":
-        return [r"answer: /\n*/ CONSTRAINED", f"CONSTRAINED: /{_slashed(constraint.value)}/", ""]
-    schema = constraint.value if constraint.kind == "json_schema" else '{"type": "object"}'
-    return [r"answer: /\n*/ constrained", f"constrained: %json {schema}", ""]
-
-
-def _slashed(pattern: str) -> str:
-    """A regular expression between slashes."""
-    return re.sub(r"(?<!\\)((?:\\\\)*)/", r"\1\/", pattern)
 
 
 class ReasoningSplitter:

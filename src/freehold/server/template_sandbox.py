@@ -19,11 +19,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-MAX_STEPS = 1_000_000
-"""Passes of loops and calls of macros in one rendering; a million empty ones take about a second."""
+MAX_STEPS = 200_000
+"""Passes of loops and calls of macros in one rendering: some tenths of a second. A long conversation takes thousands.
+Also the items of a list that an operator makes."""
 
 MAX_CHARACTERS = 64 * 1024 * 1024
-"""Characters written in one rendering, those of set blocks and macros included; also of any one text or list."""
+"""Characters written in one rendering, those of set blocks and macros included; also of a text that an operator makes.
+"""
+
+MAX_BITS = 4096
+"""Of a whole number that an operator makes."""
 
 _BUDGET = "the budget"  # no identifier, so that no template can name it
 
@@ -73,9 +78,19 @@ class _Budget:
         _fits(self._characters)
 
 
-def _fits(size: int) -> None:
-    if size > MAX_CHARACTERS:
+def _fits(characters: int) -> None:
+    if characters > MAX_CHARACTERS:
         raise OverrunError(f"more than {MAX_CHARACTERS} characters")
+
+
+def _holds(items: int) -> None:
+    if items > MAX_STEPS:
+        raise OverrunError(f"a list of more than {MAX_STEPS} items")
+
+
+def _counts(bits: int) -> None:
+    if bits > MAX_BITS:
+        raise OverrunError(f"a number of more than {MAX_BITS} bits")
 
 
 class _Counted(NodeTransformer):
@@ -118,20 +133,21 @@ def _call(function: str, arguments: list[nodes.Expr], line: int) -> nodes.Expr:
 
 
 class _Generation(Extension):
-    """`{% generation %}...{% endgeneration %}` marks answers for training; here its body is written as it is."""
+    """`{% generation %}...{% endgeneration %}` marks answers for training; here it is a scope and no more."""
 
     tags = {"generation"}  # noqa: RUF012 - the shape of jinja2's class attribute
 
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The body between the tags."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+    def parse(self, parser: Parser) -> nodes.Node:
+        """The body between the tags; what it sets is not seen behind it."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.Scope(body).set_lineno(line)
 
 
 class _Environment(ImmutableSandboxedEnvironment):
     """The filters and globals that transformers gives, and what `_Counted` calls."""
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "*", "**"})
 
     def __init__(self) -> None:
         super().__init__(
@@ -150,24 +166,24 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operator whose result may be far larger than its operands, refused before it is computed."""
-        if operator == "*":
-            _fits(_repeated(left, right))
-        elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-            _fits(left.bit_length() * abs(right))
-        result = super().call_binop(context, operator, left, right)
-        _fits(len(result) if isinstance(result, str | list | tuple) else 0)
-        return result
+        match operator, left, right:
+            case ("*", str() | list() | tuple(), int()):
+                _repeats(left, right)
+            case ("*", int(), str() | list() | tuple()):
+                _repeats(right, left)
+            case ("+", str(), str()):
+                _fits(len(left) + len(right))
+            case ("+", list() | tuple(), list() | tuple()):
+                _holds(len(left) + len(right))
+            case ("*", int(), int()):
+                _counts(left.bit_length() + right.bit_length())
+            case ("**", int(), int()):
+                _counts(left.bit_length() * abs(right))
+        return super().call_binop(context, operator, left, right)
 
 
-def _repeated(left: object, right: object) -> int:
-    """The length of a text or list times a number; of two whole numbers, the bits of their product."""
-    if isinstance(right, str | list | tuple):
-        left, right = right, left
-    if not isinstance(right, int):
-        return 0
-    if isinstance(left, str | list | tuple):
-        return len(left) * right
-    return left.bit_length() + right.bit_length() if isinstance(left, int) else 0
+def _repeats(sequence: str | list[Any] | tuple[Any, ...], times: int) -> None:
+    (_fits if isinstance(sequence, str) else _holds)(len(sequence) * times)
 
 
 @pass_context

@@ -1,15 +1,15 @@
-"""Grammars that make a model call a tool, in its own form, with arguments that fit the tool's schema."""
+"""Grammars of answers: calls of tools in the model's own form, and whatever is asked for behind its reasoning."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
+from freehold.engine.constraint import ONE_LINE
 from freehold.engine.generation import Constraint
 from freehold.errors import FreeholdError
+from freehold.server.reasoning import Markers
 from freehold.server.tools.definitions import Tool, called_for
 from freehold.server.tools.forms import Form
-
-_SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""As chat templates write JSON; without it a model may go on writing spaces."""
 
 
 def grammar_for(
@@ -43,6 +43,42 @@ def grammar_for(
         Form.MISTRAL_ARGS: _mistral_args,
     }[form]
     return Constraint("lark", "\n".join([*shape(called, several, marks), *rules, ""]))
+
+
+def behind_reasoning(
+    constraint: Constraint, markers: Markers, opened: bool, ids: Mapping[str, int] | None = None
+) -> Constraint:
+    """The constraint for the answer behind the model's reasoning, which stays free.
+
+    With `opened` the answer comes after the end marker; else a block of reasoning may come before it. `ids`: the ids
+    of the markers that are one token each; llguidance keeps such tokens out of free text, and would never allow them.
+    """
+    known = ids or {}
+    if markers.end in known:
+        thought = [f"thought: THOUGHT <[{known[markers.end]}]>", r"THOUGHT: /(.|\n)*/"]
+    else:
+        thought = [rf"thought[lazy]: /(.|\n)*{_slashed(re.escape(markers.end))}/"]
+    start = f"<[{known[markers.start]}]>" if markers.start in known else _text(markers.start)
+    first = "thought" if opened else f"({start} thought)?"
+    answer = ["answer: /\\n*/ constrained", *_constrained(constraint)]
+    return Constraint("lark", "\n".join([f"start: {first} answer", *thought, *answer, ""]))
+
+
+def _constrained(constraint: Constraint) -> list[str]:
+    """The constraint as the rule `constrained`."""
+    if constraint.kind == "lark":
+        return [re.sub(r"^start:", "constrained:", constraint.value, flags=re.MULTILINE)]
+    if constraint.kind == "regex":
+        return [f"constrained: CONSTRAINED\nCONSTRAINED: /{_slashed(constraint.value)}/"]
+    schema = json.loads(constraint.value) if constraint.kind == "json_schema" else {"type": "object"}
+    if isinstance(schema, dict):
+        schema = {**schema, "x-guidance": ONE_LINE}
+    return [f"constrained: %json {json.dumps(schema, ensure_ascii=False)}"]
+
+
+def _slashed(pattern: str) -> str:
+    """A regular expression to stand between slashes: those of its own escaped, unless they are already."""
+    return re.sub(r"\\.|/", lambda found: r"\/" if found[0] == "/" else found[0], pattern, flags=re.DOTALL)
 
 
 def _hermes(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
@@ -88,7 +124,7 @@ def _rule(n: int) -> str:
 
 
 def _schema(tool: Tool) -> str:
-    guidance = {**_SPACING, "lenient": not tool.strict}
+    guidance = {**ONE_LINE, "lenient": not tool.strict}
     return json.dumps({**tool.parameters, "x-guidance": guidance}, ensure_ascii=False)
 
 
