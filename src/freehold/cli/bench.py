@@ -5,14 +5,17 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import typer
 
+from freehold.cli import bench_text
+from freehold.cli.bench_text import TextLevel
 from freehold.cli.local import loaded, local_place, model_meant
 from freehold.cli.output import Output
 from freehold.cli.progress import Say, working
@@ -23,6 +26,7 @@ from freehold.engine.base import Engine, Request, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.encoder import Encoder
 from freehold.engine.tensor import sample_row
+from freehold.engine.text import OnnxTextEngine
 
 CONCURRENCIES = (1, 8, 64)
 REQUESTS = 512
@@ -81,39 +85,54 @@ def bench(
     """Measure throughput, latency and processor time of a model on this machine, for 1, 8 and 64 callers.
 
     The engine runs in this process as under `serve`, batching included, without HTTP. Texts are seeded, of heavy-tailed
-    lengths: 30 tokens in the mean, up to the model's limit. Tensors are one row of seeded values. Stop other work on
-    the machine before you compare numbers.
+    lengths: 30 tokens in the mean, up to the model's limit. Tensors are one row of seeded values. A generate model
+    answers 1, 4, 8 and 16 streams at a time, beside the rate of the raw runtime. Stop other work on the machine before
+    you compare numbers.
     """
     output: Output = ctx.obj
     model = model_meant(ref, os.environ, Path.cwd())
+    slots = max(model.generation.slots, *bench_text.STREAMS)
+    model = msgspec.structs.replace(model, generation=msgspec.structs.replace(model.generation, slots=slots))
     with local_place(os.environ, tune=tune) as place, working(f"{model.id}: loading and tuning") as say:
         facts, levels = asyncio.run(_measure(model, place, seconds, say))
-    output.show({**facts, "levels": [asdict(level) for level in levels]}, _text(facts, levels))
+        texts = [level for level in levels if isinstance(level, TextLevel)]
+        if texts:
+            rates = bench_text.measure_raw(model, place, seconds, say)
+            levels = [replace(level, raw_tokens_per_s=rate) for level, rate in zip(texts, rates, strict=True)]
+    output.show({**facts, "levels": [_data(level) for level in levels]}, _text(facts, levels))
 
 
-async def _measure(model: ModelConfig, place: Place, seconds: float, say: Say) -> tuple[dict[str, Any], list[Level]]:
+async def _measure(
+    model: ModelConfig, place: Place, seconds: float, say: Say
+) -> tuple[dict[str, Any], Sequence[Level | TextLevel]]:
     batches = Batches()
     async with loaded(model, place, batches.add) as engine:
+        if isinstance(engine, OnnxTextEngine):
+            return _facts(engine, model, place), await bench_text.measure(engine, seconds, say)
         requests = _requests(engine, model)
         levels = []
         for concurrency in CONCURRENCIES:
             say(f"{model.id}: {concurrency} callers, {seconds:g} s")
             await _level(engine, requests, concurrency, min(WARM_S, seconds), batches)
             levels.append(await _level(engine, requests, concurrency, seconds, batches))
-        tuning = engine.tuning
-        facts = {
-            "model": model.id,
-            "kind": engine.manifest.kind,
-            "precision": engine.precision,
-            "proof": engine.proof.status,
-            "digest": engine.digest,
-            "unit": "rows" if engine.manifest.kind == "tensor" else "texts",
-            "processor": place.cpu.model,
-            "cores": place.cores,
-            "threads": tuning.threads if tuning is not None else None,
-            "batch_budget": tuning.budget if tuning is not None else None,
-        }
-        return facts, levels
+        return _facts(engine, model, place), levels
+
+
+def _facts(engine: Engine, model: ModelConfig, place: Place) -> dict[str, Any]:
+    tuning, kind = engine.tuning, engine.manifest.kind
+    facts = {
+        "model": model.id,
+        "kind": kind,
+        "precision": engine.precision,
+        "proof": engine.proof.status,
+        "digest": engine.digest,
+        "unit": {"tensor": "rows", "generate": "tokens"}.get(kind, "texts"),
+        "processor": place.cpu.model,
+        "cores": place.cores,
+        "threads": tuning.threads if tuning is not None else None,
+        "batch_budget": tuning.budget if tuning is not None else None,
+    }
+    return {**facts, **bench_text.facts(engine)} if isinstance(engine, OnnxTextEngine) else facts
 
 
 def _requests(engine: Engine, model: ModelConfig) -> list[Request]:
@@ -166,7 +185,11 @@ async def _level(
     )
 
 
-def _text(facts: dict[str, Any], levels: Sequence[Level]) -> str:
+def _data(level: Level | TextLevel) -> dict[str, Any]:
+    return bench_text.as_data(level) if isinstance(level, TextLevel) else asdict(level)
+
+
+def _text(facts: dict[str, Any], levels: Sequence[Level | TextLevel]) -> str:
     unit = facts["unit"]
     budget = "tokens" if unit == "texts" else "rows"
     lines = [
@@ -175,22 +198,25 @@ def _text(facts: dict[str, Any], levels: Sequence[Level]) -> str:
     ]
     if facts["threads"] is not None:
         lines.append(f"{facts['threads']} threads, batches of up to {facts['batch_budget']} {budget}")
-    head = ("CALLERS", f"{unit.upper()}/S", "TOKENS/S", "P50 MS", "P99 MS", f"CPU MS/{unit.upper()[:-1]}", "BATCH")
-    cells = [
-        head,
-        *(
-            (
-                str(level.concurrency),
-                f"{level.items_per_s:.1f}",
-                f"{level.tokens_per_s:.0f}" if unit == "texts" else "-",
-                f"{level.p50_ms:.2f}",
-                f"{level.p99_ms:.2f}",
-                f"{level.cpu_ms_per_item:.3f}",
-                f"{level.items_per_batch:.1f}",
-            )
-            for level in levels
-        ),
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    texts = [level for level in levels if isinstance(level, TextLevel)]
+    cells = bench_text.table(texts) if texts else _table(unit, [one for one in levels if isinstance(one, Level)])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines += ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
     return "\n".join(lines)
+
+
+def _table(unit: str, levels: Sequence[Level]) -> list[tuple[str, ...]]:
+    head = ("CALLERS", f"{unit.upper()}/S", "TOKENS/S", "P50 MS", "P99 MS", f"CPU MS/{unit.upper()[:-1]}", "BATCH")
+    rows = [
+        (
+            str(level.concurrency),
+            f"{level.items_per_s:.1f}",
+            f"{level.tokens_per_s:.0f}" if unit == "texts" else "-",
+            f"{level.p50_ms:.2f}",
+            f"{level.p99_ms:.2f}",
+            f"{level.cpu_ms_per_item:.3f}",
+            f"{level.items_per_batch:.1f}",
+        )
+        for level in levels
+    ]
+    return [head, *rows]
