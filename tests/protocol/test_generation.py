@@ -17,6 +17,7 @@ from freehold.protocol.generation import (
     fingerprint,
     frame,
     shown_logprob,
+    shown_token,
 )
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -161,3 +162,9 @@ def test_logarithms_and_digests_take_forms_that_clients_know() -> None:
     assert shown_logprob(float("-inf")) == LEAST_LOGPROB
     assert shown_logprob(-0.5) == -0.5
     assert fingerprint("sha256:0123456789abcdef") == "fp_0123456789ab"
+
+
+def test_a_part_of_a_character_is_shown_as_its_bytes() -> None:
+    """No U+FFFD, from which nobody could put the character together."""
+    assert shown_token("数".encode()) == "数"
+    assert shown_token(b"\xe6\x95") == "bytes:\\xe6\\x95"

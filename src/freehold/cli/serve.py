@@ -27,7 +27,7 @@ from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
 from freehold.machine import check_onnxruntime, docker_bridge, read_cpu, read_memory, runtime_versions
 from freehold.server.app import build
-from freehold.server.dataplane import batch_observer
+from freehold.server.dataplane import batch_observer, step_observer
 from freehold.server.models import Models, ProofPolicy, Served, State
 from freehold.telemetry import Telemetry, configure_logs
 
@@ -152,7 +152,7 @@ class Node:
         metrics = self._telemetry.model(model.id)
 
         def opened() -> Engine:
-            return open_model(model, self._place, batch_observer(metrics))
+            return open_model(model, self._place, batch_observer(metrics), step_observer(metrics))
 
         def admission(engine: Engine) -> Admission:
             kind = engine.manifest.kind

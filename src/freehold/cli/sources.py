@@ -9,6 +9,7 @@ from freehold.config import ModelConfig
 from freehold.config.locate import locate
 from freehold.engine.base import Engine
 from freehold.engine.batcher import Batch
+from freehold.engine.generation import Step
 from freehold.engine.opening import open_engine
 from freehold.engine.pool import WorkerPool
 from freehold.engine.settings import EngineSettings
@@ -34,8 +35,16 @@ class Place:
     prove: bool = True
 
 
-def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], None] | None = None) -> Engine:
-    """The unloaded engine of `model`; blocks while a graph is written. Raises FreeholdError."""
+def open_model(
+    model: ModelConfig,
+    place: Place,
+    on_batch: Callable[[Batch], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+) -> Engine:
+    """The unloaded engine of `model`; blocks while a graph is written. Raises FreeholdError.
+
+    `on_batch` hears of the batches of an engine, `on_step` of the steps of one that generates text.
+    """
     settings = EngineSettings(
         device=model.device,
         precision=model.precision,
@@ -48,6 +57,13 @@ def open_model(model: ModelConfig, place: Place, on_batch: Callable[[Batch], Non
         prove=place.prove,
         state=place.state,
         on_batch=on_batch,
+        slots=model.generation.slots,
+        prefill_slice_ms=model.generation.prefill_slice_ms,
+        kv_mb=model.generation.kv_mb,
+        prefix_cache_mb=model.generation.prefix_cache_mb,
+        prompt_lookup=model.generation.prompt_lookup,
+        max_output_tokens=model.max_output_tokens or 0,
+        on_step=on_step,
     )
     path = prepare(locate(model.parsed_source), place.graphs, model.precision, model.kind)
     if model.workers:

@@ -82,9 +82,7 @@ class Step(NamedTuple):
     seconds: float = 0.0
     rows: int = 0
     tokens: int = 0  # of prompts computed, or of answers generated
-    first_token_s: float | None = None  # from arrival, where an answer began
     queued_s: float | None = None  # from arrival, where a prompt's first slice was computed
-    cached: int = 0  # tokens of that prompt that were found in the prefix cache
     drafted: int = 0
     accepted: int = 0  # of the drafted
     kv_tokens: int = 0  # promised to the sequences that run
@@ -115,6 +113,10 @@ class TextEngine(Engine, Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included."""
+        ...
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for; it may begin or end in the midst of a character."""
         ...
 
     def chat_template(self) -> str | None:

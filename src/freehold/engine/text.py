@@ -25,6 +25,7 @@ from freehold.engine.sequence import Times
 from freehold.engine.settings import EngineSettings
 from freehold.engine.text_files import TextFiles
 from freehold.engine.text_loop import DRAFT_ROWS, TextLoop
+from freehold.engine.token_bytes import TokenBytes
 from freehold.engine.tokenizer import open_tokenizer
 from freehold.engine.tuner import Tuning
 from freehold.engine.verify import replay
@@ -124,6 +125,10 @@ class OnnxTextEngine:
         """The text of ids, special tokens included."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for."""
+        return self._token_bytes.of(token)
+
     def chat_template(self) -> str | None:
         """The Jinja source of the model's chat template; None where it has none."""
         return self._files.chat_template
@@ -170,6 +175,7 @@ class OnnxTextEngine:
     def _open(self) -> TextLoop:
         artifact, settings, plan = self._artifact, self._settings, self._plan
         self._tokenizer: Tokenizer = open_tokenizer(artifact.tokenizer)
+        self._token_bytes = TokenBytes(self._tokenizer)
         marks = (self._tokenizer.token_to_id(mark) for mark in MARKS)
         self._detokenizer = Detokenizer(self._tokenizer, frozenset(mark for mark in marks if mark is not None))
         vocab_size, ends = self._decoder.vocab_size, self._decoder.ends

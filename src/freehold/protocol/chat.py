@@ -72,11 +72,11 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
 
 
 class Alternative(msgspec.Struct):
-    """A token and how likely it was. `bytes` are those of its text in UTF-8."""
+    """A token and how likely it was. `bytes` join to the answer in UTF-8; one token may hold part of a character."""
 
     token: str
     logprob: float
-    bytes: list[int] | None
+    bytes: list[int]
 
 
 class TokenInfo(msgspec.Struct):
@@ -84,7 +84,7 @@ class TokenInfo(msgspec.Struct):
 
     token: str
     logprob: float
-    bytes: list[int] | None
+    bytes: list[int]
     top_logprobs: list[Alternative]
 
 

@@ -174,6 +174,14 @@ def shown_logprob(value: float) -> float:
     return max(value, LEAST_LOGPROB)
 
 
+def shown_token(piece: bytes) -> str:
+    """A token as text; one that is no whole character as `bytes:` and its bytes, which is OpenAI's way to write it."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in piece)
+
+
 def invalid(parameter: str, value: object, expected: str) -> FreeholdError:
     """The error of a value that cannot be; clients find the parameter's name in `param`."""
     return FreeholdError(

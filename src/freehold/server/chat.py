@@ -20,7 +20,7 @@ from freehold.protocol.chat import (
     TokenInfo,
     parse_chat,
 )
-from freehold.protocol.generation import DONE, FinishReason, Usage, fingerprint, frame, shown_logprob
+from freehold.protocol.generation import DONE, FinishReason, Usage, fingerprint, frame, shown_logprob, shown_token
 from freehold.server.answer import Gathered, Step, read
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
@@ -138,7 +138,7 @@ class ChatWriter:
         if not self._with_logprobs:
             return None
         infos, held[number] = held[number], []
-        return Logprobs(infos)
+        return Logprobs(infos) if infos else None
 
 
 def usage_of(last: dict[int, Piece]) -> Usage:
@@ -159,7 +159,6 @@ def token_infos(engine: TextEngine, logprobs: tuple[TokenLogprob, ...]) -> list[
     ]
 
 
-def _shown(engine: TextEngine, id_: int, logprob: float) -> tuple[str, float, list[int] | None]:
-    """A token's text, its logarithm, and its bytes; None for a token that is no whole character."""
-    text = engine.decode([id_])
-    return text, shown_logprob(logprob), None if "\ufffd" in text else list(text.encode())
+def _shown(engine: TextEngine, token: int, logprob: float) -> tuple[str, float, list[int]]:
+    piece = engine.token_bytes(token)
+    return shown_token(piece), shown_logprob(logprob), list(piece)

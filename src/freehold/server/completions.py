@@ -16,7 +16,7 @@ from freehold.protocol.completions import (
     CompletionRequest,
     parse_completion,
 )
-from freehold.protocol.generation import DONE, Usage, fingerprint, frame, shown_logprob
+from freehold.protocol.generation import DONE, Usage, fingerprint, frame, shown_logprob, shown_token
 from freehold.server.chat_format import form_of
 from freehold.server.dataplane import DataPlane
 from freehold.server.generation import LONG_BYTES, engine_request, side_by_side, text_engine
@@ -51,7 +51,7 @@ def routes(plane: DataPlane) -> list[Route]:
 
 
 def prompts(served: Served, request: CompletionRequest) -> Prompts:
-    """The requests of all answers: those of prompt p have the numbers p * n to p * n + n - 1. Raises as its parts do."""
+    """The requests of all answers: those of prompt p have the numbers from p * n on. Raises as its parts do."""
     engine = text_engine(served)
     constraint = form_of(request.response_format)
     asked = Prompts([], [])
@@ -142,11 +142,12 @@ def listed(
     """Tokens in the lists of this API; `offset` is where the first stands in the answer, in characters."""
     answer = CompletionLogprobs([], [], [] if alternatives else None, [])
     for one in taken:
-        text = engine.decode([one.id])
+        text = shown_token(engine.token_bytes(one.id))
         answer.tokens.append(text)
         answer.token_logprobs.append(shown_logprob(one.logprob))
         answer.text_offset.append(offset)
         offset += len(text)
         if answer.top_logprobs is not None:
-            answer.top_logprobs.append({engine.decode([id_]): shown_logprob(value) for id_, value in one.top})
+            top = {shown_token(engine.token_bytes(id_)): shown_logprob(value) for id_, value in one.top}
+            answer.top_logprobs.append(top)
     return answer

@@ -6,7 +6,7 @@ from time import perf_counter
 
 from freehold.engine.base import Answer, Array, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.batcher import Batch
-from freehold.engine.generation import GenerateRequest, Piece
+from freehold.engine.generation import GenerateRequest, Piece, Step
 from freehold.http.call import Call
 from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served, State
@@ -97,6 +97,23 @@ def _held(array: Array) -> int:
     if array.dtype != object:
         return array.nbytes
     return BYTES_AN_OBJECT * array.size + sum(map(len, array.ravel()))
+
+
+def step_observer(metrics: ModelMetrics) -> Callable[[Step], None]:
+    """What an engine that generates text calls with every step."""
+
+    def observe(step: Step) -> None:
+        if step.queued_s is not None:
+            metrics.queue_seconds.observe(step.queued_s)
+        metrics.compute_seconds.observe(step.seconds)
+        metrics.batch_rows.observe(step.rows)
+        metrics.batch_tokens.observe(step.tokens)
+        metrics.drafted_tokens.inc(step.drafted)
+        metrics.accepted_tokens.inc(step.accepted)
+        metrics.kv_tokens.set(step.kv_tokens)
+        metrics.kv_capacity_tokens.set(step.kv_capacity)
+
+    return observe
 
 
 def batch_observer(metrics: ModelMetrics) -> Callable[[Batch], None]:

@@ -73,6 +73,12 @@ CACHED_TOKENS = Metric(
     "freehold_cached_tokens_total", "counter", "Tokens of prompts that were taken from the prefix cache.", ("model",)
 )
 GENERATED_TOKENS = Metric("freehold_generated_tokens_total", "counter", "Tokens that were generated.", ("model",))
+DRAFTED_TOKENS = Metric(
+    "freehold_drafted_tokens_total", "counter", "Tokens that were guessed from the prompt and checked.", ("model",)
+)
+ACCEPTED_TOKENS = Metric("freehold_accepted_tokens_total", "counter", "Guessed tokens that were right.", ("model",))
+KV_TOKENS = Metric("freehold_kv_tokens", "gauge", "Tokens whose keys and values running answers may fill.", ("model",))
+KV_CAPACITY_TOKENS = Metric("freehold_kv_capacity_tokens", "gauge", "Tokens that there is memory for.", ("model",))
 TRUNCATED = Metric("freehold_truncated_texts_total", "counter", "Texts cut to the model's length.", ("model",))
 MODEL_IN_FLIGHT = Metric(
     "freehold_model_requests_in_flight", "gauge", "Admitted requests that wait or run.", ("model",)
@@ -114,6 +120,10 @@ ALL: tuple[Metric, ...] = (
     PROMPT_TOKENS,
     CACHED_TOKENS,
     GENERATED_TOKENS,
+    DRAFTED_TOKENS,
+    ACCEPTED_TOKENS,
+    KV_TOKENS,
+    KV_CAPACITY_TOKENS,
     TRUNCATED,
     MODEL_IN_FLIGHT,
     LOAD_SECONDS,
