@@ -170,9 +170,7 @@ class TextLoop:
             perf_counter() - begun,
             rows=1,
             tokens=end - begin,
-            first_token_s=self._now() - sequence.times.arrived if end == sequence.prompt_tokens else None,
             queued_s=now - sequence.times.arrived if fresh else None,
-            cached=sequence.cached_tokens if fresh else 0,
             kv_tokens=self._cache.used,
             kv_capacity=self._cache.tokens,
         )
