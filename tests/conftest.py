@@ -156,7 +156,7 @@ def write_sentence_files(folder: Path, *, pooling: str, normalize: bool, max_seq
         for i, (path, name) in enumerate(modules)
     ]
     write_json(folder / "modules.json", types)
-    flags = {"pooling_mode_cls_token": pooling == "cls", "pooling_mode_mean_tokens": pooling == "mean"}
+    flags = {f"pooling_mode_{name}": name.startswith(pooling) for name in ("cls_token", "mean_tokens", "lasttoken")}
     write_json(folder / "1_Pooling" / "config.json", flags)
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
     write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}})
@@ -261,6 +261,26 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TinyDecoder:
         return write_decoder(tmp_path_factory.mktemp("decoders") / "tiny-decoder", architecture, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def causal_embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3 that embeds, as Qwen3-Embedding lies: last token, 64 dimensions, 512 positions. Do not write here."""
+    folder = write_decoder(tmp_path_factory.mktemp("models") / "causal-embedder", "Qwen3ForCausalLM", seed=1)
+    write_sentence_files(folder, pooling="lasttoken", normalize=True, max_seq_length=256)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def causal_reranker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3 with tokens for yes and no, as Qwen3-Reranker lies: nothing says what it is for. Do not write here."""
+    folder = write_decoder(
+        tmp_path_factory.mktemp("models") / "causal-reranker", "Qwen3ForCausalLM", seed=2, tie_word_embeddings=True
+    )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["yes", "no"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,15 @@
 """How a reranker made of a decoder lays a query and a text out as one text."""
 
+import re
+
 import jinja2
 import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 # Placeholders that no template spells out.
 QUERY, TEXT = "\x02query\x03", "\x02text\x03"
+
+ROLES = [re.compile(f"""['"]{role}['"]""") for role in ("query", "document")]
 
 
 class Reranking(msgspec.Struct, frozen=True):
@@ -33,8 +37,8 @@ def of_template(template: str | None) -> Reranking | None:
 
     Such a template takes two messages, of the roles "query" and "document", as sentence-transformers 5.4 gives them.
     """
-    if template is None or "document" not in template:
-        return None
+    if template is None or not all(role.search(template) for role in ROLES):
+        return None  # it may well spell out any role, as ChatML does
     messages = [{"role": "query", "content": QUERY}, {"role": "document", "content": TEXT}]
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     try:
