@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from freehold.engine import constraint as engine_constraint
 from freehold.engine.generation import Constraint
 from freehold.errors import FreeholdError
 from freehold.server.reasoning import Markers
 from freehold.server.tools.definitions import Tool, parse_tools
 from freehold.server.tools.events import CallBegin, Event
 from freehold.server.tools.forms import MARKS, Form, parser_for
-from freehold.server.tools.grammar import behind_reasoning, grammar_for
+from freehold.server.tools.grammar import ONE_LINE, behind_reasoning, grammar_for
 
 BytesOf = Callable[..., Any]
 NAMED = {"type": "function", "function": {"name": "g"}}
@@ -125,6 +126,11 @@ def test_unknown_keywords_are_ignored_unless_the_tool_is_strict(form: Form, byte
                 bytes_of().accepts(constraint.value, text)
         else:
             assert bytes_of().accepts(constraint.value, text)
+
+
+def test_json_is_written_as_the_engine_writes_it() -> None:
+    """One spacing, whether the engine or a grammar of ours sets it."""
+    assert {**ONE_LINE, "lenient": False} == engine_constraint.ONE_LINE
 
 
 SCHEMA = json.dumps({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})

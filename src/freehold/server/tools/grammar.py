@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from freehold.engine.constraint import ONE_LINE
 from freehold.engine.generation import Constraint
 from freehold.errors import FreeholdError
 from freehold.server.reasoning import Markers
 from freehold.server.tools.definitions import Tool, called_for
 from freehold.server.tools.forms import Form
+
+ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""JSON as `engine/constraint.py` has it too; to import that would load llguidance into servers that never write."""
 
 
 def grammar_for(
@@ -72,7 +74,7 @@ def _constrained(constraint: Constraint) -> list[str]:
         return [f"constrained: CONSTRAINED\nCONSTRAINED: /{_slashed(constraint.value)}/"]
     schema = json.loads(constraint.value) if constraint.kind == "json_schema" else {"type": "object"}
     if isinstance(schema, dict):
-        schema = {**schema, "x-guidance": ONE_LINE}
+        schema = {**schema, "x-guidance": {**ONE_LINE, "lenient": False}}
     return [f"constrained: %json {json.dumps(schema, ensure_ascii=False)}"]
 
 
