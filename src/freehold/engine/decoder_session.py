@@ -16,6 +16,7 @@ meet the same kernels wherever it is computed. Measured with ONNX Runtime 1.31.1
 
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from freehold.errors import FreeholdError
 log = logging.getLogger(__name__)
 
 PROBED_ROWS = 8
+MEASURED_TOKENS = 256
 
 
 class Row(NamedTuple):
@@ -67,6 +69,7 @@ class DecoderSession:
         self.memory = memory
         self.row_multiple = 2
         self.drafts_allowed = False
+        self.prefill_speed = 0.0  # tokens per second, after `measure`
         self._decode, self._prefill = decode, prefill
         self._decoder = decoder
         self._threads = threads
@@ -94,10 +97,21 @@ class DecoderSession:
         return self._step(rows, self._padding(rows))[: len(rows)]
 
     def measure(self) -> None:
-        """See which rows this machine's kernels compute alike, to the bit, and settle what follows from it.
+        """See which rows this machine's kernels compute alike, to the bit, and how fast they are.
 
-        Runs a dozen steps on empty slots, whose contents are lost.
+        Runs some fifteen steps on slots whose contents are lost.
         """
+        self._measure_rows()
+        self._measure_drafts()
+        ids = np.ones(min(MEASURED_TOKENS, self.memory.layout.capacity - 2), np.int64)
+        self.prefill(0, ids, 0)  # the first run of a shape allocates
+        begun = perf_counter()
+        self.prefill(0, ids, 0)
+        self.prefill_speed = len(ids) / (perf_counter() - begun)
+        for slot in range(self.memory.slots):
+            self.memory.clear(slot)
+
+    def _measure_rows(self) -> None:
         count = min(PROBED_ROWS, self.memory.rows - self.memory.rows % 2)
         rows = [Row(index % self.memory.slots, 1 + index // self.memory.slots, 1 + index) for index in range(count)]
         whole = self._step(rows, 0).copy()
@@ -105,15 +119,16 @@ class DecoderSession:
         self.row_multiple = 1 if all(alike.values()) else 2
         uneven = [few for few, same in alike.items() if not same and few % 2 == 0]
         if uneven:
-            log.warning("rows of one step influence one another here (steps of %s rows): %s", uneven, "see the docs")
-        slot = rows[0].slot
-        chain = [Row(slot, 1 + index, 1 + index) for index in range(min(4, count))]
+            log.warning(
+                "answers may depend on their neighbours here: steps of %s rows differ in their last bits", uneven
+            )
+
+    def _measure_drafts(self) -> None:
+        chain = [Row(0, 1 + index, 1 + index) for index in range(min(4, self.memory.rows))]
         single = np.concatenate([self.decode([row]).copy() for row in chain])
         self.drafts_allowed = bool(np.array_equal(self.decode(chain), single))
         if not self.drafts_allowed:
             log.warning("drafts would change answers here, so none are made")
-        for used in range(self.memory.slots):
-            self.memory.clear(used)
 
     def _padding(self, rows: list[Row]) -> int:
         """How many rows that nobody reads make the kernels the same for all steps."""

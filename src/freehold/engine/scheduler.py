@@ -12,8 +12,8 @@ from freehold.engine.kv_cache import KvCache
 from freehold.engine.prefix_cache import BLOCK, PrefixCache
 from freehold.engine.sequence import Sequence
 
-LONE_TOKENS = 512
-"""A slice where nobody is held up: long enough for full speed, short enough to hear of a cancellation."""
+LONE_SLICES = 4
+"""A slice is longer where it holds nobody up, but still short enough to hear of a cancellation."""
 SMOOTHING = 0.3  # weight of the newest slice in the measured speed
 
 
@@ -28,11 +28,12 @@ class Slice(NamedTuple):
 class Scheduler:
     """Who waits, who enters, who runs. Used under the engine's lock."""
 
-    def __init__(self, cache: KvCache, prefixes: PrefixCache, slice_s: float) -> None:
+    def __init__(self, cache: KvCache, prefixes: PrefixCache, slice_s: float, prefill_speed: float) -> None:
+        """`slice_s` is how long a slice may take while answers run, `prefill_speed` tokens per second at first."""
         self.waiting: deque[Sequence] = deque()
         self.entering: Sequence | None = None
         self.running: list[Sequence] = []
-        self.prefill_speed = 0.0  # tokens per second, measured
+        self.prefill_speed = prefill_speed
         self._cache = cache
         self._prefixes = prefixes
         self._slice_s = slice_s
@@ -80,8 +81,7 @@ class Scheduler:
 
     def measured(self, tokens: int, seconds: float) -> None:
         """Learn how fast prompts are computed."""
-        speed = tokens / max(seconds, 1e-9)
-        self.prefill_speed += (speed - self.prefill_speed) * (SMOOTHING if self.prefill_speed else 1.0)
+        self.prefill_speed += SMOOTHING * (tokens / max(seconds, 1e-9) - self.prefill_speed)
 
     def _admit(self, sequence: Sequence) -> Sequence:
         sequence.slot = self._cache.take(sequence.reach)
@@ -92,9 +92,7 @@ class Scheduler:
         return sequence
 
     def _slice(self, sequence: Sequence) -> Slice:
-        blocks = int(self._slice_s * self.prefill_speed) // BLOCK
-        longest = max(1, blocks) * BLOCK
-        if not self.running:
-            longest = max(longest, LONE_TOKENS)
-        end = min(sequence.computed + longest, sequence.prompt_tokens)
+        seconds = self._slice_s if self.running else self._slice_s * LONE_SLICES
+        blocks = max(1, int(seconds * self.prefill_speed) // BLOCK)
+        end = min(sequence.computed + blocks * BLOCK, sequence.prompt_tokens)
         return Slice(sequence, sequence.computed, end)

@@ -57,7 +57,9 @@ class OnnxTextEngine:
         wanted = settings.max_tokens or limits.max_tokens or limits.positions
         wanted = min(wanted, limits.positions) if limits.positions else wanted
         self._decoder: Decoder = manifest.decoder
-        self._plan: KvPlan = plan_kv(manifest.decoder, wanted, settings, read_memory().available, manifest.name)
+        weights = sum(entry.size for entry in manifest.files.values())
+        available = max(0, read_memory().available - weights)
+        self._plan: KvPlan = plan_kv(manifest.decoder, wanted, settings, available, manifest.name)
         self._files = TextFiles(artifact.path)
         self._artifact, self._settings = artifact, settings
         self._loop: TextLoop | None = None
@@ -103,7 +105,8 @@ class OnnxTextEngine:
                 if item.finish:
                     return
         finally:
-            loop.cancel(sequence)
+            if sequence.finish is None:
+                loop.cancel(sequence)
 
     async def infer(self, request: Request, deadline: float) -> Answer:
         """Raises TypeError: a text engine generates."""
@@ -185,6 +188,7 @@ class OnnxTextEngine:
         threads = settings.threads or settings.cores
         session = open_decoder(artifact, SessionOptions(digest=self.digest, threads=threads), memory)
         session.measure()
+        self.tuning = Tuning(threads, settings.slots, session.prefill_speed)
         loop = TextLoop(
             session,
             KvCache(memory, plan.tokens),

@@ -49,7 +49,7 @@ class TextLoop:
         name: str = "engine",
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        self._scheduler = Scheduler(cache, prefixes, slice_s)
+        self._scheduler = Scheduler(cache, prefixes, slice_s, session.prefill_speed)
         self._session, self._cache, self._prefixes, self._sampler = session, cache, prefixes, sampler
         self._prompt_lookup = prompt_lookup and session.drafts_allowed
         self._name = name
@@ -95,9 +95,11 @@ class TextLoop:
     def alone(self, tokens: int, compute: Callable[[DecoderSession, int], Answer]) -> Answer:
         """What `compute` returns, called between two steps with a slot that has room for `tokens`.
 
-        Raises FreeholdError `kv_exceeded` when there is no room now, and what `compute` raises.
+        Raises FreeholdError `kv_exceeded` when there is no room now, `shutting_down`, and what `compute` raises.
         """
         with self._stepping:
+            if self._closing:
+                raise FreeholdError("shutting_down")
             if not self._cache.fits(tokens):
                 raise FreeholdError("kv_exceeded", needed=self._cache.need(tokens), tokens=self._cache.tokens)
             slot = self._cache.take(tokens)
@@ -117,6 +119,8 @@ class TextLoop:
             self._changed.notify()
         while self._thread is not None and self._thread.is_alive():  # noqa: ASYNC110 - a thread has no event
             await asyncio.sleep(0.005)
+        with self._stepping:
+            self._cache.memory.close()
 
     def _work(self) -> None:
         scheduler = self._scheduler
