@@ -25,6 +25,11 @@ from examples.normalizer.data import Conversation, Message, Tool, conversations,
 from examples.normalizer.examine import report
 
 TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
+CARD = """---
+license: apache-2.0
+---
+Trained from scratch by `python -m examples.normalizer.train` on conversations that the script makes.
+"""
 POSITIONS = 1024
 POOL = 4096  # conversations that are sorted by length together, so that a batch has little padding
 QUESTIONS = 1200
@@ -196,6 +201,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     model.save_pretrained(aside)
     tokens.save(tokenizer, aside, positions=POSITIONS)
     (aside / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+    (aside / "README.md").write_text(CARD, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
 
@@ -203,7 +209,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
 def main(command_line: Sequence[str] | None = None) -> int:
     """Train, examine, save; 0 when done."""
     parser = argparse.ArgumentParser(description="Train the normalizer from scratch.")
-    parser.add_argument("--output", type=Path, default=Path(".cache/normalizer/hf"))
+    parser.add_argument("--output", type=Path, default=Path(".cache/normalizer"))
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=4096, help="tokens, padding included")
     parser.add_argument("--rate", type=float, default=4e-3)
