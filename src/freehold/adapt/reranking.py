@@ -9,7 +9,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 # Placeholders that no template spells out.
 QUERY, TEXT = "\x02query\x03", "\x02text\x03"
 
-ROLES = [re.compile(f"""['"]{role}['"]""") for role in ("query", "document")]
+ROLES = tuple(re.compile(f"""['"]{role}['"]""") for role in ("query", "document"))
 
 
 class Reranking(msgspec.Struct, frozen=True):
