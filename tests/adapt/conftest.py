@@ -15,6 +15,8 @@ from freehold.adapt.encoder_graph import Dialect, write_graph
 from freehold.adapt.folder import open_folder
 from freehold.artifact import Artifact
 
+torch.set_num_threads(1)  # the models are tiny, and threads that wait for one another cost them most of their time
+
 Ids = Sequence[Sequence[int]]
 Array = np.ndarray[Any, Any]
 

@@ -27,16 +27,22 @@ EMBEDDING = "embed_tokens.weight"
 PREFIXES = ("model.", "")  # some publishers save the inner model alone
 BLOCK = 32
 WIDE_BLOCK = 128
-# An embedding that no head shares is kept in eight bits: it costs no time, and its error would go into every layer.
+
+
+# An embedding of its own takes no time, and of its memory only the rows that are read; its error goes into every layer.
 OWN_EMBEDDING = Blockwise(bits=8, size=BLOCK)
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """How one graph holds its weights: those of the layers, and the head's."""
+    """How one graph holds its weights: those of the layers, and the head's.
+
+    `shared`: where a model ties embedding and head, one quantized copy serves both; otherwise `OWN_EMBEDDING`.
+    """
 
     body: Linear
     head: Float | Blockwise
+    shared: bool = True
 
 
 def graphs_of(precision: str, block: int = BLOCK) -> Mapping[str, Numbers]:
@@ -47,13 +53,14 @@ def graphs_of(precision: str, block: int = BLOCK) -> Mapping[str, Numbers]:
     about sixteen rows on, int4 below.
     """
     narrow, wide = Blockwise(4, block), Blockwise(4, WIDE_BLOCK)
-    rows, eight = RowQuantized(), Blockwise(8, BLOCK)
+    eight = Blockwise(8, BLOCK)
+    by_row = Numbers(RowQuantized(), wide, shared=False)
     table: dict[str, dict[str, Numbers]] = {
         "fp32": {DECODE: Numbers(Float(), Float())},
         "int8": {DECODE: Numbers(eight, eight)},
         "int4": {DECODE: Numbers(narrow, narrow)},
-        "w8a8": {DECODE: Numbers(rows, wide)},
-        "fast": {DECODE: Numbers(wide, wide), PREFILL: Numbers(rows, wide)},
+        "w8a8": {DECODE: by_row},
+        "fast": {DECODE: Numbers(wide, wide, shared=False), PREFILL: by_row},
     }
     return MappingProxyType(table[precision])
 
@@ -112,7 +119,7 @@ class _Decoder:
         ids = graph.node("Reshape", self.ids, graph.vector(-1))
         table = self._rows({EMBEDDING: (config.vocab_size, config.hidden_size)})
         form = self.numbers.head
-        if isinstance(form, Blockwise) and not config.tie_word_embeddings:
+        if isinstance(form, Blockwise) and not (self.numbers.shared and config.tie_word_embeddings):
             form = OWN_EMBEDDING
         if isinstance(form, Blockwise) and config.hidden_size % form.size == 0:
             return form.lookup(graph, EMBEDDING, table, ids)

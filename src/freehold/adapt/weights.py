@@ -18,6 +18,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 PASS_BYTES = 1 << 19
 # int8 codes of a channel are symmetric: -128 is left out, so that a weight and its negative have the same code.
 INT8_MAX = 127
+# A scale this small is none: its inverse would overflow, and what it scales is nothing beside any other weight.
+LEAST_SCALE = np.float32(1e-30)
 
 
 class Source(Protocol):
@@ -104,8 +106,7 @@ class BlockCodes:
         for values in self.rows.passes():
             groups = self.grouped(values)
             scales = self.scales_of(groups)
-            inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)
-            codes = np.rint(groups * inverse[:, :, None])
+            codes = np.rint(groups * _inverse(scales)[:, :, None])
             np.clip(codes + middle, 0, 2 * middle - 1, out=codes)
             packed = codes.astype(np.uint8)
             yield packed if self.bits == 8 else packed[..., 0::2] | packed[..., 1::2] << 4
@@ -116,11 +117,10 @@ class BlockCodes:
         return np.pad(values, ((0, 0), (0, short))).reshape(len(values), -1, self.size)
 
     def scales_of(self, groups: Floats) -> Floats:
-        """[rows, blocks, size] -> [rows, blocks]; 0 where a block is all zeros."""
+        """[rows, blocks, size] -> [rows, blocks]; 0 where there is nothing in a block."""
         highest, lowest = groups.max(axis=2), groups.min(axis=2)
         extreme = np.where(highest > -lowest, highest, lowest)
-        scales: Floats = extreme / np.float32(-(1 << self.bits - 1))
-        return scales
+        return _significant(extreme / np.float32(-(1 << self.bits - 1)))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class ChannelCodes:
     def blocks(self) -> Iterator[Array]:
         """Rows of the transposed matrix, from a second reading: scales need every row whole."""
         scales = np.concatenate(list(self.scales.blocks()))
-        inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)
+        inverse = _inverse(scales)
         for slab in self.rows.slabs():
             yield np.ascontiguousarray(np.rint(slab * inverse[:, None]).astype(np.int8).T)
 
@@ -181,4 +181,13 @@ class ChannelScales:
     def blocks(self) -> Iterator[Array]:
         """Largest magnitude of each row / 127."""
         for values in self.rows.passes():
-            yield np.maximum(values.max(axis=1), -values.min(axis=1)) / np.float32(INT8_MAX)
+            yield _significant(np.maximum(values.max(axis=1), -values.min(axis=1)) / np.float32(INT8_MAX))
+
+
+def _significant(scales: Floats) -> Floats:
+    return np.where(np.abs(scales) < LEAST_SCALE, np.float32(0), scales)
+
+
+def _inverse(scales: Floats) -> Floats:
+    """1 / scale, 0 for a scale of 0."""
+    return np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)

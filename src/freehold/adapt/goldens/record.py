@@ -5,7 +5,7 @@
 The default output is the packaged place, `<sha256 of the weights>.json` beside this script. Each text runs alone,
 without padding, through transformers' own model class; pooling, dense layers and normalisation follow the folder's
 files and are computed here with torch, apart from the code that they are to prove.
-A text that the folder would truncate is left out.
+A text that the folder would truncate is left out. Decoders: see `record_text`.
 """
 
 import argparse
@@ -16,9 +16,12 @@ from pathlib import Path
 import torch
 import transformers
 
+from freehold.adapt.architectures import architecture_of
+from freehold.adapt.causal_folder import open_causal
 from freehold.adapt.checkpoint import Checkpoint
+from freehold.adapt.decoder_config import FORMS as DECODERS
 from freehold.adapt.folder import Dense, ModelFolder, open_folder
-from freehold.adapt.goldens import weights_digest
+from freehold.adapt.goldens import record_text, weights_digest
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, save_golden
 from freehold.artifact.artifact import sha256_of
 
@@ -39,7 +42,9 @@ QUERY = "How long may goods be returned?"
 
 
 def record(folder: Path) -> Golden:
-    """Run every text through transformers. Raises FreeholdError as `open_folder`."""
+    """Run every text through transformers. Raises FreeholdError as `open_folder` or `open_decoder`."""
+    if architecture_of(folder) in DECODERS and open_causal(folder, "auto") is None:
+        return record_text.record(folder)
     source = open_folder(folder)
     files = {str(file.relative_to(source.path)): sha256_of(file) for file in source.weight_files}
     tokenizer = transformers.AutoTokenizer.from_pretrained(source.transformer, local_files_only=True)
