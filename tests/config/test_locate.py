@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from freehold.config import Source, locate, parse
-from freehold.config.locate import MOUNTS
+from freehold.config.locate import MOUNTS, found
 from freehold.errors import FreeholdError
 
 
@@ -115,3 +115,17 @@ def test_a_path_that_cannot_be_looked_at_is_an_error_of_ours(tmp_path: Path) -> 
     """A name longer than the system takes ends in a message, not in a traceback."""
     error = refusal(tmp_path / ("m" * 300))
     assert error.code in {"model_path_unreadable", "model_path_missing"}
+
+
+def test_the_root_is_a_folder_like_any_other() -> None:
+    """It has no name that a suffix could be put to."""
+    assert found(Source("path", "/")) == Path("/")
+
+
+def test_whoever_reads_other_formats_finds_them_too(tmp_path: Path) -> None:
+    """What `locate` calls another format is a model for the program that is started for it."""
+    touch(tmp_path / "m.gguf")
+    assert found(Source("path", str(tmp_path / "m.gguf"))) == tmp_path / "m.gguf"
+    with pytest.raises(FreeholdError) as caught:
+        found(Source("path", str(tmp_path / "n.gguf")))
+    assert caught.value.code == "model_path_missing"

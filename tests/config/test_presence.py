@@ -34,3 +34,12 @@ def test_models_that_are_here_and_broken_files_are_passed(write: Callable[..., P
     assert absent_models(read("m.onnx", {}, tmp_path)) == ([], [])
     write("modle: 1\n")
     assert absent_models(read(None, {}, tmp_path)) == ([], [])
+
+
+def test_a_model_for_another_program_may_be_of_any_format(write: Callable[..., Path], tmp_path: Path) -> None:
+    """That program knows its formats; only that the file is there can be seen from here."""
+    write("", "m.gguf")
+    write("models: [{source: m.gguf, command: [x, '{port}']}, {source: n.gguf, command: [x, '{port}']}]\n")
+    problems, _ = absent_models(read(None, {}, tmp_path))
+    assert [problem.code for problem in problems] == ["model_path_missing"]
+    assert "n.gguf" in problems[0].cause

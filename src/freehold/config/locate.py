@@ -45,6 +45,8 @@ def candidates(path: Path) -> tuple[Path, ...]:
     """The paths that are tried for `path`, in order."""
     if path.suffix == ".onnx":
         return (path,)
+    if not path.name:  # the root
+        return (path, path / "model.onnx")
     return (path, path.with_name(path.name + ".onnx"), path / "model.onnx")
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_LINE = 4096  # characters of its output that one log line takes
 REMEMBERED = 5  # last lines that tell why it ended
+LAST_WORDS_S = 1.0  # how long the rest of its output is waited for
 STEADY_S = 60.0  # one that lived so long is started again without a pause
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _OWN = ("FREEHOLD_", "MODEL_PATH", "MODEL_ID")  # meant for this server, not for one that it starts
@@ -139,43 +140,55 @@ class Child:
 
     async def _run(self) -> FreeholdError:
         """One life of it; why it ended."""
-        port = _free_port()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
-            *self._recipe.command(port),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=self._recipe.environ,
-            start_new_session=True,  # Ctrl-C on the terminal is for us, and a group can be ended as a whole
-        )
-        log.info("child_started", extra={"model": self._recipe.model, "pid": process.pid, "port": port})
+        model, port = self._recipe.model, _free_port()
+        process = await self._start(port)
+        log.info("child_started", extra={"model": model, "pid": process.pid, "port": port})
         assert process.stdout is not None
         listening = asyncio.create_task(self._listen(process.stdout))
         try:
             self._moved(f"http://127.0.0.1:{port}/v1", None)
-            return await self._outlive(process)
+            how = await self._outlive(process)
         finally:
             await self._end(process)
-            await asyncio.wait({listening}, timeout=1.0)  # its last words; a process that left the group may hold on
+            await asyncio.wait({listening}, timeout=LAST_WORDS_S)  # a process that left its group may hold on
             listening.cancel()
+        said = " | ".join(self._said) or "nothing"
+        if how is None:
+            return FreeholdError("child_never_ready", model=model, seconds=self._patience.startup_s, said=said)
+        return FreeholdError("child_died", model=model, how=how, said=said)
 
-    async def _outlive(self, process: asyncio.subprocess.Process) -> FreeholdError:
-        """Wait for its end, which is also when it takes too long to begin."""
-        model, startup_s = self._recipe.model, self._patience.startup_s
+    async def _start(self, port: int) -> asyncio.subprocess.Process:
+        """A start that is cancelled is waited for all the same: it would leave a process that nobody knows."""
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+                *self._recipe.command(port),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=self._recipe.environ,
+                start_new_session=True,  # Ctrl-C on the terminal is for us, and a group can be ended as a whole
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await self._end(await starting)
+            raise
+
+    async def _outlive(self, process: asyncio.subprocess.Process) -> str | None:
+        """Wait for its end, and say how it came; None when it took too long to begin."""
         ended = asyncio.create_task(process.wait())
         ready = asyncio.ensure_future(self._answers())
         try:
-            await asyncio.wait({ended, ready}, timeout=startup_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, ready}, timeout=self._patience.startup_s, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done() and not ready.done():
-                return FreeholdError("child_never_ready", model=model, seconds=startup_s, said=self._last_words())
+                return None
             code = await ended
         finally:
             ready.cancel()
             ended.cancel()
-        await asyncio.sleep(0.05)  # for what it wrote last
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return FreeholdError("child_died", model=model, how=how, said=self._last_words())
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """Ask its whole group to leave, and end what does not within the grace time."""
@@ -205,9 +218,6 @@ class Child:
         if text.strip():
             self._said.append(text.strip()[:200])
             log.info("child_says", extra={"model": self._recipe.model, "line": text})
-
-    def _last_words(self) -> str:
-        return " | ".join(self._said) or "nothing"
 
 
 def _signal(group: int, number: signal.Signals) -> None:

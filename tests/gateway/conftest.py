@@ -1,0 +1,197 @@
+"""Servers that behave badly on purpose, and a node that passes requests on to them."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from freehold.config import Config, Limits, ModelConfig, Network
+from freehold.gateway import Gateway, build
+from freehold.gateway.child import Patience
+from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
+from freehold.telemetry import Telemetry
+
+UNRULY = Path(__file__).with_name("unruly.py")
+PATIENCE_S = 20.0  # only a broken test waits this long
+
+
+def eventually(found: Callable[[], Any], what: str = "it never came true") -> Any:
+    """What `found` returns as soon as that is true."""
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(what)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Unruly:
+    """One such server. It can be ended and started again at its port."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.port = free_port()
+        self._settings = settings
+        self._process: subprocess.Popen[str] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """What a configuration names."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        command = [sys.executable, str(UNRULY), str(self.port), json.dumps(self._settings)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == str(self.port)
+
+    def stop(self) -> None:
+        """End it; its port refuses connections from then on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE_S)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def change(self, **settings: Any) -> None:
+        """From now on it answers so."""
+        httpx.post(f"http://127.0.0.1:{self.port}/settings", json=settings, trust_env=False).raise_for_status()
+
+    def seen(self) -> dict[str, Any]:
+        """The requests that came, and counts."""
+        answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/seen", trust_env=False).json()
+        return answer
+
+
+@dataclass
+class Front:
+    """A node in a thread of its own: a local model `here`, and others behind servers."""
+
+    gateway: Gateway
+    url: str
+    client: httpx.Client
+    telemetry: Telemetry
+    memory: MemoryBudget
+
+    def ask(self, model: str, path: str = "/v1/chat/completions", **fields: Any) -> httpx.Response:
+        """POST a JSON body."""
+        return self.client.post(path, json={"model": model, **fields})
+
+    def state(self, model: str) -> str:
+        """What the node knows of a model."""
+        return next(upstream.state for upstream in self.gateway.upstreams if upstream.id == model)
+
+    def wait(self, model: str, state: str = "ready") -> None:
+        """Until the node knows that."""
+        eventually(lambda: self.state(model) == state, f"{model} is {self.state(model)} and not {state}")
+
+
+async def _local(call: Call) -> Response:
+    return Response(b'{"local": %b}' % (await call.body() or b"null"))
+
+
+@contextmanager
+def fronting(
+    *models: ModelConfig,
+    body_limits: BodyLimits = BodyLimits(size=32 << 20),  # noqa: B008 - frozen
+    memory_bytes: int = 1 << 28,
+    environ: dict[str, str] | None = None,
+    patience: Patience = Patience(startup_s=PATIENCE_S, grace_s=5.0, pause_s=0.05),  # noqa: B008 - frozen
+    network: Network = Network(),  # noqa: B008 - frozen
+    grace_s: float = 2.0,
+) -> Iterator[Front]:
+    """A node with these models behind others, and the model `here` of its own."""
+    telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
+    config = Config(models=(ModelConfig(id="here", source="/here"), *models), network=network)
+    gateway = build(config, telemetry, memory, environ or {}, patience)
+    own = [Route("POST", path, _local, "openai") for path in ("/v1/chat/completions", "/v1/embeddings", "/rerank")]
+    app = App(
+        gateway.front(own),
+        telemetry=telemetry,
+        memory=memory,
+        body_limits=body_limits,
+        lifespan=gateway.life,
+        grace_s=grace_s,
+    )
+    started = threading.Event()
+    server = Listener(app, bind("127.0.0.1", 0), grace_s=grace_s, on_ready=lambda _: started.set())
+    thread = threading.Thread(target=server.run_all)
+    thread.start()
+    try:
+        assert started.wait(PATIENCE_S)
+        with httpx.Client(base_url=server.address.url, trust_env=False, timeout=PATIENCE_S) as client:
+            yield Front(gateway, server.address.url, client, telemetry, memory)
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert memory.used == 0, "a request did not give its memory back"
+
+
+@pytest.fixture(scope="session")
+def soon() -> Callable[..., Any]:
+    """`soon(found)` waits until `found()` is true."""
+    return eventually
+
+
+@pytest.fixture
+def unruly() -> Iterator[Callable[..., Unruly]]:
+    """Starts servers that behave as they are told: `unruly(models=..., key=...)`."""
+    with ExitStack() as started:
+
+        def start(**settings: Any) -> Unruly:
+            one = Unruly(**settings)
+            started.callback(one.stop)
+            return one
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def node_of() -> Callable[..., Any]:
+    """`with node_of(ModelConfig(...), ...) as node:` a node that ends with the block."""
+    return fronting
+
+
+@pytest.fixture
+def front() -> Iterator[Callable[..., Front]]:
+    """Starts nodes: `front(ModelConfig(...), ..., memory_bytes=...)`."""
+    with ExitStack() as started:
+        yield lambda *models, **settings: started.enter_context(fronting(*models, **settings))
+
+
+@pytest.fixture(scope="session")
+def shared_unruly() -> Iterator[Unruly]:
+    """One such server, for all tests that neither change nor end it."""
+    one = Unruly(models=[{"id": "theirs/x"}])
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def node(shared_unruly: Unruly) -> Iterator[Front]:
+    """A node before it, whose `slow` gives up after 0.3 s."""
+    patient = ModelConfig(id="theirs", source=shared_unruly.url)
+    slow = ModelConfig(id="slow", source=shared_unruly.url, limits=Limits(deadline_s=0.3))
+    with fronting(patient, slow) as one:
+        one.wait("theirs")
+        one.wait("slow")
+        yield one
