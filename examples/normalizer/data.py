@@ -54,9 +54,9 @@ def conversation(dice: random.Random, form: str) -> Conversation:
     for _ in range(dice.choices(range(1, LONGEST + 1), (45, 30, 15, 10))[0]):
         language = dice.choice(("en", "en", "zh"))
         chance = dice.random()
-        if form != "forced" and not in_question and chance < 0.06:
+        if form in ("plain", "tools") and chance < 0.06:
             messages += _small_talk(dice, language)
-        elif form != "forced" and chance < 0.12:
+        elif form != "forced" and chance < 0.14:
             messages += _nothing(dice, language, form, in_question)
         else:
             value = draw(dice)
@@ -211,10 +211,15 @@ def _small_talk(dice: random.Random, language: str) -> Iterator[Message]:
 
 
 def _nothing(dice: random.Random, language: str, form: str, in_question: bool) -> Iterator[Message]:
-    text = sentences.words(dice, language, dice.randint(2, 10)) + dice.choice(("", "?", "."))
-    asked = dice.choice(sentences.JSON_ASKED[language]) if in_question else "{}"
+    if dice.random() < 0.5:
+        text = sentences.words(dice, language, dice.randint(2, 10)) + dice.choice(("", "?", "."))
+        asked = "{}"
+    else:
+        text = sentences.near_miss(dice, language)
+        asked = sentences.carrier(dice, "any", language)
+    asked = dice.choice(sentences.JSON_ASKED[language]) if in_question else asked
     yield {"role": "user", "content": asked.replace("{}", text)}
-    yield _says(json.dumps({"kind": "none", "value": ""}) if form == "json" else sentences.NOTHING[language])
+    yield _says(_none(language, form))
 
 
 def _result(dice: random.Random, good: bool) -> str:
@@ -242,22 +247,31 @@ class Question:
 def examination(seed: str, count: int) -> Iterator[Question]:
     """Questions that training never saw, about every kind in both languages in turn; half of them want a plain answer.
 
-    Each value stands alone, or in a sentence that was kept back.
+    Each value stands alone, or in a sentence that was kept back. One in four questions, of the kind "none", only looks
+    like one of a value.
     """
     dice = random.Random(seed)
     for number in range(count):
-        kind = KINDS[number % 3]
-        language = ("en", "zh")[number // 3 % 2]
-        form = ("plain", "json", "plain", "tools", "plain", "forced")[number // 6 % 6]
-        value = draw(dice, kind)
-        place = dice.choice(("{}", *sentences.KEPT_BACK[language][kind]))
-        asked: Message = {"role": "user", "content": place.replace("{}", dice.choice(forms(value, language)))}
-        begun = "{" if form == "forced" else ""
+        kind = (*KINDS, "none")[number % 4]
+        language = ("en", "zh")[number // 4 % 2]
+        form = ("plain", "json", "plain", "tools", "plain", "forced")[number // 8 % 6]
         tools = tuple(offered(dice)) if form == "tools" else ()
         system = [{"role": "system", "content": dice.choice(sentences.JSON_SYSTEMS)}] if form == "json" else []
-        keys = dict.fromkeys(NOUNS, ("kind", "value"))
-        first = next(answer(dice, value, language, "json" if form == "forced" else form, tools, keys))
-        yield Question((*system, asked), tools, as_text(first), form, kind, language, begun)
+        if kind == "none":
+            form = "plain" if form == "forced" else form
+            text, expected = sentences.near_miss(dice, language), _none(language, form)
+        else:
+            value = draw(dice, kind)
+            place = dice.choice(("{}", *sentences.KEPT_BACK[language][kind]))
+            text = place.replace("{}", dice.choice(forms(value, language)))
+            keys = dict.fromkeys(KINDS, ("kind", "value"))
+            expected = as_text(next(answer(dice, value, language, form, tools, keys)))
+        asked: Message = {"role": "user", "content": text}
+        yield Question((*system, asked), tools, expected, form, kind, language, "{" if form == "forced" else "")
+
+
+def _none(language: str, form: str) -> str:
+    return json.dumps({"kind": "none", "value": ""}) if form == "json" else sentences.NOTHING[language]
 
 
 def as_text(message: Message) -> str:

@@ -41,6 +41,8 @@ _CURRENCIES: dict[str, str] = {
     **{sign.lower(): code for code, sign in SIGNS.items()},
     **{name: code for code, names in NAMES_ZH.items() for name in names},
     "人民币": "CNY",
+    "￥": "CNY",
+    "us$": "USD",
 }
 _UNITS: dict[str, str] = {
     **{unit.lower(): unit for unit in UNITS},

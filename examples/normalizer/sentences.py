@@ -4,6 +4,9 @@
 """
 
 import random
+from collections.abc import Mapping
+
+from examples.normalizer.writing import MONTHS
 
 ENGLISH = {
     "date": (
@@ -42,7 +45,20 @@ ENGLISH = {
         "Capacity: {}",
         "The limit is {} for each piece.",
     ),
-    "any": ("{}", "{}?", "Normalize {}", "Convert {}, please.", "normal form of {}", "Write {} in normal form."),
+    "any": (
+        "{}",
+        "{}?",
+        "Normalize {}",
+        "Convert {}, please.",
+        "normal form of {}",
+        "Write {} in normal form.",
+        "What is {}?",
+        "{}.",
+        "{} please",
+        "Save {}",
+        "Please save {}.",
+        "Note {} for me.",
+    ),
 }
 CHINESE = {
     "date": (
@@ -81,7 +97,18 @@ CHINESE = {
         "容量：{}",
         "{}等于多少？",
     ),
-    "any": ("{}", "{}？", "转换{}", "请把{}转成标准格式", "{}的标准写法", "规范化：{}"),
+    "any": (
+        "{}",
+        "{}？",
+        "转换{}",
+        "请把{}转成标准格式",
+        "{}的标准写法",
+        "规范化：{}",
+        "{}是什么？",
+        "{}。",
+        "保存{}",
+        "请记录{}。",
+    ),
 }
 KEPT_BACK = {
     "en": {
@@ -95,7 +122,7 @@ KEPT_BACK = {
         "measure": ("水泵最多装{}。", "请给我{}。"),
     },
 }
-CARRIERS = {"en": ENGLISH, "zh": CHINESE}
+CARRIERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"en": ENGLISH, "zh": CHINESE}
 
 GREETINGS = {
     "en": ("hello", "hi", "Hello!", "Hi there", "good morning", "hey", "hello, how are you?"),
@@ -158,6 +185,14 @@ _VOCABULARY_ZH = """
 新 旧 大 小 快 慢 好
 """
 _WORDS = {"en": _VOCABULARY.split(), "zh": _VOCABULARY_ZH.split()}
+_NO_UNITS = {
+    "en": "miles inches feet hours minutes days weeks degrees percent apples people pages users ounces items",
+    "zh": "个 小时 分钟 天 度 人 页 台 次 英里 英寸 个苹果 件 年",
+}
+_NO_DAYS = {
+    "en": ("today", "tomorrow", "next Friday", "last year", "in two weeks", "Monday", "at noon", "2024", "last March"),
+    "zh": ("今天", "明天", "下周五", "去年", "两周后", "星期一", "下午三点", "2024年", "上个月"),
+}
 _LETTERS = "eeeaaaiiooutttnnnssrrrlldhcmpgbfvwykxzqj"
 
 
@@ -177,6 +212,20 @@ def _word(dice: random.Random, language: str) -> str:
     if chance < 0.15 and language == "en":
         return "".join(dice.choices(_LETTERS, k=dice.randint(3, 9)))
     return dice.choice(_WORDS[language])
+
+
+def near_miss(dice: random.Random, language: str) -> str:
+    """What looks like a value and is none: a number without unit or of things that have no normal form here, a day
+    without its year or without a calendar."""
+    number = dice.choice(
+        (str(dice.randint(1, 99)), str(dice.randint(100, 9999)), f"{dice.randint(1, 99)}.{dice.randint(1, 9)}")
+    )
+    missed = [number, dice.choice(_NO_DAYS[language])]
+    if language == "zh":
+        missed += [number + dice.choice(_NO_UNITS["zh"].split()), f"{dice.randint(1, 12)}月{dice.randint(1, 28)}日"]
+    else:
+        missed += [f"{number} {dice.choice(_NO_UNITS['en'].split())}", f"{dice.choice(MONTHS)} {dice.randint(1, 28)}"]
+    return dice.choice(missed)
 
 
 def carrier(dice: random.Random, kind: str, language: str) -> str:

@@ -210,8 +210,8 @@ def main(command_line: Sequence[str] | None = None) -> int:
     """Train, examine, save; 0 when done."""
     parser = argparse.ArgumentParser(description="Train the normalizer from scratch.")
     parser.add_argument("--output", type=Path, default=Path(".cache/normalizer"))
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=4096, help="tokens, padding included")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=3072, help="tokens, padding included")
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)

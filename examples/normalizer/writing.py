@@ -171,6 +171,8 @@ def _amounts(amount: Amount) -> Iterator[str]:
         yield from (f"{currency} {digits}", f"{digits} {currency}")
         if sign:
             yield f"{sign}{digits}"
+        if currency == "USD":
+            yield f"US${digits}"
     for short, scale in SHORT_SCALES.items():
         multiple = _scaled(value, scale, 1000)
         if multiple:
@@ -191,10 +193,12 @@ def _amounts_zh(amount: Amount) -> Iterator[str]:
     value, currency = amount.value, amount.currency
     for number in _chinese_numbers(value, cents=True):
         yield from (f"{number}{name}" for name in NAMES_ZH[currency])
+        if number[0].isascii():
+            yield f"{number} {NAMES_ZH[currency][0]}"
     if currency != "CNY":
         return
     for digits in _digits(value, cents=True):
-        yield from (f"¥{digits}", f"人民币{digits}元", f"RMB {digits}")
+        yield from (f"¥{digits}", f"￥{digits}", f"人民币{digits}元", f"RMB {digits}")
     cents = int(value * 100) % 100
     if cents and value > 1:
         jiao, fen = divmod(cents, 10)
@@ -240,5 +244,6 @@ def _measures_zh(measure: Measure) -> Iterator[str]:
     for unit, number in _fitting(measure):
         for each in _chinese_numbers(number, cents=False):
             yield from (f"{'两' if each == '二' else each}{name}" for name in UNITS_ZH[unit])
+        yield f"{decimal(number)} {UNITS_ZH[unit][0]}"
         if unit in UNITS:
             yield f"{decimal(number)}{unit}"
