@@ -8,6 +8,7 @@ Run as `python -m bench.client`: a msgpack `Job` on standard input, a msgpack `O
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -176,13 +177,24 @@ class _Load:
             self.outcome.answers.append(body)
 
 
+def hand_over(data: bytes) -> None:
+    """Write everything to standard output, which may be a pipe that takes part of it: what the interpreter writes on its
+    way out was once cut short without an error."""
+    sys.stdout.flush()
+    while data:
+        try:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+        except BlockingIOError:
+            time.sleep(0.001)
+
+
 def main() -> None:
     """Read a job, run it, write the outcome."""
     import uvloop
 
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
     outcome = uvloop.run(_Load(job).run())
-    sys.stdout.buffer.write(msgspec.msgpack.encode(outcome))
+    hand_over(msgspec.msgpack.encode(outcome))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
+from bench.client import hand_over
 from bench.places import ROOT
 
 BUDGET_TOKENS = 256
@@ -101,4 +102,4 @@ def _run(task: Task) -> Answer:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.msgpack.encode(_run(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task))))
+    hand_over(msgspec.msgpack.encode(_run(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task))))
