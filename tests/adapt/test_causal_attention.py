@@ -19,7 +19,7 @@ from freehold.adapt.onnx_graph import GraphWriter
 HEADS = GroupedHeads(6, 2, 8)
 WINDOW = 20
 Array = np.ndarray[Any, Any]
-Attend = Callable[[Projected, list[int]], Array]
+States = tuple[Array, ...]
 
 
 def masked(graph: GraphWriter, reach: Reach) -> CausalMasked:
@@ -51,7 +51,7 @@ class Form:
         onnx.checker.check_model(str(path), full_check=True)
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def __call__(self, states: Projected, lengths: list[int]) -> Array:
+    def __call__(self, states: States, lengths: list[int]) -> Array:
         """The context of every token of texts of `lengths`."""
         feeds: dict[str, Any] = dict(zip(self.names, states, strict=True))
         feeds["owners"] = np.repeat(np.arange(len(lengths)), lengths)
@@ -66,7 +66,7 @@ def attend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Form(request.param, tmp_path_factory.mktemp("attention") / "model.onnx")
 
 
-def plainly(states: Any, lengths: list[int], window: int) -> Array:
+def plainly(states: States, lengths: list[int], window: int) -> Array:
     """Softmax(Q K^T / sqrt(size)) V of each text and head by itself, over what each token sees, in float64."""
     rows = []
     edges = np.cumsum(lengths)[:-1]
@@ -82,10 +82,10 @@ def plainly(states: Any, lengths: list[int], window: int) -> Array:
     return np.concatenate(rows)
 
 
-def drawn(tokens: int, seed: int = 0) -> Projected:
+def drawn(tokens: int, seed: int = 0) -> States:
     rng = np.random.default_rng(seed)
     widths = (HEADS.width, HEADS.shared_width, HEADS.shared_width)
-    return Projected(*(rng.standard_normal((tokens, width), np.float32) for width in widths))  # type: ignore[arg-type]
+    return tuple(rng.standard_normal((tokens, width), np.float32) for width in widths)
 
 
 EDGES = [edge for turn in (CPU.block, CPU.few, 2 * CPU.few) for edge in (turn - 1, turn, turn + 1)]
