@@ -178,8 +178,8 @@ class _Load:
 
 
 def hand_over(data: bytes) -> None:
-    """Write everything to standard output, which may be a pipe that takes part of it: what the interpreter writes on its
-    way out was once cut short without an error."""
+    """Write everything to standard output, a pipe that may take part of it at a time: what the interpreter writes on
+    its way out was once cut short without an error."""
     sys.stdout.flush()
     while data:
         try:
