@@ -30,7 +30,10 @@ MAX_CHARACTERS = 64 * 1024 * 1024
 MAX_BITS = 4096
 """Of a whole number that an operator makes."""
 
-_BUDGET = "the budget"  # no identifier, so that no template can name it
+# No identifiers, so that no template can name them.
+_BUDGET = "the budget"
+_STEP = "one step"
+_JOINED = "joined texts"
 
 
 class RefusalError(TemplateError):
@@ -107,12 +110,12 @@ class _Counted(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the visitor's naming
         self.generic_visit(node)
-        return _call("joined", node.nodes, node.lineno)
+        return _filter(_JOINED, nodes.List(node.nodes), node.lineno)
 
     def _counted(self, node: nodes.For | nodes.Macro | nodes.CallBlock) -> nodes.Node:
         fixed = sum(len(data.data) for child in node.body for data in _fixed_texts(child))
         self.generic_visit(node)
-        step = _call("step", [nodes.Const(fixed)], node.lineno)
+        step = _filter(_STEP, nodes.Const(fixed), node.lineno)
         node.body.insert(0, nodes.ExprStmt(step).set_lineno(node.lineno))
         return node
 
@@ -126,10 +129,11 @@ def _fixed_texts(node: nodes.Node) -> list[nodes.TemplateData]:
     return [data for child in node.iter_child_nodes() for data in _fixed_texts(child)]
 
 
-def _call(function: str, arguments: list[nodes.Expr], line: int) -> nodes.Expr:
-    call = nodes.Call(nodes.EnvironmentAttribute(function), arguments, [], None, None)
-    call.set_lineno(line)
-    return call
+def _filter(name: str, value: nodes.Expr, line: int) -> nodes.Expr:
+    """A filter, since the sandbox checks each call of a function anew."""
+    node = nodes.Filter(value, name, [], [], None, None)
+    node.set_lineno(line)
+    return node
 
 
 class _Generation(Extension):
@@ -153,7 +157,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols], finalize=_written
         )
-        self.filters["tojson"] = _tojson
+        self.filters |= {"tojson": _tojson, _STEP: _step, _JOINED: _joined}
         self.globals.pop("lipsum")  # random text without a bound
         self.globals |= {
             "raise_exception": _raise_exception,
@@ -161,8 +165,6 @@ class _Environment(ImmutableSandboxedEnvironment):
             "namespace": _PlainNamespace,
             "dict": _mapping,
         }
-        self.step = _step
-        self.joined = _joined
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operator whose result may be far larger than its operands, refused before it is computed."""
@@ -198,7 +200,7 @@ def _written(context: Context, value: object) -> str:
     return text
 
 
-def _joined(*values: object) -> str:
+def _joined(values: list[object]) -> str:
     texts = [str(value) for value in values]
     _fits(sum(map(len, texts)))
     return "".join(texts)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from freehold.server.tools.events import CallArguments, Event, Text
 from freehold.server.tools.hermes import HermesParser
 from freehold.server.tools.llama import LlamaParser
-from freehold.server.tools.marked import MarkedParser
+from freehold.server.tools.marked import LONGEST_GAP, MarkedParser
 from freehold.server.tools.mistral import MistralParser
 
 Parse = Callable[..., list[Event]]
@@ -41,6 +41,7 @@ PIECES = [
     "\\",
     "\n",
     " ",
+    " " * 70,
     "word",
     "é",
 ]
@@ -56,7 +57,7 @@ def test_any_cut_gives_the_same_events(parser: type[MarkedParser], parse: Parse)
     """Texts made of all that the forms are made of, cut anywhere."""
 
     @settings(max_examples=250, deadline=None)
-    @given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join), st.lists(st.integers(0, 120), max_size=12))
+    @given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join), st.lists(st.integers(0, 200), max_size=12))
     def holds(text: str, cuts: list[int]) -> None:
         whole = parse(parser, text)
         assert parse(parser, *cut(text, cuts)) == whole
@@ -93,10 +94,28 @@ def test_what_is_no_call_is_not_lost(parser: type[MarkedParser], parse: Parse) -
     holds()
 
 
-def test_many_broken_calls_take_time_in_proportion(parse: Parse) -> None:
-    """An answer that never closes what it opens is one text, read once."""
-    text = '<tool_call>{"name": ' * 2000
-    assert parse(HermesParser, text) == [Text(text)]
+@pytest.mark.parametrize(
+    ("parser", "text"),
+    [
+        (HermesParser, '<tool_call>{"name": ' * 9000),
+        (HermesParser, "<tool_call>" * 9000),
+        (HermesParser, " " * 99000),
+        (LlamaParser, '{"name": "f", "age": ' + "1" * 99000),
+        (MistralParser, "[TOOL_CALLS]" + "a" * 99000),
+        (MistralParser, "[TOOL_CALLS]" * 9000),
+    ],
+)
+def test_a_long_answer_without_a_call_takes_time_in_proportion(
+    parser: type[MarkedParser], text: str, parse: Parse
+) -> None:
+    """What never becomes a call is read once, not again with each piece: that took minutes."""
+    assert parse(parser, *(text[at : at + 4] for at in range(0, len(text), 4))) == [Text(text)]
+
+
+def test_only_so_much_whitespace_is_dropped_before_a_call(parse: Parse) -> None:
+    """What is beyond is content, however it comes."""
+    text = "a" + " " * (LONGEST_GAP + 2) + '<tool_call>{"name": "f"}'
+    assert parse(HermesParser, text)[0] == parse(HermesParser, *text)[0] == Text("a  ")
 
 
 def test_plain_text_passes_at_once_but_for_what_may_begin_a_marker() -> None:

@@ -4,6 +4,9 @@ from freehold.server.reasoning import possible_start
 from freehold.server.tools.call_object import CallObject, Progress
 from freehold.server.tools.events import CallArguments, Event, NewId, Text
 
+LONGEST_GAP = 64
+"""Whitespace before a marker beyond so many characters is content: what is held back must stay small."""
+
 
 class MarkedParser:
     """A state machine over the text that is pending. A state consumes what it is sure of and returns whether the next
@@ -44,11 +47,12 @@ class MarkedParser:
         """Content up to the marker. Whitespace is held back while a marker may follow it."""
         before, found, after = self._pending.partition(self.marker)
         if found:
-            text = before.rstrip()
+            text = before[: len(before) - _gap(before)]
             self._marked, self._pending = before[len(text) :] + found, after
             self._state = self._opened
         else:
-            text = before if self._last else before[: len(before) - possible_start(before, self.marker)].rstrip()
+            certain = len(before) - (0 if self._last else possible_start(before, self.marker))
+            text = before[: certain - (0 if self._last else _gap(before[:certain]))]
             self._pending = before[len(text) :]
         self._emit(text)
         return bool(found)
@@ -111,6 +115,12 @@ class MarkedParser:
         if text:
             self._after_call = False
             self._events.append(Text(text))
+
+
+def _gap(text: str) -> int:
+    """How much whitespace at the end of `text` is dropped before a call."""
+    tail = text[-LONGEST_GAP:]
+    return len(tail) - len(tail.rstrip())
 
 
 def _merged(events: list[Event]) -> list[Event]:

@@ -8,8 +8,9 @@ from freehold.server.tools.marked import MarkedParser
 
 CALLS = "[TOOL_CALLS]"
 ARGS = "[ARGS]"
-_NAME = re.compile(r"([A-Za-z0-9_.-]+)\s*(?:\[CALL_ID\][A-Za-z0-9]+\s*)?\[ARGS\]\s*(?=\{)")
-_UNDECIDED = re.compile(r"[A-Za-z0-9_.-]*\s*(\[[A-Z_]*\]?[A-Za-z0-9]*\s*){0,2}")
+_NAME = re.compile(r"([A-Za-z0-9_.-]{1,64}+)\s{0,8}+(?:\[CALL_ID\][A-Za-z0-9]{1,64}+\s{0,8}+)?\[ARGS\]\s{0,8}+(?=\{)")
+_UNDECIDED = re.compile(r"[A-Za-z0-9_.-]{0,64}+\s{0,8}+(?:\[[A-Z_]{0,7}+\]?[A-Za-z0-9]{0,64}+\s{0,8}+){0,2}")
+"""What may still become a name: all its quantifiers are bounded, and take what they can for good."""
 
 
 class MistralParser(MarkedParser):
