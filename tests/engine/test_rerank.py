@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from freehold.adapt import graphs
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, PairText
 from freehold.engine.base import EmbedRequest, RerankRequest
 from freehold.engine.rerank import PairReader, open_rerank
 from freehold.engine.settings import EngineSettings
@@ -31,6 +31,14 @@ def test_pairs_come_in_the_order_of_the_texts(tokenizer: TextTokenizer) -> None:
     assert [pair.ids for pair in pairs[:2]] == [tokenizer.encode_pair("word", text).ids for text in "ab"]
     assert [pair.cut for pair in pairs] == [False, False, True]
     assert len(pairs[2].ids) == 16
+
+
+def test_a_model_may_lay_pairs_out_as_one_text(tokenizer: TextTokenizer) -> None:
+    """What stands around query and text is part of it; braces in either are their own."""
+    reader = PairReader(PairText("query: ", " text: "))
+    (pair, cut) = reader.encode(tokenizer, RerankRequest("{text}", ["{query}", "held " * 50]))
+    assert pair == tokenizer.encode("query: {text} text: {query}")
+    assert (cut.cut, len(cut.ids)) == (True, 16)
 
 
 def test_the_query_counts_once_a_text() -> None:

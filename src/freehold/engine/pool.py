@@ -151,7 +151,8 @@ class WorkerPool:
         self._name = name
         self._on_batch: Callable[[Batch], None] | None = settings.on_batch
         share = settings.threads or max(1, settings.cores // workers)
-        self._open = Open(str(path), name, replace(settings, threads=share, on_batch=None, on_step=None), *_log_settings())
+        travels = replace(settings, threads=share, on_batch=None, on_step=None)
+        self._open = Open(str(path), name, travels, *_log_settings())
         self._workers = workers
         self._links: dict[Link, asyncio.Task[None]] = {}  # live ones, and the place of each
         self._places: list[asyncio.Task[None]] = []
