@@ -1,4 +1,4 @@
-"""What `serve` prints once its models are loaded: their states, and a request to try."""
+"""What `serve` prints once its models are loaded: their states, and a request to try for each kind of them."""
 
 import json
 import shlex
@@ -8,12 +8,15 @@ from freehold.artifact import Manifest
 from freehold.server.generation import text_engine
 from freehold.server.models import Models, Remote, Served, State
 
+QUESTION = "What is March 3rd, 2024 in ISO format?"  # whose answer can be checked
+
 
 def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any], str]:
     """The same as data and as text."""
     rows = [*map(_row, models.all()), *map(_row_elsewhere, models.remotes)]
-    ready = next((served for served in models.all() if served.state is State.READY), None)
-    example = _example(ready, url, needs_key) if ready is not None else ""
+    ready = [served for served in models.all() if served.state is State.READY]
+    first_of_kind = {served.kind: served for served in reversed(ready)}
+    examples = [_example(served, url, needs_key) for served in ready if first_of_kind[served.kind] is served]
     width = max(len(row["id"]) for row in rows)
     lines = [f"Freehold serves on {url}", ""]
     for row in rows:
@@ -23,9 +26,10 @@ def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any]
             lines.append(f"  {row['id']:<{width}}  {row['kind']}  proof: {row['proof']}{row['by']}  {row['precision']}")
         else:
             lines.append(f"  {row['id']:<{width}}  {row['state']}: {row['cause']}")
-    if example:
-        lines += ["", "Try it:", f"  {example}"]
-    return {"url": url, "models": rows, "example": example}, "\n".join(lines)
+    if examples:
+        lines += ["", "Try it:", *(f"  {example}" for example in examples)]
+    facts = {"url": url, "models": rows, "example": next(iter(examples), ""), "examples": examples}
+    return facts, "\n".join(lines)
 
 
 def _row(served: Served) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def _chat(served: Served) -> tuple[str, dict[str, Any]]:
     """A chat where the model has a template, else a text to continue."""
     if text_engine(served).chat_template() is None:
         return "/v1/completions", {"model": served.id, "prompt": "A freehold is", "max_tokens": 64}
-    return "/v1/chat/completions", {"model": served.id, "messages": [{"role": "user", "content": "Hello!"}]}
+    return "/v1/chat/completions", {"model": served.id, "messages": [{"role": "user", "content": QUESTION}]}
 
 
 def _request(model: str, manifest: Manifest) -> tuple[str, dict[str, Any]]:
