@@ -4,6 +4,7 @@ import asyncio
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +94,22 @@ def test_a_model_that_failed_says_why_and_has_no_example(mlp: Path) -> None:
     assert "  mlp  failed: There is no ONNX file at /a.onnx." in text
     assert facts["example"] == ""
     assert "Try it" not in text
+
+
+@dataclass
+class Elsewhere:
+    """A model behind another server, as a gateway shows it."""
+
+    id: str = "theirs"
+    state: str = "loading"
+    vital: bool = False
+    error: FreeholdError | None = None
+    created: int = 0
+    abilities: tuple[str, ...] = ()
+
+
+def test_models_behind_other_servers_have_their_row_too() -> None:
+    """With what is known of them so far."""
+    facts, text = banner(Models([], [Elsewhere()]), "http://127.0.0.1:8080", needs_key=False)
+    assert "  theirs  by another server: loading" in text
+    assert [row["id"] for row in facts["models"]] == ["theirs"]

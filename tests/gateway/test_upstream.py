@@ -49,6 +49,7 @@ def test_a_server_that_is_down_is_not_waited_for(front: Callable[..., Any], unru
     ("settings", "code"),
     [
         ({"status": 500}, "upstream_unhealthy"),
+        ({"models": []}, "upstream_empty"),
         ({"raw": "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"}, "upstream_garbage"),
         ({"raw": "SSH-2.0\r\n\r\n"}, "upstream_unreachable"),
         ({"key": "another"}, "upstream_key_refused"),
@@ -64,7 +65,7 @@ def test_a_server_that_answers_wrongly_is_not_ready(
     assert upstream(node).error.code == code
     if "raw" in settings:
         return  # it cannot be told to behave
-    server.change(status=200, key="")
+    server.change(status=200, key="", models=[{"id": "theirs"}])
     node.wait("theirs")
 
 

@@ -207,9 +207,10 @@ def test_a_body_can_be_passed_on_without_being_held(serving: Callable[..., Any])
     """It may be larger than the memory of all requests; its headers are there to be passed on with it."""
     live = serving(body_limits=SMALL, memory_bytes=50_000)
     client = live.connect()
-    client.send(post("Content-Type: audio/mpeg\r\nTransfer-Encoding: chunked", chunked(*[b"y" * 20_000] * 5)))
+    head = post("Content-Type: audio/mpeg\r\nTransfer-Encoding: chunked").replace(b"echo", b"pass")
+    client.send(head + chunked(*[b"y" * 20_000] * 5))
     assert client.answer().json == {"size": 100_000, "type": "audio/mpeg"}
-    client.send(post("Transfer-Encoding: chunked", chunked(*[b"y" * 20_000] * 6)))
+    client.send(head + chunked(*[b"y" * 20_000] * 6))
     assert client.answer().json["error"]["code"] == "body_too_large"
     assert live.ask("POST", "/v1/pass", b"y" * 100_001).json["error"]["code"] == "body_too_large"
 

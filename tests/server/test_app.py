@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from freehold.engine.base import Answer, Engine, Request
 from freehold.engine.opening import open_engine
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine
-from freehold.http import App, BodyLimits, Listener, MemoryBudget, bind
+from freehold.errors import FreeholdError
+from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
 from freehold.http.admission import Admission
 from freehold.server.app import build
 from freehold.server.models import Models, Served, State
@@ -42,7 +44,7 @@ def served(name: str, opener: Callable[[], Engine]) -> Served:
     return Served(name, opener, lambda engine: Admission(Limits(), engine.capacity, memory, model=name))
 
 
-def node(models: Models, on_loaded: Callable[[Models], None] = lambda _: None) -> App:
+def node(models: Models, on_loaded: Callable[[Models], None] = lambda _: None, **more: Any) -> App:
     limits = BodyLimits(size=1 << 20)
     return build(
         models,
@@ -52,6 +54,7 @@ def node(models: Models, on_loaded: Callable[[Models], None] = lambda _: None) -
         body_limits=limits,
         grace_s=5.0,
         on_loaded=on_loaded,
+        **more,
     )
 
 
@@ -223,3 +226,53 @@ def test_every_protocol_is_mounted() -> None:
             assert client.get(path).status_code == 200, path
         for path in ("/v1/embeddings", "/embeddings", "/v1/rerank", "/v2/rerank", "/rerank", "/embed", "/tokenize"):
             assert client.get(path).status_code == 405, path
+
+
+def test_what_stands_before_the_routes_and_lives_beside_the_models() -> None:
+    """A gateway's routes answer first; its life ends with the node's."""
+    lived: list[str] = []
+
+    async def answer(call: Call) -> Response:
+        return Response(b'"elsewhere"')
+
+    def front(routes: Sequence[Route]) -> list[Route]:
+        route = Route("POST", "/v1/embeddings", answer, "openai")
+        return [route, *(one for one in routes if (one.method, one.path) != (route.method, route.path))]
+
+    @asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        lived.append("begun")
+        yield
+        lived.append("ended")
+
+    with running(node(Models([]), front=front, beside=beside)) as client:
+        assert client.post("/v1/embeddings", json={}).json() == "elsewhere"
+        assert client.get("/v1/models").status_code == 200
+        assert lived == ["begun"]
+    assert lived == ["begun", "ended"]
+
+
+@dataclass
+class Elsewhere:
+    """A model behind another server, as a gateway shows it."""
+
+    id: str = "theirs"
+    state: str = "ready"
+    vital: bool = False
+    error: FreeholdError | None = None
+    created: int = 7
+    abilities: tuple[str, ...] = ("chat", "vision")
+
+
+def test_models_elsewhere_are_listed_with_what_they_can_do() -> None:
+    """While they answer; readiness shows them always, with why they do not."""
+    theirs = Elsewhere()
+    with running(node(Models([], [theirs]))) as client:
+        (row,) = client.get("/v1/models").json()["data"]
+        assert (row["id"], row["created"], row["abilities"]) == ("theirs", 7, ["chat", "vision"])
+        assert row["freehold"]["proof"] == "none"
+        assert client.get("/v1/models/theirs").json() == row
+        theirs.state, theirs.error = "failed", FreeholdError("upstream_unhealthy", model="theirs", status=500)
+        assert client.get("/v1/models").json()["data"] == []
+        (state,) = client.get("/readyz").json()["models"]
+        assert (state["state"], state["proof"], state["error"]["code"]) == ("failed", "none", "upstream_unhealthy")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,56 @@ def test_a_node_without_its_processes_is_unready_until_they_are_back(doubled: Pa
         await models.close(5.0)
 
     asyncio.run(body())
+
+
+@dataclass
+class Elsewhere:
+    """A model behind another server, as a gateway shows it."""
+
+    id: str
+    state: str = "ready"
+    vital: bool = False
+    error: FreeholdError | None = None
+    created: int = 0
+    abilities: tuple[str, ...] = ("chat",)
+
+
+def test_a_model_that_another_server_computes_is_known_and_not_answered_here() -> None:
+    """It is listed among those that there are; a path that is not passed on says so."""
+    models = Models([], [Elsewhere("theirs")])
+    assert models.remote("theirs") is models.remotes[0]
+    assert models.remote("m") is None
+    for name, code in (("theirs", "model_elsewhere"), ("nobody", "model_not_found")):
+        with pytest.raises(FreeholdError) as caught:
+            models.get(name)
+        assert caught.value.code == code
+    assert caught.value.details["served"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("remotes", "ready"),
+    [
+        ([], True),
+        ([Elsewhere("a", "failed"), Elsewhere("b")], True),
+        ([Elsewhere("a", "failed")], False),
+        ([Elsewhere("a", "loading", vital=True), Elsewhere("b")], False),
+        ([Elsewhere("a", vital=True), Elsewhere("b", "failed")], True),
+    ],
+)
+def test_a_server_elsewhere_takes_this_node_out_only_when_nothing_is_left(
+    remotes: list[Elsewhere], ready: bool
+) -> None:
+    """One that this node started counts like a model of its own."""
+    models = Models([], remotes)
+    assert models.ready() is ready
+    models.drain()
+    assert not models.ready()
+
+
+def test_a_models_own_readiness_does_not_hang_on_servers_elsewhere(doubled: Path) -> None:
+    """A fallback that is down must not take the models of this node away."""
+    own = served(doubled)
+    models = Models([own], [Elsewhere("theirs", "failed")])
+    asyncio.run(models.load(lambda _: None))
+    assert models.ready()
+    asyncio.run(models.close(0.0))

@@ -209,15 +209,22 @@ class Upstream:
         elif status >= 500:
             self._fail(FreeholdError("upstream_unhealthy", model=self.id, status=status), at_once=False)
         elif status == 200:
-            try:
-                self._learn(_LIST.decode(body).data)
-            except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-                reason = f"its /models is no list of models: {wrong}"
-                self._fail(FreeholdError("upstream_garbage", model=self.id, reason=reason), at_once=False)
-            else:
-                self._succeed()
+            self._judge_list(body)
         else:
             self._succeed()  # it has no such path, and answers
+
+    def _judge_list(self, body: bytes) -> None:
+        try:
+            listed = _LIST.decode(body).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+            reason = f"its /models is no list of models: {wrong}"
+            self._fail(FreeholdError("upstream_garbage", model=self.id, reason=reason), at_once=False)
+            return
+        if not listed:
+            self._fail(FreeholdError("upstream_empty", model=self.id), at_once=False)
+            return
+        self._learn(listed)
+        self._succeed()
 
     def _learn(self, listed: list[_Listed]) -> None:
         self._known = tuple(row.id for row in listed)

@@ -95,6 +95,13 @@ _REQUESTS: dict[str, Entry] = {
         "{model} 背后的服务器对健康检查返回状态码 {status}。",
         "请稍后重试；原因见该服务器自己的日志。",
     ),
+    "upstream_empty": Entry(
+        Kind.UNAVAILABLE,
+        "The server behind {model} lists no model: it is loading, or has none.",
+        "Send the request again in a moment; if it stays so, that server's own log says why.",
+        "{model} 背后的服务器没有列出任何模型：正在加载，或没有模型。",
+        "请稍后重试；若一直如此，原因见该服务器自己的日志。",
+    ),
     "upstream_slow": Entry(
         Kind.UNAVAILABLE,
         "The server behind {model} sent nothing for {seconds:g} s.",
