@@ -4,9 +4,9 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from freehold.server.tools.events import ToolCallParser
-from freehold.server.tools.hermes import HermesParser
-from freehold.server.tools.llama import LlamaParser
-from freehold.server.tools.mistral import MistralParser
+from freehold.server.tools.hermes import BEGIN, END, HermesParser
+from freehold.server.tools.llama import TAG, LlamaParser
+from freehold.server.tools.mistral import ARGS, CALL_ID, CALLS, MistralParser
 
 
 class Form(StrEnum):
@@ -19,10 +19,10 @@ class Form(StrEnum):
 
 
 MARKS: dict[Form, tuple[str, ...]] = {
-    Form.HERMES: ("<tool_call>", "</tool_call>"),
-    Form.LLAMA: ("<|python_tag|>",),
-    Form.MISTRAL: ("[TOOL_CALLS]",),
-    Form.MISTRAL_ARGS: ("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"),
+    Form.HERMES: (BEGIN, END),
+    Form.LLAMA: (TAG,),
+    Form.MISTRAL: (CALLS,),
+    Form.MISTRAL_ARGS: (CALLS, CALL_ID, ARGS),
 }
 """What surrounds calls. In some tokenizers these are special tokens: an engine must not drop them from its text."""
 
@@ -33,11 +33,11 @@ def detect_form(source: str | None) -> Form | None:
     """The form that a chat template's source teaches and shows the model; None where it is none of these."""
     if source is None or "tools" not in source:
         return None
-    if "<tool_call>" in source:
+    if BEGIN in source:
         return None if any(mark in source for mark in _OTHERS) else Form.HERMES
-    if "[TOOL_CALLS]" in source:
-        return Form.MISTRAL_ARGS if "[ARGS]" in source else Form.MISTRAL
-    if "<|python_tag|>" in source or ("<|start_header_id|>" in source and "parameters" in source):
+    if CALLS in source:
+        return Form.MISTRAL_ARGS if ARGS in source else Form.MISTRAL
+    if TAG in source or ("<|start_header_id|>" in source and "parameters" in source):
         return Form.LLAMA
     return None
 

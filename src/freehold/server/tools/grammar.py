@@ -8,7 +8,9 @@ from freehold.engine.generation import Constraint
 from freehold.errors import FreeholdError
 from freehold.server.reasoning import Markers
 from freehold.server.tools.definitions import Tool, called_for
-from freehold.server.tools.forms import Form
+from freehold.server.tools.forms import MARKS, Form
+from freehold.server.tools.hermes import BEGIN, END
+from freehold.server.tools.mistral import ARGS, CALLS
 
 ONE_LINE = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
 """JSON as `engine/constraint.py` has it too; to import that would load llguidance into servers that never write."""
@@ -36,7 +38,7 @@ def grammar_for(
     if form is None:
         raise FreeholdError("tools_unsupported", model=model, reason="the form of its tool calls is not known")
     several = parallel and tool_choice == "required"
-    marks = {mark: f"<[{id_}]>" for mark, id_ in (ids or {}).items()}
+    marks = {mark: _mark(mark, ids) for mark in MARKS[form]}
     rules = [f"{_rule(n)}: %json {_schema(tool)}" for n, tool in enumerate(called)]
     shape = {
         Form.HERMES: _hermes,
@@ -55,13 +57,11 @@ def behind_reasoning(
     With `opened` the answer comes after the end marker; else a block of reasoning may come before it. `ids`: the ids
     of the markers that are one token each; llguidance keeps such tokens out of free text, and would never allow them.
     """
-    known = ids or {}
-    if markers.end in known:
-        thought = [f"thought: THOUGHT <[{known[markers.end]}]>", r"THOUGHT: /(.|\n)*/"]
+    if ids and markers.end in ids:
+        thought = [f"thought: THOUGHT {_mark(markers.end, ids)}", r"THOUGHT: /(.|\n)*/"]
     else:
         thought = [rf"thought[lazy]: /(.|\n)*{_slashed(re.escape(markers.end))}/"]
-    start = f"<[{known[markers.start]}]>" if markers.start in known else _text(markers.start)
-    first = "thought" if opened else f"({start} thought)?"
+    first = "thought" if opened else f"({_mark(markers.start, ids)} thought)?"
     answer = ["answer: /\\n*/ constrained", *_constrained(constraint)]
     return Constraint("lark", "\n".join([f"start: {first} answer", *thought, *answer, ""]))
 
@@ -84,12 +84,10 @@ def _slashed(pattern: str) -> str:
 
 
 def _hermes(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
-    begin = marks.get("<tool_call>", _text("<tool_call>"))
-    end = marks.get("</tool_call>", _text("</tool_call>"))
     more = ' ("\\n" call)*' if several else ""
     return [
         f"start: call{more}",
-        f'call: {begin} "\\n" object "\\n" {end}',
+        f'call: {marks[BEGIN]} "\\n" object "\\n" {marks[END]}',
         f"object: {_objects(called, 'arguments')}",
     ]
 
@@ -100,16 +98,13 @@ def _llama(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> l
 
 
 def _mistral(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
-    begin = marks.get("[TOOL_CALLS]", _text("[TOOL_CALLS]"))
     more = ' (", " object)*' if several else ""
-    return [f'start: {begin} " "? "[" object{more} "]"', f"object: {_objects(called, 'arguments')}"]
+    return [f'start: {marks[CALLS]} " "? "[" object{more} "]"', f"object: {_objects(called, 'arguments')}"]
 
 
 def _mistral_args(called: Sequence[Tool], several: bool, marks: Mapping[str, str]) -> list[str]:
-    begin = marks.get("[TOOL_CALLS]", _text("[TOOL_CALLS]"))
-    args = marks.get("[ARGS]", _text("[ARGS]"))
-    named = " | ".join(f"{_text(tool.name)} {args} {_rule(n)}" for n, tool in enumerate(called))
-    return [f"start: call{'+' if several else ''}", f"call: {begin} ({named})"]
+    named = " | ".join(f"{_text(tool.name)} {marks[ARGS]} {_rule(n)}" for n, tool in enumerate(called))
+    return [f"start: call{'+' if several else ''}", f"call: {marks[CALLS]} ({named})"]
 
 
 def _objects(called: Sequence[Tool], arguments: str) -> str:
@@ -128,6 +123,11 @@ def _rule(n: int) -> str:
 def _schema(tool: Tool) -> str:
     guidance = {**ONE_LINE, "lenient": not tool.strict}
     return json.dumps({**tool.parameters, "x-guidance": guidance}, ensure_ascii=False)
+
+
+def _mark(mark: str, ids: Mapping[str, int] | None) -> str:
+    """A mark as the token that it is, else as text."""
+    return f"<[{ids[mark]}]>" if ids and mark in ids else _text(mark)
 
 
 def _text(literal: str) -> str:

@@ -51,8 +51,7 @@ class MarkedParser:
             self._marked, self._pending = before[len(text) :] + found, after
             self._state = self._opened
         else:
-            certain = len(before) - (0 if self._last else possible_start(before, self.marker))
-            text = before[: certain - (0 if self._last else _gap(before[:certain]))]
+            text = before if self._last else _certain(before, self.marker)
             self._pending = before[len(text) :]
         self._emit(text)
         return bool(found)
@@ -115,6 +114,12 @@ class MarkedParser:
         if text:
             self._after_call = False
             self._events.append(Text(text))
+
+
+def _certain(text: str, marker: str) -> str:
+    """`text` without an end that may belong to a call."""
+    text = text[: len(text) - possible_start(text, marker)]
+    return text[: len(text) - _gap(text)]
 
 
 def _gap(text: str) -> int:

@@ -7,6 +7,7 @@ from freehold.server.tools.events import NewId, short_call_id
 from freehold.server.tools.marked import MarkedParser
 
 CALLS = "[TOOL_CALLS]"
+CALL_ID = "[CALL_ID]"
 ARGS = "[ARGS]"
 _NAME = re.compile(r"([A-Za-z0-9_.-]{1,64}+)\s{0,8}+(?:\[CALL_ID\][A-Za-z0-9]{1,64}+\s{0,8}+)?\[ARGS\]\s{0,8}+(?=\{)")
 _UNDECIDED = re.compile(r"[A-Za-z0-9_.-]{0,64}+\s{0,8}+(?:\[[A-Z_]{0,7}+\]?[A-Za-z0-9]{0,64}+\s{0,8}+){0,2}")
