@@ -27,7 +27,7 @@ ENDPOINT_LINES = 25
 
 BANNED_MODULES = {"utils", "util", "common", "helpers", "helper", "misc"}
 BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Wrapper")
-TRANSPORTS = ("openai", "oip", "tei", "health")
+TRANSPORTS = ("openai", "chat", "completions", "generate", "oip", "tei", "health")
 
 # `room/module.py:function` that catches everything and goes on: the top of a loop, which logs and counts.
 BROAD_EXCEPTS: dict[str, str] = {

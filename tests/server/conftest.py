@@ -1,5 +1,7 @@
 """One live node with a model of each kind, for the tests of all endpoints."""
 
+import asyncio
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from onnx import TensorProto, helper
 
 from freehold.adapt import graphs
 from freehold.config import Limits
+from freehold.engine.base import Engine
 from freehold.engine.opening import open_artifact, open_graph_file
 from freehold.engine.settings import EngineSettings
 from freehold.http import BodyLimits, Listener, MemoryBudget, bind
@@ -131,3 +134,41 @@ def serve_only(model_paths: dict[str, Path]) -> Iterator[Callable[..., httpx.Cli
             return client
 
         yield serve
+
+
+@pytest.fixture(scope="session")
+def talker_path(tmp_path_factory: pytest.TempPathFactory, tiny_decoder: Callable[..., Path]) -> Path:
+    """The artifact of a decoder of random weights whose template knows tools, and reasoning where it is asked for."""
+    folder = tiny_decoder(max_position_embeddings=2048)
+    shutil.copy(Path(__file__).parents[1] / "e2e" / "chat_template.jinja", folder / "chat_template.jinja")
+    return graphs.build(folder, tmp_path_factory.mktemp("talker"))
+
+
+@pytest.fixture(scope="session")
+def talker(talker_path: Path) -> Iterator[Served]:
+    """That decoder, loaded."""
+
+    def admission(engine: Engine) -> Admission:
+        return Admission(Limits(), engine.capacity, MemoryBudget(1 << 28), kind="generate", model="talker")
+
+    one = Served("talker", lambda: open_artifact(talker_path, SETTINGS), admission)
+    with asyncio.Runner() as runner:
+        runner.run(one.load())
+        yield one
+        runner.run(one.close(0))
+
+
+@pytest.fixture(scope="session")
+def text_node_url(talker_path: Path, model_paths: dict[str, Path]) -> Iterator[str]:
+    """The URL of a node that serves it as `talker`, beside an embedding model."""
+    with running([served("talker", talker_path), served("tiny", model_paths["tiny"])]) as url:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            wait_ready(client)
+        yield url
+
+
+@pytest.fixture
+def text_node(text_node_url: str) -> Iterator[httpx.Client]:
+    """A client of that node."""
+    with httpx.Client(base_url=text_node_url, trust_env=False, timeout=30) as client:
+        yield client

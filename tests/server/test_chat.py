@@ -1,0 +1,63 @@
+"""Chat over HTTP, from a node in this process; `tests/e2e/test_chat.py` has the whole of it."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def ask(node: httpx.Client, path: str = "/v1/chat/completions", **given: Any) -> httpx.Response:
+    body = {"model": "talker", "messages": HELLO, "max_tokens": 8, "ignore_eos": True, **given}
+    return node.post(path, json=body)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"])
+def test_every_path_of_chat_answers(text_node: httpx.Client, path: str) -> None:
+    """With the version, without it, with a slash too many."""
+    answer = ask(text_node, path).json()
+    assert answer["object"] == "chat.completion"
+    assert answer["usage"]["completion_tokens"] == 8
+    assert answer["id"].startswith("chatcmpl-")
+
+
+def test_the_only_chat_model_needs_no_name(text_node: httpx.Client) -> None:
+    """None, or an empty one, which some clients send."""
+    for name in (None, ""):
+        assert ask(text_node, model=name).json()["model"] == "talker"
+
+
+def test_the_frames_of_a_stream_join_to_the_whole_answer(text_node: httpx.Client) -> None:
+    """Also of several answers, each with its logarithms."""
+    given = {"n": 2, "seed": 1, "temperature": 1, "logprobs": True, "top_logprobs": 1}
+    whole = ask(text_node, **given).json()
+    frames = ask(text_node, **given, stream=True, stream_options={"include_usage": True}).text.split("\n\n")
+    assert frames[-2:] == ["data: [DONE]", ""]
+    *chunks, usage = [json.loads(frame[6:]) for frame in frames[:-2]]
+    assert (usage["choices"], usage["usage"]) == ([], whole["usage"])
+    assert all(chunk["usage"] is None for chunk in chunks)
+    for choice in whole["choices"]:
+        own = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == choice["index"]]
+        assert "".join(one["delta"].get("content", "") for one in own) == choice["message"]["content"]
+        infos = [info for one in own for info in (one["logprobs"] or {"content": []})["content"]]
+        assert infos == choice["logprobs"]["content"]
+        assert own[0]["delta"]["role"] == "assistant"
+        assert own[-1]["finish_reason"] == choice["finish_reason"] == "length"
+
+
+def test_a_long_body_is_prepared_on_another_thread(text_node: httpx.Client) -> None:
+    """And answered all the same; what is wrong in it is told."""
+    padding = "x" * 20_000
+    assert ask(text_node, user=padding).status_code == 200
+    refused = ask(text_node, messages=[{"role": "robot", "content": padding}])
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "message_role_unknown")
+
+
+def test_an_answer_is_counted(text_node: httpx.Client) -> None:
+    """By model and route."""
+    ask(text_node)
+    text = text_node.get("/metrics").text
+    assert 'freehold_first_token_seconds_count{model="talker"}' in text
+    assert 'freehold_requests_total{route="/v1/chat/completions",status="200"}' in text
