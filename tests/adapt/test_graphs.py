@@ -78,23 +78,6 @@ def test_minilms_golden_holds(minilm_folder: Path, cache: Path, packed: Make) ->
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
-def test_a_reranker(tiny_reranker_folder: Path, cache: Path) -> None:
-    """One label, logits, no token types, no pooling."""
-    manifest = Artifact.open(build(tiny_reranker_folder, cache)).manifest
-    assert (manifest.kind, manifest.pooling, manifest.labels) == ("rerank", "", ())
-    assert [each.name for each in manifest.inputs] == ["input_ids", "sequence_ids", "sequence_starts"]
-    assert (manifest.outputs[0].name, manifest.outputs[0].shape) == ("logits", (-1, 1))
-    assert (manifest.limits.max_tokens, manifest.limits.positions) == (128, 128)
-
-
-def test_a_classifier_names_its_labels(encoder_folder: Make, tmp_path: Path, cache: Path) -> None:
-    """In the order of the logits."""
-    names = {"0": "spam", "1": "ham", "2": "other"}
-    folder = encoder_folder(tmp_path / "c", architecture="BertForSequenceClassification", labels=3, id2label=names)
-    manifest = Artifact.open(build(folder, cache)).manifest
-    assert (manifest.kind, manifest.labels) == ("classify", ("spam", "ham", "other"))
-
-
 def test_a_second_build_finds_the_first(folder: Path, cache: Path) -> None:
     """Nothing is written again."""
     first = build(folder, cache)
@@ -293,14 +276,6 @@ def test_goldens_of_other_weights_stop_the_build(folder: Path, cache: Path, enco
     assert artifacts(cache) == []
 
 
-def test_cases_that_truncation_would_change_stay_out(folder: Path, cache: Path) -> None:
-    """A golden says what the whole text answers; an artifact that cuts it earlier could only fail."""
-    save_golden(folder / "goldens" / "ours.json", golden_of(folder / "model.safetensors", "a", "b " * 20))
-    (golden,) = load_goldens(build(folder, cache, max_tokens=10) / "goldens")
-    assert [case.inputs["text"] for case in golden.cases] == ["a"]
-    assert load_goldens(build(folder, cache, max_tokens=2) / "goldens") == []
-
-
 def test_weights_in_shards_have_a_digest_of_their_own(tmp_path: Path) -> None:
     """One file is known by its own, several as `sha256sum` lists them."""
     assert goldens.weights_digest({"model.safetensors": "ab"}) == "sha256:ab"
@@ -308,3 +283,40 @@ def test_weights_in_shards_have_a_digest_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "list").write_text(listing)
     shards = {"model-2.safetensors": "bb", "model-1.safetensors": "aa"}
     assert goldens.weights_digest(shards) == f"sha256:{sha256_of(tmp_path / 'list')}"
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4", "w8a8", "fast"])
+def test_encoders_are_written_in_full_precision_alone(precision: str, folder: Path, cache: Path) -> None:
+    """A profile of decoders is refused with what there is; bf16 and auto say how the engine computes."""
+    with pytest.raises(FreeholdError, match=r"encoder.*fp32, bf16, auto") as caught:
+        build(folder, cache, precision=precision)
+    assert caught.value.code == "graph_precision_unknown"
+    assert build(folder, cache, precision="bf16") == build(folder, cache)
+
+
+def test_a_decoder_knows_no_other_precision(tiny_decoder: Make, cache: Path) -> None:
+    """It names the five that there are."""
+    with pytest.raises(FreeholdError, match=r"decoder.*fp32, int8, int4, w8a8, fast") as caught:
+        build(tiny_decoder(), cache, precision="bf16")
+    assert caught.value.code == "graph_precision_unknown"
+
+
+def test_an_unknown_architecture_lists_what_is_known(tiny_decoder: Make, cache: Path) -> None:
+    """Encoders and decoders, and the engine for the rest."""
+    folder = tiny_decoder()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["Gemma3ForCausalLM"]}))
+    with pytest.raises(FreeholdError, match=r"Gemma3ForCausalLM.*BertModel.*Qwen3ForCausalLM") as caught:
+        build(folder, cache)
+    assert caught.value.code == "architecture_unknown"
+    assert "engine: vllm" in caught.value.fix
+
+
+def test_quantized_weights_are_refused(tiny_decoder: Make, cache: Path) -> None:
+    """AWQ, GPTQ and the like, by their name."""
+    folder = tiny_decoder()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
+    with pytest.raises(FreeholdError, match="awq") as caught:
+        build(folder, cache)
+    assert caught.value.code == "weights_quantized"

@@ -10,7 +10,8 @@ from onnx import helper
 from safetensors.numpy import save_file
 
 from freehold.adapt.checkpoint import Checkpoint
-from freehold.adapt.onnx_graph import DATA_FILE, PAGE, GraphWriter
+from freehold.adapt.onnx_graph import DATA_FILE, PAGE, DataFile, GraphWriter
+from freehold.adapt.weights import Rows
 from freehold.errors import FreeholdError
 
 
@@ -97,3 +98,62 @@ def test_shapes_keep_the_names_of_their_free_dimensions(checkpoint: Checkpoint) 
     """Engines tell by them what may be batched."""
     value = lookup(checkpoint).model().graph.input[0]
     assert value == helper.make_tensor_value_info("rows", onnx.TensorProto.INT64, ("n",))
+
+
+def test_graphs_over_one_data_file_name_what_they_use(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Each weight lies there once, whichever graph placed it; a graph knows nothing of the others' weights."""
+    data = DataFile()
+    first, second = GraphWriter(data=data), GraphWriter(data=data)
+    for graph, more in ((first, ""), (second, "bias")):
+        rows = graph.input("rows", ("n",))
+        found = graph.node("Gather", graph.weight(checkpoint, "wide", (500, 4)), rows, axis=0)
+        added = graph.node("Add", found, graph.weight(checkpoint, more, (4,))) if more else found
+        graph.output("y", added, ("n", 4))
+    first.save_weights(tmp_path)
+    answers = []
+    for name, graph in (("first", first), ("second", second)):
+        graph.save_model(tmp_path / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        answers.append(session.run(None, {"rows": np.array([1])})[0].tolist())
+    assert answers == [[[4, 5, 6, 7]], [[5, 6, 7, 8]]]
+    assert list(first.weights) == ["wide"]
+    assert list(data.weights) == ["wide", "bias"]
+
+
+def test_one_weight_is_seen_in_two_shapes(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """A tied table is looked up by one operator and multiplied by another, which wants other dimensions."""
+    graph = GraphWriter()
+    rows = graph.input("rows", ("n",))
+    table = Rows.of(checkpoint, {"wide": (500, 4)})
+    for name, shape in (("as_it_is", None), ("doubled", (250, 8))):
+        seen = graph.external("wide", table, shape)
+        graph.output(name, graph.node("Gather", seen, rows, axis=0), ("n", 4 if shape is None else 8))
+    graph.save_weights(tmp_path)
+    graph.save_model(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    plain, doubled = session.run(None, {"rows": np.array([1])})
+    assert (plain.tolist(), doubled.tolist()) == ([[4, 5, 6, 7]], [list(range(8, 16))])
+    assert (tmp_path / DATA_FILE).stat().st_size == 500 * 4 * 4
+
+
+def test_a_name_stands_for_one_weight(checkpoint: Checkpoint) -> None:
+    """Two that share it would read each other's values."""
+    graph = GraphWriter()
+    graph.weight(checkpoint, "wide", (500, 4), name="x")
+    with pytest.raises(AssertionError, match="x is placed already"):
+        graph.weight(checkpoint, "bias", (4,), name="x")
+
+
+def test_a_node_may_have_several_outputs_and_inputs_of_other_types(tmp_path: Path) -> None:
+    """Parts of a split, outputs under names of the caller's own, floats and int32 beside int64."""
+    graph = GraphWriter()
+    x = graph.input("x", ("n", 3), np.float32)
+    count = graph.input("count", (), np.int32)
+    left, right = graph.split(x, 1, 2)
+    graph.output("left", left, ("n", 1))
+    graph.add("Identity", [right], [graph.declare_output("right", ("n", 2))])
+    graph.output("count_as_float", graph.node("Cast", count, to=onnx.TensorProto.FLOAT), ())
+    graph.save_model(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    answers = session.run(None, {"x": np.array([[1, 2, 3]], np.float32), "count": np.array(7, np.int32)})
+    assert [each.tolist() for each in answers] == [[[1]], [[2, 3]], 7]
