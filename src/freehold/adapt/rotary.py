@@ -44,7 +44,7 @@ def frequencies(rope: Rope, head_size: int) -> Floats:
     """
     assert rope.rope_theta is not None
     exponents: Floats = np.arange(0, head_size, 2, dtype=np.float32) / np.float32(head_size)
-    turns: Floats = np.float32(1) / np.power(np.float32(rope.rope_theta), exponents)
+    turns: Floats = np.reciprocal(np.power(np.float32(rope.rope_theta), exponents))
     if rope.form == "linear":
         return turns / np.float32(rope.factor)
     if rope.form == "llama3":

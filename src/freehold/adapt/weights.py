@@ -195,8 +195,9 @@ def _reduced(function: np.ufunc, groups: Floats) -> Floats:
     return values.reshape(groups.shape[:2])
 
 
-def _significant(scales: Floats) -> Floats:
-    return np.where(np.abs(scales) < LEAST_SCALE, np.float32(0), scales)
+def _significant(scales: Array) -> Floats:
+    kept: Floats = np.where(np.abs(scales) < LEAST_SCALE, np.float32(0), scales)
+    return kept
 
 
 def _inverse(scales: Floats) -> Floats:

@@ -35,9 +35,9 @@ def record(folder: Path) -> Golden:
     48 tokens. Prompts that leave no room among the positions stay out. Raises FreeholdError as `open_decoder`.
     """
     source = open_decoder(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    loader = transformers.AutoModelForCausalLM
-    model = loader.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    model.eval()
     prompts = [tokenizer(prompt)["input_ids"] for prompt in PROMPTS]
     if source.chat_template is not None:
         for question in QUESTIONS:
