@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sysconfig
@@ -310,15 +309,19 @@ def serving(
 Launch = Callable[..., Node]
 
 
-@pytest.fixture
-def launch(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
-    """`launch(config or source, "--option", ..., home=, prefix=, VARIABLE=)`: a server of this test alone."""
+def launching(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    """`launch(config or source, "--option", ..., home=, prefix=, VARIABLE=)`: a server of this test alone; by
+    `shared_launch` one that many tests share."""
     with ExitStack() as stack:
 
         def one(source: Config | object, *options: object, home: Path = home, **more: Any) -> Node:
             return stack.enter_context(serving(home, tmp_path_factory.mktemp("node"), source, *options, **more))
 
         yield one
+
+
+launch = pytest.fixture(launching, name="launch")
+shared_launch = pytest.fixture(launching, scope="session", name="shared_launch")
 
 
 @pytest.fixture
@@ -378,13 +381,7 @@ def soon() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def node(
-    home: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    graphs: dict[str, Path],
-    minilm_folder: Path,
-    tiny_reranker_folder: Path,
-) -> Iterator[Node]:
+def node(shared_launch: Launch, graphs: dict[str, Path], minilm_folder: Path, tiny_reranker_folder: Path) -> Node:
     """The server that most tests share: an embedding model, a reranker, tensors of each type; bodies up to 2 MiB."""
     sources = {"minilm": minilm_folder, "judge": tiny_reranker_folder}
     sources |= {name: path for name, path in graphs.items() if name != "slow"}
@@ -393,42 +390,4 @@ def node(
         "limits": {"body_mb": 2},
         "server": {"body_timeout_s": 2},
     }
-    with serving(home, tmp_path_factory.mktemp("node"), config, "--no-tune") as one:
-        yield one
-
-
-@pytest.fixture(scope="session")
-def decoder_folders(tiny_decoder: Callable[..., Path]) -> dict[str, Path]:
-    """Decoders of random weights by name: `talker` (calls tools) and `thinker` (its prompts open reasoning).
-
-    `mute` has no chat template, and `broken` one that is not Jinja. All have room for 4,096 tokens of about a byte.
-    """
-    folder = tiny_decoder(max_position_embeddings=4096)
-    template = (Path(__file__).parent / "chat_template.jinja").read_text()
-    templates = {"talker": template.replace("<think>", ""), "thinker": "{% set reasons = true %}" + template}
-    templates["talker"] = templates["talker"].replace("</think>", "")
-    templates["broken"] = "{% for message in messages %}{{ message.content }}"
-    folders = {}
-    for name in (*templates, "mute"):
-        folders[name] = shutil.copytree(folder, folder.with_name(name))
-        settings = json.loads((folder / "tokenizer_config.json").read_text())
-        settings.pop("chat_template")
-        (folders[name] / "tokenizer_config.json").write_text(json.dumps(settings))
-        if name in templates:
-            (folders[name] / "chat_template.jinja").write_text(templates[name])
-    return folders
-
-
-@pytest.fixture(scope="session")
-def chat_node(
-    home: Path, tmp_path_factory: pytest.TempPathFactory, decoder_folders: dict[str, Path], minilm_folder: Path
-) -> Iterator[Node]:
-    """The server that the tests of chat share: the four decoders, of which `capped` writes 16 tokens at most, and an
-    embedding model."""
-    models: list[Config] = [{"id": name, "source": str(path)} for name, path in decoder_folders.items()]
-    capped = {"source": str(decoder_folders["talker"]), "max_output_tokens": 16, "defaults": {"stop": ["z"]}}
-    models += [{"id": "capped", **capped}, {"id": "minilm", "source": str(minilm_folder)}]
-    for model in models[:-1]:
-        model["generation"] = {"slots": 4, "kv_mb": 64}
-    with serving(home, tmp_path_factory.mktemp("chat"), {"models": models}, "--no-tune") as one:
-        yield one
+    return shared_launch(config, "--no-tune")

@@ -140,7 +140,7 @@ def serve_only(model_paths: dict[str, Path]) -> Iterator[Callable[..., httpx.Cli
 def talker_path(tmp_path_factory: pytest.TempPathFactory, tiny_decoder: Callable[..., Path]) -> Path:
     """The artifact of a decoder of random weights whose template knows tools, and reasoning where it is asked for."""
     folder = tiny_decoder(max_position_embeddings=2048)
-    shutil.copy(Path(__file__).parents[1] / "e2e" / "chat_template.jinja", folder / "chat_template.jinja")
+    shutil.copy(Path(__file__).parents[1] / "e2e" / "chat" / "chat_template.jinja", folder / "chat_template.jinja")
     return graphs.build(folder, tmp_path_factory.mktemp("talker"))
 
 
