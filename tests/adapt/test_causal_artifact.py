@@ -21,6 +21,7 @@ from freehold.artifact import Artifact, Case, Golden, RecordedBy, Tensor, load_g
 from freehold.engine.base import EmbedRequest, RerankRequest
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
+from freehold.errors import FreeholdError
 
 Make = Callable[..., Path]
 FAR = 1e12
@@ -147,11 +148,14 @@ def test_a_converted_reranker_scores_as_the_original(
 
 
 def test_a_classifier_reads_texts_and_names_its_labels(tiny_decoder: Make, tmp_path: Path) -> None:
-    """Several labels, raw logits."""
+    """Several labels, raw logits. An empty text has no token, and is not given its neighbour's answer."""
     folder = tiny_decoder("LlamaForSequenceClassification", num_labels=3)
     artifact = Artifact.open(graphs.build(folder, tmp_path))
     assert (artifact.manifest.kind, artifact.manifest.labels) == ("classify", ("LABEL_0", "LABEL_1", "LABEL_2"))
     assert answered(artifact.path, EmbedRequest(["a", "b"])).outputs["logits"].shape == (2, 3)
+    with pytest.raises(FreeholdError, match="text_without_tokens") as caught:
+        answered(artifact.path, EmbedRequest(["a", ""]))
+    assert caught.value.details["place"] == 1
 
 
 def test_the_manifest_of_an_embedding_model(causal_embedder_folder: Path, tmp_path: Path) -> None:

@@ -130,7 +130,11 @@ class Encoder:
         return self._answer(sequences, rows)
 
     def _encode(self, request: Request) -> list[Encoded]:
-        return self._reader.encode(self.tokenizer, request)
+        sequences = self._reader.encode(self.tokenizer, request)
+        lengths = [len(sequence.ids) for sequence in sequences]
+        if not all(lengths):  # end to end with others, it would be given a neighbour's state
+            raise FreeholdError("text_without_tokens", model=self.manifest.name, place=lengths.index(0))
+        return sequences
 
     def _answer(self, sequences: Sequence[Encoded], rows: Sequence[Array]) -> Answer:
         stacked = rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)

@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from freehold.adapt.goldens import find
-from freehold.adapt.goldens.record import TEXTS, main, record
+from freehold.adapt.goldens.record import main, record
+from freehold.adapt.goldens.sentences import TEXTS
 from freehold.adapt.graphs import build
 from freehold.artifact import Golden, load_goldens, save_golden
 from freehold.artifact.artifact import sha256_of
@@ -90,14 +91,6 @@ def test_dense_modules_and_lower_case_are_recorded_too(encoder_folder: Make, pac
     expected = np.stack([case.outputs["embeddings"].array() for case in carried.cases])
     assert expected.shape[1] == 8
     np.testing.assert_allclose(answers(artifact, carried, packed), expected, atol=1e-5)
-
-
-def test_texts_are_of_many_kinds() -> None:
-    """Empty, punctuation, Chinese, a line break, a long one; none longer than MiniLM's 128-token habit."""
-    assert "" in TEXTS
-    assert any("\u4e00" <= letter <= "\u9fff" for text in TEXTS for letter in text)
-    assert any("\n" in text for text in TEXTS)
-    assert 300 < max(len(text) for text in TEXTS) < 500
 
 
 def test_minilms_golden_is_the_scripts_own_work(minilm_folder: Path, tmp_path: Path) -> None:

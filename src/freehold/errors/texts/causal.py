@@ -10,6 +10,13 @@ ENTRIES: dict[str, Entry] = {
         "{path} 未说明如何由各 token 的状态得到一个向量：缺少 modules.json。",
         "请从模型来源处复制 modules.json 及其所列的文件夹（1_Pooling）。",
     ),
+    "text_without_tokens": Entry(
+        Kind.INVALID,
+        "Text {place} of the request (counted from 0) is empty, and {model} adds no token of its own that it could answer for.",
+        "Leave empty texts out for this model, or send a space.",
+        "请求中第 {place} 个文本（从 0 起）为空，而 {model} 不会自行添加任何 token，因此无从作答。",
+        "对该模型请勿发送空文本，或改为发送一个空格。",
+    ),
     "token_unknown": Entry(
         Kind.INVALID,
         "{path} has no token {token!r}, by which a reranker of this kind answers.",

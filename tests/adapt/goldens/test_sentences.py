@@ -1,0 +1,30 @@
+"""The texts of goldens, and what is made of pooled states."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from freehold.adapt.folder import Dense, Normalize
+from freehold.adapt.goldens.sentences import TEXTS, finished
+
+
+def test_texts_are_of_many_kinds() -> None:
+    """Empty, punctuation, Chinese, a line break, a long one; none longer than MiniLM's 128-token habit."""
+    assert "" in TEXTS
+    assert any("\u4e00" <= letter <= "\u9fff" for text in TEXTS for letter in text)
+    assert any("\n" in text for text in TEXTS)
+    assert 300 < max(len(text) for text in TEXTS) < 500
+
+
+def test_modules_follow_one_another(tmp_path: Path) -> None:
+    """A dense layer with a bias and tanh, then length 1."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.standard_normal((3, 4), np.float32), rng.standard_normal(3, np.float32)
+    save_file({"linear.weight": weight, "linear.bias": bias}, tmp_path / "model.safetensors")
+    pooled = rng.standard_normal(4, np.float32)
+    dense = Dense(tmp_path / "model.safetensors", 4, 3, bias=True, activation="tanh")
+    expected = np.tanh(weight @ pooled + bias)
+    made = finished(torch.from_numpy(pooled), (dense, Normalize()))
+    np.testing.assert_allclose(made.numpy(), expected / np.linalg.norm(expected), atol=1e-6)
