@@ -18,7 +18,7 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Case, Decoder, Limits, MadeBy, Manifest, Tensor, TensorSpec, save_golden
+from freehold.artifact import Case, Decoder, Limits, MadeBy, Manifest, Tensor, TensorSpec
 
 SETTINGS = ("tokenizer_config.json", GENERATION)
 
@@ -121,10 +121,7 @@ class DecoderArtifact:
             tokens = sum(len(each.array()) for each in tensors if isinstance(each, Tensor))
             return tokens <= self.recipe.limits.max_tokens
 
-        for name, golden in goldens.collect(self.source.path, self.recipe.weights).items():
-            cases = tuple(case for case in golden.cases if fits(case))
-            if cases:
-                save_golden(folder / "goldens" / name, msgspec.structs.replace(golden, cases=cases))
+        goldens.carry(self.source.path, self.recipe.weights, folder / "goldens", fits)
 
     def _manifest(self, prefill: str) -> Manifest:
         config = self.source.config

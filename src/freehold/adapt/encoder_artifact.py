@@ -19,7 +19,7 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Case, Limits, MadeBy, Manifest, TensorSpec, save_golden
+from freehold.artifact import Case, Limits, MadeBy, Manifest, TensorSpec
 
 
 class _Recipe(msgspec.Struct, frozen=True):
@@ -122,10 +122,7 @@ class EncoderArtifact:
             encoded = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None) if texts else ()
             return len(encoded) <= self.recipe.limits.max_tokens
 
-        for name, golden in goldens.collect(self.source.path, self.recipe.weights).items():
-            cases = tuple(case for case in golden.cases if whole(case))
-            if cases:
-                save_golden(folder / "goldens" / name, msgspec.structs.replace(golden, cases=cases))
+        goldens.carry(self.source.path, self.recipe.weights, folder / "goldens", whole)
 
     def _manifest(self) -> Manifest:
         source, config = self.source, self.source.config
