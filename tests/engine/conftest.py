@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,11 +13,30 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from freehold.adapt import graphs
 from freehold.engine.base import TensorRequest
 from freehold.engine.pool import WorkerPool
 from freehold.engine.settings import EngineSettings
 
 Save = Callable[..., Path]
+DecoderArtifact = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def decoder_folder(tiny_decoder: Callable[..., Path]) -> Path:
+    """A tiny Qwen2 with random weights, 320 ids and 512 positions. Do not write here."""
+    return tiny_decoder()
+
+
+@pytest.fixture(scope="session")
+def decoder_artifact(decoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> DecoderArtifact:
+    """`decoder_artifact(precision="fp32", **options of graphs.build)`: its artifact, written once a session."""
+    cache = tmp_path_factory.mktemp("decoder-artifacts")
+
+    def written(precision: str = "fp32", **options: Any) -> Path:
+        return graphs.build(decoder_folder, cache, precision=precision, **options)
+
+    return written
 
 
 class Engines:

@@ -100,8 +100,8 @@ class TextEngine(Engine, Protocol):
         """Pieces as they are computed; the first within `deadline` (loop time) or `deadline_exceeded`.
 
         Closing the iterator, or cancelling its consumer, frees the sequence within one step. Raises FreeholdError
-        `context_overflow` (both numbers), `answer_too_long`, `answer_too_short`, `kv_exceeded`, `input_empty`,
-        `token_out_of_range`, `logit_bias_out_of_range`, `constraint_invalid`, `constraint_unsupported`; in the middle
+        `context_overflow` (both numbers), `answer_too_long`, `answer_too_short`, `input_empty`, `token_out_of_range`,
+        `logit_bias_out_of_range`, `constraint_invalid`, `constraint_unsupported`; in the middle
         `constraint_unsatisfied`, `constraint_too_complex`, `logits_invalid`, `engine_stopped` (a crash) and
         `shutting_down`.
         """

@@ -90,10 +90,10 @@ class OnnxSession:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Tell what the runtime raises as FreeholdError `inference_failed`, with its reason."""
+    """Tell what a run with bound memory raises as FreeholdError `inference_failed`, with its reason."""
     try:
         yield
-    except RUN_ERRORS as error:
+    except RuntimeError as error:  # such runs lose the runtime's own types of errors
         raise FreeholdError("inference_failed", reason=_reason(error)) from error
 
 

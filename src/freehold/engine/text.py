@@ -117,7 +117,7 @@ class OnnxTextEngine:
         return None
 
     def answer(self, request: Request) -> Answer:
-        """Score an answer, between two steps. Raises FreeholdError `kv_exceeded` when there is no memory for it."""
+        """Score an answer, between two steps. Raises FreeholdError `kv_memory_taken` when none is left for it."""
         return _judge(self._running(), request)
 
     def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:

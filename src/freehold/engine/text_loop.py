@@ -61,7 +61,7 @@ class TextLoop:
         self._outbox: Outbox = []
         self._step_s = 0.0
         self._usual_answer = 0.0  # tokens, measured
-        self._capacity = Capacity("tokens", 0, 0, 0.0)
+        self._capacity = Capacity("tokens", 0, 0, session.prefill_speed)
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -95,13 +95,14 @@ class TextLoop:
     def alone(self, tokens: int, compute: Callable[[DecoderSession, int], Answer]) -> Answer:
         """What `compute` returns, called between two steps with a slot that has room for `tokens`.
 
-        Raises FreeholdError `kv_exceeded` when there is no room now, `shutting_down`, and what `compute` raises.
+        Raises FreeholdError `kv_memory_taken` when there is no room now, `shutting_down`, and what `compute` raises.
         """
         with self._stepping:
             if self._closing:
                 raise FreeholdError("shutting_down")
             if not self._cache.fits(tokens):
-                raise FreeholdError("kv_exceeded", needed=self._cache.need(tokens), tokens=self._cache.tokens)
+                free = self._cache.tokens - self._cache.used
+                raise FreeholdError("kv_memory_taken", model=self._name, needed=self._cache.need(tokens), free=free)
             slot = self._cache.take(tokens)
             try:
                 return compute(self._session, slot)

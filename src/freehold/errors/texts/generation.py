@@ -24,12 +24,12 @@ ENTRIES: dict[str, Entry] = {
         "max_tokens 为 {asked}；回答至少包含一个 token。",
         "请把 `max_tokens` 设为 1 或更大，或省略该字段。",
     ),
-    "kv_exceeded": Entry(
-        Kind.INVALID,
-        "The request needs key-value memory for {needed} tokens, and this model has it for {tokens} in all.",
-        "Shorten the prompt or `max_tokens`, or raise `generation.kv_mb` of the model.",
-        "该请求需要可容纳 {needed} 个 token 的键值缓存，而该模型总共只有 {tokens} 个。",
-        "请缩短提示词或减小 `max_tokens`，或调大该模型的 `generation.kv_mb`。",
+    "kv_memory_taken": Entry(
+        Kind.UNAVAILABLE,
+        "A check of {model} needs key-value memory for {needed} tokens, and answers that run leave {free} now.",
+        "Check again when it is less busy, or load the model a second time: `freehold verify` does.",
+        "对 {model} 的检查需要可容纳 {needed} 个 token 的键值缓存，而正在生成的回答目前只剩 {free} 个。",
+        "请在较空闲时重试，或另行加载该模型进行检查（`freehold verify` 即如此）。",
     ),
     "kv_memory_refused": Entry(
         Kind.UNAVAILABLE,
