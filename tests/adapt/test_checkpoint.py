@@ -119,3 +119,24 @@ def test_blocks_are_the_tensor_in_pieces(rows: int, tmp_path: Path) -> None:
     blocks = list(Checkpoint.open((tmp_path / "model.safetensors",)).blocks("a"))
     assert max(block.nbytes for block in blocks) <= BLOCK_BYTES
     np.testing.assert_array_equal(np.concatenate(blocks), array)
+
+
+@pytest.mark.parametrize("datatype", [np.float16, np.float32, np.float64])
+def test_some_rows_and_columns_are_read_alone(datatype: type[np.floating], tmp_path: Path) -> None:
+    """As float32, whatever the file holds."""
+    array = np.random.default_rng(0).standard_normal((9, 5)).astype(datatype)
+    save_file({"a": array}, tmp_path / "model.safetensors")
+    checkpoint = Checkpoint.open((tmp_path / "model.safetensors",))
+    for part, expected in ((checkpoint.rows("a", 2, 4), array[2:4]), (checkpoint.columns("a", 1, 3), array[:, 1:3])):
+        assert part.dtype == np.float32
+        np.testing.assert_array_equal(part, expected.astype(np.float32))
+
+
+def test_rows_of_a_cut_file_are_refused(tmp_path: Path) -> None:
+    """By the file's name."""
+    path = tmp_path / "model.safetensors"
+    save_file({"a": np.ones((9, 5), np.float32)}, path)
+    checkpoint = Checkpoint.open((path,))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(FreeholdError, match="weights_corrupt"):
+        checkpoint.rows("a", 8, 9)

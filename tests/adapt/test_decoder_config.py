@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import transformers
 
-from freehold.adapt.decoder_config import FORMS, DecoderConfig, read_decoder_config
+from freehold.adapt.decoder_config import FORMS, DecoderConfig, read_decoder_config, writer_of
 from freehold.errors import FreeholdError
 
 LEAST: dict[str, Any] = {
@@ -141,3 +141,17 @@ def test_an_option_that_no_graph_is_written_for_is_named(option: str, fields: di
 def test_a_config_that_contradicts_itself_is_refused(reason: str, fields: dict[str, Any], tmp_path: Path) -> None:
     """With the numbers that do not go together."""
     assert reason in refused(tmp_path, "model_folder_invalid", **fields)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "writer"),
+    [
+        ("Qwen3Model", "Qwen3ForCausalLM"),
+        ("LlamaForSequenceClassification", "LlamaForCausalLM"),
+        ("MistralForCausalLM", "MistralForCausalLM"),
+        ("", ""),
+    ],
+)
+def test_a_body_is_known_whatever_head_sits_on_it(architecture: str, writer: str) -> None:
+    """Embedding models and rerankers are made of the same layers."""
+    assert writer_of(architecture) == writer

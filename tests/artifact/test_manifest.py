@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from freehold.artifact import FileEntry, Limits, MadeBy, Manifest, TensorSpec
+from freehold.artifact import FileEntry, Limits, MadeBy, Manifest, PairText, TensorSpec
 
 WHOLE = Manifest(
     schema=1,
@@ -44,3 +44,8 @@ def test_what_this_version_does_not_know_is_refused(change: dict[str, object]) -
     document = {**msgspec.to_builtins(WHOLE), **change}
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(msgspec.json.encode(document), type=Manifest)
+
+
+def test_a_pair_is_one_text_between_what_stands_around_it() -> None:
+    """Braces in query and text are their own."""
+    assert PairText("Q: ", " T: ").of("{text}", "{query}") == "Q: {text} T: {query}"

@@ -46,6 +46,15 @@ def test_a_model_folder_becomes_an_artifact_once(tiny_bert_folder: Path, place: 
     assert prepare(tiny_bert_folder, place.graphs) == written
 
 
+def test_the_kind_says_what_a_decoder_is_for(causal_reranker_folder: Path, place: Place) -> None:
+    """The files of this one do not."""
+    written = prepare(causal_reranker_folder, place.graphs, kind="rerank")
+    assert Artifact.open(written).manifest.kind == "rerank"
+    assert Artifact.open(prepare(causal_reranker_folder, place.graphs)).manifest.kind == "generate"
+    engine = open_model(model(causal_reranker_folder, kind="rerank"), place)
+    assert (engine.manifest.kind, isinstance(engine, Encoder)) == ("rerank", True)
+
+
 def test_a_folder_that_is_no_model_says_what_it_holds(tmp_path: Path) -> None:
     """The first names that lie in it."""
     folder = tmp_path / "folder"
