@@ -200,7 +200,7 @@ def _genai(decoder: Decoder) -> Path:
     """onnxruntime-genai's own builder: int4, blocks of 32, accuracy level 4."""
     target = WORK / "generation" / f"{decoder.name}-ortgenai"
     if not target.is_dir():
-        aside = target.with_suffix(".part")
+        aside = target.with_name(f"{target.name}.part")
         shutil.rmtree(aside, ignore_errors=True)
         options = ["int4_block_size=32", "int4_accuracy_level=4"]
         argv = [environments.ensure("ortgenai"), "-m", "onnxruntime_genai.models.builder", "-i", decoder.folder]

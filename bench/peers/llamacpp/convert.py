@@ -2,11 +2,11 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
 import numpy as np
-from safetensors import safe_open
 
 NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -34,6 +34,18 @@ def renamed(name: str) -> str:
     _, _, layer, rest = name.split(".", 3)
     part, _, kind = rest.rpartition(".")
     return f"blk.{layer}.{PARTS[part]}.{kind}"
+
+
+def bfloat16s(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors of a safetensors file of bfloat16, as float32: its upper half is one."""
+    data = np.memmap(file, np.uint8, "r")
+    begin = 8 + int(data[:8].view(np.uint64)[0])
+    header = json.loads(bytes(data[8:begin]))
+    header.pop("__metadata__", None)
+    for name, entry in header.items():
+        first, last = entry["data_offsets"]
+        halves = data[begin + first : begin + last].view(np.uint16).reshape(entry["shape"])
+        yield name, (halves.astype(np.uint32) << 16).view(np.float32)
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter, folder: Path) -> None:
@@ -72,11 +84,9 @@ def write(folder: Path, target: Path) -> None:
     _add_vocabulary(writer, folder)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="numpy") as opened:
-            for name in opened.keys():  # noqa: SIM118 - a safetensors file is no mapping
-                array = np.asarray(opened.get_tensor(name)).astype(np.float32)
-                kind = gguf.GGMLQuantizationType.Q4_0 if array.ndim > 1 else gguf.GGMLQuantizationType.F32
-                writer.add_tensor(renamed(name), gguf.quants.quantize(array, kind), raw_dtype=kind)
+        for name, array in bfloat16s(file):
+            kind = gguf.GGMLQuantizationType.Q4_0 if array.ndim > 1 else gguf.GGMLQuantizationType.F32
+            writer.add_tensor(renamed(name), gguf.quants.quantize(array, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

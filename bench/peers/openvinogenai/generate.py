@@ -33,9 +33,10 @@ def add(pipe: genai.ContinuousBatchingPipeline, number: int, prompt: list[int], 
 
 def prefill(pipe: genai.ContinuousBatchingPipeline, job: Job) -> float:
     began = time.perf_counter()
-    add(pipe, 0, job.prompts(1, job.prefill)[0], 1)
+    handle = add(pipe, 0, job.prompts(1, job.prefill)[0], 1)  # a request without a handle is dropped
     while pipe.has_non_finished_requests():
         pipe.step()
+    del handle
     return job.prefill / (time.perf_counter() - began)
 
 

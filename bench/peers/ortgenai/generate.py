@@ -43,29 +43,31 @@ def decode(model: og.Model, job: Job, streams: int) -> float:
 
 
 def decode_by_engine(model: og.Model, job: Job, streams: int) -> float:
+    """From the moment when every request has a token; the engine's batch is static, so all begin together."""
     engine = og.Engine(model)
-    requests = []
-    for prompt in job.prompts(streams, job.prompt):
-        params = og.GeneratorParams(model)
-        length = job.prompt + job.steps + 1
-        params.set_search_options(max_length=length, min_length=length, do_sample=False)
-        request = og.Request(params)
-        request.add_tokens(np.array(prompt, np.int32))
-        engine.add_request(request)
-        requests.append(request)
-    seen: dict[int, int] = {}
-    began = 0.0
+    requests = [begun(engine, prompt, job) for prompt in job.prompts(streams, job.prompt)]
+    buffer = engine.create_event_buffer(4 * streams)
+    tokens, first, began = 0, 0, 0.0
     while engine.has_pending_requests():
-        ready = engine.step()
-        if ready is None:
-            continue
-        while ready.has_unseen_tokens():
-            ready.get_unseen_token()
-            place = id(ready)
-            seen[place] = seen.get(place, 0) + 1
-        if not began and sum(seen.values()) >= streams:
-            began, first = time.perf_counter(), sum(seen.values())
-    return (sum(seen.values()) - first) / (time.perf_counter() - began)
+        tokens += sum(event.token is not None for event in engine.run(buffer))
+        if not began and tokens >= streams:
+            began, first = time.perf_counter(), tokens
+    seconds = time.perf_counter() - began
+    for request in requests:
+        request.close()
+    return (tokens - first) / seconds
+
+
+def begun(engine: og.Engine, prompt: list[int], job: Job) -> og.Request:
+    session = og.RequestOptions()
+    session.set_max_session_tokens(job.prompt + job.steps + ROOM)
+    request = engine.create_request(options=session)
+    turn = og.TurnOptions(request)
+    turn.set_do_sample(False)
+    turn.set_min_generated_tokens(job.steps + 1)
+    turn.set_max_generated_tokens(job.steps + 1)
+    request.begin_turn(np.array(prompt, np.int32), turn)
+    return request
 
 
 def main() -> None:
