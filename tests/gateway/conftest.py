@@ -1,13 +1,14 @@
 """Servers that behave badly on purpose, and a node that passes requests on to them."""
 
+import asyncio
 import json
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from freehold.config import Config, Limits, ModelConfig, Network
 from freehold.gateway import Gateway, build
 from freehold.gateway.child import Patience
+from freehold.gateway.upstream import Upstream
 from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
 from freehold.telemetry import Telemetry
 
@@ -90,18 +92,28 @@ class Front:
     client: httpx.Client
     telemetry: Telemetry
     memory: MemoryBudget
+    loops: list[asyncio.AbstractEventLoop]
+
+    def upstream(self, model: str = "theirs") -> Upstream:
+        """What the node knows of a model."""
+        return next(upstream for upstream in self.gateway.upstreams if upstream.id == model)
+
+    def look(self, model: str = "theirs") -> None:
+        """Have it looked after now, as a request that failed would."""
+        self.loops[0].call_soon_threadsafe(self.upstream(model).suspect)
+
+    def in_flight(self) -> int:
+        """Requests that have been passed on and not been answered."""
+        return sum(upstream.admission.in_flight for upstream in self.gateway.upstreams)
 
     def ask(self, model: str, path: str = "/v1/chat/completions", **fields: Any) -> httpx.Response:
         """POST a JSON body."""
         return self.client.post(path, json={"model": model, **fields})
 
-    def state(self, model: str) -> str:
-        """What the node knows of a model."""
-        return next(upstream.state for upstream in self.gateway.upstreams if upstream.id == model)
-
     def wait(self, model: str, state: str = "ready") -> None:
         """Until the node knows that."""
-        eventually(lambda: self.state(model) == state, f"{model} is {self.state(model)} and not {state}")
+        upstream = self.upstream(model)
+        eventually(lambda: upstream.state == state, f"{model} does not become {state}")
 
 
 async def _local(call: Call) -> Response:
@@ -123,12 +135,20 @@ def fronting(
     config = Config(models=(ModelConfig(id="here", source="/here"), *models), network=network)
     gateway = build(config, telemetry, memory, environ or {}, patience)
     own = [Route("POST", path, _local, "openai") for path in ("/v1/chat/completions", "/v1/embeddings", "/rerank")]
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        loops.append(asyncio.get_running_loop())
+        async with gateway.life():
+            yield
+
     app = App(
         gateway.front(own),
         telemetry=telemetry,
         memory=memory,
         body_limits=body_limits,
-        lifespan=gateway.life,
+        lifespan=life,
         grace_s=grace_s,
     )
     started = threading.Event()
@@ -138,7 +158,7 @@ def fronting(
     try:
         assert started.wait(PATIENCE_S)
         with httpx.Client(base_url=server.address.url, trust_env=False, timeout=PATIENCE_S) as client:
-            yield Front(gateway, server.address.url, client, telemetry, memory)
+            yield Front(gateway, server.address.url, client, telemetry, memory, loops)
     finally:
         server.should_exit = True
         thread.join(PATIENCE_S)

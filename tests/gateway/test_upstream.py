@@ -14,23 +14,19 @@ from freehold.gateway.upstream import trust
 KEY = "sk-only-theirs"
 
 
-def upstream(node: Any, model: str = "theirs") -> Any:
-    return next(one for one in node.gateway.upstreams if one.id == model)
-
-
 def test_a_server_that_goes_and_comes_back_is_noticed(front: Callable[..., Any], unruly: Callable[..., Any]) -> None:
     """Without a request: its state and its gauge follow; requests pass again."""
     server = unruly()
     node = front(ModelConfig(id="theirs", source=server.url))
     node.wait("theirs")
     server.stop()
-    upstream(node).suspect()
+    node.look()
     node.wait("theirs", "failed")
-    assert upstream(node).error.code == "upstream_unreachable"
+    assert node.upstream().error.code == "upstream_unreachable"
     assert 'freehold_model_ready{model="theirs"} 0.0' in node.telemetry.exposition()[0].decode()
     server.start()
     node.wait("theirs")
-    assert upstream(node).error is None
+    assert node.upstream().error is None
     assert node.ask("theirs").status_code == 200
     assert 'freehold_model_ready{model="theirs"} 1.0' in node.telemetry.exposition()[0].decode()
 
@@ -51,7 +47,7 @@ def test_a_server_that_is_down_is_not_waited_for(front: Callable[..., Any], unru
         ({"status": 500}, "upstream_unhealthy"),
         ({"models": []}, "upstream_empty"),
         ({"raw": "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"}, "upstream_garbage"),
-        ({"raw": "SSH-2.0\r\n\r\n"}, "upstream_unreachable"),
+        ({"raw": "SSH-2.0\r\n\r\n"}, "upstream_garbage"),
         ({"key": "another"}, "upstream_key_refused"),
     ],
 )
@@ -62,11 +58,28 @@ def test_a_server_that_answers_wrongly_is_not_ready(
     server = unruly(**settings)
     node = front(ModelConfig(id="theirs", source=server.url))
     node.wait("theirs", "failed")
-    assert upstream(node).error.code == code
+    assert node.upstream().error.code == code
     if "raw" in settings:
         return  # it cannot be told to behave
     server.change(status=200, key="", models=[{"id": "theirs"}])
     node.wait("theirs")
+
+
+def test_a_busy_server_is_not_given_up_while_it_answers(
+    front: Callable[..., Any], unruly: Callable[..., Any], soon: Callable[..., Any]
+) -> None:
+    """Three probes must fail in a row, with no answer to a request between them."""
+    server = unruly()
+    node = front(ModelConfig(id="theirs", source=server.url))
+    node.wait("theirs")
+    server.change(status=500)
+    for _ in range(3):
+        failed = node.upstream()._failures
+        node.look()
+        soon(lambda failed=failed: node.upstream()._failures > failed)
+        assert node.ask("theirs").status_code == 200
+    soon(lambda: node.look() or node.upstream().state == "failed")
+    assert node.upstream().error.code == "upstream_unhealthy"
 
 
 def test_a_server_without_a_list_of_models_is_taken_as_it_is(
@@ -77,7 +90,7 @@ def test_a_server_without_a_list_of_models_is_taken_as_it_is(
     node = front(ModelConfig(id="theirs", source=server.url))
     node.wait("theirs")
     assert node.ask("theirs").json() == {"model": "theirs"}
-    assert upstream(node).abilities == ()
+    assert node.upstream().abilities == ()
 
 
 def test_the_key_is_read_when_it_is_needed_and_shown_nowhere(
@@ -89,14 +102,14 @@ def test_the_key_is_read_when_it_is_needed_and_shown_nowhere(
     server = unruly(key=KEY)
     node = front(ModelConfig(id="theirs", source=server.url, key=f"${{file:{file}}}"))
     node.wait("theirs", "failed")
-    assert upstream(node).error.code == "secret_missing"
+    assert node.upstream().error.code == "upstream_key_missing"
     file.write_text("sk-wrong\n")
     answer = node.ask("theirs")
     file.write_text(f"{KEY}\n")
     node.wait("theirs")
     assert node.ask("theirs").status_code == 200
     assert server.seen()["seen"][-1]["headers"]["authorization"] == f"Bearer {KEY}"
-    told = caplog.text + answer.text + str(vars(upstream(node)).get("error"))
+    told = caplog.text + answer.text + str(vars(node.upstream()).get("error"))
     assert KEY not in told
     assert "sk-wrong" not in told
 
@@ -123,7 +136,7 @@ def test_abilities_are_learnt_or_configured(
     server = unruly(models=rows)
     node = front(ModelConfig(id="theirs", source=server.url, abilities=configured))
     node.wait("theirs")
-    assert upstream(node).abilities == abilities
+    assert node.upstream().abilities == abilities
 
 
 def test_no_proxy_is_asked(

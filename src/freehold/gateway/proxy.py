@@ -115,7 +115,7 @@ async def _send(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=asking.silence_s)
     for is_last in (False, True):
         try:
-            return await asking.session.request(
+            answer = await asking.session.request(
                 call.method,
                 url,
                 data=data(),
@@ -124,6 +124,8 @@ async def _send(
                 allow_redirects=False,
                 timeout=timeout,
             )
+            upstream.hear()
+            return answer
         except (aiohttp.ClientError, TimeoutError, OSError) as failure:
             upstream.suspect()
             if is_last or not failures.is_of_connecting(failure):

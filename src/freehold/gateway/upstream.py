@@ -12,7 +12,7 @@ import msgspec
 
 from freehold.config import Ability, ModelConfig, resolve
 from freehold.errors import FreeholdError
-from freehold.gateway.failures import unreachable
+from freehold.gateway.failures import before_answer
 from freehold.http import Admission
 from freehold.telemetry import ModelMetrics
 
@@ -23,7 +23,8 @@ PROBE_S = 5.0  # how long the answer to a probe may take
 SETTLED_S = 10.0  # between probes of a server that answers
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0  # between probes of one that does not
 STARTING_PAUSE_S = 0.25  # between probes of one that is being started here
-DOUBTS = 3  # probes in a row that may fail, other than by connecting, before a server counts as down: it may be busy
+DOUBTS = 3  # failed probes, with no answer to any request between them, until a server counts as down: it may be busy
+CERTAIN = frozenset({"upstream_unreachable", "upstream_key_refused", "upstream_key_missing"})  # no doubt about these
 KEEP_ALIVE_S = 4.0  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
 LONGEST_LIST = 4 << 20  # bytes of a list of models that are read
 
@@ -158,6 +159,10 @@ class Upstream:
         self._lose(error)
         self._doubt.set()
 
+    def hear(self) -> None:
+        """It has begun to answer a request: however slow its list of models is, it works."""
+        self._failures = 0
+
     def suspect(self) -> None:
         """A request could not get through: look at once."""
         self._doubt.set()
@@ -187,44 +192,39 @@ class Upstream:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _probe(self, session: aiohttp.ClientSession, base: str) -> None:
-        """Ask for the list of models, which costs that server nothing and tells names and, of some, abilities."""
+        verdict = await self._verdict(session, base)
+        if base != self.base:
+            return  # it has moved meanwhile
+        if verdict is None:
+            self._succeed()
+        else:
+            self._fail(verdict)
+
+    async def _verdict(self, session: aiohttp.ClientSession, base: str) -> FreeholdError | None:
+        """What is wrong with it, or nothing. Asking for its models costs it little and tells names and abilities."""
+        timeout = aiohttp.ClientTimeout(total=PROBE_S, sock_connect=CONNECT_S)
         try:
             self._read_key()
-            timeout = aiohttp.ClientTimeout(total=PROBE_S, sock_connect=CONNECT_S)
             async with session.get(f"{base}/models", headers=self.authorization(), timeout=timeout) as answer:
                 body = await _bounded(answer)
         except FreeholdError as error:
-            self._fail(error, at_once=True)
-        except aiohttp.ClientConnectorError as failure:
-            self._fail(unreachable(self.id, failure), at_once=True)
+            return FreeholdError("upstream_key_missing", model=self.id, reason=error.cause, remedy=error.fix)
         except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            self._fail(unreachable(self.id, failure), at_once=False)
-        else:
-            if base == self.base:  # it may have moved meanwhile
-                self._judge(answer.status, body)
+            return before_answer(self.id, failure, PROBE_S)
+        if answer.status in (401, 403):
+            return FreeholdError("upstream_key_refused", model=self.id, status=answer.status)
+        if answer.status >= 500:
+            return FreeholdError("upstream_unhealthy", model=self.id, status=answer.status)
+        return self._read_list(body) if answer.status == 200 else None  # it has no such path, and answers
 
-    def _judge(self, status: int, body: bytes) -> None:
-        if status in (401, 403):
-            self._fail(FreeholdError("upstream_key_refused", model=self.id, status=status), at_once=True)
-        elif status >= 500:
-            self._fail(FreeholdError("upstream_unhealthy", model=self.id, status=status), at_once=False)
-        elif status == 200:
-            self._judge_list(body)
-        else:
-            self._succeed()  # it has no such path, and answers
-
-    def _judge_list(self, body: bytes) -> None:
+    def _read_list(self, body: bytes) -> FreeholdError | None:
         try:
             listed = _LIST.decode(body).data
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
             reason = f"its /models is no list of models: {wrong}"
-            self._fail(FreeholdError("upstream_garbage", model=self.id, reason=reason), at_once=False)
-            return
-        if not listed:
-            self._fail(FreeholdError("upstream_empty", model=self.id), at_once=False)
-            return
+            return FreeholdError("upstream_garbage", model=self.id, reason=reason)
         self._learn(listed)
-        self._succeed()
+        return None if listed else FreeholdError("upstream_empty", model=self.id)
 
     def _learn(self, listed: list[_Listed]) -> None:
         self._known = tuple(row.id for row in listed)
@@ -243,11 +243,11 @@ class Upstream:
         self._answers.set()
         self._metrics.ready.set(1.0)
 
-    def _fail(self, error: FreeholdError, *, at_once: bool) -> None:
+    def _fail(self, error: FreeholdError) -> None:
         self._failures += 1
         if self.vital and not self._was_ready and error.code != "upstream_key_refused":
             return  # it is starting: how that goes is told by who starts it
-        if at_once or self._failures >= DOUBTS or not self._ready:
+        if error.code in CERTAIN or self._failures >= DOUBTS or not self._ready:
             if self._ready or self.error is None:
                 log.warning("upstream_down", extra={"model": self.id, "url": self.base, "cause": error.cause})
             self._lose(error)

@@ -130,6 +130,13 @@ _REQUESTS: dict[str, Entry] = {
         "{model} 背后的服务器拒绝了所用的密钥（状态码 {status}）。",
         "请在 {model} 的配置中设置它的 `key`；调用方自己的密钥不会被转发。",
     ),
+    "upstream_key_missing": Entry(
+        Kind.UPSTREAM,
+        "The key for the server behind {model} is not at hand: {reason}",
+        "{remedy}",
+        "无法取得 {model} 背后服务器的密钥：{reason}",
+        "{remedy}",
+    ),
     "upstream_model_unknown": Entry(
         Kind.UPSTREAM,
         "The server behind {model} knows no model of that name; it has: {known}.",

@@ -40,10 +40,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "source_is_upstream": Entry(
         Kind.UNSUPPORTED,
-        "{source} is another server; `serve` runs models of this machine.",
-        "Call that server directly, or name a model folder or .onnx file.",
-        "{source} 是另一台服务器；`serve` 只运行本机的模型。",
-        "请直接访问该服务器，或指定模型目录、.onnx 文件。",
+        "{source} is another server, and this looks at models that lie on this machine.",
+        "Name a model folder or .onnx file; `serve` passes requests for such a model on.",
+        "{source} 是另一台服务器，而此命令只查看本机上的模型。",
+        "请指定模型目录或 .onnx 文件；对这类模型的请求由 `serve` 转发。",
     ),
     "model_path_unreadable": Entry(
         Kind.INVALID,
