@@ -151,7 +151,7 @@ def test_a_node_may_have_several_outputs_and_inputs_of_other_types(tmp_path: Pat
     count = graph.input("count", (), np.int32)
     left, right = graph.split(x, 1, 2)
     graph.output("left", left, ("n", 1))
-    graph.add("Identity", [right], [graph.declare_output("right", ("n", 2))])
+    graph.node("Identity", right, outputs=[graph.output("right", None, ("n", 2))])
     graph.output("count_as_float", graph.node("Cast", count, to=onnx.TensorProto.FLOAT), ())
     graph.save_model(tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])

@@ -147,12 +147,16 @@ class _Decoder:
             queries = [graph.node("Reshape", packed, self.by_row), "", ""]
         slots = ("rows", kv_heads, "capacity", size)
         past = [graph.input(f"past.{layer}.{part}", slots, np.float32) for part in ("key", "value")]
-        present = [graph.declare_output(f"present.{layer}.{part}", slots) for part in ("key", "value")]
-        context = graph.name("GroupQueryAttention")
-        graph.add(
+        present = [graph.output(f"present.{layer}.{part}", None, slots) for part in ("key", "value")]
+        context = graph.node(
             "GroupQueryAttention",
-            [*queries, *past, self.lengths, self.longest, self._rotary("cos"), self._rotary("sin")],
-            [context, *present],
+            *queries,
+            *past,
+            self.lengths,
+            self.longest,
+            self._rotary("cos"),
+            self._rotary("sin"),
+            outputs=[graph.name("GroupQueryAttention"), *present],
             domain=MICROSOFT,
             num_heads=config.heads,
             kv_num_heads=kv_heads,
@@ -200,10 +204,12 @@ class _Decoder:
         """The norm of a sum, and the sum."""
         normed, total = self.graph.name("Norm"), self.graph.name("Sum")
         weight = self._norm_weight(name, self.config.hidden_size)
-        self.graph.add(
+        self.graph.node(
             "SkipSimplifiedLayerNormalization",
-            [added, states, weight],
-            [normed, "", "", total],
+            added,
+            states,
+            weight,
+            outputs=[normed, "", "", total],
             domain=MICROSOFT,
             epsilon=self.config.rms_norm_eps,
         )

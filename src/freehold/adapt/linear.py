@@ -4,7 +4,7 @@ Each multiplies every row by itself: no row's result depends on the rows beside 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Blockwise:
         parts = [graph.external(codes_name, codes), graph.external(scales_name, codes.scales)]
         if bias is not None:
             parts += ["", "", *_bias(graph, name, bias)]
-        sizes = {"N": height, "K": width, "bits": self.bits, "block_size": self.size}
+        sizes: dict[str, Any] = {"N": height, "K": width, "bits": self.bits, "block_size": self.size}
         return graph.node("MatMulNBits", states, *parts, domain=MICROSOFT, accuracy_level=INT8_ACTIVATIONS, **sizes)
 
     def lookup(self, graph: GraphWriter, name: str, weight: Rows, ids: str) -> str:
@@ -69,7 +69,7 @@ class Blockwise:
         height, width = weight.shape
         table = graph.external(codes_name, codes, (height, width * self.bits // 8))
         scales = graph.external(scales_name, codes.scales)
-        sizes = {"bits": self.bits, "block_size": self.size, "gather_axis": 0, "quantize_axis": 1}
+        sizes: dict[str, Any] = {"bits": self.bits, "block_size": self.size, "gather_axis": 0, "quantize_axis": 1}
         return graph.node("GatherBlockQuantized", table, ids, scales, domain=MICROSOFT, **sizes)
 
 

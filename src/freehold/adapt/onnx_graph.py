@@ -93,32 +93,26 @@ class GraphWriter:
         self.inputs.append(helper.make_tensor_value_info(name, _onnx_type(dtype), shape))
         return name
 
-    def output(self, name: str, source: str, shape: Shape) -> None:
-        """Name `source` as a float32 output."""
-        self.nodes.append(helper.make_node("Identity", [source], [name], name=f"/{name}"))
-        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-
-    def declare_output(self, name: str, shape: Shape) -> str:
-        """A float32 output that some node will make under that very name."""
+    def output(self, name: str, source: str | None, shape: Shape) -> str:
+        """A float32 output: another name for `source`; without one, some node makes it under that very name."""
+        if source is not None:
+            self.nodes.append(helper.make_node("Identity", [source], [name], name=f"/{name}"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name
 
-    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output."""
-        made = self.name(op)
-        self.nodes.append(helper.make_node(op, inputs, [made], name=f"/{made}", domain=domain, **attributes))
-        return made
+    def node(
+        self, op: str, *inputs: str, domain: str = "", outputs: Sequence[str] | None = None, **attributes: Any
+    ) -> str:
+        """Add a node; its first output. The caller may name the outputs, "" for an optional one that nobody reads."""
+        made = outputs or [self.name(op)]
+        self.nodes.append(helper.make_node(op, inputs, made, name=f"/{made[0]}", domain=domain, **attributes))
+        return made[0]
 
     def split(self, source: str, *widths: int) -> list[str]:
         """Cut the last dimension into parts of `widths`."""
         parts = [self.name("Split") for _ in widths]
-        name = f"/{parts[0]}"
-        self.nodes.append(helper.make_node("Split", [source, self.vector(*widths)], parts, name=name, axis=-1))
+        self.node("Split", source, self.vector(*widths), outputs=parts, axis=-1)
         return parts
-
-    def add(self, op: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: Any) -> None:
-        """Add a node whose outputs the caller has named; "" leaves an optional one out."""
-        self.nodes.append(helper.make_node(op, inputs, outputs, name=f"/{outputs[0]}", domain=domain, **attributes))
 
     def name(self, stem: str) -> str:
         """A name that no other tensor has."""
