@@ -21,7 +21,7 @@ import transformers
 from tokenizers import Tokenizer
 
 from examples.normalizer.data import Question, examination
-from examples.normalizer.train import rendered
+from examples.normalizer.learning import rendered
 from freehold.adapt import graphs
 from freehold.adapt.goldens import weights_digest
 from freehold.adapt.goldens.record_text import continuation

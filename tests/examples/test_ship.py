@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from examples.normalizer import ship, tokens, train
+from examples.normalizer import learning, ship, tokens, train
 from examples.normalizer.data import conversations
 from freehold.artifact import Artifact, load_goldens
 
@@ -17,8 +17,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learnt nothing."""
     path = tmp_path_factory.mktemp("ship") / "normalizer"
     drawn = conversations("ship")
-    tokenizer: Tokenizer = tokens.train(train.written(next(drawn)) for _ in range(500))
-    train.save(train.new_model(1), tokenizer, path)
+    tokenizer: Tokenizer = tokens.train(learning.written(next(drawn)) for _ in range(500))
+    train.save(learning.new_model(1), tokenizer, path)
     return path
 
 

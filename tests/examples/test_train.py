@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from examples.normalizer import tokens, train
+from examples.normalizer import learning, tokens, train
 from examples.normalizer.data import Conversation, Question, conversations
 from examples.normalizer.examine import is_right, report
 from freehold.server.chat_template import ChatTemplate
@@ -20,7 +20,7 @@ SAID = {"role": "assistant", "content": '{"date": "2024-03-03"}'}
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     """One that has read a thousand conversations."""
-    return tokens.train(map(train.written, islice(conversations("test"), 1000)))
+    return tokens.train(map(learning.written, islice(conversations("test"), 1000)))
 
 
 def test_digits_and_chinese_characters_stand_alone(tokenizer: Tokenizer) -> None:
@@ -38,29 +38,29 @@ def test_any_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
 @pytest.mark.parametrize("forced", [False, True])
 def test_only_the_assistants_words_are_learnt(tokenizer: Tokenizer, forced: bool) -> None:
     """Labels are the answer and its end, one place earlier; a forced brace is nobody's choice."""
-    text = train.written(Conversation((ASKED, SAID, ASKED, SAID), forced=forced))
+    text = learning.written(Conversation((ASKED, SAID, ASKED, SAID), forced=forced))
     ids = tokenizer.encode(text).ids
     opening = tokenizer.encode(tokens.OPENING).ids
-    wanted = train.labels(ids, opening, Conversation((), forced=forced))
+    wanted = learning.labels(ids, opening, Conversation((), forced=forced))
     assert len(wanted) == len(ids)
-    learnt = tokenizer.decode([label for label in wanted if label != train.IGNORED], skip_special_tokens=False)
+    learnt = tokenizer.decode([label for label in wanted if label != learning.IGNORED], skip_special_tokens=False)
     answer = SAID["content"][forced:] + tokens.END
     assert learnt == answer * 2
-    assert all(label == ids[place + 1] for place, label in enumerate(wanted) if label != train.IGNORED)
+    assert all(label == ids[place + 1] for place, label in enumerate(wanted) if label != learning.IGNORED)
 
 
 def test_the_server_renders_what_was_trained_on() -> None:
     """Our sandbox and transformers make the same prompt of every kind of conversation."""
-    template = ChatTemplate(train.TEMPLATE, {}, "normalizer")
+    template = ChatTemplate(learning.TEMPLATE, {}, "normalizer")
     for one in islice(conversations("template"), 200):
-        theirs = train.rendered(one.messages, one.tools, begin_answer=True)
+        theirs = learning.rendered(one.messages, one.tools, begin_answer=True)
         assert template.render(one.messages, one.tools) == theirs
 
 
 def test_training_writes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two steps: the folder opens in transformers with its template and ends, and the examination is printed."""
     folder = tmp_path / "hf"
-    small = "--steps 2 --batch 256 --texts 500 --questions 6 --threads 1"
+    small = "--steps 2 --batch 256 --texts 500 --questions 6 --processes 2"
     assert train.main(["--output", str(folder), *small.split()]) == 0
     shown = capsys.readouterr().out
     assert "step 2/2" in shown
