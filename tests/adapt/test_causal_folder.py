@@ -10,7 +10,7 @@ import pytest
 
 from freehold.adapt.causal_folder import CausalFolder, Labels, TokenScore, open_causal
 from freehold.adapt.folder import Normalize, Sentence
-from freehold.adapt.reranking import QWEN3
+from freehold.adapt.reranking import QWEN3_PAIR
 from freehold.errors import FreeholdError
 
 Make = Callable[..., Path]
@@ -84,7 +84,7 @@ def test_the_configuration_makes_a_reranker(reranker: Path) -> None:
     }
     assert (model.kind, model.width) == ("rerank", 1)
     assert model.head == TokenScore(vocabulary["yes"], vocabulary["no"])
-    assert model.reranking == QWEN3
+    assert model.reranking == QWEN3_PAIR
 
 
 @pytest.mark.parametrize("no", [5, None])
@@ -93,6 +93,15 @@ def test_sentence_transformers_names_the_tokens(no: int | None, reranker: Path) 
     score_by(reranker, true_token_id=9, false_token_id=no)
     model = opened(reranker)
     assert (model.kind, model.head) == ("rerank", TokenScore(9, no))
+
+
+def test_other_decoders_must_say_how_they_score(tiny_decoder: Make) -> None:
+    """Words that Qwen3-Reranker was trained on mean nothing to another model; what its files say is taken."""
+    folder = tiny_decoder("Qwen2ForCausalLM")
+    assert refusal(folder, "rerank").code == "scoring_unknown"
+    score_by(folder, true_token_id=9)
+    model = opened(folder)
+    assert (model.head, model.reranking) == (TokenScore(9, None), None)
 
 
 def test_tokens_beyond_the_vocabulary_are_refused(reranker: Path) -> None:
@@ -122,14 +131,16 @@ def test_a_classification_head_scores_or_classifies(family: str, labels: int, ki
     model = opened(tiny_decoder(f"{family}ForSequenceClassification", num_labels=labels))
     assert isinstance(model.head, Labels)
     assert (model.kind, model.width) == (kind, labels)
-    assert model.reranking == (QWEN3 if (family, labels) == ("Qwen3", 1) else None)
+    assert model.reranking == (QWEN3_PAIR if (family, labels) == ("Qwen3", 1) else None)
 
 
 def test_labels_have_names(tiny_decoder: Make) -> None:
-    """Those of the config."""
+    """Those of the config, by their number, else transformers' own."""
     folder = tiny_decoder("LlamaForSequenceClassification", num_labels=2)
-    change(folder / "config.json", id2label={"0": "ham", "1": "spam"})
+    change(folder / "config.json", id2label={"1": "spam", "0": "ham"})
     assert opened(folder).head == Labels(("ham", "spam"))
+    change(folder / "config.json", id2label=None)
+    assert opened(folder).head == Labels(("LABEL_0", "LABEL_1"))
 
 
 def test_no_pooling_is_guessed(embedder: Path) -> None:
@@ -139,6 +150,14 @@ def test_no_pooling_is_guessed(embedder: Path) -> None:
     assert error.code == "pooling_unknown"
     change(embedder / "config.json", architectures=["Qwen3Model"])
     assert refusal(embedder).code == "pooling_unknown"
+
+
+def test_a_decoder_that_looks_ahead_is_refused(embedder: Path) -> None:
+    """gte-Qwen2 brings code of its own, without which it would answer something else."""
+    change(embedder / "config.json", is_causal=False)
+    error = refusal(embedder)
+    assert error.code == "decoder_option_unsupported"
+    assert "is_causal" in error.cause
 
 
 def test_the_first_token_saw_nothing(embedder: Path) -> None:

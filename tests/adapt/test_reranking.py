@@ -2,7 +2,7 @@
 
 import pytest
 
-from freehold.adapt.reranking import QWEN3, Reranking, of_template
+from freehold.adapt.reranking import QWEN3_PAIR, Reranking, of_template
 
 LAID_OUT = (
     "<|im_start|>system\n"
@@ -26,7 +26,7 @@ TEMPLATE = """
 
 def test_qwen3_pairs_are_laid_out_as_its_model_card_does() -> None:
     """Character by character: another space would be another token."""
-    assert f"{QWEN3.before}q{QWEN3.between}d{QWEN3.after}" == LAID_OUT
+    assert f"{QWEN3_PAIR.before}q{QWEN3_PAIR.between}d{QWEN3_PAIR.after}" == LAID_OUT
 
 
 def test_a_template_with_both_roles_lays_out() -> None:

@@ -115,8 +115,7 @@ class CausalArtifact:
         if source.reranking is not None:
             return text_after(source.reranking.after)
         if isinstance(source.head, Sentence) and source.head.pooling == "last":
-            stated = source.config.eos_token_id
-            return end_token(END_OF_TEXT, stated[0] if isinstance(stated, tuple) else stated)
+            return end_token(END_OF_TEXT, source.end)
         return None
 
     def _write_texts(self, folder: Path) -> Tokenizer:

@@ -22,7 +22,7 @@ from freehold.adapt.folder import (
     prompts_of,
     sentence_of,
 )
-from freehold.adapt.reranking import QWEN3, Reranking, of_template
+from freehold.adapt.reranking import QWEN3_PAIR, Reranking, of_template
 from freehold.adapt.tokenizer_file import read_tokenizer
 from freehold.artifact import Limits
 from freehold.errors import FreeholdError
@@ -30,6 +30,8 @@ from freehold.errors import FreeholdError
 POOLINGS: tuple[PoolingMode, ...] = ("last", "mean")
 WRITER, CLASSIFIER = "ForCausalLM", "ForSequenceClassification"
 LOGIT_SCORE = "LogitScore"
+# Whose rerankers are known to score by yes and no, between the words that Qwen3-Reranker was trained on.
+QWEN3 = "Qwen3ForCausalLM"
 YES, NO = "yes", "no"
 
 Kind = Literal["embed", "rerank", "classify"]
@@ -81,6 +83,12 @@ class CausalFolder:
         return len(self.head.names) if isinstance(self.head, Labels) else 1
 
     @property
+    def end(self) -> int | None:
+        """The id that ends a text by the config, the first where there are several."""
+        stated = self.config.eos_token_id
+        return stated[0] if isinstance(stated, tuple) else stated
+
+    @property
     def weight_files(self) -> tuple[Path, ...]:
         """Every file that holds weights of this model, those of dense modules too."""
         after = self.head.after if isinstance(self.head, Sentence) else ()
@@ -105,7 +113,7 @@ def open_causal(path: Path, kind: str = "auto") -> CausalFolder | None:
 
     Raises FreeholdError with the code of what is wrong: `model_folder_invalid`, `decoder_option_unsupported`,
     `sentence_module_unsupported`, `weights_missing`, `weights_pickled`, `weights_quantized`, `tokenizer_file_missing`,
-    `pooling_unknown`, `token_unknown`.
+    `pooling_unknown`, `scoring_unknown`, `token_unknown`.
     """
     modules = modules_of(path)
     transformer = path / modules[0].path if modules else path
@@ -115,6 +123,10 @@ def open_causal(path: Path, kind: str = "auto") -> CausalFolder | None:
     if architecture.endswith(WRITER) and (kind == "generate" or (not modules and kind not in ("embed", "rerank"))):
         return None
     config = read_decoder_config(transformer / "config.json")
+    if not read(transformer / "config.json", _Attention).is_causal:
+        raise FreeholdError(
+            "decoder_option_unsupported", path=transformer, option="is_causal", value="false", known="true"
+        )
     weights = weight_files(transformer)
     if not (transformer / "tokenizer.json").is_file():
         raise FreeholdError("tokenizer_file_missing", path=transformer)
@@ -146,15 +158,15 @@ class _Folder:
     def head(self, config: DecoderConfig, kind: str) -> Head:
         """The head that the files name; where they name none, `kind` does."""
         if config.architecture.endswith(CLASSIFIER):
-            stated = read(self.transformer / "config.json", _Labels)
-            return Labels(tuple(stated.id2label.values()) if stated.id2label else ("",) * (stated.num_labels or 2))
+            return Labels(read(self.transformer / "config.json", _Labels).names)
         scoring = next((module for module in self.modules if module.name == LOGIT_SCORE), None)
         if scoring is not None:
             tokens = read(self.path / scoring.path / "config.json", _LogitScore)
-            return self._checked(TokenScore(tokens.true_token_id, tokens.false_token_id), config)
+            return self._within(config.vocab_size, TokenScore(tokens.true_token_id, tokens.false_token_id))
         if kind == "rerank":
-            vocabulary = self._vocabulary()
-            return self._checked(TokenScore(vocabulary[YES], vocabulary[NO]), config)
+            if writer_of(config.architecture) != QWEN3:
+                raise FreeholdError("scoring_unknown", path=self.path, architecture=config.architecture, known=QWEN3)
+            return self._within(config.vocab_size, TokenScore(*map(self._vocabulary().__getitem__, (YES, NO))))
         if not self.modules:
             raise FreeholdError("pooling_unknown", path=self.path)
         return sentence_of(self.path, self.modules, config.hidden_size, POOLINGS)
@@ -167,17 +179,31 @@ class _Folder:
                 raise FreeholdError("token_unknown", path=path, token=token)
         return vocabulary
 
-    def _checked(self, score: TokenScore, config: DecoderConfig) -> TokenScore:
-        for token in (score.yes, score.no or 0):
-            if not 0 <= token < config.vocab_size:
-                reason = f"it scores by token {token}, but config.json has vocab_size {config.vocab_size}"
+    def _within(self, vocab_size: int, score: TokenScore) -> TokenScore:
+        for token in (score.yes, score.no):
+            if token is not None and not 0 <= token < vocab_size:
+                reason = f"it scores by token {token}, but config.json has vocab_size {vocab_size}"
                 raise FreeholdError("model_folder_invalid", path=self.path, reason=reason)
         return score
 
 
+class _Attention(msgspec.Struct, frozen=True):
+    """Some embedding models are decoders in name alone: their own code lets tokens see what comes after them."""
+
+    is_causal: bool = True
+
+
 class _Labels(msgspec.Struct, frozen=True):
+    """Outputs of a classification head; two without names are transformers' default."""
+
     id2label: dict[int, str] | None = None
     num_labels: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        if self.id2label:
+            return tuple(name for _, name in sorted(self.id2label.items()))
+        return tuple(f"LABEL_{index}" for index in range(self.num_labels or 2))
 
 
 class _LogitScore(msgspec.Struct, frozen=True):
@@ -188,9 +214,8 @@ class _LogitScore(msgspec.Struct, frozen=True):
 
 
 def _reranking(transformer: Path, config: DecoderConfig, head: Head) -> Reranking | None:
-    """As the folder's own template says, else, for a reranker of Qwen3's form, as Qwen3-Reranker was trained."""
+    """As the folder's own template says; of Qwen3 without one as Qwen3-Reranker was trained, of others nothing."""
     if isinstance(head, Sentence) or (isinstance(head, Labels) and len(head.names) > 1):
         return None
     stated = of_template(chat_template_of(transformer))
-    qwen3 = config.form.head_norm
-    return stated or (QWEN3 if qwen3 or isinstance(head, TokenScore) else None)
+    return stated or (QWEN3_PAIR if writer_of(config.architecture) == QWEN3 else None)

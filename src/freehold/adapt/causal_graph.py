@@ -119,16 +119,14 @@ class _Body:
         normed = self._normed(states, f"{name}.input_layernorm")
         asking, positions = normed, self.positions
         if only:
-            asking, states, positions = (
-                graph.node("Gather", each, only, axis=0) for each in (normed, states, positions)
-            )
+            whole = (normed, states, positions)
+            asking, states, positions = (graph.node("Gather", each, only, axis=0) for each in whole)
         query = self._linear(asking, f"{name}.self_attn.q_proj", width, self.heads.width, bias=query_bias)
         key = self._linear(normed, f"{name}.self_attn.k_proj", width, self.heads.shared_width, bias=query_bias)
         value = self._linear(normed, f"{name}.self_attn.v_proj", width, self.heads.shared_width, bias=query_bias)
         if config.form.head_norm:
-            query, key = (
-                self._head_normed(each, f"{name}.self_attn.{part}_norm") for each, part in ((query, "q"), (key, "k"))
-            )
+            query = self._head_normed(query, f"{name}.self_attn.q_norm")
+            key = self._head_normed(key, f"{name}.self_attn.k_norm")
         query = self._rotated(query, self.heads.count, positions)
         key = self._rotated(key, self.heads.groups, self.positions)
         context = attention.attend(Projected(query, key, value))
@@ -138,13 +136,8 @@ class _Body:
 
     def _feed_forward(self, layer: int, states: str) -> str:
         """down(silu(gate(x)) * up(x)) of the normed states."""
-        graph, width, inner, bias = (
-            self.graph,
-            self.config.hidden_size,
-            self.config.intermediate_size,
-            self.config.biases[2],
-        )
-        name = f"layers.{layer}"
+        graph, width, inner = self.graph, self.config.hidden_size, self.config.intermediate_size
+        name, bias = f"layers.{layer}", self.config.biases[2]
         normed = self._normed(states, f"{name}.post_attention_layernorm")
         gate, up = (self._linear(normed, f"{name}.mlp.{part}_proj", width, inner, bias=bias) for part in ("gate", "up"))
         gated = graph.node("Mul", graph.node("Mul", gate, graph.node("Sigmoid", gate)), up)

@@ -20,7 +20,7 @@ class Reranking(msgspec.Struct, frozen=True):
     after: str
 
 
-QWEN3 = Reranking(
+QWEN3_PAIR = Reranking(
     before=(
         "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct"
         ' provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'

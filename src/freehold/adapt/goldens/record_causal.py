@@ -50,20 +50,14 @@ def _ids(source: CausalFolder, tokenizer: Any, text: str) -> Ids:
         ids: Ids = tokenizer(text)["input_ids"]
         bare: Ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         ends = source.head.pooling == "last" if isinstance(source.head, Sentence) else False
-        return [*ids, _end(source, tokenizer)] if ends and ids == bare else ids
+        end = tokenizer.get_vocab().get(END_OF_TEXT, source.end)
+        return [*ids, end] if ends and ids == bare and end is not None else ids
     laid_out = source.reranking
     if laid_out is None:
         pair: Ids = tokenizer(QUERY, text)["input_ids"] if source.kind == "rerank" else tokenizer(text)["input_ids"]
         return pair
     before = tokenizer(f"{laid_out.before}{QUERY}{laid_out.between}{text}")["input_ids"]
     return [*before, *tokenizer(laid_out.after, add_special_tokens=False)["input_ids"]]
-
-
-def _end(source: CausalFolder, tokenizer: Any) -> int:
-    known: dict[str, int] = tokenizer.get_vocab()
-    stated = source.config.eos_token_id
-    assert isinstance(stated, int), "a list of ends does not say which of them ends a text"
-    return known.get(END_OF_TEXT, stated)
 
 
 def _answer(source: CausalFolder, answer: Any) -> tuple[str, torch.Tensor]:

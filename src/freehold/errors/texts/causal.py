@@ -10,6 +10,13 @@ ENTRIES: dict[str, Entry] = {
         "{path} 未说明如何由各 token 的状态得到一个向量：缺少 modules.json。",
         "请从模型来源处复制 modules.json 及其所列的文件夹（1_Pooling）。",
     ),
+    "scoring_unknown": Entry(
+        Kind.INVALID,
+        "{path} does not say by which tokens {architecture} scores a pair; without that only {known} is known.",
+        "Copy modules.json and 1_LogitScore from where the model comes from (sentence-transformers writes them from 5.4 on).",
+        "{path} 未说明 {architecture} 以哪些 token 为文本对打分；缺少该信息时仅支持 {known}。",
+        "请从模型来源处复制 modules.json 与 1_LogitScore（sentence-transformers 5.4 起会写出）。",
+    ),
     "text_without_tokens": Entry(
         Kind.INVALID,
         "Text {place} of the request (counted from 0) is empty, and {model} adds no token of its own that it could answer for.",
