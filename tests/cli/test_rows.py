@@ -82,7 +82,7 @@ def test_disk_needs_room_for_the_graphs_of_model_folders(tiny_bert_folder: Path,
     assert every == to_write >= (tiny_bert_folder / "model.safetensors").stat().st_size
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
+@pytest.mark.parametrize("precision", ["fp32", "int8", "auto"])
 def test_bf16_matters_to_who_asks_for_it(mlp: Path, folder: Path, precision: str) -> None:
     """What the processor has is told in any case."""
     (row,) = rows(bf16, around(f"models: [{{id: a, source: {mlp}, precision: {precision}}}]", folder))
@@ -96,10 +96,12 @@ def test_every_model_that_is_here_is_verified(mlp: Path, folder: Path) -> None:
     text = (
         f"models:\n  - {{id: a, source: {mlp}}}\n  - {{id: b, source: {mlp}, require: {{proof: always}}}}\n"
         "  - {id: c, source: gone.onnx}\n  - {id: d, source: hf://org/name}\n"
+        "  - {id: e, source: 'https://llm.corp.example/v1'}\n"
     )
     there = around(text, folder)
     assert [(row.id, row.status) for row in rows(proofs, there)] == [
         ("verify:a", "warn"),
         ("verify:b", "fail"),
         ("verify:d", "fail"),
+        ("verify:e", "warn"),
     ]

@@ -126,3 +126,19 @@ def test_a_model_that_is_not_there_is_an_error(freehold: Freehold, folder: Path)
     ran = freehold("verify", "absent.onnx", "--json")
     assert ran.code == 1
     assert ran.data["models"][0]["error"]["code"] == "model_path_missing"
+
+
+def test_models_of_other_programs_are_passed_over_beside_ours(freehold: Freehold, mlp: Path, folder: Path) -> None:
+    """With a note: nothing of them can be verified. Named alone, such a model is refused."""
+    config = folder / "freehold.yaml"
+    config.write_text(f"models: [{{source: '{mlp}'}}, {{id: theirs, source: 'http://127.0.0.1:9/v1'}}]\n")
+    ran = freehold("verify", str(config), "--json")
+    assert ran.code == 0
+    assert [(model["id"], model["ok"], model["proof"]) for model in ran.data["models"]] == [
+        ("mlp", True, "none"),
+        ("theirs", True, "none"),
+    ]
+    assert "theirs is computed by another program" in freehold("verify", str(config)).out
+    alone = freehold("verify", "theirs", "--json")
+    assert alone.code == 1
+    assert alone.data["models"][0]["error"]["code"] == "source_is_upstream"

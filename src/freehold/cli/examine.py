@@ -66,6 +66,7 @@ class Examined:
     precision: str = ""
     files: int | None = None  # how many were hashed; None for a bare .onnx file, which no manifest pins
     goldens: tuple[GoldenFile, ...] = ()
+    elsewhere: bool = False  # another program computes it: there is nothing here to examine
 
     @property
     def proof(self) -> str | None:
@@ -77,9 +78,15 @@ class Examined:
         with_cases = [golden for golden in self.goldens if golden.cases]
         return "raw" if any(golden.raw for golden in with_cases) else "self" if with_cases else "none"
 
+    def unproven(self) -> FreeholdError:
+        """Why there is no proof, as a note."""
+        if self.elsewhere:
+            return FreeholdError("note_proof_elsewhere", model=self.id)
+        return FreeholdError("note_proof_none", model=self.id, path=self.source)
+
     def trouble(self, required: str = "none") -> FreeholdError | None:
         """What is wrong: it was not loaded, a case differs, or its proof is less than `required` (none, self, raw)."""
-        if self.error is not None:
+        if self.error is not None or self.elsewhere:
             return self.error
         for golden in self.goldens:
             if golden.failures:

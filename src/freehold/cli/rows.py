@@ -138,7 +138,7 @@ def bf16(around: Surroundings, say: Say) -> Iterator[Row]:
     """Whether bfloat16 is here, which only matters to models that ask for it."""
     cpu = read_cpu()
     runtime = installed("openvino")
-    wanted = [model.id for model in around.models if model.precision != "fp32"]
+    wanted = [model.id for model in around.models if model.precision in ("bf16", "auto")]
     found = f"{cpu.model}: {'bf16' if cpu.bf16 else 'no bf16'}; openvino: {'yes' if runtime else 'no'}"
     status: Status = "warn" if wanted and not (cpu.bf16 and runtime) else "ok"
     yield around.row("bf16", status, found, "bf16, openvino" if wanted else "", FreeholdError("note_bf16"))
@@ -149,7 +149,9 @@ def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
     with local_place(around.environ, tune=False) as place:
         for model in filter(_may_be_here, around.models):
             required = "raw" if model.require.proof == "always" else "none"
-            yield _proof_row(around, asyncio.run(examine(model, place, say)), required)
+            here = model.hosting == "here"
+            one = asyncio.run(examine(model, place, say)) if here else Examined(model.id, model.source, elsewhere=True)
+            yield _proof_row(around, one, required)
 
 
 SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, proofs)
@@ -157,6 +159,8 @@ SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, pro
 
 def _may_be_here(model: ModelConfig) -> bool:
     """False for a path with no model at it; a source that is no path is refused when it is examined."""
+    if model.hosting != "here":
+        return True
     try:
         locate(model.parsed_source)
     except FreeholdError:
@@ -171,9 +175,7 @@ def _proof_row(around: Surroundings, one: Examined, required: str) -> Row:
     if trouble is not None:
         return around.finding(about, "fail", trouble, needed, why)
     if one.proof == "none":
-        return around.finding(
-            about, "warn", FreeholdError("note_proof_none", model=one.id, path=one.source), needed, why
-        )
+        return around.finding(about, "warn", one.unproven(), needed, why)
     cases = sum(len(golden.replayed) for golden in one.goldens)
     found = f"{one.proof}: {cases} cases, {one.kind}, {one.precision}"
     return around.row(about, "ok", found, needed, why)

@@ -67,10 +67,19 @@ def verify(
 def report(
     output: Output, models: tuple[ModelConfig, ...], require: Required | None, budget_s: float, junit: Path | None
 ) -> None:
-    """Examine `models`, print what was found, and exit 1 when one fails."""
-    examined, troubles = [], []
+    """Examine `models`, print what was found, and exit 1 when one fails.
+
+    Beside models of this machine, those that other programs compute are passed over with a note.
+    """
+    examined: list[Examined] = []
+    troubles: list[FreeholdError | None] = []
+    some_are_here = any(model.hosting == "here" for model in models)
     with local_place(os.environ, tune=False) as place:
         for model in models:
+            if some_are_here and model.hosting != "here":
+                examined.append(Examined(model.id, model.source, elsewhere=True))
+                troubles.append(None)
+                continue
             with working(model.id) as say:
                 one = asyncio.run(examine(model, place, say, budget_s))
             examined.append(one)
@@ -122,7 +131,7 @@ def _as_text(one: Examined, trouble: FreeholdError | None, output: Output) -> st
     if trouble is not None:
         lines.append(output.told(trouble, labels.problem))
     elif one.proof == "none":
-        lines.append(output.told(FreeholdError("note_proof_none", model=one.id, path=one.source), labels.note))
+        lines.append(output.told(one.unproven(), labels.note))
     return "\n".join(lines)
 
 

@@ -38,6 +38,13 @@ _CONFIG: dict[str, Entry] = {
         "{where}：`{key}` 被忽略：`{id}` 在 Freehold 内运行，相关信息由模型文件得知。",
         "请删除。",
     ),
+    "note_proof_elsewhere": Entry(
+        Kind.UNSUPPORTED,
+        "{model} is computed by another program, so nothing of it can be verified here.",
+        "Nothing to do: it is served as `proof: none`. To have it proven, serve the model's own files with Freehold.",
+        "{model} 由其他程序计算，无法在此验证。",
+        "无需操作：它以 `proof: none` 提供服务。如需证明，请用 Freehold 直接服务模型文件。",
+    ),
     "note_upstream_unproven": Entry(
         Kind.UNSUPPORTED,
         "{where}: `{key}` asks for a proof of `{id}`, which another program runs: it is served as `proof: none`.",
