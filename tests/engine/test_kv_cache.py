@@ -38,6 +38,13 @@ def test_slots_and_tokens_both_bound_it(memory: KvMemory) -> None:
     assert not cache.fits(GRAIN)
 
 
+def test_nothing_longer_than_a_slot_fits(memory: KvMemory) -> None:
+    """However much memory there is."""
+    cache = KvCache(memory, 10_000)
+    assert cache.fits(255)
+    assert not cache.fits(256)
+
+
 @given(st.lists(st.integers(1, 255), min_size=1, max_size=40), st.integers(GRAIN, 800))
 @settings(max_examples=40, deadline=None)
 def test_promises_never_exceed_the_budget_and_all_come_back(memory: KvMemory, sizes: list[int], budget: int) -> None:

@@ -21,11 +21,12 @@ class KvCache:
     def need(self, tokens: int) -> int:
         """Tokens of memory that a sequence of `tokens` takes: whole pages, and one token that evens a slice out."""
         grain = self.memory.layout.grain
-        return min(math.ceil((tokens + 1) / grain) * grain, self.memory.layout.capacity)
+        return math.ceil((tokens + 1) / grain) * grain
 
     def fits(self, tokens: int) -> bool:
         """True when a sequence of `tokens` could start now."""
-        return bool(self._free) and self.used + self.need(tokens) <= self.tokens
+        need = self.need(tokens)
+        return bool(self._free) and need <= self.memory.layout.capacity and self.used + need <= self.tokens
 
     def take(self, tokens: int) -> int:
         """A slot with memory for `tokens`; only after `fits`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from tokenizers import Tokenizer
@@ -12,6 +13,7 @@ from freehold.engine.base import Answer, Capacity, Proof, Request, ScoreRequest
 from freehold.engine.constraint import ConstraintCompiler
 from freehold.engine.decoder_session import open_decoder
 from freehold.engine.detokenizer import Detokenizer
+from freehold.engine.forced import fitting
 from freehold.engine.generation import GenerateRequest, Piece, Sampling
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.kv_memory import KvMemory
@@ -184,23 +186,26 @@ class OnnxTextEngine:
         vocab_size, ends = self._decoder.vocab_size, self._decoder.ends
         self._grammars = ConstraintCompiler(self._files.tokenizer_json, vocab_size, ends)
         self.defaults = self._files.defaults
-        memory = KvMemory(plan.layout, settings.slots, max(settings.slots, DRAFT_ROWS) + PADDING_ROWS)
-        threads = settings.threads or settings.cores
-        session = open_decoder(artifact, SessionOptions(digest=self.digest, threads=threads), memory)
-        session.measure()
-        self.tuning = Tuning(threads, settings.slots, session.prefill_speed)
-        loop = TextLoop(
-            session,
-            KvCache(memory, plan.tokens),
-            PrefixCache(memory, plan.prefix_bytes),
-            Sampler(vocab_size),
-            slice_s=settings.prefill_slice_ms / 1000,
-            prompt_lookup=settings.prompt_lookup,
-            name=self.manifest.name,
-            on_step=settings.on_step,
-        )
-        goldens = load_goldens(artifact.goldens) if settings.prove else []
-        self.proof = replay(partial(_judge, loop), self.manifest, goldens, self.precision)
+        with ExitStack() as undo:
+            memory = KvMemory(plan.layout, settings.slots, max(settings.slots, DRAFT_ROWS) + PADDING_ROWS)
+            undo.callback(memory.close)
+            threads = settings.threads or settings.cores
+            session = open_decoder(artifact, SessionOptions(digest=self.digest, threads=threads), memory)
+            session.measure()
+            self.tuning = Tuning(threads, settings.slots, session.prefill_speed)
+            loop = TextLoop(
+                session,
+                KvCache(memory, plan.tokens),
+                PrefixCache(memory, plan.prefix_bytes),
+                Sampler(vocab_size),
+                slice_s=settings.prefill_slice_ms / 1000,
+                prompt_lookup=settings.prompt_lookup,
+                name=self.manifest.name,
+                on_step=settings.on_step,
+            )
+            goldens = fitting(load_goldens(artifact.goldens), self.context_length) if settings.prove else []
+            self.proof = replay(partial(_judge, loop), self.manifest, goldens, self.precision)
+            undo.pop_all()
         return loop
 
 
