@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from freehold.config import Defaults
+from freehold.engine.generation import TextEngine
 from freehold.protocol.generation import LEAST_TOP_P, GenerationFields
 from freehold.server.generation import engine_request, sampling, side_by_side, text_engine
 from freehold.server.models import Served
@@ -16,36 +17,38 @@ def fields(**given: object) -> GenerationFields:
     return msgspec.convert(given, GenerationFields)
 
 
-def test_the_request_goes_before_the_configuration_before_the_model(talker: Served) -> None:
+@pytest.fixture
+def engine(talker: Served) -> TextEngine:
+    """A loaded engine."""
+    return text_engine(talker)
+
+
+def test_the_request_goes_before_the_configuration_before_the_model(engine: TextEngine) -> None:
     """Key by key; what nobody says stays as the model's files have it."""
-    own = text_engine(talker).defaults
-    talker.defaults = Defaults(temperature=0.5, top_k=7, stop=("END",))
-    try:
-        drawn = sampling(talker, fields(temperature=0.25))
-        assert (drawn.temperature, drawn.top_k, drawn.min_p) == (0.25, 7, own.min_p)
-        assert engine_request(talker, fields(), [1]).stop == ("END",)
-        assert engine_request(talker, fields(stop="x"), [1]).stop == ("x",)
-    finally:
-        talker.defaults = Defaults()
-    assert sampling(talker, fields()) == own
+    configured = Defaults(temperature=0.5, top_k=7, stop=("END",))
+    drawn = sampling(engine, configured, fields(temperature=0.25))
+    assert (drawn.temperature, drawn.top_k, drawn.min_p) == (0.25, 7, engine.defaults.min_p)
+    assert engine_request(engine, configured, fields(), [1]).stop == ("END",)
+    assert engine_request(engine, configured, fields(stop="x"), [1]).stop == ("x",)
+    assert sampling(engine, Defaults(), fields()) == engine.defaults
 
 
-def test_values_that_mean_all_or_the_best_alone_are_made_so(talker: Served) -> None:
+def test_values_that_mean_all_or_the_best_alone_are_made_so(engine: TextEngine) -> None:
     """`top_k` -1 is all tokens; `top_p` 0 is the best one."""
-    drawn = sampling(talker, fields(top_k=-1, top_p=0))
+    drawn = sampling(engine, Defaults(), fields(top_k=-1, top_p=0))
     assert (drawn.top_k, drawn.top_p) == (0, LEAST_TOP_P)
 
 
-def test_a_seed_is_counted_up_over_the_answers(talker: Served) -> None:
+def test_a_seed_is_counted_up_over_the_answers(engine: TextEngine) -> None:
     """Or all of them would be the same; none stays none."""
-    assert [sampling(talker, fields(seed=5), number).seed for number in range(3)] == [5, 6, 7]
-    assert sampling(talker, fields(), 2).seed is None
+    assert [sampling(engine, Defaults(), fields(seed=5), number).seed for number in range(3)] == [5, 6, 7]
+    assert sampling(engine, Defaults(), fields(), 2).seed is None
 
 
-def test_everything_of_a_request_reaches_the_engine(talker: Served) -> None:
+def test_everything_of_a_request_reaches_the_engine(engine: TextEngine) -> None:
     """Stops, ids, bias, limits."""
     asked = fields(stop=["a", ""], stop_token_ids=[3], ignore_eos=True, logit_bias={"4": -1})
-    request = engine_request(talker, asked, [1, 2], max_tokens=9, logprobs=2)
+    request = engine_request(engine, Defaults(), asked, [1, 2], max_tokens=9, logprobs=2)
     assert (request.prompt, request.max_tokens, request.logprobs) == ([1, 2], 9, 2)
     assert (request.stop, request.stop_ids, request.ignore_end) == (("a",), frozenset({3}), True)
     assert request.sampling.logit_bias == {4: -1}

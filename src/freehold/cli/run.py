@@ -1,14 +1,16 @@
-"""`freehold run`: one answer of a model, without a server."""
+"""`freehold run`: one answer of a model, or a conversation with it, without a server."""
 
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 
+from freehold.cli.chat import converse
 from freehold.cli.inputs import read_input, read_tensors
 from freehold.cli.local import loaded, local_place, model_meant
 from freehold.cli.output import Output
@@ -17,6 +19,7 @@ from freehold.cli.samples import zeros
 from freehold.cli.sources import Place
 from freehold.config import ModelConfig
 from freehold.engine.base import Answer, Array, EmbedRequest, Engine, Request, RerankRequest, TensorRequest
+from freehold.engine.generation import TextEngine
 from freehold.errors import FreeholdError
 from freehold.protocol.oip_tensors import DATATYPES, check_finite, to_json
 from freehold.protocol.vectors import logits, ranked, short_decimals, sigmoid
@@ -44,20 +47,29 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[INPUT]...",
-            help="Embed and classify: texts. Rerank: the query, then documents. Tensor: a JSON file of inputs by name,"
-            " or nothing for zeros. `-` reads standard input (of documents: one a line).",
+            help="Generate: a question, or nothing for a chat. Embed and classify: texts. Rerank: the query, then"
+            " documents. Tensor: a JSON file of inputs by name, or nothing for zeros. `-` reads standard input (of"
+            " documents: one a line).",
         ),
     ] = None,
 ) -> None:
     """Load a model, answer one request, and leave: to see that a model works and what it gives.
+
+    A model that generates text answers the words as one question. Without words it answers line after line, as a chat,
+    until the input ends; Ctrl-C stops an answer. With --json there is one object, or a list of them.
 
     A text file pipes in: `cat letter.txt | freehold run minilm -`. With --json the output is complete. A model that
     fails its goldens is not asked: `freehold verify` says more.
     """
     output: Output = ctx.obj
     model = model_meant(ref, os.environ, Path.cwd())
-    with local_place(os.environ, tune=False) as place, working(f"{model.id}: loading"):
-        engine, request, answer = asyncio.run(_answer(model, place, inputs or []))
+    with local_place(os.environ, tune=False) as place:
+        engine, answered = asyncio.run(_answer(model, place, inputs or [], output))
+    if not isinstance(answered, tuple):  # a conversation, shown while it went
+        if output.as_json:
+            output.show(answered[0] if inputs else answered, "")
+        return
+    request, answer = answered
     data, lines = _told(engine, request, answer)
     head: dict[str, Any] = {
         "model": model.id,
@@ -72,12 +84,21 @@ def run(
     output.show(head | data, "\n".join([first, *lines]))
 
 
-async def _answer(model: ModelConfig, place: Place, words: list[str]) -> tuple[Engine, Request, Answer]:
-    async with loaded(model, place) as engine:
+Answered = tuple[Request, Answer] | list[dict[str, Any]]
+"""A request and its answer; of a model that generates text, the answers of a conversation as data."""
+
+
+async def _answer(model: ModelConfig, place: Place, words: list[str], output: Output) -> tuple[Engine, Answered]:
+    async with AsyncExitStack() as stack:
+        with working(f"{model.id}: loading"):
+            engine = await stack.enter_async_context(loaded(model, place))
         if engine.proof.failure is not None:
             raise engine.proof.failure
+        if engine.manifest.kind == "generate":
+            asked = [_standard_input() if word == "-" else word for word in words]
+            return engine, await converse(cast(TextEngine, engine), model, asked, output.as_json)
         request = _request(engine, model, words)
-        return engine, request, await asyncio.to_thread(engine.answer, request)
+        return engine, (request, await asyncio.to_thread(engine.answer, request))
 
 
 def _request(engine: Engine, model: ModelConfig, words: list[str]) -> Request:

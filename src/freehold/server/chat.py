@@ -42,7 +42,8 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         turn = await asyncio.to_thread(format_.turn, request) if len(body) > LONG_BYTES else format_.turn(request)
         asked = [
             engine_request(
-                served,
+                format_.engine,
+                served.defaults,
                 request,
                 turn.prompt,
                 number=number,

@@ -61,7 +61,8 @@ def prompts(served: Served, request: CompletionRequest) -> Prompts:
         for number in range(request.choices):
             asked.requests.append(
                 engine_request(
-                    served,
+                    engine,
+                    served.defaults,
                     request,
                     ids,
                     number=number,

@@ -28,9 +28,10 @@ def routes(plane: DataPlane) -> list[Route]:
         check_version(served, call)
         if request.choices > 1:
             raise FreeholdError("field_unsupported", field="n", param="n")
-        prompt = await asyncio.to_thread(text_engine(served).encode, request.text, True)
-        form = form_of(request.response_format)
-        asked = engine_request(served, request, prompt, max_tokens=request.max_tokens, constraint=form)
+        engine, form = text_engine(served), form_of(request.response_format)
+        prompt = await asyncio.to_thread(engine.encode, request.text, True)
+        limit = request.max_tokens
+        asked = engine_request(engine, served.defaults, request, prompt, max_tokens=limit, constraint=form)
         return served, plane.generate(served, asked), echo(request)
 
     async def generate(call: Call) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
+from freehold.config import Defaults
 from freehold.engine.generation import Constraint, GenerateRequest, Sampling, TextEngine
 from freehold.protocol.generation import LEAST_TOP_P, GenerationFields
 from freehold.server.models import Served
@@ -32,7 +33,8 @@ def text_engine(served: Served) -> TextEngine:
 
 
 def engine_request(
-    served: Served,
+    engine: TextEngine,
+    defaults: Defaults,
     fields: GenerationFields,
     prompt: Sequence[int],
     *,
@@ -41,12 +43,15 @@ def engine_request(
     logprobs: int | None = None,
     constraint: Constraint | None = None,
 ) -> GenerateRequest:
-    """What the engine is asked for answer `number` of a prompt. Raises `parameter_invalid` for a `logit_bias` key."""
+    """What the engine is asked for answer `number` of a prompt; `defaults` are the configuration's.
+
+    Raises `parameter_invalid` for a `logit_bias` key.
+    """
     return GenerateRequest(
         prompt,
         max_tokens,
-        sampling(served, fields, number),
-        fields.stops() or served.defaults.stop,
+        sampling(engine, defaults, fields, number),
+        fields.stops() or defaults.stop,
         frozenset(fields.stop_token_ids or ()),
         bool(fields.ignore_eos),
         logprobs,
@@ -54,12 +59,12 @@ def engine_request(
     )
 
 
-def sampling(served: Served, fields: GenerationFields, number: int = 0) -> Sampling:
+def sampling(engine: TextEngine, defaults: Defaults, fields: GenerationFields, number: int = 0) -> Sampling:
     """How tokens are drawn: as the request says, else the model's configuration, else its generation_config.json.
 
     A seed is counted up over the answers of one request, or all would be the same.
     """
-    sources = (fields, served.defaults, text_engine(served).defaults)
+    sources = (fields, defaults, engine.defaults)
     drawn: dict[str, Any] = {name: _first(name, sources) for name in _SAMPLING}
     drawn["top_p"] = max(drawn["top_p"], LEAST_TOP_P)
     drawn["top_k"] = max(drawn["top_k"], 0)
