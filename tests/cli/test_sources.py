@@ -1,6 +1,7 @@
 """From a model of the configuration to an engine."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,13 @@ def test_settings_of_the_model_reach_its_engine(tiny_bert_folder: Path, mlp: Pat
     assert isinstance(open_model(model(mlp, workers=2), place), WorkerPool)
     with pytest.raises(FreeholdError, match="input_shape_mismatch"):
         asyncio.run(open_model(model(mlp, input_shape=(1, 17)), place).load())
+
+
+def test_a_model_that_generates_has_one_process(tiny_decoder: Callable[..., Path], place: Place) -> None:
+    """Workers are for other kinds, and the error says what to set instead."""
+    with pytest.raises(FreeholdError, match="workers_unsupported") as refused:
+        open_model(model(tiny_decoder(), workers=2), place)
+    assert "slots" in refused.value.fix
 
 
 def test_without_a_state_folder_an_engine_still_loads(tiny_artifact: Path, place: Place) -> None:

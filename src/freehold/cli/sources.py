@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.adapt import graphs
+from freehold.artifact import Artifact
 from freehold.config import ModelConfig
 from freehold.config.locate import locate
 from freehold.engine.base import Engine
@@ -66,9 +67,11 @@ def open_model(
         on_step=on_step,
     )
     path = prepare(locate(model.parsed_source), place.graphs, model.precision, model.kind)
-    if model.workers:
-        return WorkerPool(path, model.id, settings, model.workers)
-    return open_engine(path, model.id, settings)
+    if not model.workers:
+        return open_engine(path, model.id, settings)
+    if path.is_dir() and Artifact.open(path).manifest.kind == "generate":
+        raise FreeholdError("workers_unsupported", model=model.id, workers=model.workers)
+    return WorkerPool(path, model.id, settings, model.workers)
 
 
 def prepare(path: Path, cache: Path, precision: str = "fp32", kind: str = "auto") -> Path:

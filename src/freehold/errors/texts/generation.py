@@ -60,6 +60,13 @@ ENTRIES: dict[str, Entry] = {
         "{model} 是解码器模型，此处的设备 {device} 无法运行：文本生成的计算图面向 CPU。",
         "请设置 `device: cpu`，或用 `engine: vllm` 与 `gpus: 1` 交给 vLLM 在 GPU 上运行。",
     ),
+    "workers_unsupported": Entry(
+        Kind.UNSUPPORTED,
+        "{model} generates text, which one process computes for all its answers; `workers: {workers}` is for other kinds.",
+        "Remove `workers`: all cores compute every step, and `generation.slots` says how many answers share one.",
+        "{model} 用于生成文本，所有回答都由同一进程计算；`workers: {workers}` 只适用于其他类型。",
+        "请删除 `workers`：每一步都会使用全部核心，`generation.slots` 决定同时生成的回答数。",
+    ),
     "decoder_manifest_invalid": Entry(
         Kind.INVALID,
         "{path} is of kind generate, and its manifest does not say how its key-value buffer is laid out.",
