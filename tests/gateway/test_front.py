@@ -1,5 +1,6 @@
 """Who answers a request: this process, another server, or nobody."""
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -71,14 +72,13 @@ def test_forms_that_nobody_answers_are_told_too(node: Any, value: bytes, status:
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-def test_a_compressed_body_is_read_and_sent_on_plain(node: Any) -> None:
+def test_a_compressed_body_is_read_and_sent_on_plain(node: Any, shared_unruly: Any) -> None:
     """The other server may not know how."""
-    import gzip
-
     body = gzip.compress(json.dumps({"model": "theirs", "a": 1}).encode())
     answer = node.client.post("/v1/chat/completions", content=body, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 200
     assert answer.json() == {"model": "theirs/x", "a": 1}
+    assert "content-encoding" not in shared_unruly.seen()["seen"][-1]["headers"]
 
 
 def test_without_other_servers_nothing_stands_before_the_routes() -> None:

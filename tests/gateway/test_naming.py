@@ -96,6 +96,7 @@ def test_the_model_of_a_form_is_found_wherever_it_stands(form: bytes, size: int)
             break
     assert model == "a"
     assert form.startswith(reader.arrived)
+    assert reader.size == len(reader.arrived)
     rest = form[len(reader.arrived) :]
     assert reader.renamed("b/c") + rest == form.replace(b"\r\n\r\na\r\n", b"\r\n\r\nb/c\r\n")
 

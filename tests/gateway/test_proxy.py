@@ -296,3 +296,15 @@ async def test_many_streams_pass_side_by_side(node: Any) -> None:
             assert answer.text == "".join(FRAME % f"{number}-{turn}" for turn in range(20))
 
         await asyncio.gather(*(one(number) for number in range(32)))
+
+
+def test_a_refusal_that_comes_before_the_file_has_ends_the_upload(node: Any, shared_unruly: Any) -> None:
+    """The rest of the file is not sent, and the client gets the refusal."""
+    head = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ntheirs\r\n--x\r\nX-Behave: refuse\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", httpx.URL(node.url).port or 0)) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(head + b"Content-Length: 10000000\r\n\r\n" + form)
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"too large for them" in answer

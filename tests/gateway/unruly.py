@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import Any
 
+REFUSED_BYTES = 9_000_000  # a longer body whose beginning asks for it is refused before it has come
 SEEN: list[dict[str, Any]] = []
 COUNTS = {"left": 0, "connections": 0}
 SETTINGS: dict[str, Any] = {"models": [{"id": "theirs"}], "status": 200, "key": "", "deaf": False, "raw": ""}
@@ -24,7 +25,11 @@ async def request_of(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, 
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if headers.get("transfer-encoding") != "chunked":
-        return method, path, headers, await reader.readexactly(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        begun = await reader.read(1000) if length > REFUSED_BYTES else b""
+        if b"X-Behave: refuse" in begun:
+            return method, path, headers, begun
+        return method, path, headers, begun + await reader.readexactly(length - len(begun))
     body = b""
     while size := int(await reader.readline(), 16):
         body += (await reader.readexactly(size + 2))[:-2]
@@ -83,6 +88,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see
         rows, status = SETTINGS["models"], SETTINGS["status"]
         listed = json.dumps({"object": "list", "data": rows}).encode()
         writer.write(whole(b"{}", 404) if rows is None else whole(listed, status))
+    elif b"X-Behave: refuse" in body:
+        writer.write(whole(b"too large for them", 413, Connection="close"))
+        return False
     elif seen["headers"].get("content-type", "").startswith("multipart/"):
         writer.write(whole(json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}).encode()))
     else:

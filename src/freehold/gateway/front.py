@@ -113,7 +113,8 @@ class Gateway:
         name = upstream.name_there
         begun = form.arrived if name == model else form.renamed(name)
         declared = call.header(b"content-length")
-        length = None if declared is None else int(declared) + len(begun) - len(form.arrived)
+        length = None if declared is None else int(declared) + len(begun) - form.size
+        del form  # where the name came last it holds a copy of all files
         return await forward(call, self._asking(upstream, path), Upload(begun, pieces, length))
 
     async def _here(self, call: Call, model: str | None, local: Local) -> Answer:

@@ -57,6 +57,11 @@ class Form:
         """All that was fed."""
         return bytes(memoryview(self._data)[2:])
 
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self._data) - 2
+
     def feed(self, piece: bytes) -> str | None:
         """The model, as soon as it is known. Raises ValueError when its name is no text."""
         self._data += piece

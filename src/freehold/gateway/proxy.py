@@ -33,6 +33,7 @@ _HOP_BY_HOP = frozenset(
 _NOT_SENT = _HOP_BY_HOP | {
     *("host", "content-length", "expect", "x-request-id"),
     *("authorization", "api-key", "cookie"),  # who calls here is no business of theirs
+    "content-encoding",  # what was compressed has been unpacked to find the model
     "accept-encoding",  # events can be told apart only in plain text
 }
 _NOT_RETURNED = _HOP_BY_HOP | {"date", "server", "x-request-id", "content-type", "set-cookie"}
@@ -97,7 +98,9 @@ async def forward(call: Call, asking: Asking, body: bytes | Upload) -> Stream | 
         if answer.status in (401, 403):
             raise upstream.refuse_key(answer.status)
         if isinstance(body, Upload) and not body.sent.is_set():
-            return await _refusal(asking, answer)
+            if answer.status >= 400:
+                return await _refusal(asking, answer)
+            await body.sent.wait()  # its end is on the way: nobody accepts what has not come
         frames = _relay(asking, answer, held.pop_all())
     await anext(frames)  # begun, so that closing it gives back what it holds, whatever happens first
     return Stream(frames, answer.status, _content_type(answer), tuple(_returned(answer)))
@@ -212,7 +215,8 @@ def _returned(answer: aiohttp.ClientResponse) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _content_type(answer: aiohttp.ClientResponse) -> bytes:
-    return answer.headers.get("content-type", "application/octet-stream").encode("latin-1")
+    types = (value for name, value in answer.raw_headers if name.lower() == b"content-type")
+    return next(types, b"application/octet-stream")
 
 
 def _whole(body: bytes) -> bytes | AsyncIterator[bytes]:
