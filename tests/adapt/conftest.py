@@ -1,6 +1,6 @@
 """Packed runs of what `adapt` writes, and what transformers answers for the same folders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,6 @@ import transformers
 from freehold.adapt.encoder_graph import Dialect, write_graph
 from freehold.adapt.folder import open_folder
 from freehold.artifact import Artifact
-
-torch.set_num_threads(1)  # the models are tiny, and threads that wait for one another cost them most of their time
 
 Ids = Sequence[Sequence[int]]
 Array = np.ndarray[Any, Any]
@@ -182,6 +180,15 @@ def graph_file() -> Callable[..., Path]:
 def reference() -> type[Reference]:
     """`reference(folder)` loads transformers' model."""
     return Reference
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Threads that wait for one another cost a tiny model most of its time."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from freehold.adapt.decoder_graph import write_decoder
 from freehold.adapt.graphs import build
 from freehold.errors import FreeholdError
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 Make = Callable[..., Any]
 PROMPTS_OF = (3, 17, 40, 1)
 

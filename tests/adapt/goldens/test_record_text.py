@@ -13,6 +13,8 @@ from freehold.adapt.graphs import build
 from freehold.artifact import Case, Golden, load_goldens
 from freehold.artifact.artifact import sha256_of
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 Make = Callable[..., Any]
 
 
