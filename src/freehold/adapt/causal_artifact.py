@@ -8,7 +8,7 @@ import msgspec
 from tokenizers import Tokenizer
 
 from freehold.adapt import goldens
-from freehold.adapt.causal_folder import CausalFolder, Head, Labels
+from freehold.adapt.causal_folder import END_OF_TEXT, CausalFolder, Head, Labels
 from freehold.adapt.digests import DigestMemo
 from freehold.adapt.folder import Sentence
 from freehold.adapt.recipe import (
@@ -24,8 +24,6 @@ from freehold.adapt.tokenizer_file import Ending, end_token, text_after, write_t
 from freehold.artifact import Case, Limits, MadeBy, Manifest, PairText, TensorSpec
 
 INPUTS = ("input_ids", "sequence_ids", "sequence_starts")
-# What Qwen's embedding models end every text with, whatever their config says ends a chat.
-END_OF_TEXT = "<|endoftext|>"
 
 
 class _Recipe(msgspec.Struct, frozen=True):

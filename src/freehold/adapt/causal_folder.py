@@ -33,6 +33,8 @@ LOGIT_SCORE = "LogitScore"
 # Whose rerankers are known to score by yes and no, between the words that Qwen3-Reranker was trained on.
 QWEN3 = "Qwen3ForCausalLM"
 YES, NO = "yes", "no"
+# What Qwen's embedding models end every text with, whatever their config says ends a chat.
+END_OF_TEXT = "<|endoftext|>"
 
 Kind = Literal["embed", "rerank", "classify"]
 

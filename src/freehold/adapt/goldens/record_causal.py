@@ -8,8 +8,7 @@ from typing import Any
 import torch
 import transformers
 
-from freehold.adapt.causal_artifact import END_OF_TEXT
-from freehold.adapt.causal_folder import CausalFolder, TokenScore
+from freehold.adapt.causal_folder import END_OF_TEXT, CausalFolder, TokenScore
 from freehold.adapt.folder import Sentence
 from freehold.adapt.goldens import weights_digest
 from freehold.adapt.goldens.sentences import QUERY, TEXTS, finished
