@@ -1,6 +1,7 @@
 """The way of every request: admission, deadline, disconnect, counting."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,9 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from freehold.engine.base import EmbedRequest, RerankRequest, TensorRequest
+from freehold.config import Limits
+from freehold.engine.base import EmbedRequest, Engine, RerankRequest, TensorRequest
 from freehold.engine.batcher import Batch
-from freehold.server.dataplane import BYTES_A_TEXT, batch_observer, footprint
+from freehold.engine.generation import GenerateRequest, Step
+from freehold.engine.opening import open_artifact
+from freehold.engine.settings import EngineSettings
+from freehold.http import MemoryBudget
+from freehold.http.admission import Admission
+from freehold.server.dataplane import BYTES_A_TEXT, DataPlane, batch_observer, footprint, step_observer
+from freehold.server.models import Models, Served
 from freehold.telemetry import Telemetry
 
 TEXTS = st.lists(st.text(max_size=50) | st.lists(st.integers(0, 1 << 40), max_size=20), max_size=8)
@@ -62,6 +70,52 @@ def test_batches_are_observed_in_their_unit() -> None:
         'freehold_batch_tokens_sum{model="m"} 40.0',
     ):
         assert line in text
+
+
+def test_steps_of_a_text_engine_are_observed() -> None:
+    """Queue, computing, rows, guesses, and the memory that is promised."""
+    telemetry = Telemetry(process=False)
+    observe = step_observer(telemetry.model("m"))
+    observe(Step("prefill", 0.05, 1, 40, queued_s=0.1, kv_tokens=60, kv_capacity=100))
+    observe(Step("decode", 0.01, 2, 5, drafted=4, accepted=3, kv_tokens=30, kv_capacity=100))
+    text = telemetry.exposition()[0].decode()
+    for line in (
+        'freehold_queue_seconds_count{model="m"} 1.0',
+        'freehold_compute_seconds_count{model="m"} 2.0',
+        'freehold_batch_rows_sum{model="m"} 3.0',
+        'freehold_batch_tokens_sum{model="m"} 45.0',
+        'freehold_drafted_tokens_total{model="m"} 4.0',
+        'freehold_accepted_tokens_total{model="m"} 3.0',
+        'freehold_kv_tokens{model="m"} 30.0',
+        'freehold_kv_capacity_tokens{model="m"} 100.0',
+    ):
+        assert line in text
+
+
+@pytest.mark.anyio
+async def test_an_answer_holds_its_place_until_it_is_closed(talker_path: Path) -> None:
+    """While pieces come it is in flight; closed in the midst it is not, and what came of it is counted."""
+
+    def admission(engine: Engine) -> Admission:
+        return Admission(Limits(), engine.capacity, MemoryBudget(1 << 28), kind="generate", model="talker")
+
+    one = Served("talker", lambda: open_artifact(talker_path, EngineSettings(tune=False, threads=1)), admission)
+    telemetry = Telemetry(process=False)
+    plane = DataPlane(Models([one]), telemetry)
+    await one.load()
+    try:
+        pieces = plane.generate(one, GenerateRequest([40, 41, 42], 1000, ignore_end=True))
+        first = await anext(pieces)
+        assert one.admission.in_flight == 1
+        assert first.prompt_tokens == 3
+        await pieces.aclose()
+        assert one.admission.in_flight == 0
+    finally:
+        await one.close(1)
+    text = telemetry.exposition()[0].decode()
+    assert 'freehold_prompt_tokens_total{model="talker"} 3.0' in text
+    assert f'freehold_generated_tokens_total{{model="talker"}} {float(first.completion_tokens)}' in text
+    assert 'freehold_first_token_seconds_count{model="talker"} 1.0' in text
 
 
 @pytest.fixture

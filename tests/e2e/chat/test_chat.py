@@ -2,8 +2,10 @@
 weights: what it says is noise, in which form it says it is not."""
 
 import json
+import shlex
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -347,6 +349,30 @@ def test_a_body_that_is_no_json_is_refused(chat_node: Any, body: bytes) -> None:
     """Bytes that are not UTF-8 too."""
     answer = chat_node.client.post("/v1/chat/completions", content=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "json_malformed")
+
+
+def test_the_first_request_is_on_the_screen(chat_node: Any) -> None:
+    """The banner's line is a chat with the first model, and it is answered."""
+    shown = chat_node.log_file.with_name("stdout").read_text()
+    words = shlex.split(shown.partition("Try it:")[2].strip().splitlines()[0])
+    assert (words[0], words[1]) == ("curl", f"{chat_node.url}/v1/chat/completions")
+    answer = chat_node.ask("/v1/chat/completions", **json.loads(words[-1]))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == "talker"
+
+
+def test_a_server_that_leaves_says_so_in_its_streams(launch: Any, decoder_folders: dict[str, Path]) -> None:
+    """What outlasts the grace time gets an error frame, then the end; the process says that something was cut."""
+    models = [{"id": "talker", "source": str(decoder_folders["talker"])}]
+    node = launch({"models": models, "server": {"grace_s": 0.1}}, "--no-tune")
+    asked = {"model": "talker", "messages": HELLO, "max_tokens": 4000, "stream": True, **ENDLESS}
+    with node.client.stream("POST", "/v1/chat/completions", json=asked) as answer:
+        lines = answer.iter_lines()
+        assert json.loads(next(lines)[6:])["choices"][0]["delta"]["role"] == "assistant"
+        node.process.terminate()
+        last = [line for line in lines if line][-1]
+    assert json.loads(last[6:])["error"]["code"] == "shutdown_cut"
+    node.left(expected=1)
 
 
 @pytest.mark.parametrize("stream", [True, False])
