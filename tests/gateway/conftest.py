@@ -55,7 +55,7 @@ class Unruly:
     @property
     def url(self) -> str:
         """What a configuration names."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if 'tls' in self._settings else 'http'}://127.0.0.1:{self.port}/v1"
 
     def start(self) -> None:
         """Returns when it listens."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from freehold.config import Ability, ModelConfig
+from freehold.config import Ability, ModelConfig, Network
 from freehold.errors import FreeholdError
 from freehold.gateway.upstream import trust
 
+CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of a key that is good for nothing else
 KEY = "sk-only-theirs"
 
 
@@ -149,6 +150,20 @@ def test_no_proxy_is_asked(
     node = front(ModelConfig(id="theirs", source=server.url))
     node.wait("theirs")
     assert node.ask("theirs").status_code == 200
+
+
+def test_a_certificate_of_the_company_needs_its_authority(
+    front: Callable[..., Any], unruly: Callable[..., Any]
+) -> None:
+    """Without it the server is told to be not trusted; with it requests pass."""
+    server = unruly(tls=str(CERTIFICATE))
+    strange = front(ModelConfig(id="theirs", source=server.url))
+    strange.wait("theirs", "failed")
+    assert strange.upstream().error.code == "upstream_unreachable"
+    assert "certificate is not trusted" in strange.upstream().error.cause
+    node = front(ModelConfig(id="theirs", source=server.url), network=Network(ca=str(CERTIFICATE)))
+    node.wait("theirs")
+    assert node.ask("theirs", a=1).json() == {"model": "theirs", "a": 1}
 
 
 def test_authorities_of_the_company_are_trusted_beside_the_systems(tmp_path: Path) -> None:

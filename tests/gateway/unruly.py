@@ -1,8 +1,9 @@
 """A server of the OpenAI API that does what each request's field `behave` says, also what no server should.
 
 Run as a process of its own: `python unruly.py PORT SETTINGS`, with settings as JSON: `models` (rows of its list, or
-null for a 404 there), `status` (of that list), `key` (that it wants), `deaf` (never answers), `raw` (the answer).
-`POST /settings` changes them, `GET /seen` tells which requests came and how many were left before their end.
+null for a 404 there), `status` (of that list), `key` (that it wants), `deaf` (never answers), `raw` (the answer), `tls`
+(a PEM file of certificate and key). `POST /settings` changes them, `GET /seen` tells which requests came and how many
+were left before their end.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import signal
+import ssl
 import sys
 from typing import Any
 
@@ -142,7 +144,11 @@ async def main() -> None:
     SETTINGS.update(json.loads(sys.argv[2]) if len(sys.argv) > 2 else {})
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    server = await asyncio.start_server(connection, "127.0.0.1", int(sys.argv[1]), limit=1 << 24)
+    tls = None
+    if "tls" in SETTINGS:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(SETTINGS["tls"])
+    server = await asyncio.start_server(connection, "127.0.0.1", int(sys.argv[1]), limit=1 << 24, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - how a test learns the port
     await over.wait()
 

@@ -99,7 +99,7 @@ class Upstream:
         self.admission = admission
         self.limits = model.limits
         self.vital = model.hosting == "child"
-        self.base = None if self.vital else model.source
+        self.base = None if self.vital else model.parsed_source.name
         self.error: FreeholdError | None = None
         self._model = model
         self._metrics = metrics
