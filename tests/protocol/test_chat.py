@@ -80,6 +80,7 @@ def test_choices_and_usage_have_defaults() -> None:
         ({"functions": [{"name": "f"}]}, "field_refused"),
         ({"function_call": "auto"}, "field_refused"),
         ({"modalities": ["text", "audio"]}, "field_unsupported"),
+        ({"modalities": ["image"]}, "field_unsupported"),
         ({"audio": {"voice": "alloy"}}, "field_unsupported"),
         ({"web_search_options": {"a": 1}}, "field_unsupported"),
         ({"temperature": "hot"}, "request_invalid"),

@@ -98,12 +98,12 @@ def test_biases_are_keyed_by_token_id() -> None:
     assert fields(logit_bias={"12": -100, "7": 1.5}).biases() == {12: -100, 7: 1.5}
 
 
-@pytest.mark.parametrize("key", ["", "-1", "1.5", "the", "１"])
+@pytest.mark.parametrize("key", ["", "-1", "1.5", "the", "１", "1" * 11, "1" * 5000])
 def test_a_bias_of_no_token_is_refused(key: str) -> None:
     """With the key that was sent."""
     with pytest.raises(FreeholdError, match="parameter_invalid") as error:
         fields(logit_bias={key: 1}).biases()
-    assert error.value.details["value"] == key
+    assert key.startswith(str(error.value.details["value"]).removesuffix("..."))
 
 
 def test_a_schema_comes_wrapped_or_bare() -> None:

@@ -5,12 +5,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from freehold.protocol.chat import ChatRequest
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
-def ask(node: httpx.Client, path: str = "/v1/chat/completions", **given: Any) -> httpx.Response:
-    body = {"model": "talker", "messages": HELLO, "max_tokens": 8, "ignore_eos": True, **given}
+def ask(node: httpx.Client, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
+    body = {"model": "talker", "messages": HELLO, "max_tokens": 8, "ignore_eos": True, **more}
     return node.post(path, json=body)
 
 
@@ -31,9 +35,9 @@ def test_the_only_chat_model_needs_no_name(text_node: httpx.Client) -> None:
 
 def test_the_frames_of_a_stream_join_to_the_whole_answer(text_node: httpx.Client) -> None:
     """Also of several answers, each with its logarithms."""
-    given = {"n": 2, "seed": 1, "temperature": 1, "logprobs": True, "top_logprobs": 1}
-    whole = ask(text_node, **given).json()
-    frames = ask(text_node, **given, stream=True, stream_options={"include_usage": True}).text.split("\n\n")
+    asked = {"n": 2, "seed": 1, "temperature": 1, "logprobs": True, "top_logprobs": 1}
+    whole = ask(text_node, **asked).json()
+    frames = ask(text_node, **asked, stream=True, stream_options={"include_usage": True}).text.split("\n\n")
     assert frames[-2:] == ["data: [DONE]", ""]
     *chunks, usage = [json.loads(frame[6:]) for frame in frames[:-2]]
     assert (usage["choices"], usage["usage"]) == ([], whole["usage"])
@@ -61,3 +65,25 @@ def test_an_answer_is_counted(text_node: httpx.Client) -> None:
     text = text_node.get("/metrics").text
     assert 'freehold_first_token_seconds_count{model="talker"}' in text
     assert 'freehold_requests_total{route="/v1/chat/completions",status="200"}' in text
+
+
+odd_numbers = st.sampled_from([-1, 0, 1, 0.5, 1e308, 10**30, -(10**30), 2**63, True, None])
+odd_texts = st.sampled_from(["", "a", "\x00", "数", "<|im_end|>", "</think>", "９", "1" * 5000, "{{ 7 * 7 }}"])
+odd_values = st.recursive(
+    odd_numbers | odd_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(odd_texts, inner, max_size=3),
+    max_leaves=4,
+)
+fields = sorted({*ChatRequest.__struct_fields__} - {"messages", "max_tokens", "max_completion_tokens", "model", "n"})
+
+
+@given(
+    st.dictionaries(st.sampled_from(fields), odd_values, max_size=4),
+    st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "tool", "assistant"]), "content": odd_values})),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_body_breaks_the_server(text_node: httpx.Client, more: dict[str, Any], messages: list[Any]) -> None:
+    """An answer, or an error of the request: never one of ours."""
+    body = {"model": "talker", "messages": [*HELLO, *messages], "max_tokens": 3, **more}
+    answer = text_node.post("/v1/chat/completions", json=body)
+    assert answer.status_code in (200, 400), (body, answer.text)

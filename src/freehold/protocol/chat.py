@@ -65,7 +65,8 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True):
         refuse("functions", self.functions, instead="tools")
         refuse("function_call", self.function_call, instead="tool_choice")
         refuse("audio", self.audio)
-        refuse("modalities: audio", "audio" in (self.modalities or ()))
+        for other in set(self.modalities or ()) - {"text"}:
+            refuse(f"modalities: {wire.brief(other)}", True)
         refuse("web_search_options", self.web_search_options)
         if not self.messages:
             raise FreeholdError("list_empty", field="messages")

@@ -12,6 +12,7 @@ MOST_CHOICES = 16
 MOST_STOPS = 64  # OpenAI takes 4: agents with many tools need more, and each costs microseconds a token
 MOST_ALTERNATIVES = 20
 MOST_BIASES = 4096
+TOKEN_DIGITS = 10  # no vocabulary needs more, and Python refuses to read thousands
 LEAST_TOP_P = 1e-9
 """What `top_p` 0 becomes: the most probable token alone. Dify's slider goes down to 0."""
 LEAST_LOGPROB = -9999.0
@@ -118,7 +119,7 @@ class GenerationFields(msgspec.Struct, frozen=True, kw_only=True):
         """`logit_bias` by token id. Raises `parameter_invalid` for a key that is no id."""
         biases = {}
         for key, bias in (self.logit_bias or {}).items():
-            if not (key.isascii() and key.isdigit()):
+            if not (key.isascii() and key.isdigit() and len(key) <= TOKEN_DIGITS):
                 raise invalid("logit_bias", key, "an object from token ids, written as texts, to numbers")
             biases[int(key)] = bias
         return biases
