@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from statistics import median
 
+from bench import proxy
 from bench.generation import LLAMACPP, STREAMS
 from bench.results import Results
 
 Table = tuple[Sequence[str], list[list[str]]]
 
 DECODES = ("generate", "generate-4b")
-WORKLOADS = (*DECODES, "generate-prefix", "generate-lookup", "generate-beside")
+WORKLOADS = (*DECODES, "generate-prefix", "generate-lookup", "generate-beside", proxy.WORKLOAD)
 
 
 def table_of(results: Results, workload: str) -> Table:
@@ -18,6 +19,8 @@ def table_of(results: Results, workload: str) -> Table:
         return _decode(results, workload)
     if workload == "generate-beside":
         return _beside(results, workload)
+    if workload == proxy.WORKLOAD:
+        return _passed(results)
     if workload == "generate-prefix":
         head = ("server", "first token p50 ms", "p99 ms", "PSS MiB")
         measures = (lambda s: s.p50_s * 1e3, lambda s: s.p99_s * 1e3, lambda s: s.pss_bytes / 2**20)
@@ -61,4 +64,15 @@ def _beside(results: Results, workload: str) -> Table:
         usual, during, alone, beside = (results.median(workload, name, 8, measure) or 0.0 for measure in measures)
         kept = alone / beside if beside else 0.0
         rows.append([name, f"{usual:.1f}", f"{during:.1f}", f"{alone:.2f}", f"{beside:.2f}", f"{kept:.2f}"])
+    return head, rows
+
+
+def _passed(results: Results) -> Table:
+    head = ("way", "first frame p50 ms", "p99 ms", *(f"frames/s, {load.name}" for load in proxy.RATES))
+    rows = []
+    for name in results.servers(proxy.WORKLOAD):
+        p50 = results.median(proxy.WORKLOAD, name, 1, lambda sample: sample.p50_s) or 0.0
+        p99 = results.median(proxy.WORKLOAD, name, 1, lambda sample: sample.p99_s) or 0.0
+        rates = [results.median(proxy.WORKLOAD, name, load.streams, lambda sample: sample.rate) for load in proxy.RATES]
+        rows.append([name, f"{p50 * 1e3:.2f}", f"{p99 * 1e3:.2f}", *(f"{rate or 0.0:,.0f}" for rate in rates)])
     return head, rows

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.generation import GENAI_ENGINE, LLAMACPP, OPENVINO
-from bench.generation_workloads import CACHED, DRAFTED, FAST, INT4, PLAIN, SLICES_MS, UNCACHED, beside_name
+from bench.generation_workloads import (
+    CACHED,
+    DIRECT,
+    DRAFTED,
+    FAST,
+    INT4,
+    PLAIN,
+    SLICES_MS,
+    THROUGH,
+    UNCACHED,
+    beside_name,
+)
+from bench.proxy import WORKLOAD
 from bench.results import Results, Sample
 from bench.target import Target, ratio
 
@@ -35,6 +47,13 @@ def _kept(slice_ms: int, results: Results) -> float | None:
     return results.median(
         "generate-beside", beside_name(slice_ms), 8, lambda sample: sample.cpu_seconds / sample.seconds
     )
+
+
+def _added_ms(results: Results) -> float | None:
+    """What passing through adds to the 99th percentile of the first frame, in milliseconds."""
+    direct = results.median(WORKLOAD, DIRECT, 1, lambda sample: sample.p99_s)
+    through = results.median(WORKLOAD, THROUGH, 1, lambda sample: sample.p99_s)
+    return None if direct is None or through is None else (through - direct) * 1e3
 
 
 TARGETS: tuple[Target, ...] = (
@@ -84,4 +103,11 @@ TARGETS: tuple[Target, ...] = (
         )
         for ms in SLICES_MS
     ),
+    Target(
+        "Through us to an upstream, 16 streams: share of its own frames a second",
+        ratio(WORKLOAD, THROUGH, DIRECT, 16, _rate),
+        least=0.97,
+        digits=3,
+    ),
+    Target("Through us to an upstream: added to the first frame (p99), ms", _added_ms, most=5),
 )

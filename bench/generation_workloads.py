@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache, partial
 
-from bench import generation
+from bench import generation, proxy
 from bench.decoders import Decoder, qwen3_4b, qwen25_05b
 from bench.generation import PEERS
 from bench.results import Sample
@@ -14,6 +14,7 @@ FAST = "Freehold fast, over HTTP"
 CACHED, UNCACHED = "Freehold fast, prefix cache", "Freehold fast, no prefix cache"
 DRAFTED, PLAIN = "Freehold fast, prompt lookup", "Freehold fast, plain decode"
 SLICES_MS = (20, 50, 200)
+DIRECT, THROUGH = "An upstream, asked directly", "The same through Freehold"
 
 Measure = Callable[[Decoder, int], list[Sample]]
 
@@ -63,12 +64,14 @@ def workloads(rounds: int) -> list[Workload]:
         row(beside_name(ms), partial(_turn, partial(generation.beside, slice_ms=ms, name=beside_name(ms))))
         for ms in SLICES_MS
     ]
+    passed = [row(name, partial(proxy.samples, name, through)) for name, through in ((DIRECT, False), (THROUGH, True))]
     return [
         Workload("generate", "Text generation, Qwen2.5-0.5B's shape, 2 threads, greedy", rounds, small),
         Workload("generate-4b", "Text generation, Qwen3-4B's shape, 2 threads, greedy", 1, large),
         Workload("generate-prefix", "8 chats that share a system prompt of 512 tokens", rounds, prefix),
         Workload("generate-lookup", "One stream of repetitive text", rounds, lookup),
         Workload("generate-beside", "A prompt of 2,000 tokens enters beside 8 streams", rounds, beside),
+        Workload(proxy.WORKLOAD, "Streams that are passed through", rounds, passed),
     ]
 
 
