@@ -12,7 +12,7 @@ from freehold.server.models import Served
 
 T = TypeVar("T")
 
-LONG_BYTES = 16 * 1024
+LONG_BYTES = 4 * 1024
 """A body beyond this becomes a prompt on another thread: a tokenizer takes 1 us a byte, a template as much again."""
 
 _SAMPLING = (
