@@ -18,7 +18,10 @@ def guessed(tokens: list[int], count: int) -> list[int]:
     for size in range(LONGEST, SHORTEST - 1, -1):
         for end in range(len(tokens) - 1, size - 1, -1):
             if len(tokens) > size and tokens[end - size : end] == tokens[-size:]:
-                return tokens[end : end + count]
+                copied = list(tokens)
+                while len(copied) < len(tokens) + count:
+                    copied.append(copied[end + len(copied) - len(tokens)])
+                return copied[len(tokens) :]
     return []
 
 
@@ -32,8 +35,9 @@ def test_what_followed_before_is_guessed_again() -> None:
 
 
 def test_a_repetition_guesses_itself() -> None:
-    """Up to what is known."""
-    assert indexed([1, 2, 1, 2]).guess(8) == [1, 2]
+    """Past what is known: what was copied is copied again."""
+    assert indexed([1, 2, 1, 2]).guess(5) == [1, 2, 1, 2, 1]
+    assert indexed([7, 7, 7]).guess(4) == [7, 7, 7, 7]
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 8))

@@ -84,9 +84,6 @@ def test_guesses_grow_while_they_are_right_and_shrink_when_they_are_wrong() -> N
     """A wrong guess costs time."""
     sequence = begun("abcabcabcabcabcabc", most=100)
     sequence.judged(3, 3)
-    assert len(sequence.drafts(7)) == 3  # all that followed before
-    sequence = begun("abcdefgh" * 3, most=100)
-    sequence.judged(3, 3)
     assert len(sequence.drafts(7)) == 6
     sequence.judged(6, 0)
     assert len(sequence.drafts(7)) == 1

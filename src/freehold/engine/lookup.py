@@ -31,9 +31,10 @@ class Lookup:
                 self._ends[run] = (end, self._ends.get(run, (0, 0))[LAST])
 
     def guess(self, count: int) -> list[int]:
-        """Up to `count` tokens that may follow; none without a match."""
+        """The `count` tokens that may follow, or none without a match. A repetition goes on past its own end."""
         for size in range(min(LONGEST, len(self._tokens)), SHORTEST - 1, -1):
             seen = self._ends.get(tuple(self._tokens[-size:]))
             if seen is not None and seen[BEFORE]:
-                return self._tokens[seen[BEFORE] : seen[BEFORE] + count]
+                period = self._tokens[seen[BEFORE] :]
+                return [period[ahead % len(period)] for ahead in range(count)]
         return []

@@ -25,6 +25,8 @@ DRAFT_ROWS = 8
 """Rows of a step that verifies drafts; more rows cost more than they bring."""
 DRAFTED = 2
 """As many answers at most get drafts: with more of them the rows are needed for their own tokens."""
+LAST_STEP_S = 10.0
+"""How long closing waits for the step that is under way: memory that it writes to cannot be given back before."""
 SMOOTHING = 0.1  # weight of the newest step in the measured time
 
 
@@ -118,8 +120,13 @@ class TextLoop:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        while self._thread is not None and self._thread.is_alive():  # noqa: ASYNC110 - a thread has no event
+        limit = max(limit, loop.time()) + LAST_STEP_S
+        thread = self._thread
+        while thread is not None and thread.is_alive() and loop.time() < limit:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.005)
+        if thread is not None and thread.is_alive():
+            log.error("%s is still in a step: its memory is left to the end of the process", self._name)
+            return
         with self._stepping:
             self._cache.memory.close()
 
