@@ -77,6 +77,7 @@ def test_steps_of_a_text_engine_are_observed() -> None:
     telemetry = Telemetry(process=False)
     observe = step_observer(telemetry.model("m"))
     observe(Step("prefill", 0.05, 1, 40, queued_s=0.1, kv_tokens=60, kv_capacity=100))
+    observe(Step("crash", kv_tokens=30, kv_capacity=100))
     observe(Step("decode", 0.01, 2, 5, drafted=4, accepted=3, kv_tokens=30, kv_capacity=100))
     text = telemetry.exposition()[0].decode()
     for line in (
@@ -85,6 +86,7 @@ def test_steps_of_a_text_engine_are_observed() -> None:
         'freehold_batch_rows_sum{model="m"} 3.0',
         'freehold_batch_tokens_sum{model="m"} 45.0',
         'freehold_drafted_tokens_total{model="m"} 4.0',
+        'freehold_engine_crashes_total{model="m"} 1.0',
         'freehold_accepted_tokens_total{model="m"} 3.0',
         'freehold_kv_tokens{model="m"} 30.0',
         'freehold_kv_capacity_tokens{model="m"} 100.0',

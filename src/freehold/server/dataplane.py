@@ -105,9 +105,12 @@ def step_observer(metrics: ModelMetrics) -> Callable[[Step], None]:
     def observe(step: Step) -> None:
         if step.queued_s is not None:
             metrics.queue_seconds.observe(step.queued_s)
-        metrics.compute_seconds.observe(step.seconds)
-        metrics.batch_rows.observe(step.rows)
-        metrics.batch_tokens.observe(step.tokens)
+        if step.phase == "crash":
+            metrics.engine_crashes.inc()
+        else:
+            metrics.compute_seconds.observe(step.seconds)
+            metrics.batch_rows.observe(step.rows)
+            metrics.batch_tokens.observe(step.tokens)
         metrics.drafted_tokens.inc(step.drafted)
         metrics.accepted_tokens.inc(step.accepted)
         metrics.kv_tokens.set(step.kv_tokens)

@@ -79,6 +79,12 @@ DRAFTED_TOKENS = Metric(
 ACCEPTED_TOKENS = Metric("freehold_accepted_tokens_total", "counter", "Guessed tokens that were right.", ("model",))
 KV_TOKENS = Metric("freehold_kv_tokens", "gauge", "Tokens whose keys and values running answers may fill.", ("model",))
 KV_CAPACITY_TOKENS = Metric("freehold_kv_capacity_tokens", "gauge", "Tokens that there is memory for.", ("model",))
+ENGINE_CRASHES = Metric(
+    "freehold_engine_crashes_total",
+    "counter",
+    "Steps of a text engine that failed, with all answers in them.",
+    ("model",),
+)
 TRUNCATED = Metric("freehold_truncated_texts_total", "counter", "Texts cut to the model's length.", ("model",))
 MODEL_IN_FLIGHT = Metric(
     "freehold_model_requests_in_flight", "gauge", "Admitted requests that wait or run.", ("model",)
@@ -124,6 +130,7 @@ ALL: tuple[Metric, ...] = (
     ACCEPTED_TOKENS,
     KV_TOKENS,
     KV_CAPACITY_TOKENS,
+    ENGINE_CRASHES,
     TRUNCATED,
     MODEL_IN_FLIGHT,
     LOAD_SECONDS,
