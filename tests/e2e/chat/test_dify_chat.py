@@ -172,6 +172,15 @@ def test_frames_end_in_one_blank_line_and_are_json_with_choices(chat_node: Any, 
     assert "\ufffd" not in heard.text
 
 
+def test_a_completion_streams_its_text(chat_node: Any) -> None:
+    """The mode "completion": `text` in the place of a delta, read by the same algorithm."""
+    asked = {"prompt": "土地", "max_tokens": 16, "stream_options": {"include_usage": True}, **ENDLESS}
+    _, heard = stream(chat_node, "/v1/completions", **asked)
+    whole = post(chat_node, "/v1/completions", {"model": "talker", **asked}).json()
+    assert (heard.text, heard.usage) == (whole["choices"][0]["text"], whole["usage"])
+    assert heard.finish_reason == "length"
+
+
 def test_a_stream_without_options_has_no_usage(chat_node: Any) -> None:
     """3: the plugin then counts itself; no frame without choices comes."""
     raw, heard = stream(chat_node, messages=HELLO, max_tokens=4, **ENDLESS)
