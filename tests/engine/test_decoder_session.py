@@ -45,7 +45,7 @@ def after(session: DecoderSession, slot: int, length: int, slices: int = 1000) -
 def test_a_prompt_is_the_same_however_it_is_cut(session: DecoderSession, length: int) -> None:
     """To the bit: logits, keys and values, with slices that leave one token for the end too."""
     whole = after(session, 0, length)
-    for slices in (64, 128, 192):
+    for slices in (16, 48, 64, 128, 192):
         assert np.array_equal(after(session, 1, length, slices), whole)
         base = session.memory.base[:, :, :, :, :length]
         assert np.array_equal(base[:, :, 1], base[:, :, 0])
@@ -85,6 +85,7 @@ def test_measuring_leaves_nothing_behind(session: DecoderSession) -> None:
     assert not session.memory.base[:, :, : session.memory.slots].any()
     assert session.prefill_speed > 0
     assert session.row_multiple in (1, 2)
+    assert session.slice_grain == 16
 
 
 def test_more_threads_than_heads_change_nothing(decoder_artifact: Callable[..., Path]) -> None:

@@ -27,8 +27,8 @@ def cache() -> Iterator[KvCache]:
 
 
 def scheduler(cache: KvCache, slice_s: float = 0.1, prefix_bytes: int = 0) -> Scheduler:
-    """Slices of 64 tokens while answers run."""
-    return Scheduler(cache, PrefixCache(cache.memory, prefix_bytes), slice_s, SPEED)
+    """Slices of 96 tokens while answers run."""
+    return Scheduler(cache, PrefixCache(cache.memory, prefix_bytes), slice_s, SPEED, 16)
 
 
 def sequence(prompt: int, most: int = 10) -> Sequence:
@@ -68,21 +68,23 @@ def test_prompts_and_answers_take_turns(cache: KvCache) -> None:
             compute(planned, work)
         else:
             turns.append(len(work))
-    assert turns == [1, 64, 1, 64, 1, 64, 1, 8]
+    assert turns == [1, 96, 1, 96, 1, 8]
     assert planned.next() == [first, second]
 
 
-def test_slices_end_on_blocks_and_follow_the_measured_speed(cache: KvCache) -> None:
-    """A lone one is longer; none is shorter than a block, however slow prompts are."""
+def test_slices_follow_the_measured_speed(cache: KvCache) -> None:
+    """In steps of 16 tokens; a lone one is longer. The short end of a prompt says nothing of the speed."""
     planned = scheduler(cache, slice_s=0.15)
     planned.add(sequence(700))
     lone = taken(planned)
-    assert (lone.begin, lone.end) == (0, int(0.15 * LONE_SLICES * SPEED) // BLOCK * BLOCK)
+    assert (lone.begin, lone.end) == (0, int(0.15 * LONE_SLICES * SPEED) // 16 * 16)
     for _ in range(100):
         planned.measured(100, 10.0)
     assert planned.prefill_speed == pytest.approx(10.0)
     compute(planned, lone)
-    assert taken(planned).end == lone.end + BLOCK
+    assert taken(planned).end == lone.end + 16
+    planned.measured(15, 1e-6)
+    assert planned.prefill_speed == pytest.approx(10.0)
 
 
 def test_a_large_one_at_the_head_is_not_overtaken(cache: KvCache) -> None:

@@ -15,7 +15,7 @@ from freehold.engine.base import Array
 from freehold.engine.kv_memory import KvMemory
 
 BLOCK = 64
-"""Tokens a block. Slices of prompts end on multiples of this, too."""
+"""Tokens a block."""
 
 
 class PrefixCache:
@@ -52,7 +52,7 @@ class PrefixCache:
         return count * BLOCK
 
     def keep(self, keys: Sequence[bytes], slot: int, begin: int, end: int) -> None:
-        """Copy the blocks of `slot` that lie between the tokens `begin` and `end`."""
+        """Copy the blocks of `slot` that were completed between the tokens `begin` and `end`."""
         for index in range(begin // BLOCK, min(end // BLOCK, len(keys))):
             if keys[index] in self._blocks:
                 continue

@@ -28,8 +28,9 @@ class Slice(NamedTuple):
 class Scheduler:
     """Who waits, who enters, who runs. Used under the engine's lock."""
 
-    def __init__(self, cache: KvCache, prefixes: PrefixCache, slice_s: float, prefill_speed: float) -> None:
-        """`slice_s` is how long a slice may take while answers run, `prefill_speed` tokens per second at first."""
+    def __init__(self, cache: KvCache, prefixes: PrefixCache, slice_s: float, prefill_speed: float, grain: int) -> None:
+        """`slice_s` is how long a slice may take while answers run, `prefill_speed` tokens per second at first; slices
+        are multiples of `grain` tokens."""
         self.waiting: deque[Sequence] = deque()
         self.entering: Sequence | None = None
         self.running: list[Sequence] = []
@@ -37,6 +38,7 @@ class Scheduler:
         self._cache = cache
         self._prefixes = prefixes
         self._slice_s = slice_s
+        self._grain = grain
         self._prompts_turn = True
 
     @property
@@ -80,7 +82,9 @@ class Scheduler:
         return [*self.running, *([self.entering] if self.entering else []), *self.waiting]
 
     def measured(self, tokens: int, seconds: float) -> None:
-        """Learn how fast prompts are computed."""
+        """Learn how fast prompts are computed. The short end of one says little."""
+        if tokens < self._grain:
+            return
         self.prefill_speed += SMOOTHING * (tokens / max(seconds, 1e-9) - self.prefill_speed)
 
     def _admit(self, sequence: Sequence) -> Sequence:
@@ -93,6 +97,6 @@ class Scheduler:
 
     def _slice(self, sequence: Sequence) -> Slice:
         seconds = self._slice_s if self.running else self._slice_s * LONE_SLICES
-        blocks = max(1, int(seconds * self.prefill_speed) // BLOCK)
-        end = min(sequence.computed + blocks * BLOCK, sequence.prompt_tokens)
+        grains = max(1, int(seconds * self.prefill_speed) // self._grain)
+        end = min(sequence.computed + grains * self._grain, sequence.prompt_tokens)
         return Slice(sequence, sequence.computed, end)

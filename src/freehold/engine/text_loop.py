@@ -51,7 +51,7 @@ class TextLoop:
         name: str = "engine",
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        self._scheduler = Scheduler(cache, prefixes, slice_s, session.prefill_speed)
+        self._scheduler = Scheduler(cache, prefixes, slice_s, session.prefill_speed, session.slice_grain)
         self._session, self._cache, self._prefixes, self._sampler = session, cache, prefixes, sampler
         self._prompt_lookup = prompt_lookup and session.drafts_allowed
         self._name = name
