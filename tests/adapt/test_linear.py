@@ -103,7 +103,7 @@ def test_a_lookup_shares_the_codes_of_a_product(form: Blockwise, tmp_path: Path)
     values = codes if form.bits == 8 else np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:2], -1)
     means = ((values.astype(np.float32) - 2 ** (form.bits - 1)) * scales[:, :, None]).reshape(40, 256)
     np.testing.assert_array_equal(answer, means[[39, 0, 7]])
-    np.testing.assert_allclose(products, means[[39, 0, 7]] @ means.T, atol=2.5)  # activations are rounded to int8
+    np.testing.assert_allclose(products, means[[39, 0, 7]] @ means.T, atol=2.5)  # activations are rounded to 8 bits
     assert len(graph.data.weights) == 2
 
 

@@ -75,10 +75,12 @@ class Blockwise:
 
 @dataclass(frozen=True)
 class RowQuantized:
-    """int8 weights with a scale for each output; activations in int8 with a scale for each row.
+    """int8 weights with a scale for each output; activations in uint8 around 128, with a scale for each row.
 
     ONNX Runtime's own dynamic quantization has one scale for the whole batch, with which a row's result depends on
-    its neighbours; made of single operators, a scale a row costs nothing that could be measured.
+    its neighbours; made of single operators, a scale a row costs nothing that could be measured. Activations are
+    unsigned since the processor's dot product is of unsigned by signed bytes: with signed ones the same product took
+    15 times as long.
     """
 
     def multiply(self, graph: GraphWriter, states: str, name: str, weight: Rows, bias: Rows | None = None) -> str:
@@ -86,15 +88,15 @@ class RowQuantized:
         codes, stem = ChannelCodes(weight), f"{name}.q8c"
         largest = graph.node("ReduceMax", graph.node("Abs", states), graph.vector(1), keepdims=1)
         scale = graph.node("Max", graph.node("Mul", largest, graph.real(1 / 127)), graph.real(LEAST_SCALE))
-        quantized = graph.node(
-            "QuantizeLinear", graph.node("Div", states, scale), graph.real(1.0), graph.constant(0, np.int8)
-        )
+        middle = graph.constant(128, np.uint8)
+        quantized = graph.node("QuantizeLinear", graph.node("Div", states, scale), graph.real(1.0), middle)
         product = graph.node(
             "MatMulIntegerToFloat",
             quantized,
             graph.external(stem, codes),
             graph.real(1.0),
             graph.external(f"{stem}.scales", codes.scales),
+            middle,
             domain=MICROSOFT,
         )
         product = graph.node("Mul", product, scale)
