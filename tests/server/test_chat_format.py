@@ -67,12 +67,17 @@ def test_a_forced_call_is_a_grammar_and_goes_before_a_form(spoken: ChatFormat) -
     assert spoken.turn(request(**FORCED, parallel_tool_calls=False)).one_call
 
 
-def test_a_form_beside_tools_that_may_be_called_is_a_conflict(spoken: ChatFormat) -> None:
-    """One of the two would be broken; without tools, or with `none`, the form binds."""
-    with pytest.raises(FreeholdError, match="fields_conflict"):
-        spoken.turn(request(tools=TOOLS, response_format=SCHEMA))
+def test_a_form_beside_tools_that_may_be_called_leaves_both_open(spoken: ChatFormat) -> None:
+    """A call or an answer of that form; without tools, or with `none`, the form alone."""
+    turn = spoken.turn(request(tools=TOOLS, response_format=SCHEMA))
+    assert turn.constraint is not None
+    assert turn.form is Form.HERMES
+    assert "called | formed" in turn.constraint.value
+    assert spoken.turn(request(tools=TOOLS, response_format={"type": "text"})).constraint is None
     for given in ({}, {"tools": TOOLS, "tool_choice": "none"}):
-        assert spoken.turn(request(response_format=SCHEMA, **given)).constraint is not None
+        alone = spoken.turn(request(response_format=SCHEMA, **given)).constraint
+        assert alone is not None
+        assert "called" not in alone.value
 
 
 def test_the_request_s_variables_go_before_the_configuration_s(talker: Served) -> None:

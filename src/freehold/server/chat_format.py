@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from freehold.engine.generation import Constraint, TextEngine
@@ -16,7 +17,7 @@ from freehold.server.models import Served
 from freehold.server.reasoning import Markers, ReasoningSplitter, markers_of, opened
 from freehold.server.tools.definitions import parse_tools
 from freehold.server.tools.forms import Form, detect_form, mark_ids, parser_for
-from freehold.server.tools.grammar import behind_reasoning, grammar_for
+from freehold.server.tools.grammar import behind_reasoning, either, grammar_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,7 @@ class ChatFormat:
     def turn(self, request: ChatRequest) -> Turn:
         """The prompt of a request and all that follows from it.
 
-        Raises what `ChatTemplate.render`, `parse_tools` and `grammar_for` raise, `fields_conflict` for tools that may
-        be called or not beside a form that the answer must have, and `parameter_invalid`.
+        Raises what `ChatTemplate.render`, `parse_tools` and `grammar_for` raise, and `parameter_invalid`.
         """
         tools = request.usable_tools
         constraint = self._constraint(request)
@@ -86,16 +86,22 @@ class ChatFormat:
         )
 
     def _constraint(self, request: ChatRequest) -> Constraint | None:
-        """What the answer must look like: a call where one is forced, else what `response_format` says."""
+        """What the answer must look like: a call where one is forced, else what `response_format` says.
+
+        Where the model may call or not, both: Dify sends an agent's tools beside the format that its user chose.
+        """
         tools = parse_tools(request.tools or [])
         if request.usable_tools and self._form is None:
             reason = "the form of its tool calls is not known"
             raise FreeholdError("tools_unsupported", model=self._model, reason=reason)
         several = request.parallel_tool_calls is not False
-        call = grammar_for(tools, request.tool_choice, self._form, model=self._model, parallel=several, ids=self._ids)
+        grammar = partial(grammar_for, tools, form=self._form, model=self._model, parallel=several, ids=self._ids)
+        call = grammar(request.tool_choice)
         form = form_of(request.response_format)
         if form is not None and call is None and request.usable_tools:
-            raise FreeholdError("fields_conflict", first="response_format", second="tools", param="response_format")
+            free_call = grammar("required")
+            assert free_call is not None, "there are tools"
+            return either(free_call, form)
         return call or form
 
 

@@ -39,7 +39,6 @@ TOOLS: list[Any] = [{"type": "function", "function": {"name": "height"}}]
         ({"tools": [{"type": "retrieval"}]}, 400, "function"),
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "depth"}}}, 400, "depth"),
         ({"tool_choice": "required"}, 400, "tool"),
-        ({"tools": TOOLS, "response_format": {"type": "json_object"}}, 400, "tool_choice"),
         ({"response_format": {"type": "json_schema", "json_schema": {"type": "giraffe"}}}, 400, "giraffe"),
         ({"response_format": {"type": "xml"}}, 400, "json_schema"),
         ({"logit_bias": {"99999": 1}}, 400, "99999"),

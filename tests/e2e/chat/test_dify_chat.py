@@ -316,6 +316,23 @@ def test_a_schema_is_taken_as_the_user_typed_it(chat_node: Any, wrapped: bool) -
     assert json.loads(heard.text)["灯"] in ("开", "关")
 
 
+def test_an_agent_may_call_its_tools_or_answer_by_its_schema(chat_node: Any) -> None:
+    """11, 13: the plugin sends tools with "auto" beside the format that the user chose; the model does one of the two."""
+    schema = {"type": "object", "properties": {"灯": {"enum": ["开", "关"]}}, "required": ["灯"]}
+    form = {"type": "json_schema", "json_schema": {**schema, "additionalProperties": False}}
+    asked = {"messages": HELLO, "tools": TOOLS, "tool_choice": "auto", "response_format": form, "max_tokens": 200}
+    called = answered = 0
+    for seed in range(8):
+        _, heard = stream(chat_node, **asked, temperature=1.0, seed=seed)
+        if heard.calls:
+            called += 1
+            assert set(json.loads(heard.calls[0]["arguments"])) == {"on"}
+        else:
+            answered += 1
+            assert json.loads(heard.text)["灯"] in ("开", "关")
+    assert called + answered == 8
+
+
 def test_an_empty_authorization_is_no_key(chat_node: Any) -> None:
     """15: where the door is open it opens."""
     asked = {"model": "talker", "messages": HELLO, "max_tokens": 3}

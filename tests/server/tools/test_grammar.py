@@ -13,7 +13,7 @@ from freehold.server.reasoning import Markers
 from freehold.server.tools.definitions import Tool, parse_tools
 from freehold.server.tools.events import CallBegin, Event
 from freehold.server.tools.forms import MARKS, Form, parser_for
-from freehold.server.tools.grammar import ONE_LINE, behind_reasoning, grammar_for
+from freehold.server.tools.grammar import ONE_LINE, behind_reasoning, either, grammar_for
 
 BytesOf = Callable[..., Any]
 NAMED = {"type": "function", "function": {"name": "g"}}
@@ -126,6 +126,26 @@ def test_unknown_keywords_are_ignored_unless_the_tool_is_strict(form: Form, byte
                 bytes_of().accepts(constraint.value, text)
         else:
             assert bytes_of().accepts(constraint.value, text)
+
+
+PERSON = json.dumps({"type": "object", "properties": {"name": {"type": "string"}, "age": {}}, "required": ["name"]})
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["as text", "as tokens"])
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("kind", ["json_schema", "json_object"])
+def test_a_call_or_a_form_is_one_of_the_two(form: Form, kind: Any, marked: bool, bytes_of: BytesOf) -> None:
+    """And neither text nor a broken call; behind reasoning too."""
+    tokenizer = bytes_of(*MARKS[form]) if marked else bytes_of()
+    call = grammar_for(TOOLS, "required", form, model="m", ids=tokenizer.ids)
+    assert call is not None
+    both = either(call, Constraint(kind, PERSON if kind == "json_schema" else "{}"))
+    behind = behind_reasoning(both, Markers(), True)
+    for text in (*GOOD[form], '{"name": "g", "age": 1}'):
+        assert tokenizer.accepts(both.value, text)
+        assert marked or tokenizer.accepts(behind.value, f"so</think>\n\n{text}")
+    for wrong in ("Sure!", "[1]", '{"name": "g", "age": 1} ok', GOOD[form][0][:-1]):
+        assert not tokenizer.accepts(both.value, wrong)
 
 
 def test_json_is_written_as_the_engine_writes_it() -> None:

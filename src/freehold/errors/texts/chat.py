@@ -17,11 +17,4 @@ ENTRIES: dict[str, Entry] = {
         "此处不支持字段 `{field}`，而忽略它会改变回答的含义。",
         "请去掉 `{field}` 后重新发送，或改用支持它的服务。",
     ),
-    "fields_conflict": Entry(
-        Kind.INVALID,
-        "`{first}` holds the whole answer to one form, and `{second}` leave the model free to answer in another.",
-        "Send one of the two, or choose by `tool_choice`: `none`, `required` or a function's name.",
-        "`{first}` 限定了整个回答的格式，而 `{second}` 允许模型以另一种格式回答。",
-        "请只发送其中一项，或用 `tool_choice` 明确选择：`none`、`required` 或函数名。",
-    ),
 }

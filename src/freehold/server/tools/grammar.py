@@ -49,6 +49,12 @@ def grammar_for(
     return Constraint("lark", "\n".join([*shape(called, several, marks), *rules, ""]))
 
 
+def either(call: Constraint, form: Constraint) -> Constraint:
+    """The constraint of an answer that is a call, as `grammar_for` has it, or else has a form."""
+    rules = ["start: called | formed", *_as_rule("called", call), *_as_rule("formed", form)]
+    return Constraint("lark", "\n".join([*rules, ""]))
+
+
 def behind_reasoning(
     constraint: Constraint, markers: Markers, opened: bool, ids: Mapping[str, int] | None = None
 ) -> Constraint:
@@ -62,20 +68,20 @@ def behind_reasoning(
     else:
         thought = [rf"thought[lazy]: /(.|\n)*{_slashed(re.escape(markers.end))}/"]
     first = "thought" if opened else f"({_mark(markers.start, ids)} thought)?"
-    answer = ["answer: /\\n*/ constrained", *_constrained(constraint)]
+    answer = ["answer: /\\n*/ constrained", *_as_rule("constrained", constraint)]
     return Constraint("lark", "\n".join([f"start: {first} answer", *thought, *answer, ""]))
 
 
-def _constrained(constraint: Constraint) -> list[str]:
-    """The constraint as the rule `constrained`."""
+def _as_rule(name: str, constraint: Constraint) -> list[str]:
+    """The constraint as a rule of a larger grammar."""
     if constraint.kind == "lark":
-        return [re.sub(r"^start:", "constrained:", constraint.value, flags=re.MULTILINE)]
+        return [re.sub(r"^start:", f"{name}:", constraint.value, flags=re.MULTILINE)]
     if constraint.kind == "regex":
-        return [f"constrained: CONSTRAINED\nCONSTRAINED: /{_slashed(constraint.value)}/"]
+        return [f"{name}: {name.upper()}\n{name.upper()}: /{_slashed(constraint.value)}/"]
     schema = json.loads(constraint.value) if constraint.kind == "json_schema" else {"type": "object"}
     if isinstance(schema, dict):
         schema = {**schema, "x-guidance": {**ONE_LINE, "lenient": False}}
-    return [f"constrained: %json {json.dumps(schema, ensure_ascii=False)}"]
+    return [f"{name}: %json {json.dumps(schema, ensure_ascii=False)}"]
 
 
 def _slashed(pattern: str) -> str:
@@ -108,11 +114,14 @@ def _mistral_args(called: Sequence[Tool], several: bool, marks: Mapping[str, str
 
 
 def _objects(called: Sequence[Tool], arguments: str) -> str:
-    """The call object of one of the tools."""
-    objects = [
-        f"{_text(json.dumps({'name': tool.name})[:-1] + f', {json.dumps(arguments)}: ')} {_rule(n)} {_text('}')}"
-        for n, tool in enumerate(called)
-    ]
+    """The call object of one of the tools.
+
+    Cut as llguidance cuts JSON, whose lexer never goes back: other JSON may stand in the same place (`either`).
+    """
+    objects = []
+    for n, tool in enumerate(called):
+        pieces = ("{", json.dumps("name"), ": ", json.dumps(tool.name), ", ", json.dumps(arguments), ": ")
+        objects.append(" ".join([*map(_text, pieces), _rule(n), _text("}")]))
     return " | ".join(objects)
 
 
