@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from freehold.gateway.failures import before_answer, is_of_connecting, reason_of, unreachable, within_answer
+from freehold.gateway.failures import before_answer, is_of_connecting, reason_of, redirected, unreachable, within_answer
 
 PLACE = ConnectionKey("10.1.2.3", 8000, False, True, None, None, None)
 REFUSED = aiohttp.ClientConnectorError(PLACE, OSError(errno.ECONNREFUSED, "Connect call failed ('10.1.2.3', 8000)"))
@@ -51,3 +51,10 @@ def test_each_failure_has_its_code(failure: Exception, before: str, within: str,
     assert before_answer("m", failure, 50.0).code == before
     assert within_answer("m", failure, 50.0).code == within
     assert is_of_connecting(failure) is of_connecting
+
+
+def test_a_redirection_says_its_status() -> None:
+    """Whose address is right is for who configured it to find out."""
+    error = redirected("m", 308)
+    assert error.code == "upstream_garbage"
+    assert "308" in error.cause

@@ -69,7 +69,8 @@ def test_an_answers_own_headers_come_back(node: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers"), [(429, {"Retry-After": "17"}), (500, {}), (400, {}), (404, {}), (201, {"X-Cost": "3"})]
+    ("status", "headers"),
+    [(429, {"Retry-After": "17"}), (500, {}), (400, {}), (404, {}), (201, {"X-Cost": "3"}), (529, {}), (499, {})],
 )
 def test_statuses_and_their_bodies_pass_through(node: Any, status: int, headers: dict[str, str]) -> None:
     """What that server says of a request is said to the caller, and when to come back."""
@@ -268,6 +269,16 @@ def test_a_wrong_key_is_our_fault_and_not_the_callers(front: Callable[..., Any],
     node.wait("theirs")
     refusal = behave("answer", status=401, body="{}")
     assert code_of(node.ask("theirs", behave=refusal)) == (502, "upstream_key_refused")
+
+
+def test_a_redirection_is_neither_followed_nor_passed_on(node: Any, shared_unruly: Any) -> None:
+    """The key and the caller would go where nobody has sent them; the address stays in the inner network."""
+    said = behave("answer", status=307, body="{}", headers={"Location": f"{shared_unruly.url}/elsewhere"})
+    answer = node.ask("theirs", behave=said)
+    assert code_of(answer) == (502, "upstream_garbage")
+    assert "location" not in answer.headers
+    assert str(shared_unruly.port) not in answer.text
+    assert shared_unruly.seen()["seen"][-1]["path"] == "/v1/chat/completions"
 
 
 def test_limits_hold_for_other_servers_too(front: Callable[..., Any], unruly: Callable[..., Any], soon: Any) -> None:

@@ -62,6 +62,15 @@ async def test_head_and_body_leave_in_one_write() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("status", [299, 499, 529])
+async def test_a_status_that_has_no_name_is_sent_all_the_same(status: int) -> None:
+    """Servers behind this one have statuses of their own; the reason may be empty (RFC 9112, 4)."""
+    wire = Recorded()
+    await answer(exchange(wire), b"abc", status=status)
+    assert wire.written.startswith(b"HTTP/1.1 %d \r\ndate: " % status)
+
+
+@pytest.mark.anyio
 async def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
     """And ends with the empty chunk."""
     wire = Recorded()

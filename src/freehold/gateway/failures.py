@@ -11,11 +11,18 @@ import aiohttp
 from freehold.errors import FreeholdError
 
 RETRY_AFTER_S = 2
+REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 def unreachable(model: str, failure: Exception) -> FreeholdError:
     """No connection could be made, or it did not last to the first byte of an answer to a probe."""
     return FreeholdError("upstream_unreachable", model=model, reason=reason_of(failure), retry_after_s=RETRY_AFTER_S)
+
+
+def redirected(model: str, status: int) -> FreeholdError:
+    """It names another address: whoever followed there would take the key, or the caller, where nobody has sent them."""
+    reason = f"it redirects ({status}) to another address, which is not followed"
+    return FreeholdError("upstream_garbage", model=model, reason=reason)
 
 
 def is_of_connecting(failure: Exception) -> bool:

@@ -97,6 +97,8 @@ async def forward(call: Call, asking: Asking, body: bytes | Upload) -> Stream | 
         held.callback(answer.close)
         if answer.status in (401, 403):
             raise upstream.refuse_key(answer.status)
+        if answer.status in failures.REDIRECTIONS:
+            raise failures.redirected(upstream.id, answer.status)
         if isinstance(body, Upload) and not body.sent.is_set():
             if answer.status >= 400:
                 return await _refusal(asking, answer)

@@ -12,7 +12,7 @@ import msgspec
 
 from freehold.config import Ability, ModelConfig, resolve
 from freehold.errors import FreeholdError
-from freehold.gateway.failures import before_answer
+from freehold.gateway.failures import REDIRECTIONS, before_answer, redirected
 from freehold.http import Admission
 from freehold.telemetry import ModelMetrics
 
@@ -205,7 +205,8 @@ class Upstream:
         timeout = aiohttp.ClientTimeout(total=PROBE_S, sock_connect=CONNECT_S)
         try:
             self._read_key()
-            async with session.get(f"{base}/models", headers=self.authorization(), timeout=timeout) as answer:
+            asked = session.get(f"{base}/models", headers=self.authorization(), timeout=timeout, allow_redirects=False)
+            async with asked as answer:
                 body = await _bounded(answer)
         except FreeholdError as error:
             return FreeholdError("upstream_key_missing", model=self.id, reason=error.cause, remedy=error.fix)
@@ -213,6 +214,8 @@ class Upstream:
             return before_answer(self.id, failure, PROBE_S)
         if answer.status in (401, 403):
             return FreeholdError("upstream_key_refused", model=self.id, status=answer.status)
+        if answer.status in REDIRECTIONS:
+            return redirected(self.id, answer.status)
         if answer.status >= 500:
             return FreeholdError("upstream_unhealthy", model=self.id, status=answer.status)
         return self._read_list(body) if answer.status == 200 else None  # it has no such path, and answers

@@ -139,7 +139,8 @@ class Exchange:
 
     def _encode_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
         bodiless = status in WITHOUT_BODY
-        head = [STATUS_LINES[status], self._wire.date()]
+        line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status  # other servers have statuses of their own
+        head = [line, self._wire.date()]
         sized = False
         for name, value in headers:
             if name == b"content-length":
