@@ -32,3 +32,13 @@ def test_an_unknown_code_is_a_defect_where_it_is_raised() -> None:
     """There is no error without a row."""
     with pytest.raises(KeyError, match="no_such_code"):
         FreeholdError("no_such_code")
+
+
+def test_the_same_failure_can_be_raised_for_each_caller() -> None:
+    """Equal in all that is told, and without the frames that the first one was raised in."""
+    first = FreeholdError("model_loading", model="m")
+    with pytest.raises(FreeholdError):
+        raise first
+    again = first.again()
+    assert (again.code, again.details, str(again)) == (first.code, first.details, str(first))
+    assert again.__traceback__ is None

@@ -274,5 +274,7 @@ def test_models_elsewhere_are_listed_with_what_they_can_do() -> None:
         assert client.get("/v1/models/theirs").json() == row
         theirs.state, theirs.error = "failed", FreeholdError("upstream_unhealthy", model="theirs", status=500)
         assert client.get("/v1/models").json()["data"] == []
+        answer = client.get("/v1/models/theirs")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "upstream_unhealthy")
         (state,) = client.get("/readyz").json()["models"]
         assert (state["state"], state["proof"], state["error"]["code"]) == ("failed", "none", "upstream_unhealthy")

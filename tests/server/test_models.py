@@ -170,6 +170,17 @@ def test_a_failed_proof_is_never_served_silently(doubled: Path, policy: ProofPol
     assert error.details["output"] == "y"
 
 
+def test_each_refusal_is_an_error_of_its_own(doubled: Path, tmp_path: Path) -> None:
+    """One that is raised for every request would keep the frames, and so the bodies, of all of them."""
+    golden(doubled, "torch", factor=3.0)
+    unproven, absent = served(doubled), served(tmp_path / "absent.onnx", "absent")
+    loaded(unproven, absent)
+    for ask in (unproven.check, lambda: absent.engine):
+        first, second = refusal(ask), refusal(ask)
+        assert (first.code, str(first)) == (second.code, str(second))
+        assert first is not second
+
+
 def test_an_accepted_failure_is_served_for_a_day(
     doubled: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,6 +28,11 @@ class FreeholdError(Exception):
         """The sort of the failure, for exit codes and transports."""
         return self.entry.kind
 
+    def again(self) -> "FreeholdError":
+        """The same failure for one more caller. An error that is raised twice keeps the frames of both in its
+        traceback, and with them what their requests held."""
+        return FreeholdError(self.code, **self.details)
+
     def in_language(self, language: Language) -> tuple[str, str]:
         """Cause and fix in `language`."""
         if language == "zh":

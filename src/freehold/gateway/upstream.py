@@ -144,7 +144,7 @@ class Upstream:
     def check(self) -> str:
         """The URL to ask. Raises why it cannot be asked now; one that was not probed yet can."""
         if self.error is not None and not self._ready:
-            raise FreeholdError(self.error.code, **self.error.details)
+            raise self.error.again()
         if self.base is None or (self.vital and not self._ready):
             raise FreeholdError("model_loading", model=self.id)
         return self.base

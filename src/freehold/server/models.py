@@ -60,7 +60,7 @@ class Served:
     def engine(self) -> Engine:
         """The loaded engine. Raises FreeholdError `model_loading` before there is one."""
         if self._engine is None:
-            raise self.error or FreeholdError("model_loading", model=self.id)
+            raise FreeholdError("model_loading", model=self.id) if self.error is None else self.error.again()
         return self._engine
 
     @property
@@ -122,7 +122,7 @@ class Served:
             raise FreeholdError("model_loading", model=self.id)
         if self.state is State.FAILED and self.error is not None:
             raise FreeholdError("model_failed", model=self.id, reason=self.error.cause, remedy=self.error.fix)
-        raise self.error or FreeholdError("shutting_down")
+        raise FreeholdError("shutting_down") if self.error is None else self.error.again()
 
     async def close(self, grace_s: float) -> None:
         """Stop answering; what is queued finishes within `grace_s` seconds."""

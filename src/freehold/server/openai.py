@@ -52,8 +52,11 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
 
     async def model(call: Call) -> Response:
         remote = plane.models.remote(call.params["model"])
-        row = _listed(plane.models.get(call.params["model"]), formats) if remote is None else _shown(remote)
-        return Response(openai.encode_model(row))
+        if remote is None:
+            return Response(openai.encode_model(_listed(plane.models.get(call.params["model"]), formats)))
+        if remote.state != State.READY:
+            raise FreeholdError("model_loading", model=remote.id) if remote.error is None else remote.error.again()
+        return Response(openai.encode_model(_shown(remote)))
 
     return [
         *(Route("POST", path, embeddings, "openai") for path in ("/v1/embeddings", "/embeddings")),
