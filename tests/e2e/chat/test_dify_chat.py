@@ -317,20 +317,19 @@ def test_a_schema_is_taken_as_the_user_typed_it(chat_node: Any, wrapped: bool) -
 
 
 def test_an_agent_may_call_its_tools_or_answer_by_its_schema(chat_node: Any) -> None:
-    """11, 13: the plugin sends tools with "auto" beside the format that the user chose; the model does one of the two."""
+    """11, 13: the plugin sends tools with "auto" beside the format that the user chose: one of the two comes."""
     schema = {"type": "object", "properties": {"灯": {"enum": ["开", "关"]}}, "required": ["灯"]}
     form = {"type": "json_schema", "json_schema": {**schema, "additionalProperties": False}}
-    asked = {"messages": HELLO, "tools": TOOLS, "tool_choice": "auto", "response_format": form, "max_tokens": 200}
-    called = answered = 0
-    for seed in range(8):
+    on = {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}
+    tools = [{"type": "function", "function": {"name": "lamp", "parameters": {**on, "additionalProperties": False}}}]
+    asked = {"messages": HELLO, "tools": tools, "tool_choice": "auto", "response_format": form, "max_tokens": 300}
+    for seed in range(4):
         _, heard = stream(chat_node, **asked, temperature=1.0, seed=seed)
         if heard.calls:
-            called += 1
-            assert set(json.loads(heard.calls[0]["arguments"])) == {"on"}
+            assert isinstance(json.loads(heard.calls[0]["arguments"])["on"], bool)
+            assert not heard.text
         else:
-            answered += 1
             assert json.loads(heard.text)["灯"] in ("开", "关")
-    assert called + answered == 8
 
 
 def test_an_empty_authorization_is_no_key(chat_node: Any) -> None:
