@@ -2,6 +2,7 @@
 
 import mmap
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,15 +90,31 @@ def test_closing_twice_is_once() -> None:
     memory.close()
 
 
-def test_address_space_that_the_system_refuses_is_said_with_its_size() -> None:
-    """`ulimit -v` is what refuses it in practice."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+@pytest.mark.parametrize("limit", [resource.RLIMIT_AS, resource.RLIMIT_FSIZE], ids=["ulimit -v", "ulimit -f"])
+def test_space_that_the_system_refuses_is_said_with_its_size(limit: int) -> None:
+    """Whether for addresses or for the sparse file; nothing of it stays open or mapped."""
+    soft, hard = resource.getrlimit(limit)
     layout = Layout.of(Decoder(layers=80, kv_heads=8, head_size=128, vocab_size=10), 1 << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 40, hard))
+    held = sorted(Path("/proc/self/fd").iterdir())
+    resource.setrlimit(limit, (1 << 40, hard))
     try:
         with pytest.raises(FreeholdError) as refused:
             KvMemory(layout, slots=8, rows=8)
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(limit, (soft, hard))
     assert refused.value.code == "kv_memory_refused"
     assert "MiB" in refused.value.cause
+    assert sorted(Path("/proc/self/fd").iterdir()) == held
+    assert "freehold-kv" not in Path("/proc/self/maps").read_text()
+
+
+def test_rows_that_show_no_slot_are_no_memory(memory: KvMemory) -> None:
+    """A system that promises no more than it has would count them otherwise, although nobody ever writes there."""
+    memory.place(0, 1)
+    begin = memory.row_address(0) + memory.layout.row_bytes
+    (access,) = [
+        line.split()[1]
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if int(line.split("-")[0], 16) <= begin < int(line.split("-")[1].split()[0], 16)
+    ]
+    assert access == "---p"

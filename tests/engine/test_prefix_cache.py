@@ -80,6 +80,16 @@ def test_the_least_recently_used_goes_first(memory: KvMemory) -> None:
     assert [cache.restore(keys, 1) for keys in (one, two, three)] == [BLOCK, 0, BLOCK]
 
 
+def test_an_end_goes_before_its_beginning(memory: KvMemory) -> None:
+    """Also of a prompt that came once: what is left of it can still be found."""
+    cache = PrefixCache(memory, 3 * BLOCK_BYTES)
+    old, new = cache.keys(prompt(1, 2)), cache.keys(prompt(3, 4))
+    cache.keep(old, 0, 0, 2 * BLOCK)
+    cache.keep(new, 0, 0, BLOCK)
+    cache.keep(new, 0, BLOCK, 2 * BLOCK)
+    assert [cache.restore(keys, 1) for keys in (old, new)] == [BLOCK, 2 * BLOCK]
+
+
 def test_a_prompt_longer_than_the_budget_keeps_its_beginning(memory: KvMemory) -> None:
     """Dropping the beginning for the end would leave what can never be found."""
     cache = PrefixCache(memory, 2 * BLOCK_BYTES)

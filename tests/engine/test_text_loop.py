@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 
 from freehold.engine.base import ScoreRequest
+from freehold.engine.decoder_session import Row
 from freehold.engine.generation import GenerateRequest, Sampling, Step
 from freehold.engine.opening import open_artifact
+from freehold.engine.sequence import Sequence
 from freehold.engine.settings import EngineSettings
 from freehold.engine.text import OnnxTextEngine
 from freehold.engine.text_loop import TextLoop
@@ -82,6 +86,18 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for another thread."""
     while not condition():  # noqa: ASYNC110 - a thread has no event
         await asyncio.sleep(0.001)
+
+
+def break_next_step(loop: TextLoop) -> None:
+    """No request can hold such a token: the embedding of the graph refuses it, as a defect of ours would make it."""
+    session = loop._session
+    sound = session.decode
+
+    def broken(rows: list[Row]) -> Any:
+        session.decode = sound
+        return sound([rows[0]._replace(token=10**6)])
+
+    session.decode = broken
 
 
 def test_who_stops_listening_frees_its_place(running: Callable[..., Any]) -> None:
@@ -185,8 +201,7 @@ def test_a_step_that_crashes_fails_what_ran_and_nothing_else(
         tasks = [await begun(engine, request([index], 450)) for index in (1, 2)]
         waiting = asyncio.create_task(ids(engine, request([7, 8, 9], 20)))
         await until(lambda: len(loop._scheduler.waiting) == 1)
-        # No request can hold such a token: the embedding of the graph refuses it, as a defect of ours would make it.
-        loop._scheduler.running[0].tokens[-1] = 10**6
+        break_next_step(loop)
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [one.code for one in outcomes if isinstance(one, FreeholdError)] == ["engine_stopped"] * 2
         assert await waiting == expected
@@ -268,5 +283,50 @@ def test_a_check_takes_its_turn_beside_answers(running: Callable[..., Any]) -> N
         loop._cache.tokens = 64
         with pytest.raises(FreeholdError, match="kv_memory_taken"):
             engine.answer(ScoreRequest([3] * 100, [1]))
+
+    running(talk)
+
+
+def test_what_fails_while_a_prompt_is_let_in_is_told(
+    running: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever fails between two queues: whoever asked hears of it, and nothing stays taken."""
+
+    async def talk(engine: OnnxTextEngine, loop: TextLoop) -> None:
+        expected = await ids(engine, request([7, 8, 9], 20))
+        sound = loop._prefixes.restore
+
+        def broken(keys: list[bytes], slot: int) -> int:
+            loop._prefixes.restore = sound
+            raise MemoryError("no room for a copy")
+
+        loop._prefixes.restore = broken
+        with pytest.raises(FreeholdError) as failed:
+            await ids(engine, request([7, 8, 9], 20))
+        assert failed.value.code == "engine_stopped"
+        assert "no room for a copy" in failed.value.cause
+        assert loop._cache.used == 0
+        assert await ids(engine, request([7, 8, 9], 20)) == expected
+
+    with caplog.at_level(logging.CRITICAL):
+        running(talk)
+
+
+def test_closing_waits_for_what_has_just_come(running: Callable[..., Any]) -> None:
+    """Also for a request that has left one queue and is not in the next one yet."""
+
+    async def talk(engine: OnnxTextEngine, loop: TextLoop) -> None:
+        sound, between = loop._scheduler.add, threading.Event()
+
+        def slow(sequence: Sequence) -> None:
+            between.set()
+            time.sleep(0.05)
+            sound(sequence)
+
+        loop._scheduler.add = slow
+        task = asyncio.create_task(ids(engine, request([1, 2, 3], 5)))
+        await until(between.is_set)
+        await engine.close(5.0)
+        assert len(await task) == 5
 
     running(talk)

@@ -1,6 +1,6 @@
 """What an artifact says of itself."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -8,6 +8,8 @@ Kind = Literal["tensor", "embed", "rerank", "classify", "generate"]
 Layout = Literal["tensor", "packed", "padded", "slots"]
 """How a graph takes its rows: as tensors, as sequences end to end, as sequences padded to the longest, or as tokens
 that continue what lies in the slots of a key-value buffer."""
+
+Size = Annotated[int, msgspec.Meta(ge=1)]
 
 SCHEMA = 1
 
@@ -34,10 +36,10 @@ class Decoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     ids that end an answer; `window` is how many tokens back attention reaches, 0 for all.
     """
 
-    layers: int
-    kv_heads: int
-    head_size: int
-    vocab_size: int
+    layers: Size
+    kv_heads: Size
+    head_size: Size
+    vocab_size: Size
     ends: tuple[int, ...] = ()
     window: int = 0
     prefill: str = ""

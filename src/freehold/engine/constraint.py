@@ -108,7 +108,7 @@ class ConstraintCompiler:
 
         Raises FreeholdError `constraint_invalid` with llguidance's reason where the constraint is malformed or nothing
         can satisfy it, `constraint_too_complex` where its definitions nest too deep, and `constraint_unsupported`
-        where llguidance cannot read the model's tokenizer.
+        where llguidance cannot read the model's tokenizer, or the model has no end token.
         """
         with self._lock:
             kept = self._grammars.get(constraint)
@@ -147,11 +147,14 @@ class ConstraintCompiler:
         """Built when the first constraint comes: it takes a while, and most models never see one."""
         with self._opening:
             if self._tokenizer is None:
+                if not self._ends:
+                    raise FreeholdError("constraint_unsupported", reason="its files name no end token")
                 source = _without_prefix_space(self._tokenizer_json)
                 try:
                     self._tokenizer = LLTokenizer(source, n_vocab=self._vocab_size, eos_token=self._ends)
                 except ValueError as error:
-                    raise FreeholdError("constraint_unsupported", reason=_brief(str(error))) from error
+                    reason = f"its tokenizer cannot be read for it ({_brief(str(error))})"
+                    raise FreeholdError("constraint_unsupported", reason=reason) from error
             return self._tokenizer
 
 

@@ -68,7 +68,9 @@ class DecoderSession:
         decoder: Decoder,
         memory: KvMemory,
         threads: int,
+        positions: int,
     ) -> None:
+        """`positions` are what the graphs can address; the memory's capacity may be rounded up beyond them."""
         self.memory = memory
         self.row_multiple = 2
         self.drafts_allowed = False
@@ -77,6 +79,7 @@ class DecoderSession:
         self._decode, self._prefill = decode, prefill
         self._decoder = decoder
         self._threads = threads
+        self._positions = positions
         self._steps: dict[int, _Bound] = {}
 
     def prefill(self, slot: int, ids: Array, start: int) -> Array:
@@ -125,7 +128,8 @@ class DecoderSession:
             )
 
     def _measure_slices(self) -> None:
-        ids = np.arange(min(MEASURED_TOKENS, self.memory.layout.capacity - 2)) % self._decoder.vocab_size
+        room = min(MEASURED_TOKENS, self.memory.layout.capacity, self._positions)
+        ids = np.arange(room - room % 2) % self._decoder.vocab_size
         self.prefill(0, ids, 0)  # the first run of a shape allocates
         begun = perf_counter()
         whole = self.prefill(0, ids, 0).copy()
@@ -206,11 +210,28 @@ class DecoderSession:
 def open_decoder(artifact: Artifact, options: SessionOptions, memory: KvMemory) -> DecoderSession:
     """The graphs of a decoder artifact; one where prompts and answers share theirs.
 
-    Raises FreeholdError `decoder_manifest_invalid`, `device_not_granted` or `graph_invalid`.
+    Raises FreeholdError `decoder_manifest_invalid`, `artifact_invalid`, `device_not_granted` or `graph_invalid`.
     """
     decoder, name = artifact.manifest.decoder, artifact.manifest.name
     if decoder is None:
         raise FreeholdError("decoder_manifest_invalid", path=artifact.path)
     decode = open_runtime(artifact.graph, options, name)
     prefill = open_runtime(artifact.path / decoder.prefill, options, name) if decoder.prefill else decode
-    return DecoderSession(decode, prefill, decoder, memory, options.threads)
+    for graph in {decode, prefill}:
+        _check(graph, decoder, artifact)
+    positions = artifact.manifest.limits.positions or memory.layout.capacity
+    return DecoderSession(decode, prefill, decoder, memory, options.threads, positions)
+
+
+def _check(graph: onnxruntime.InferenceSession, decoder: Decoder, artifact: Artifact) -> None:
+    """Raises FreeholdError `artifact_invalid` where a graph has another buffer than its manifest says: memory is bound
+    by the manifest's word."""
+    shapes = {node.name: node.shape for node in (*graph.get_inputs(), *graph.get_outputs())}
+    buffers = {name: tuple(shape[1::2]) for name, shape in shapes.items() if name.startswith("past.")}
+    parts = [f"past.{layer}.{part}" for layer in range(decoder.layers) for part in ("key", "value")]
+    vocab_size = shapes.get("logits", [0])[-1]
+    if buffers != dict.fromkeys(parts, (decoder.kv_heads, decoder.head_size)) or vocab_size != decoder.vocab_size:
+        sizes = ", ".join(f"{heads} heads of {size}" for heads, size in sorted(set(buffers.values())))
+        said = f"{decoder.layers} layers, {decoder.kv_heads} heads of {decoder.head_size}, {decoder.vocab_size} tokens"
+        reason = f"the graph has {len(buffers) // 2} layers, {sizes}, {vocab_size} tokens; manifest.json says {said}"
+        raise FreeholdError("artifact_invalid", path=artifact.path, reason=reason)

@@ -37,6 +37,6 @@ class KvCache:
 
     def give_back(self, slot: int) -> None:
         """Free a slot and its memory."""
-        self.memory.clear(slot)
         self.used -= self._reserved.pop(slot)
         self._free.append(slot)
+        self.memory.clear(slot)

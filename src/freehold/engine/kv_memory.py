@@ -23,7 +23,10 @@ from freehold.errors import FreeholdError
 
 FLOAT_BYTES = 4
 MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000
+PROT_NONE, READ_WRITE = 0, mmap.PROT_READ | mmap.PROT_WRITE
 MADV_REMOVE = 9
+LEAST_TOKENS = 15
+"""However short the context: `DecoderSession.measure` fills the first places of a slot."""
 BLOCK_BYTES = 512
 """The unit of `st_blocks`, whatever the file system."""
 
@@ -44,7 +47,7 @@ class Layout:
     def of(cls, decoder: Decoder, context_length: int) -> "Layout":
         """The layout for sequences of up to `context_length` tokens, and one that evens a slice out."""
         grain = cls._grain(decoder.head_size)
-        capacity = math.ceil((context_length + 1) / grain) * grain
+        capacity = math.ceil((max(context_length, LEAST_TOKENS) + 1) / grain) * grain
         return cls(decoder.layers, decoder.kv_heads, decoder.head_size, capacity)
 
     @staticmethod
@@ -82,10 +85,20 @@ class KvMemory:
         self._placed = [-1] * rows
         self._base_bytes = self._planes * (slots + 1) * layout.row_bytes
         self._view_bytes = self._planes * rows * layout.row_bytes
-        self._file = os.memfd_create("freehold-kv")
-        os.truncate(self._file, self._base_bytes)
-        self._base = self._map(None, self._base_bytes, mmap.MAP_SHARED | MAP_NORESERVE, self._file, 0)
-        self._view = self._map(None, self._view_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        self._file, self._base, self._view = -1, 0, 0
+        try:
+            self._file = os.memfd_create("freehold-kv")
+            os.truncate(self._file, self._base_bytes)
+            self._base = self._map(None, self._base_bytes, mmap.MAP_SHARED | MAP_NORESERVE, self._file, 0)
+            # Without access it is no memory that a system which promises none beyond what it has would count.
+            anonymous = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+            self._view = self._map(None, self._view_bytes, anonymous, -1, 0, PROT_NONE)
+        except OSError as error:
+            self.close()
+            raise _refused("memfd", self._base_bytes, error.errno) from error
+        except FreeholdError:
+            self.close()
+            raise
         shape = (layout.layers, 2, slots + 1, layout.kv_heads, layout.capacity, layout.head_size)
         floats = (ctypes.c_float * (self._base_bytes // FLOAT_BYTES)).from_address(self._base)
         self.base: Array = np.ctypeslib.as_array(floats).reshape(shape)
@@ -112,7 +125,7 @@ class KvMemory:
         """Give back the memory of a slot; what is read there afterwards is zero."""
         for plane in range(self._planes):
             if self._libc.madvise(self.slot_address(plane, slot), self.layout.row_bytes, MADV_REMOVE):
-                raise _refused("madvise", self.layout.row_bytes)
+                raise _refused("madvise", self.layout.row_bytes, ctypes.get_errno())
 
     @property
     def resident_bytes(self) -> int:
@@ -123,15 +136,16 @@ class KvMemory:
         """Give everything back. Nothing may run on it any more."""
         if self._file >= 0:
             self.base = np.empty(0, np.float32)
-            self._libc.munmap(self._view, self._view_bytes)
-            self._libc.munmap(self._base, self._base_bytes)
+            for address, size in ((self._view, self._view_bytes), (self._base, self._base_bytes)):
+                if address:
+                    self._libc.munmap(address, size)
             os.close(self._file)
             self._file = -1
 
-    def _map(self, address: int | None, size: int, flags: int, file: int, offset: int) -> int:
-        mapped = self._libc.mmap(address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, offset)
+    def _map(self, address: int | None, size: int, flags: int, file: int, offset: int, access: int = READ_WRITE) -> int:
+        mapped = self._libc.mmap(address, size, access, flags, file, offset)
         if mapped is None or mapped == ctypes.c_void_p(-1).value:
-            raise _refused("mmap", size)
+            raise _refused("mmap", size, ctypes.get_errno())
         return int(mapped)
 
 
@@ -147,6 +161,5 @@ def _libc() -> ctypes.CDLL:
     return libc
 
 
-def _refused(call: str, size: int) -> FreeholdError:
-    reason = os.strerror(ctypes.get_errno())
-    return FreeholdError("kv_memory_refused", call=call, size_mb=size >> 20, reason=reason)
+def _refused(call: str, size: int, number: int | None) -> FreeholdError:
+    return FreeholdError("kv_memory_refused", call=call, size_mb=size >> 20, reason=os.strerror(number or 0))

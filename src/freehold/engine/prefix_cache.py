@@ -46,26 +46,33 @@ class PrefixCache:
         count = next((index for index, key in enumerate(keys) if key not in self._blocks), len(keys))
         for index, key in enumerate(islice(keys, count)):
             self._memory.base[:, :, slot, :, index * BLOCK : (index + 1) * BLOCK] = self._blocks[key]
-        # The last block first: of a chain the beginning is the most recently used, and goes last.
-        for key in reversed(keys[:count]):
-            self._blocks.move_to_end(key)
+        self._use(keys[:count])
         return count * BLOCK
 
     def keep(self, keys: Sequence[bytes], slot: int, begin: int, end: int) -> None:
         """Copy the blocks of `slot` that were completed between the tokens `begin` and `end`."""
-        for index in range(begin // BLOCK, min(end // BLOCK, len(keys))):
+        completed = range(begin // BLOCK, min(end // BLOCK, len(keys)))
+        for index in completed:
             if keys[index] in self._blocks:
                 continue
             block = self._memory.base[:, :, slot, :, index * BLOCK : (index + 1) * BLOCK]
             if not self._room_for(block.nbytes, keys[: index + 1]):
-                return
+                break
             self._blocks[keys[index]] = block.copy()
             self.used_bytes += block.nbytes
+        if completed:
+            self._use(keys[: completed.stop])
 
     def clear(self) -> None:
         """Forget everything."""
         self._blocks.clear()
         self.used_bytes = 0
+
+    def _use(self, chain: Sequence[bytes]) -> None:
+        """Of a chain the beginning is the most recently used, and goes last: the rest cannot be found without it."""
+        for key in reversed(chain):
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
 
     def _room_for(self, size: int, chain: Sequence[bytes]) -> bool:
         """Make room, but never by dropping what leads up to the new block: it could not be found without."""

@@ -53,7 +53,7 @@ class Scheduler:
     def next(self) -> Slice | list[Sequence]:
         """A slice or the sequences of a step, in turns; an empty list where there is nothing to compute."""
         if self.entering is None and self.waiting and self._cache.fits(self.waiting[0].reach):
-            self.entering = self._admit(self.waiting.popleft())
+            self._admit(self.waiting.popleft())
         if self.entering is not None and (self._prompts_turn or not self.running):
             self._prompts_turn = False
             return self._slice(self.entering)
@@ -87,13 +87,13 @@ class Scheduler:
             return
         self.prefill_speed += SMOOTHING * (tokens / max(seconds, 1e-9) - self.prefill_speed)
 
-    def _admit(self, sequence: Sequence) -> Sequence:
+    def _admit(self, sequence: Sequence) -> None:
+        self.entering = sequence  # before anything can fail: who stands nowhere would never be answered
         sequence.slot = self._cache.take(sequence.reach)
         sequence.keys = self._prefixes.keys(sequence.tokens)
         # The last token is computed in any case: its logits begin the answer.
         known = sequence.keys[: (sequence.prompt_tokens - 1) // BLOCK]
         sequence.cached_tokens = sequence.computed = self._prefixes.restore(known, sequence.slot)
-        return sequence
 
     def _slice(self, sequence: Sequence) -> Slice:
         seconds = self._slice_s if self.running else self._slice_s * LONE_SLICES

@@ -72,7 +72,7 @@ class Sequence:
     def judged(self, drafted: int, right: int) -> None:
         """Learn from how many of `drafted` tokens came true."""
         if drafted:
-            self._guess = max(2 * self._guess, 1) if right == drafted else max(1, right)
+            self._guess = 2 * drafted if right == drafted else max(1, right)
 
     def accept(self, choice: TokenLogprob) -> None:
         """Append a token to the answer; it may end it. Raises FreeholdError `constraint_too_complex`."""

@@ -53,10 +53,10 @@ class OnnxTextEngine:
         manifest = artifact.manifest
         if settings.device != "cpu":
             raise FreeholdError("decoder_device_unsupported", model=manifest.name, device=settings.device)
-        if manifest.decoder is None:
-            raise FreeholdError("decoder_manifest_invalid", path=artifact.path)
         limits = manifest.limits
         wanted = settings.max_tokens or limits.max_tokens or limits.positions
+        if manifest.decoder is None or not wanted:
+            raise FreeholdError("decoder_manifest_invalid", path=artifact.path)
         wanted = min(wanted, limits.positions) if limits.positions else wanted
         self._decoder: Decoder = manifest.decoder
         weights = sum(entry.size for entry in manifest.files.values())

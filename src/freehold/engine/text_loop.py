@@ -65,6 +65,7 @@ class TextLoop:
         self._usual_answer = 0.0  # tokens, measured
         self._capacity = Capacity("tokens", 0, 0, session.prefill_speed)
         self._closing = False
+        self._resting = True  # nothing is computed, and nothing is on its way there
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -115,7 +116,7 @@ class TextLoop:
         """Let sequences finish within `grace_s` seconds, then fail what is left and end the thread."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + grace_s
-        while (self._inbox or not self._scheduler.idle) and loop.time() < limit:  # noqa: ASYNC110 - a thread ends it
+        while not self._rests() and loop.time() < limit:  # noqa: ASYNC110 - a thread ends it
             await asyncio.sleep(0.01)
         with self._changed:
             self._closing = True
@@ -130,12 +131,18 @@ class TextLoop:
         with self._stepping:
             self._cache.memory.close()
 
+    def _rests(self) -> bool:
+        with self._changed:
+            return self._resting and not self._inbox
+
     def _work(self) -> None:
         scheduler = self._scheduler
         while True:
             with self._changed:
                 while scheduler.idle and not self._inbox and not self._closing:
+                    self._resting = True
                     self._changed.wait()
+                self._resting = False
                 arrived, self._inbox, self._arriving = self._inbox, [], 0
                 closing = self._closing
             for sequence in arrived:
@@ -261,8 +268,8 @@ class TextLoop:
             self._scheduler.remove(sequence)
 
     def _fail(self, sequence: Sequence, error: FreeholdError) -> None:
-        self._scheduler.remove(sequence)
         self._outbox.append((sequence, error))
+        self._scheduler.remove(sequence)
 
     def _sweep(self) -> None:
         """Let go of those who left, and of those whose first token is overdue."""

@@ -34,10 +34,10 @@ ENTRIES: dict[str, Entry] = {
     "kv_memory_refused": Entry(
         Kind.UNAVAILABLE,
         "The system refused {size_mb} MiB of address space for keys and values ({call}: {reason}).",
-        "Lower `context_length` or `generation.slots`, or lift the limit on address space (`ulimit -v`,"
+        "Lower `context_length` or `generation.slots`, or lift the limit (`ulimit -v`, `ulimit -f`,"
         " vm.overcommit_memory).",
         "系统拒绝为键值缓存分配 {size_mb} MiB 地址空间（{call}：{reason}）。",
-        "请减小 `context_length` 或 `generation.slots`，或放宽地址空间限制（`ulimit -v`、vm.overcommit_memory）。",
+        "请减小 `context_length` 或 `generation.slots`，或放宽限制（`ulimit -v`、`ulimit -f`、vm.overcommit_memory）。",
     ),
     "kv_memory_short": Entry(
         Kind.UNAVAILABLE,
@@ -69,9 +69,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "decoder_manifest_invalid": Entry(
         Kind.INVALID,
-        "{path} is of kind generate, and its manifest does not say how its key-value buffer is laid out.",
+        "{path} is of kind generate, and its manifest does not say how its key-value buffer is laid out, or for how"
+        " many positions.",
         "Write the artifact again: `freehold convert` of its model folder.",
-        "{path} 的类型为 generate，但清单未说明键值缓存的布局。",
+        "{path} 的类型为 generate，但清单未说明键值缓存的布局或位置数。",
         "请用 `freehold convert` 从模型目录重新生成该产物。",
     ),
 }

@@ -40,9 +40,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "constraint_unsupported": Entry(
         Kind.UNSUPPORTED,
-        "This model's answers cannot be held to JSON, a schema or a grammar: its tokenizer cannot be read for it ({reason}).",
-        "Ask without `response_format`, or serve the model with a tokenizer.json of byte-level BPE or SentencePiece form.",
-        "该模型的回答无法限定为 JSON、模式或文法：其分词器不受支持（{reason}）。",
-        "请求中去掉 `response_format`，或为模型提供字节级 BPE 或 SentencePiece 形式的 tokenizer.json。",
+        "This model's answers cannot be held to JSON, a schema or a grammar: {reason}.",
+        "Ask without `response_format`, or serve the model with a tokenizer.json of byte-level BPE or SentencePiece form"
+        " and with `eos_token_id` in its config.json.",
+        "该模型的回答无法限定为 JSON、模式或文法：{reason}。",
+        "请求中去掉 `response_format`，或为模型提供字节级 BPE 或 SentencePiece 形式的 tokenizer.json，并在 config.json 中给出 `eos_token_id`。",
     ),
 }
