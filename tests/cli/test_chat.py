@@ -141,8 +141,31 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_reasoning_is_dimmed_for_people_and_left_out_of_pipes() -> None:
+def test_bytes_that_are_no_text_are_read_and_written_all_the_same(folder: Path, talker_folder: Path) -> None:
+    """A letter of another encoding through a pipe, and an answer that the terminal's encoding lacks."""
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    with running(talker_folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+        out, err = process.communicate(b"\xff\xfe \xb9\xfa\nhello\n", 60)
+    assert (process.returncode, err) == (0, b"")
+    assert out.endswith(b"\n")
+
+
+@pytest.mark.parametrize("variable", [("TERM", "dumb"), ("NO_COLOR", "1")])
+def test_a_plain_terminal_gets_no_escapes(variable: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reasoning stands on lines of its own."""
+    monkeypatch.setenv(*variable)
+    terminal = Terminal()
+    screen = Screen(terminal)
+    for delta in (Delta(reasoning_content="Hm."), Delta(content="Yes")):
+        screen.show(delta)
+    screen.end()
+    assert terminal.getvalue() == "Hm.\nYes\n"
+
+
+def test_reasoning_is_dimmed_for_people_and_left_out_of_pipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a model writes to a terminal cannot command it."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     deltas = [Delta(reasoning_content="Hm"), Delta(reasoning_content=".\x1b[2J"), Delta(content="Yes\x07\t数")]
     terminal, pipe = Terminal(), io.StringIO()
     for out in (terminal, pipe):

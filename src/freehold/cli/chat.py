@@ -1,6 +1,7 @@
 """A conversation with a model in the terminal, for `freehold run`."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,8 @@ class Screen:
         """None shows nothing."""
         self._out = out
         self._watched = out is not None and out.isatty()
+        plain = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
+        self._dim_on, self._dim_off = ("", "") if plain else (DIM, PLAIN)
         self._dimmed = False
 
     def show(self, delta: Delta) -> None:
@@ -88,7 +91,7 @@ class Screen:
 
     def _dim(self, on: bool) -> None:
         if self._out is not None and self._watched and on != self._dimmed:
-            self._out.write(DIM if on else f"{PLAIN}\n")
+            self._out.write(self._dim_on if on else f"{self._dim_off}\n")
             self._dimmed = on
 
 
@@ -112,7 +115,7 @@ async def converse(engine: TextEngine, model: ModelConfig, words: Sequence[str],
 
 def _lines() -> Iterator[str]:
     """What a person types, or what comes through a pipe, line by line; blank lines are no questions."""
-    watched = sys.stdin.isatty()
+    watched = sys.stdin.isatty() and sys.stdout.isatty()  # a prompt is no part of what a program reads
     if watched:
         with suppress(ImportError):
             import readline  # noqa: F401 - `input` edits lines and remembers them once it is there

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -35,6 +36,7 @@ VERBS: dict[str, Verb] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line (default: this process's) and exit: 0 fine, 1 failed, 2 wrong usage."""
+    forgive_encodings()
     given = sys.argv[1:] if arguments is None else list(arguments)
     output = Output("--json" in given)
     try:
@@ -42,6 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         build_app(rest)(args=rest, prog_name="freehold", obj=output)
     except FreeholdError as error:
         sys.exit(output.fail(error))
+
+
+def forgive_encodings() -> None:
+    """Bytes that are no text are read as U+FFFD; what a terminal's encoding lacks is written as its escape."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def build_app(asked: Sequence[str]) -> typer.Typer:
