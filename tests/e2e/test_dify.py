@@ -15,6 +15,7 @@ import pytest
 BASES = ["", "/", "/v1", "/v1/"]
 NO_KEY = {"Content-Type": "application/json", "Authorization": ""}  # embeddings send the empty header without a key
 QUERY = "Who owns the land?"
+PING = [{"role": "user", "content": "ping"}]
 DOCUMENTS = ["A lease ends.", "The freeholder owns the land outright.", "数据不出域。"]
 
 
@@ -105,7 +106,7 @@ def test_the_sdk_form_of_rerank_gets_the_documents_back(node: Any) -> None:
         ("embeddings", {"model": "judge", "input": ["x"]}, 400, "/v1/rerank"),
         ("rerank", {"model": "minilm", "query": "q", "documents": ["x"], "top_n": 1}, 400, "/v1/embeddings"),
         ("rerank", {"model": "judge", "query": "q", "documents": [], "top_n": 1}, 400, "empty"),
-        ("chat/completions", {"model": "minilm", "messages": [], "max_tokens": 5}, 404, "chat/completions"),
+        ("chat/completions", {"model": "minilm", "messages": PING, "max_tokens": 5}, 400, "/v1/embeddings"),
     ],
 )
 @pytest.mark.parametrize("base", ["", "/v1"])

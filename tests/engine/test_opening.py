@@ -67,10 +67,10 @@ def test_an_artifact_says_its_kind(tiny_bert_folder: Path, tiny_reranker_folder:
     assert isinstance(open_engine(tensor, "ignored", PLAIN), TensorEngine)
 
 
-def test_a_kind_without_an_engine_is_named(tiny_bert_folder: Path, tmp_path: Path) -> None:
-    """Text generation is for a later version."""
+def test_a_generator_that_does_not_say_how_it_is_laid_out_is_named(tiny_bert_folder: Path, tmp_path: Path) -> None:
+    """Without a decoder's layout there is no memory to lay out for it."""
     path = of_kind(graphs.build(tiny_bert_folder, tmp_path), tmp_path / "generator", "generate")
-    with pytest.raises(FreeholdError, match="kind_unsupported") as caught:
+    with pytest.raises(FreeholdError, match="decoder_manifest_invalid") as caught:
         open_artifact(path, PLAIN)
     assert "generate" in caught.value.cause
 

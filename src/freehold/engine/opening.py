@@ -21,7 +21,7 @@ def open_engine(path: Path, name: str, settings: EngineSettings) -> Engine:
 def open_artifact(path: Path, settings: EngineSettings) -> Engine:
     """The engine for an artifact folder.
 
-    Raises FreeholdError `artifact_invalid`, `artifact_corrupt` or `kind_unsupported`.
+    Raises FreeholdError `artifact_invalid`, `artifact_corrupt` and what the engine of its kind raises.
     """
     artifact = Artifact.open(path)
     manifest = artifact.manifest
@@ -31,10 +31,8 @@ def open_artifact(path: Path, settings: EngineSettings) -> Engine:
         return open_rerank(artifact, settings)
     if manifest.kind == "generate":
         return OnnxTextEngine(artifact, settings)
-    if manifest.kind == "tensor":
-        goldens = tuple(load_goldens(artifact.goldens))
-        return TensorEngine(TensorModel(artifact.graph, manifest, artifact.digest, goldens), settings)
-    raise FreeholdError("kind_unsupported", model=manifest.name, kind=manifest.kind)
+    goldens = tuple(load_goldens(artifact.goldens))
+    return TensorEngine(TensorModel(artifact.graph, manifest, artifact.digest, goldens), settings)
 
 
 def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:

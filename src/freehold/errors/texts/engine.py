@@ -125,11 +125,4 @@ ENTRIES: dict[str, Entry] = {
         "请求或其结果为 {megabytes} MB，服务器与引擎进程之间最多传输 {limit} MB。",
         "请拆分后发送，或去掉该模型的 `workers`。",
     ),
-    "kind_unsupported": Entry(
-        Kind.UNSUPPORTED,
-        "{model} is of kind {kind}, for which this version has no engine.",
-        "Serve a model of kind tensor, embed, rerank or classify.",
-        "{model} 的类型为 {kind}，此版本没有对应的引擎。",
-        "请部署 tensor、embed、rerank 或 classify 类型的模型。",
-    ),
 }
