@@ -330,15 +330,15 @@ def test_threads_may_compile_at_once(byte_level: Tokenizer) -> None:
     assert threading.stack_size() == before
 
 
-@pytest.mark.parametrize("fault", ["narrow", "end"])
-def test_a_tokenizer_that_does_not_fit_is_named(byte_level: Tokenizer, fault: str) -> None:
-    """A vocabulary smaller than the tokenizer, or an end token outside of it."""
-    size = byte_level.get_vocab_size()
-    compiler = ConstraintCompiler(
-        byte_level.to_str(), size - 20 * (fault == "narrow"), {9999} if fault == "end" else {0}
-    )
-    with pytest.raises(FreeholdError, match="constraint_unsupported"):
+@pytest.mark.parametrize(
+    ("missing", "ends", "says"), [(20, {0}, "tokenizer"), (0, {9999}, "9999"), (0, set(), "no end token")]
+)
+def test_a_tokenizer_that_does_not_fit_is_named(byte_level: Tokenizer, missing: int, ends: set[int], says: str) -> None:
+    """A vocabulary smaller than the tokenizer, an end token outside of it, or none."""
+    compiler = ConstraintCompiler(byte_level.to_str(), byte_level.get_vocab_size() - missing, ends)
+    with pytest.raises(FreeholdError, match=says) as refused:
         compiler.compile(Constraint("json_object", "{}"))
+    assert refused.value.code == "constraint_unsupported"
 
 
 def test_a_tokenizer_that_llguidance_cannot_read_is_named() -> None:

@@ -1,12 +1,14 @@
 """Graphs over slots: every token meets the same kernels wherever it is computed."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, write_manifest
 from freehold.engine.decoder_session import DecoderSession, Row, open_decoder
 from freehold.engine.kv_memory import KvMemory, Layout
 from freehold.engine.providers import SessionOptions
@@ -28,10 +30,12 @@ def opened(path: Path, threads: int) -> Iterator[DecoderSession]:
     artifact = Artifact.open(path)
     assert artifact.manifest.decoder is not None
     memory = KvMemory(Layout.of(artifact.manifest.decoder, 300), slots=4, rows=10)
-    session = open_decoder(artifact, SessionOptions(threads=threads), memory)
-    session.measure()
-    yield session
-    memory.close()
+    try:
+        session = open_decoder(artifact, SessionOptions(threads=threads), memory)
+        session.measure()
+        yield session
+    finally:
+        memory.close()
 
 
 def after(session: DecoderSession, slot: int, length: int, slices: int = 1000) -> np.ndarray:
@@ -114,3 +118,21 @@ def test_a_run_that_fails_is_an_error_with_its_reason(decoder_artifact: Callable
             session.decode([Row(0, 10, 10**6)])
         assert failed.value.code == "inference_failed"
         assert np.array_equal(session.decode([Row(0, 10, 5)]), expected)
+
+
+@pytest.mark.parametrize(
+    "said", [{"layers": 3}, {"layers": 1}, {"kv_heads": 1}, {"head_size": 32}, {"vocab_size": 300}], ids=str
+)
+def test_a_manifest_of_another_graph_is_told(
+    decoder_artifact: Callable[..., Path], tmp_path: Path, said: dict[str, int]
+) -> None:
+    """Memory is laid out by the manifest's word: both sides are shown before anything is bound to it."""
+    folder = shutil.copytree(decoder_artifact(), tmp_path / "artifact")
+    manifest = Artifact.open(folder).manifest
+    assert manifest.decoder is not None
+    write_manifest(folder, replace(manifest, decoder=replace(manifest.decoder, **said)))
+    with pytest.raises(FreeholdError) as refused:
+        next(opened(folder, 1))
+    assert refused.value.code == "artifact_invalid"
+    assert str(next(iter(said.values()))) in refused.value.cause
+    assert "2 layers, 2 heads of 16, 320 tokens" in refused.value.cause

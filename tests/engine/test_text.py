@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from freehold.artifact import Artifact, write_manifest
+from freehold.artifact import Artifact, Limits, write_manifest
 from freehold.engine.base import EmbedRequest, ScoreRequest
-from freehold.engine.generation import Constraint, GenerateRequest, Piece, Sampling, Step
+from freehold.engine.generation import Constraint, GenerateRequest, Piece, Sampling, Step, TokenLogprob
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
 from freehold.engine.text import OnnxTextEngine
@@ -156,18 +156,25 @@ FEW = {5: 60.0, 6: 60.0, 7: 60.0}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int4", "fast"])
-@pytest.mark.parametrize("sampling", [Sampling(seed=1, logit_bias=FEW), Sampling(temperature=0, logit_bias=FEW)])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(seed=1, logit_bias=FEW),
+        Sampling(temperature=0, logit_bias=FEW),
+        Sampling(seed=2, logit_bias=FEW, repetition_penalty=1.1, frequency_penalty=0.02, presence_penalty=0.5),
+    ],
+)
 def test_drafts_come_true_in_part_and_change_nothing(
     decoder_artifact: Callable[..., Path], precision: str, sampling: Sampling
 ) -> None:
-    """One answer or two at a time; fewer steps than tokens, and the very same tokens."""
+    """One answer or two at a time; fewer steps than tokens, and the very same tokens and probabilities."""
     steps: list[Step] = []
+    options: dict[str, Any] = {"max_tokens": 150, "sampling": sampling, "logprobs": 2}
 
-    async def talk(engine: OnnxTextEngine) -> list[Ids]:
-        asked = [ask(engine, prompts()[index], max_tokens=150, sampling=sampling) for index in (0, 4)]
-        return [(await ask(engine, prompts()[8], max_tokens=150, sampling=sampling)).ids] + [
-            heard.ids for heard in await asyncio.gather(*asked)
-        ]
+    async def talk(engine: OnnxTextEngine) -> list[list[TokenLogprob]]:
+        alone = await ask(engine, prompts()[8], **options)
+        beside = await asyncio.gather(*(ask(engine, prompts()[index], **options) for index in (0, 4)))
+        return [[one for piece in heard.pieces for one in piece.logprobs] for heard in (alone, *beside)]
 
     drafted = running(decoder_artifact(precision), talk, on_step=steps.append)
     assert drafted == running(decoder_artifact(precision), talk, prompt_lookup=False)
@@ -340,10 +347,12 @@ def test_a_device_and_a_manifest_that_cannot_be_run_are_said(
     import msgspec
 
     (tmp_path / "model.onnx").write_bytes(b"")
-    write_manifest(tmp_path, msgspec.structs.replace(Artifact.open(artifact).manifest, decoder=None))
-    with pytest.raises(FreeholdError) as manifest:
-        open_artifact(tmp_path, PLAIN)
-    assert manifest.value.code == "decoder_manifest_invalid"
+    known = Artifact.open(artifact).manifest
+    for less in ({"decoder": None}, {"limits": Limits()}):
+        write_manifest(tmp_path, msgspec.structs.replace(known, **less))
+        with pytest.raises(FreeholdError) as manifest:
+            open_artifact(tmp_path, PLAIN)
+        assert manifest.value.code == "decoder_manifest_invalid"
 
 
 def test_nothing_is_answered_before_load_and_after_close(decoder_artifact: Callable[..., Path]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import httpx
 import onnx
@@ -16,9 +17,11 @@ from onnx import TensorProto, helper
 
 from freehold.adapt import graphs
 from freehold.config import Limits
-from freehold.engine.base import Engine
+from freehold.engine.base import Array, Engine
+from freehold.engine.decoder_session import Row
 from freehold.engine.opening import open_artifact, open_graph_file
 from freehold.engine.settings import EngineSettings
+from freehold.engine.text import OnnxTextEngine
 from freehold.http import BodyLimits, Listener, MemoryBudget, bind
 from freehold.http.admission import Admission
 from freehold.server.app import build
@@ -172,3 +175,23 @@ def text_node(text_node_url: str) -> Iterator[httpx.Client]:
     """A client of that node."""
     with httpx.Client(base_url=text_node_url, trust_env=False, timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+def crashing(talker_path: Path) -> Iterator[tuple[httpx.Client, Callable[[], None]]]:
+    """A client of a node of its own that serves it, and what makes the next step of its engine fail."""
+    one = served("talker", talker_path)
+
+    def crash() -> None:
+        session = cast(OnnxTextEngine, one.engine)._loop._session
+        sound = session.decode
+
+        def broken(rows: list[Row]) -> Array:
+            session.decode = sound
+            return sound([rows[0]._replace(token=10**6)])  # no such token: the graph refuses it
+
+        session.decode = broken
+
+    with running([one]) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        wait_ready(client)
+        yield client, crash

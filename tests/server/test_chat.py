@@ -1,6 +1,7 @@
 """Chat over HTTP, from a node in this process; `tests/e2e/test_chat.py` has the whole of it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -57,6 +58,31 @@ def test_a_long_body_is_prepared_on_another_thread(text_node: httpx.Client) -> N
     assert ask(text_node, user=padding).status_code == 200
     refused = ask(text_node, messages=[{"role": "robot", "content": padding}])
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "message_role_unknown")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_engine_that_crashes_says_so_and_answers_again(
+    crashing: tuple[httpx.Client, Callable[[], None]], stream: bool
+) -> None:
+    """A frame with the error in the midst of a stream, after it the end; a 503 where the answer had not begun."""
+    node, crash = crashing
+    expected = ask(node, temperature=0).json()["choices"]
+    if stream:
+        asked = {"model": "talker", "messages": HELLO, "max_tokens": 1500, "ignore_eos": True, "stream": True}
+        with node.stream("POST", "/v1/chat/completions", json=asked) as answer:
+            lines = answer.iter_lines()
+            assert "error" not in json.loads(next(lines)[6:])
+            crash()
+            error = json.loads([line for line in lines if line][-1][6:])["error"]
+    else:
+        crash()
+        refused = ask(node)
+        assert refused.status_code == 503
+        error = refused.json()["error"]
+    assert error["code"] == "engine_stopped"
+    assert ".." not in error["message"]
+    assert ask(node, temperature=0).json()["choices"] == expected
+    assert node.get("/readyz").status_code == 200
 
 
 def test_an_answer_is_counted(text_node: httpx.Client) -> None:

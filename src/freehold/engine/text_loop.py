@@ -284,7 +284,7 @@ class TextLoop:
 
     def _recover(self, error: Exception) -> Step:
         """Fail what was being computed, forget what may be damaged, and leave those who wait their places."""
-        reason = error.cause if isinstance(error, FreeholdError) else f"{type(error).__name__}: {error}"
+        reason = error.cause.rstrip(".") if isinstance(error, FreeholdError) else f"{type(error).__name__}: {error}"
         for sequence in self._scheduler.everyone():
             if sequence.slot >= 0:
                 self._fail(sequence, FreeholdError("engine_stopped", model=self._name, reason=reason))
