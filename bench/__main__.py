@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench import environments, machine, report
@@ -25,6 +26,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does everything run?")
+    parser.add_argument("--rounds", type=int, default=FULL.rounds, help="how often each server takes its turn")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORKLOAD", help="these workloads; --list names them")
     parser.add_argument("--peers", nargs="+", default=[], metavar="SERVER", help="servers whose name begins so")
     parser.add_argument("--json", type=Path, default=WORK / "results.json", help="where the samples go")
@@ -76,7 +78,7 @@ def main() -> int:
     """Returns the exit status: 0, also where targets are missed; 1 when a server of ours failed."""
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that no server is left behind
-    scale = QUICK if options.quick else FULL
+    scale = QUICK if options.quick else replace(FULL, rounds=options.rounds)
     every = workloads(scale)
     titles = {workload.name: workload.title for workload in every}
     if options.list:
@@ -94,7 +96,7 @@ def main() -> int:
         results.save(options.json)
     text = report.render(results, titles)
     print("\n" + text)
-    whole = not (options.quick or options.only or options.peers)
+    whole = not (options.quick or options.only or options.peers) and options.rounds == FULL.rounds
     if whole or options.page or options.render:
         report.write(PAGE, text)
         print(f"written: {PAGE}")
