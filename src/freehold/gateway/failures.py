@@ -20,7 +20,7 @@ def unreachable(model: str, failure: Exception) -> FreeholdError:
 
 
 def redirected(model: str, status: int) -> FreeholdError:
-    """It names another address: whoever followed there would take the key, or the caller, where nobody has sent them."""
+    """It names another address. To follow would take the key, or the caller, where nobody has sent them."""
     reason = f"it redirects ({status}) to another address, which is not followed"
     return FreeholdError("upstream_garbage", model=model, reason=reason)
 

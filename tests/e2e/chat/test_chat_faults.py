@@ -10,6 +10,9 @@ import pytest
 HELLO: list[Any] = [{"role": "user", "content": "Hello, who owns the land?"}]
 ENDLESS = {"ignore_eos": True}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "height"}}]
+NEITHER = {"type": "integer", "minimum": 5, "maximum": 3}
+IMPOSSIBLE = {"type": "object", "properties": {"a": NEITHER}, "required": ["a"]}
+IMPOSSIBLE_TOOLS: list[Any] = [{"type": "function", "function": {"name": "f", "parameters": IMPOSSIBLE}}]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,8 @@ TOOLS: list[Any] = [{"type": "function", "function": {"name": "height"}}]
         ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "depth"}}}, 400, "depth"),
         ({"tool_choice": "required"}, 400, "tool"),
         ({"response_format": {"type": "json_schema", "json_schema": {"type": "giraffe"}}}, 400, "giraffe"),
+        ({"response_format": {"type": "json_schema", "json_schema": IMPOSSIBLE}}, 400, "unsatisfiable"),
+        ({"tools": IMPOSSIBLE_TOOLS, "tool_choice": "required"}, 400, "unsatisfiable"),
         ({"response_format": {"type": "xml"}}, 400, "json_schema"),
         ({"logit_bias": {"99999": 1}}, 400, "99999"),
         ({"temperature": 3}, 400, "temperature"),
