@@ -7,15 +7,13 @@ loaded. Of a quantized artifact each case also holds the share of tokens in whic
 """
 
 import argparse
-import asyncio
+import math
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import torch
 import transformers
 from tokenizers import Tokenizer
@@ -23,13 +21,11 @@ from tokenizers import Tokenizer
 from examples.normalizer.data import Question, examination
 from examples.normalizer.learning import rendered
 from freehold.adapt import graphs
+from freehold.adapt.decoder_agreement import note_agreement
 from freehold.adapt.goldens import weights_digest
-from freehold.adapt.goldens.record_text import continuation
-from freehold.artifact import Artifact, Case, Golden, RecordedBy, Tensor, load_goldens, save_golden, write_manifest
+from freehold.adapt.goldens.record_text import continued
+from freehold.artifact import Artifact, Golden, RecordedBy, load_goldens, save_golden, write_manifest
 from freehold.artifact.artifact import sha256_of
-from freehold.engine.opening import open_artifact
-from freehold.engine.settings import EngineSettings
-from freehold.engine.verify import request_of
 
 GOLDEN = "transformers.json"
 CASES = 48  # every form, kind and language
@@ -43,42 +39,18 @@ def record(folder: Path, questions: Sequence[Question]) -> Golden:
     cases = []
     for one in questions:
         prompt = tokenizer.encode(rendered(one.messages, one.tools, begin_answer=True) + one.begun).ids
-        answer = continuation(model, prompt, model.generation_config.eos_token_id)
-        cases.append(Case({"prompt_ids": _packed(prompt)}, {"token_ids": _packed(answer)}))
+        cases.append(continued(model, prompt, model.generation_config.eos_token_id))
     source = weights_digest({WEIGHTS: sha256_of(folder / WEIGHTS)})
     return Golden(RecordedBy("transformers", transformers.__version__, source), tuple(cases))
 
 
-def _packed(ids: Sequence[int]) -> Tensor:
-    return Tensor.of(np.array(ids, np.int64))
-
-
-async def agreements(artifact: Path, cases: Sequence[Case]) -> list[float]:
-    """Of each case, the share of tokens that the artifact would say too."""
-    engine = open_artifact(artifact, EngineSettings(prove=False))
-    await engine.load()
-    try:
-        shares = []
-        for case in cases:
-            said = engine.answer(request_of(case, engine.manifest)).outputs["token_ids"]
-            shares.append(float((said == case.outputs["token_ids"].array()).mean()))
-        return shares
-    finally:
-        await engine.close(0.0)
-
-
-def note_agreement(artifact: Path) -> float:
-    """Write into each golden case how well `artifact` agrees with it, and its manifest anew; the least agreement."""
+def least_agreement(artifact: Path) -> float:
+    """The least share of tokens in which `artifact` agrees with a golden case, after measuring every one."""
     manifest = Artifact.open(artifact).manifest
-    (golden,) = load_goldens(artifact / "goldens")
-    shares = asyncio.run(agreements(artifact, golden.cases))
-    cases = tuple(
-        msgspec.structs.replace(case, outputs={**case.outputs, "agreement": Tensor.of(np.array([share], np.float32))})
-        for case, share in zip(golden.cases, shares, strict=True)
-    )
-    save_golden(artifact / "goldens" / GOLDEN, msgspec.structs.replace(golden, cases=cases))
+    note_agreement(Artifact.open(artifact), math.inf)
     write_manifest(artifact, manifest)
-    return min(shares)
+    (golden,) = load_goldens(artifact / "goldens")
+    return min(float(case.outputs["agreement"].array()[0]) for case in golden.cases)
 
 
 def ship(source: Path, target: Path, precision: str, seed: str, cases: int = CASES) -> float:
@@ -88,7 +60,7 @@ def ship(source: Path, target: Path, precision: str, seed: str, cases: int = CAS
     with tempfile.TemporaryDirectory() as cache:
         aside = Path(cache) / "artifact"
         shutil.copytree(graphs.build(source, Path(cache), precision=precision), aside)
-        least = note_agreement(aside) if precision != "fp32" else 1.0
+        least = least_agreement(aside) if precision != "fp32" else 1.0
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(aside, target)
     return least

@@ -13,6 +13,7 @@ from freehold.artifact.golden import load_golden
 from freehold.cli.examine import Examined, GoldenFile, Replayed, examine
 from freehold.cli.sources import Place
 from freehold.config import ModelConfig
+from freehold.engine.agreement import Agreement
 from freehold.engine.opening import golden_folder
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
@@ -131,3 +132,15 @@ def test_trouble_is_a_failure_or_too_little_proof(
     """What is required decides; a failure is trouble in any case."""
     trouble = Examined("m", "/m", goldens=goldens).trouble(required)
     assert (trouble.code if trouble is not None else None) == code
+
+
+def test_agreement_is_with_another_framework_where_one_has_recorded() -> None:
+    """Else with ourselves; of a model that generates no text there is none."""
+
+    def of(raw: bool, share: float) -> GoldenFile:
+        return GoldenFile("g.json", BY, raw, 1, (Replayed(0, 0.1, agreement=Agreement(4, share)),))
+
+    found = Examined("m", "source")
+    assert replace(found, goldens=(of(True, 0.5), of(False, 1.0))).agreement == Agreement(4, 0.5)
+    assert replace(found, goldens=(of(False, 1.0),)).agreement == Agreement(4, 1.0)
+    assert replace(found, goldens=(golden(),)).agreement is None

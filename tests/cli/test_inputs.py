@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.artifact import MadeBy, Manifest, Tensor, TensorSpec
-from freehold.cli.inputs import held, read_cases, read_input, read_tensors
+from freehold.cli.inputs import held, read_cases, read_input, read_prompts, read_tensors
 from freehold.errors import FreeholdError
 
 SPECS = (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("ids", "INT64", (-1,)))
@@ -132,6 +132,36 @@ def test_a_wrong_line_has_its_number(tmp_path: Path, kind: str, text: str, where
     with pytest.raises(FreeholdError, match="input_malformed") as wrong:
         read_cases(str(path), manifest(kind, SPECS))
     assert wrong.value.cause.startswith(f"{path}{where}: ")
+
+
+def test_prompts_are_texts_or_messages(tmp_path: Path) -> None:
+    """A line each, in the order of the file."""
+    path = tmp_path / "in.jsonl"
+    chat = [{"role": "user", "content": "who"}]
+    path.write_text('{"prompt": "a"}\n\n' + json.dumps({"messages": chat}))
+    assert read_prompts(str(path)) == ["a", chat]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"prompt": "a"}\n{"text": "a"}', ":2"),
+        ('{"prompt": "a", "messages": [{}]}', ":1"),
+        ('{"prompt": ""}', ":1"),
+        ('{"messages": []}', ":1"),
+        ("{}", ":1"),
+        ("not json", ":1"),
+        ("", ""),
+    ],
+)
+def test_a_wrong_prompt_has_its_line(tmp_path: Path, text: str, where: str) -> None:
+    """With both forms that are known."""
+    path = tmp_path / "in.jsonl"
+    path.write_text(text)
+    with pytest.raises(FreeholdError, match="input_malformed") as wrong:
+        read_prompts(str(path))
+    assert wrong.value.cause.startswith(f"{path}{where}: ")
+    assert '"messages"' in wrong.value.fix
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from freehold.artifact import Artifact, Case, Golden, RecordedBy, Tensor, save_golden, write_manifest
 from freehold.engine.base import Answer, Proof
-from freehold.engine.forced import fitting, unlikely
+from freehold.engine.forced import fitting, length_of, unlikely
 from freehold.engine.generation import GenerateRequest, Sampling
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
@@ -134,7 +134,7 @@ def test_recorded_answers_prove_a_decoder(
 
 def test_cases_longer_than_the_context_are_left_out() -> None:
     """They were recorded with more memory, or before somebody shortened it."""
-    golden = Golden(RecordedBy("x", "1", ""), (case(), case()))
+    golden = Golden(RecordedBy("x", "1", ""), (case(), case(agreement=0.5)))
     assert [len(one.cases) for length in (5, 6) for one in fitting([golden], length)] == [0, 2]
 
 
@@ -147,3 +147,8 @@ def test_a_golden_of_another_kind_is_said(decoder_artifact: Callable[..., Path],
     write_manifest(folder, manifest)
     with pytest.raises(FreeholdError, match="golden_invalid"):
         asyncio.run(proven(folder))
+
+
+def test_the_length_of_a_case_is_that_of_prompt_and_answer() -> None:
+    """What else is recorded takes no place among the positions."""
+    assert (length_of(case()), length_of(case(0.5)), length_of(Case({"text": "a"}, {}))) == (6, 6, 0)

@@ -27,11 +27,27 @@ def test_scores_do_not_depend_on_how_many_tokens_are_computed_at_once(decoder_ar
         session.drafts_allowed = False
         slow = score(session, 1, *given)
         assert fast.tokens == prompt + answer
-        for name in ("token_ids", "margins"):
+        for name in ("token_ids", "margins", "logprobs"):
             assert fast.outputs[name].shape == (answer,)
             assert np.array_equal(fast.outputs[name], slow.outputs[name])
         agree = fast.outputs["token_ids"] == np.array(given[1])
         assert np.array_equal(agree, fast.outputs["margins"] == 0)
+    memory.close()
+
+
+def test_logprobs_are_those_of_the_whole_vocabulary(decoder_artifact: Callable[..., Path]) -> None:
+    """Of every token that might be the next one, scored one by one, the probabilities are 1 together."""
+    artifact = Artifact.open(decoder_artifact())
+    assert artifact.manifest.decoder is not None
+    memory = KvMemory(Layout.of(artifact.manifest.decoder, 40), slots=1, rows=10)
+    session = open_decoder(artifact, SessionOptions(threads=1), memory)
+    session.measure()
+    vocabulary = range(artifact.manifest.decoder.vocab_size)
+    nexts = [score(session, 0, [1, 2, 3], [token]).outputs for token in vocabulary]
+    logprobs = np.array([each["logprobs"][0] for each in nexts])
+    assert logprobs.dtype == np.float32
+    assert np.isclose(np.exp(logprobs).sum(), 1, atol=1e-4)
+    assert logprobs.argmax() == nexts[0]["token_ids"][0]
     memory.close()
 
 

@@ -18,7 +18,8 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Case, Decoder, Limits, MadeBy, Manifest, Tensor, TensorSpec
+from freehold.artifact import Artifact, Case, Decoder, Limits, MadeBy, Manifest, TensorSpec
+from freehold.engine.forced import length_of
 
 SETTINGS = ("tokenizer_config.json", GENERATION)
 
@@ -86,11 +87,12 @@ class DecoderArtifact:
         return megabytes(self.source.weights)
 
     def write(self, folder: Path) -> Manifest:
-        """Write every file but the manifest.
+        """Write every file but the manifest; of a quantised decoder, measure how well it agrees with its goldens.
 
-        Raises OSError, and FreeholdError as `write_decoder`, `write_tokenizer` and `goldens.collect`.
+        Raises OSError, and FreeholdError as `write_decoder`, `write_tokenizer`, `goldens.collect` and `note_agreement`.
         """
         # onnx takes half a second to import, and a start that finds its artifact needs none of it.
+        from freehold.adapt.decoder_agreement import note_agreement  # noqa: PLC0415 - see above
         from freehold.adapt.decoder_graph import PREFILL, write_decoder  # noqa: PLC0415 - see above
 
         vocab_size = self.source.config.vocab_size
@@ -104,7 +106,10 @@ class DecoderArtifact:
         graphs["model.onnx"].save_weights(folder)
         for name, graph in graphs.items():
             graph.save_model(folder / name)
-        return self._manifest(PREFILL if PREFILL in graphs else "")
+        manifest = self._manifest(PREFILL if PREFILL in graphs else "")
+        if self.recipe.precision != "fp32":
+            note_agreement(Artifact(folder, manifest, digest=""))
+        return manifest
 
     def _write_texts(self, folder: Path) -> None:
         for name, digest in zip(SETTINGS, self.recipe.settings, strict=True):
@@ -117,9 +122,7 @@ class DecoderArtifact:
         """Copy the goldens, without the cases that go on past this artifact's length."""
 
         def fits(case: Case) -> bool:
-            tensors = [*case.inputs.values(), *case.outputs.values()]
-            tokens = sum(len(each.array()) for each in tensors if isinstance(each, Tensor))
-            return tokens <= self.recipe.limits.max_tokens
+            return length_of(case) <= self.recipe.limits.max_tokens
 
         goldens.carry(self.source.path, self.recipe.weights, folder / "goldens", fits)
 

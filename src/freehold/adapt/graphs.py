@@ -50,7 +50,7 @@ def build(
     not: `open_causal`. Processes may build the same folder at once: one writes, the others wait for it.
 
     Raises FreeholdError: what `open_folder`, `open_causal`, `open_decoder`, `write_graph`, `write_causal`,
-    `write_decoder`, `write_tokenizer` and `goldens.collect` raise, `max_tokens_beyond_positions`,
+    `write_decoder`, `write_tokenizer`, `goldens.collect` and `note_agreement` raise, `max_tokens_beyond_positions`,
     `graph_precision_unknown`, and `cache_full`, `cache_unwritable`.
     """
     plan = _plan(folder, kind, max_tokens, precision, block, DigestMemo(cache / "digests"))

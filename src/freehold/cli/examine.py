@@ -16,7 +16,8 @@ from freehold.cli.progress import Say
 from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig
 from freehold.config.locate import locate
-from freehold.engine.base import Engine
+from freehold.engine.agreement import Agreement, agreement_with, together
+from freehold.engine.base import Answer, Engine, Request
 from freehold.engine.opening import golden_folder
 from freehold.engine.verify import replay
 from freehold.errors import FreeholdError
@@ -32,6 +33,7 @@ class Replayed:
     case: int
     seconds: float
     difference: FreeholdError | None = None
+    agreement: Agreement | None = None  # of a decoder
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ class Examined:
             return "failed"
         with_cases = [golden for golden in self.goldens if golden.cases]
         return "raw" if any(golden.raw for golden in with_cases) else "self" if with_cases else "none"
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """How near a decoder comes to what was recorded: by another framework, else by our own."""
+        goldens = [golden for golden in self.goldens if golden.raw] or self.goldens
+        return together(one.agreement for golden in goldens for one in golden.replayed if one.agreement is not None)
 
     def unproven(self) -> FreeholdError:
         """Why there is no proof, as a note."""
@@ -149,8 +157,17 @@ def _replay(engine: Engine, golden: Golden, limit: float, say: Say) -> tuple[Rep
         say(f"case {len(done) + 1} of {len(order)}")
         begun = time.monotonic()
         alone = msgspec.structs.replace(golden, cases=(golden.cases[place],))
-        failure = replay(engine.answer, engine.manifest, [alone], engine.precision).failure
+        heard: list[Answer] = []
+        failure = replay(partial(_heard, engine, heard), engine.manifest, [alone], engine.precision).failure
         if failure is not None:
             failure = FreeholdError("proof_failed", **{**failure.details, "case": place})
-        done.append(Replayed(place, time.monotonic() - begun, failure))
+        seconds = time.monotonic() - begun
+        near = agreement_with(golden.cases[place], heard[0]) if engine.manifest.kind == "generate" else None
+        done.append(Replayed(place, seconds, failure, near))
     return tuple(sorted(done, key=lambda one: one.case))
+
+
+def _heard(engine: Engine, heard: list[Answer], request: Request) -> Answer:
+    """The engine's answer, which is kept in `heard` too."""
+    heard.append(engine.answer(request))
+    return heard[-1]

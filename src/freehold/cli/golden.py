@@ -2,29 +2,31 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import typer
 
 from freehold import __version__
-from freehold.artifact import Artifact, Case, FileEntry, Golden, save_golden
+from freehold.artifact import Artifact, Case, FileEntry, Golden, RecordedBy, save_golden
 from freehold.artifact.artifact import MANIFEST, sha256_of, write_durably
 from freehold.cli.examine import BUDGET_S
-from freehold.cli.inputs import held, read_cases
+from freehold.cli.golden_text import continue_all, prompt_ids
+from freehold.cli.inputs import Prompt, held, read_cases, read_prompts
 from freehold.cli.local import loaded, local_place, model_meant, models_meant
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import Say, working
-from freehold.cli.samples import text_requests
+from freehold.cli.samples import QUESTIONS, text_requests
 from freehold.cli.sources import Place, prepare
 from freehold.cli.verify import Budget, Junit, Ref, report
 from freehold.config import ModelConfig, locate
 from freehold.engine.base import Answer, EmbedRequest, Engine, Request, RerankRequest
 from freehold.engine.encoder import Encoder
+from freehold.engine.generation import TextEngine
 from freehold.engine.opening import golden_folder
 from freehold.engine.tensor import sample_row
 from freehold.engine.verify import record as record_answers
@@ -45,7 +47,8 @@ def record(
         typer.Option(
             "--input",
             metavar="FILE.jsonl",
-            help='One case a line: {"text"}, {"query", "text"}, or {"INPUT": values}. Default: built-in samples.',
+            help='One case a line: {"text"}, {"query", "text"}, {"prompt"}, {"messages"}, or {"INPUT": values}.'
+            " Default: built-in samples.",
         ),
     ] = None,
     path: Annotated[
@@ -61,12 +64,15 @@ def record(
     differently from today, and says nothing about whether the conversion was right. Only the framework that the model
     comes from can record that.
 
+    A model that generates text continues each prompt by up to 32 tokens, always the most probable ones. A text is
+    continued as it stands, messages are written by the chat template. There are eight built-in questions.
+
     The file goes where the model's goldens lie: `NAME.goldens/` beside an .onnx file, `goldens/` in a model folder or
     an artifact. An artifact's manifest is written anew, and with it the artifact has a new digest.
     """
     model = model_meant(ref, os.environ, Path.cwd())
     # Goldens are recorded in full precision and length; a configuration that computes in less is held against them.
-    plain = msgspec.structs.replace(model, precision="fp32", context_length=None)
+    plain = msgspec.structs.replace(model, precision="fp32", context_length=None, max_output_tokens=None)
     source = locate(model.parsed_source)
     target = path if path is not None else golden_folder(source) / FILE
     if target.exists() and not force:
@@ -95,6 +101,9 @@ async def _record(model: ModelConfig, place: Place, inputs: str | None, count: i
     async with loaded(model, place) as engine:
         if engine.proof.failure is not None and not force:
             raise engine.proof.failure
+        if engine.manifest.kind == "generate":
+            golden = await _of_text(cast(TextEngine, engine), model, inputs, count, say)
+            return _Recorded(golden, engine.digest)
         if inputs is not None:
             cases = read_cases(inputs, engine.manifest)
         else:
@@ -109,6 +118,19 @@ async def _record(model: ModelConfig, place: Place, inputs: str | None, count: i
 
         golden = await asyncio.to_thread(record_answers, answer, engine.manifest, cases, __version__)
         return _Recorded(golden, engine.digest)
+
+
+async def _of_text(engine: TextEngine, model: ModelConfig, inputs: str | None, count: int, say: Say) -> Golden:
+    prompts: Sequence[Prompt]
+    if inputs is not None:
+        prompts = read_prompts(inputs)
+    elif engine.chat_template() is None:
+        prompts = QUESTIONS[:count]
+    else:
+        prompts = [[{"role": "user", "content": question}] for question in QUESTIONS[:count]]
+    ids = [prompt_ids(engine, prompt, model.id, model.chat_template_kwargs) for prompt in prompts]
+    cases = await continue_all(engine, ids, lambda text: say(f"{model.id}: {text}"))
+    return Golden(RecordedBy("freehold", __version__, engine.manifest.made_by.source), tuple(cases))
 
 
 def _whole(engine: Engine, request: Request) -> Answer:

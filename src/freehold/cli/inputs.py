@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,8 +17,19 @@ FORMS = {
     "embed": '{"text": "..."}',
     "classify": '{"text": "..."}',
     "rerank": '{"query": "...", "text": "..."}',
+    "generate": '{"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]}',
     "tensor": '{"INPUT": [[0.5, ...], ...]} or {"INPUT": {"datatype": "FP32", "shape": [1, 16], "data": [...]}}',
 }
+
+Prompt = str | list[dict[str, Any]]
+"""A text to continue, or the messages of a chat in OpenAI's form."""
+
+
+class _PromptLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the two, and not both."""
+
+    prompt: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    messages: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)] | None = None
 
 
 def read_input(path: str) -> bytes:
@@ -53,13 +64,34 @@ def read_cases(path: str, manifest: Manifest) -> list[Case]:
 
     Raises FreeholdError `input_unreadable`, `input_malformed` with the line, `golden_type_unsupported`.
     """
-    cases = []
-    for number, line in enumerate(read_input(path).splitlines(), 1):
-        if line.strip():
-            cases.append(_case(line, f"{path}:{number}", manifest))
-    if not cases:
-        raise _malformed(path, "there is no line in it", manifest.kind)
-    return cases
+    return [_case(line, where, manifest) for where, line in _lines(path, manifest.kind)]
+
+
+def read_prompts(path: str) -> list[Prompt]:
+    """What a model that generates text is to answer, one JSON object a line; empty lines are passed over.
+
+    Raises FreeholdError `input_unreadable`, `input_malformed` with the line.
+    """
+    return [_prompt(line, where) for where, line in _lines(path, "generate")]
+
+
+def _lines(path: str, kind: str) -> list[tuple[str, bytes]]:
+    """Where each line stands that is not empty, and the line."""
+    lines = [(f"{path}:{number}", line) for number, line in enumerate(read_input(path).splitlines(), 1) if line.strip()]
+    if not lines:
+        raise _malformed(path, "there is no line in it", kind)
+    return lines
+
+
+def _prompt(line: bytes, where: str) -> Prompt:
+    try:
+        read = msgspec.json.decode(line, type=_PromptLine)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _malformed(where, str(error), "generate") from None
+    given = [one for one in (read.prompt, read.messages) if one is not None]
+    if len(given) != 1:
+        raise _malformed(where, "one of `prompt` and `messages` is wanted", "generate")
+    return given[0]
 
 
 def _case(line: bytes, where: str, manifest: Manifest) -> Case:

@@ -21,6 +21,18 @@ delivery account password meeting project archive drawing letter clause payment 
 合同 发票 客户 订单 退货 报告 设备 阀门 压力 传感器 质量 价格 交付 账户 密码 会议 项目 档案 图纸 条款 付款 服务
 """
 
+QUESTIONS = (
+    "Which documents does a customer need to return a valve within its warranty?",
+    "把下面的日期写成 ISO 格式:二零二四年三月三十一日。",
+    'Answer in JSON: {"sum": 17 + 25}',
+    "Write a Python function that tells whether a year is a leap year.",
+    "Explain to a new colleague, in two sentences, what a purchase order is for.",
+    "请用一句话说明什么是保修期。",
+    "Continue: 1, 2, 4, 8, 16,",
+    "Translate into German: the delivery arrives on Tuesday.",
+)
+"""What models that generate text are asked."""
+
 
 def texts(tokenizer: TextTokenizer, longest: int, seed: int = 0) -> Iterator[str]:
     """Endless texts of a lognormal number of tokens, mean 30, at most `longest` with the model's special tokens."""

@@ -14,9 +14,10 @@ from freehold.cli.local import local_place, models_meant
 from freehold.cli.output import FAILED, LABELS, Output, describe
 from freehold.cli.progress import working
 from freehold.config import ModelConfig
+from freehold.engine.agreement import Agreement
 from freehold.errors import FreeholdError
 
-Precision = Literal["fp32", "bf16", "auto"]
+Precision = Literal["fp32", "bf16", "auto", "int8", "int4", "w8a8", "fast"]
 Device = Literal["cpu", "cuda", "openvino"]
 Required = Literal["none", "self", "raw"]
 
@@ -57,6 +58,10 @@ def verify(
     that were recorded once) are replayed, without torch. `raw`: the framework that the model comes from recorded them,
     so the conversion is right. `self`: our own runtime did, so nothing has drifted since. `none`: there are none, and
     nothing is proven.
+
+    Of a model that generates text, the recorded answers are fed token by token: shown are the share of tokens that it
+    would choose too, and how much its perplexity of them differs from the recorder's. With --precision that is what a
+    profile costs.
     """
     models = models_meant(ref, os.environ, Path.cwd())
     asked = {name: value for name, value in (("precision", precision), ("device", device)) if value is not None}
@@ -116,6 +121,7 @@ def _as_data(one: Examined, trouble: FreeholdError | None, output: Output) -> di
             }
             for golden in one.goldens
         ],
+        **_agreement_data(one.agreement),
         "error": describe(trouble, output.language) if trouble is not None else None,
     }
 
@@ -127,6 +133,8 @@ def _as_text(one: Examined, trouble: FreeholdError | None, output: Output) -> st
     if one.files is not None:
         lines.append(f"  files   {one.files} hashed, as the manifest says")
     lines += [_golden_line(golden) for golden in one.goldens]
+    if one.agreement is not None:
+        lines.append(_agreement_line(one.agreement))
     labels = LABELS[output.language]
     if trouble is not None:
         lines.append(output.told(trouble, labels.problem))
@@ -142,3 +150,17 @@ def _golden_line(golden: GoldenFile) -> str:
         f"  golden  {golden.name}: recorded by {by.framework} {by.version} ({'raw' if golden.raw else 'self'}),"
         f" {len(golden.replayed)} of {golden.cases} cases replayed{differ}"
     )
+
+
+def _agreement_data(seen: Agreement | None) -> dict[str, float | None]:
+    """`agreement`, 0 to 1, and `perplexity_delta`, relative: 0.01 is one percent less sure. null where unknown."""
+    ratio = seen.perplexity_ratio if seen is not None else None
+    return {
+        "agreement": seen.share if seen is not None else None,
+        "perplexity_delta": ratio - 1 if ratio is not None else None,
+    }
+
+
+def _agreement_line(seen: Agreement) -> str:
+    line = f"  tokens  {seen.share:.2%} of {seen.tokens} recorded ones would be chosen here too"
+    return line if seen.perplexity_ratio is None else f"{line}, perplexity {seen.perplexity_ratio - 1:+.2%}"

@@ -38,8 +38,9 @@ class RerankRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """How a decoder judges an `answer` to a `prompt`, both token ids: outputs `token_ids` INT64 and `margins` FP32,
-    [answer]: at each place the most probable token, and by how much its logit exceeds that of the answer's token."""
+    """How a decoder judges an `answer` to a `prompt`, both token ids: outputs `token_ids` INT64, `margins` and
+    `logprobs` FP32, all [answer]: at each place the most probable token, by how much its logit exceeds that of the
+    answer's token, and the natural logarithm of that token's probability."""
 
     prompt: Sequence[int]
     answer: Sequence[int]

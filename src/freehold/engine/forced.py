@@ -25,17 +25,22 @@ def fitting(goldens: Iterable[Golden], context_length: int) -> list[Golden]:
     """Goldens without the cases that are longer than the context, which memory or the configuration may have cut."""
 
     def fits(case: Case) -> bool:
-        tensors = [*case.inputs.values(), *case.outputs.values()]
-        return sum(math.prod(one.shape) for one in tensors if isinstance(one, Tensor)) <= context_length
+        return length_of(case) <= context_length
 
     return [msgspec.structs.replace(golden, cases=tuple(filter(fits, golden.cases))) for golden in goldens]
+
+
+def length_of(case: Case) -> int:
+    """Tokens of prompt and answer together; what else was recorded is about these tokens."""
+    sequences = case.inputs.get("prompt_ids"), case.outputs.get("token_ids")
+    return sum(math.prod(one.shape) for one in sequences if isinstance(one, Tensor))
 
 
 def unlikely(case: Case, answer: Answer, precision: str) -> Difference | None:
     """Where the recorded answer is not what the decoder would say; None where it is.
 
     A case holds the tokens of the answer in `token_ids`. One that was measured with a quantised decoder also holds the
-    share of them that was the most probable one then, in `agreement`, FP32 [1].
+    share of them that was the most probable one then, in `agreement`, FP32 [1]. What else it holds is no concern here.
     """
     expected, seen = case.outputs["token_ids"].array(), answer.outputs["token_ids"]
     if precision == "fp32":

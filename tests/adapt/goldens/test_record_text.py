@@ -1,17 +1,22 @@
 """What transformers continues is what a decoder's artifact continues, and comes into it as a raw golden."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from freehold.adapt.goldens.record import main, record
 from freehold.adapt.goldens.record_text import NEW_TOKENS, PROMPTS, QUESTIONS
 from freehold.adapt.graphs import build
-from freehold.artifact import Case, Golden, load_goldens
+from freehold.artifact import Artifact, Case, Golden, load_goldens
 from freehold.artifact.artifact import sha256_of
+from freehold.engine.base import Answer, ScoreRequest
+from freehold.engine.settings import EngineSettings
+from freehold.engine.text import OnnxTextEngine
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -51,6 +56,24 @@ def test_what_is_recorded_is_what_the_artifact_continues(
         assert run.greedy([prompt], len(answer)) == [answer]
 
 
+def test_it_is_recorded_how_sure_the_framework_was(golden: Golden, folder: Path, tmp_path: Path) -> None:
+    """Logarithms of the probabilities of its tokens, which are those of the artifact too."""
+    for case in golden.cases:
+        logprobs = case.outputs["logprobs"].array()
+        assert logprobs.dtype == np.float32
+        assert logprobs.shape == case.outputs["token_ids"].shape
+    engine = OnnxTextEngine(Artifact.open(build(folder, tmp_path)), EngineSettings(kv_mb=8))
+
+    async def scored() -> Answer:
+        await engine.load()
+        answer = engine.answer(ScoreRequest(*ids_of(golden.cases[0])))
+        await engine.close(0.0)
+        return answer
+
+    ours = asyncio.run(scored()).outputs["logprobs"]
+    assert np.allclose(golden.cases[0].outputs["logprobs"].array(), ours, atol=1e-4)
+
+
 def test_chat_prompts_are_those_of_the_template(golden: Golden) -> None:
     """They begin with the template's first token."""
     firsts = [ids_of(case)[0][0] for case in golden.cases]
@@ -81,8 +104,11 @@ def test_the_command_writes_a_golden_that_artifacts_take(folder: Path, golden: G
     """From a folder's goldens, in every precision; a shorter artifact takes the cases that fit."""
     path = folder / "goldens" / "ours.json"
     assert main([str(folder), "--output", str(path)]) == 0
-    assert load_goldens(path.parent) == [golden]
-    assert load_goldens(build(folder, tmp_path, precision="int4") / "goldens") == [golden]
+    (written,) = load_goldens(path.parent)
+    (carried,) = load_goldens(build(folder, tmp_path, precision="int4") / "goldens")
+    for each in (written, carried):
+        assert each.recorded_by == golden.recorded_by
+        assert [ids_of(case) for case in each.cases] == [ids_of(case) for case in golden.cases]
     (fewer,) = load_goldens(build(folder, tmp_path, max_tokens=80) / "goldens")
     assert 0 < len(fewer.cases) < len(golden.cases)
     path.unlink()

@@ -31,8 +31,8 @@ NEW_TOKENS = 48
 def record(folder: Path) -> Golden:
     """Continue every prompt, and answer every question through the chat template where there is one.
 
-    A case is {"prompt_ids"} -> {"token_ids"}, both int64 vectors; the continuation ends with the end token, or after
-    48 tokens. Prompts that leave no room among the positions stay out. Raises FreeholdError as `open_decoder`.
+    Cases are what `continued` gives. Prompts that leave no room among the positions stay out. Raises FreeholdError as
+    `open_decoder`.
     """
     source = open_decoder(folder)
     tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -46,21 +46,20 @@ def record(folder: Path) -> Golden:
                 tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"]
             )
     room = source.config.max_position_embeddings - NEW_TOKENS
-    cases = [
-        Case({"prompt_ids": _packed(prompt)}, {"token_ids": _packed(continuation(model, prompt, source.ends))})
-        for prompt in prompts
-        if len(prompt) <= room
-    ]
+    cases = [continued(model, prompt, source.ends) for prompt in prompts if len(prompt) <= room]
     files = {str(file.relative_to(source.path)): sha256_of(file) for file in source.weights}
     return Golden(RecordedBy("transformers", transformers.__version__, weights_digest(files)), tuple(cases))
 
 
-def continuation(model: Any, prompt: Sequence[int], ends: Sequence[int], count: int = NEW_TOKENS) -> list[int]:
-    """The most probable token, `count` times or up to one of `ends`.
+def continued(model: Any, prompt: Sequence[int], ends: Sequence[int], count: int = NEW_TOKENS) -> Case:
+    """The most probable token, `count` times or up to one of `ends`, which is then the last.
 
-    Not through `generate`, which would heed the folder's own penalties and processors.
+    The case is {"prompt_ids" INT64 [p]} -> {"token_ids" INT64 [n], "logprobs" FP32 [n]}: natural logarithms of the
+    probabilities that the framework gave these tokens. Not through `generate`, which would heed the folder's own
+    penalties and processors.
     """
     answer: list[int] = []
+    logprobs: list[float] = []
     ids, cache = torch.tensor([list(prompt)]), None
     with torch.inference_mode():
         while len(answer) < count and not (answer and answer[-1] in ends):
@@ -68,8 +67,9 @@ def continuation(model: Any, prompt: Sequence[int], ends: Sequence[int], count: 
             cache = step.past_key_values
             ids = step.logits[:, -1:].argmax(dim=-1)
             answer.append(int(ids))
-    return answer
-
-
-def _packed(ids: Sequence[int]) -> Tensor:
-    return Tensor.of(np.array(ids, np.int64))
+            logprobs.append(float(step.logits[0, -1].log_softmax(dim=-1)[answer[-1]]))
+    outputs = {
+        "token_ids": Tensor.of(np.array(answer, np.int64)),
+        "logprobs": Tensor.of(np.array(logprobs, np.float32)),
+    }
+    return Case({"prompt_ids": Tensor.of(np.array(prompt, np.int64))}, outputs)
