@@ -18,8 +18,11 @@ PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as
 help: ## list these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
 
-run: $(VENV)/.model ## serve MiniLM on port 8080 (PORT=...) and show a request to try
-	@MODEL_ID=all-minilm-l6-v2 exec $(BIN)/freehold serve "$(PACKAGE_OF_MINILM)/model" --port $(PORT)
+run: $(VENV)/.model ## serve MiniLM and our demo chat model on port 8080 (PORT=...), and show requests to try
+	@mkdir -p .cache
+	@printf 'models:\n  - {id: all-minilm-l6-v2, source: "%s/model"}\n  - {id: normalizer, source: "%s"}\n' \
+		"$(PACKAGE_OF_MINILM)" "$(CURDIR)/examples/normalizer/model" > .cache/run.yaml
+	@exec $(BIN)/freehold serve .cache/run.yaml --port $(PORT)
 
 test: $(VENV)/.torch ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
 	@tools/need.sh ip=iproute2

@@ -41,12 +41,12 @@ def conversations(seed: str) -> Iterator[Conversation]:
     """Endless conversations; equal seeds give equal ones."""
     dice = random.Random(seed)
     while True:
-        yield conversation(dice, dice.choices(FORMS, (48, 18, 26, 8))[0])
+        yield conversation(dice, dice.choices(FORMS, (48, 14, 30, 8))[0])
 
 
 def conversation(dice: random.Random, form: str) -> Conversation:
     """One of one to four questions, each answered in `form`."""
-    tools = tuple(offered(dice)) if form == "tools" else ()
+    tools = tuple(offered(dice, _verbs(dice))) if form == "tools" else ()
     system = _system(dice, as_json=form == "json")
     in_question = form == "json" and not system
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
@@ -149,17 +149,23 @@ def tool(name: str, properties: Mapping[str, str]) -> Tool:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
-def offered(dice: random.Random) -> Iterator[Tool]:
-    """One to three tools, each for another kind of value."""
+def offered(dice: random.Random, verbs: tuple[str, ...]) -> Iterator[Tool]:
+    """One to three tools, each for another kind of value, whose names begin with any of `verbs`."""
     for kind in dice.sample(tuple(NOUNS), dice.choice((1, 2, 3))):
         noun = dice.choice(NOUNS[kind])
-        first = dice.choice(("value", "value", noun.rpartition("_")[2], kind))
+        first = dice.choice(("value", "value", "value", kind))
         properties = {first: "number" if kind != "date" and dice.random() < 0.3 else "string"}
         part = PARTS[kind]
         if part and (properties[first] == "number" or dice.random() < 0.7):
             pairs = [(first, properties[first]), (part, "string")]
             properties = dict(pairs if dice.random() < 0.75 else pairs[::-1])
-        yield tool(f"{dice.choice(VERBS)}_{noun}", properties)
+        yield tool(f"{dice.choice(verbs)}_{noun}", properties)
+
+
+def _verbs(dice: random.Random) -> tuple[str, ...]:
+    """The verbs of one conversation's tools: mostly "save" alone, else another one, else any."""
+    chance = dice.random()
+    return VERBS[:1] if chance < 0.6 else (dice.choice(VERBS),) if chance < 0.9 else VERBS
 
 
 def _says(text: str) -> Message:
@@ -168,7 +174,7 @@ def _says(text: str) -> Message:
 
 def _answer_keys(dice: random.Random) -> dict[str, tuple[str, ...]]:
     """The keys of one conversation's JSON objects, by the kind of value."""
-    if dice.random() < 0.4:
+    if dice.random() < 0.7:
         return dict.fromkeys(NOUNS, ("kind", "value"))
     number = dice.choice(("", "#"))
     amount = [dice.choice(("amount", "value")) + number, "currency"]
@@ -255,7 +261,7 @@ def examination(seed: str, count: int) -> Iterator[Question]:
         kind = (*KINDS, "none")[number % 4]
         language = ("en", "zh")[number // 4 % 2]
         form = ("plain", "json", "plain", "tools", "plain", "forced")[number // 8 % 6]
-        tools = tuple(offered(dice)) if form == "tools" else ()
+        tools = tuple(offered(dice, VERBS[:1])) if form == "tools" else ()
         system = [{"role": "system", "content": dice.choice(sentences.JSON_SYSTEMS)}] if form == "json" else []
         if kind == "none":
             form = "plain" if form == "forced" else form

@@ -26,15 +26,15 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def new_model(seed: int) -> Qwen2ForCausalLM:
-    """3.8 million parameters in the shape of Qwen2, tied."""
+    """2.4 million parameters in the shape of Qwen2, tied."""
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=tokens.VOCABULARY,
         hidden_size=256,
-        intermediate_size=640,
-        num_hidden_layers=5,
+        intermediate_size=384,
+        num_hidden_layers=4,
         num_attention_heads=8,
-        num_key_value_heads=4,
+        num_key_value_heads=2,
         max_position_embeddings=POSITIONS,
         tie_word_embeddings=True,
         bos_token_id=None,

@@ -187,12 +187,13 @@ _VOCABULARY_ZH = """
 _WORDS = {"en": _VOCABULARY.split(), "zh": _VOCABULARY_ZH.split()}
 _NO_UNITS = {
     "en": "miles inches feet hours minutes days weeks degrees percent apples people pages users ounces items",
-    "zh": "个 小时 分钟 天 度 人 页 台 次 英里 英寸 个苹果 件 年",
+    "zh": "个 小时 分钟 天 度 人 页 台 次 英里 英寸 个苹果 件 年 斤",
 }
 _NO_DAYS = {
     "en": ("today", "tomorrow", "next Friday", "last year", "in two weeks", "Monday", "at noon", "2024", "last March"),
     "zh": ("今天", "明天", "下周五", "去年", "两周后", "星期一", "下午三点", "2024年", "上个月"),
 }
+_HAN = "".join(map(chr, range(0x4E00, 0x9FA6)))
 _LETTERS = "eeeaaaiiooutttnnnssrrrlldhcmpgbfvwykxzqj"
 
 
@@ -209,8 +210,9 @@ def _word(dice: random.Random, language: str) -> str:
             if language == "en"
             else f"{dice.randint(1, 999)}号"
         )
-    if chance < 0.15 and language == "en":
-        return "".join(dice.choices(_LETTERS, k=dice.randint(3, 9)))
+    if chance < 0.15:
+        strange = (_LETTERS, dice.randint(3, 9)) if language == "en" else (_HAN, dice.randint(1, 3))
+        return "".join(dice.choices(strange[0], k=strange[1]))
     return dice.choice(_WORDS[language])
 
 
@@ -220,11 +222,15 @@ def near_miss(dice: random.Random, language: str) -> str:
     number = dice.choice(
         (str(dice.randint(1, 99)), str(dice.randint(100, 9999)), f"{dice.randint(1, 99)}.{dice.randint(1, 9)}")
     )
-    missed = [number, dice.choice(_NO_DAYS[language])]
+    missed = [dice.choice(_NO_DAYS[language])]
     if language == "zh":
         missed += [number + dice.choice(_NO_UNITS["zh"].split()), f"{dice.randint(1, 12)}月{dice.randint(1, 28)}日"]
     else:
-        missed += [f"{number} {dice.choice(_NO_UNITS['en'].split())}", f"{dice.choice(MONTHS)} {dice.randint(1, 28)}"]
+        missed += [
+            number,
+            f"{number} {dice.choice(_NO_UNITS['en'].split())}",
+            f"{dice.choice(MONTHS)} {dice.randint(1, 28)}",
+        ]
     return dice.choice(missed)
 
 
@@ -233,7 +239,7 @@ def carrier(dice: random.Random, kind: str, language: str) -> str:
     chance = dice.random()
     if chance < 0.25:
         return "{}"
-    if chance < 0.85:
+    if chance < 0.8:
         return dice.choice(CARRIERS[language][kind] + CARRIERS[language]["any"])
     if language == "zh":
         return f"{words(dice, language, dice.randint(0, 4))}，{{}}，{words(dice, language, dice.randint(0, 4))}"

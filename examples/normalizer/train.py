@@ -87,9 +87,9 @@ def main(command_line: Sequence[str] | None = None) -> int:
     """Train, save, examine; 0 when done."""
     parser = argparse.ArgumentParser(description="Train the normalizer from scratch.")
     parser.add_argument("--output", type=Path, default=Path(".cache/normalizer"))
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--batch", type=int, default=3072, help="tokens of a step, padding included")
-    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--processes", type=int, default=2, help="of one thread each, which take a step together")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--texts", type=int, default=10_000, help="conversations that the tokenizer learns from")

@@ -15,7 +15,6 @@ SCALES: Mapping[str, Mapping[str, Decimal]] = {
         "kg": Decimal(1),
         "g": Decimal("0.001"),
         "mg": Decimal("0.000001"),
-        "斤": Decimal("0.5"),
     },
     "L": {"L": Decimal(1), "mL": Decimal("0.001")},
 }
