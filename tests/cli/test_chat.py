@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,18 @@ def test_a_terminal_shows_a_prompt_and_leaves_by_ctrl_c(folder: Path, talker_fol
         os.write(ours, b"hello\n")
         shown = read_until(ours, "\n> ")
         assert "hello" in shown
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert interrupted(process) == 0
     os.close(ours)
+
+
+def interrupted(process: "subprocess.Popen[bytes]") -> int:
+    """How it ends when Ctrl-C is pressed until it does: random weights may write what looks like the prompt, and then
+    the first one stops their answer."""
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(3)
+    raise AssertionError("it did not leave")
 
 
 def read_until(terminal: int, text: str) -> str:
