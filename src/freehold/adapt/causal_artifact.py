@@ -20,8 +20,8 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.reranking import Reranking
-from freehold.adapt.tokenizer_file import Ending, end_token, text_after, write_tokenizer
-from freehold.artifact import Case, Limits, MadeBy, Manifest, PairText, TensorSpec
+from freehold.adapt.tokenizer_file import Ending, copy_settings, end_token, text_after, write_tokenizer
+from freehold.artifact import Limits, MadeBy, Manifest, PairText, TensorSpec
 
 INPUTS = ("input_ids", "sequence_ids", "sequence_starts")
 
@@ -93,16 +93,12 @@ class CausalArtifact:
         # onnx takes half a second to import, and a start that finds its artifact needs none of it.
         from freehold.adapt.causal_graph import write_causal  # noqa: PLC0415 - see above
         from freehold.adapt.encoder_graph import GRAPHS  # noqa: PLC0415 - see above
+        from freehold.adapt.onnx_graph import save_graphs  # noqa: PLC0415 - see above
 
         manifest = self._manifest()
         tokenizer = self._write_texts(folder)
         self._write_goldens(folder, tokenizer, manifest.pair)
-        graphs = {name: write_causal(self.source, dialect) for name, dialect in GRAPHS.items()}
-        first = graphs["model.onnx"]
-        assert all(graph.weights == first.weights for graph in graphs.values()), "one data file serves every graph"
-        first.save_weights(folder)
-        for name, graph in graphs.items():
-            graph.save_model(folder / name)
+        save_graphs({name: write_causal(self.source, dialect) for name, dialect in GRAPHS.items()}, folder)
         return manifest
 
     @property
@@ -124,22 +120,12 @@ class CausalArtifact:
             lower_case=self.recipe.lower_case,
             ending=self._ending,
         )
-        settings = b"{}"
-        if self.recipe.tokenizer_config:
-            settings = (self.source.transformer / "tokenizer_config.json").read_bytes()
-        (folder / "tokenizer_config.json").write_bytes(settings)
+        copy_settings(self.source.transformer, folder)
         return tokenizer
 
     def _write_goldens(self, folder: Path, tokenizer: Tokenizer, pair: PairText | None) -> None:
         """Copy the goldens, without the cases that this artifact's own truncation would change."""
-
-        def whole(case: Case) -> bool:
-            texts = [text for key in ("query", "text") if isinstance(text := case.inputs.get(key), str)]
-            if pair is not None and len(texts) > 1:
-                texts = [pair.of(*texts)]
-            encoded = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None) if texts else ()
-            return len(encoded) <= self.recipe.limits.max_tokens
-
+        whole = goldens.uncut(tokenizer, self.recipe.limits.max_tokens, pair)
         goldens.carry(self.source.path, self.recipe.weights, folder / "goldens", whole)
 
     def _manifest(self) -> Manifest:

@@ -18,6 +18,7 @@ from freehold.adapt.folder import (
     Sentence,
     length_of,
     license_of,
+    limits_of,
     modules_of,
     prompts_of,
     sentence_of,
@@ -98,12 +99,7 @@ class CausalFolder:
 
     def limits(self, max_tokens: int | None) -> Limits:
         """Truncation length and positions. Raises FreeholdError `max_tokens_beyond_positions`."""
-        positions = self.config.max_position_embeddings
-        if max_tokens is not None and not 1 <= max_tokens <= positions:
-            raise FreeholdError(
-                "max_tokens_beyond_positions", path=self.path, max_tokens=max_tokens, positions=positions
-            )
-        return Limits(max_tokens=max_tokens or self.max_tokens, positions=positions)
+        return limits_of(self.path, max_tokens, self.max_tokens, self.config.max_position_embeddings)
 
 
 def open_causal(path: Path, kind: str = "auto") -> CausalFolder | None:

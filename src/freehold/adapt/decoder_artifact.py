@@ -93,6 +93,7 @@ class DecoderArtifact:
         """
         # onnx takes half a second to import, and a start that finds its artifact needs none of it.
         from freehold.adapt.decoder_graph import PREFILL, write_decoder  # noqa: PLC0415 - see above
+        from freehold.adapt.onnx_graph import save_graphs  # noqa: PLC0415 - see above
 
         vocab_size = self.source.config.vocab_size
         # First what is quick to fail: weights take minutes.
@@ -102,9 +103,7 @@ class DecoderArtifact:
         self._write_texts(folder)
         self._write_goldens(folder)
         graphs = write_decoder(self.source, self.recipe.precision, self.recipe.block)
-        graphs["model.onnx"].save_weights(folder)
-        for name, graph in graphs.items():
-            graph.save_model(folder / name)
+        save_graphs(graphs, folder)
         manifest = self._manifest(PREFILL if PREFILL in graphs else "")
         if self.recipe.precision != "fp32" and self.recipe.goldens:
             # Nor does one that has nothing to measure need ONNX Runtime here.

@@ -8,7 +8,7 @@ import msgspec
 from freehold.adapt.checkpoint import weight_files
 from freehold.adapt.decoder_config import DecoderConfig, read_decoder_config
 from freehold.adapt.documents import read_or
-from freehold.adapt.folder import license_of
+from freehold.adapt.folder import license_of, limits_of
 from freehold.artifact import Limits
 from freehold.errors import FreeholdError
 
@@ -31,11 +31,7 @@ class DecoderFolder:
     def limits(self, max_tokens: int | None) -> Limits:
         """Positions, and the longest prompt and answer together. Raises FreeholdError `max_tokens_beyond_positions`."""
         positions = self.config.max_position_embeddings
-        if max_tokens is not None and not 1 <= max_tokens <= positions:
-            raise FreeholdError(
-                "max_tokens_beyond_positions", path=self.path, max_tokens=max_tokens, positions=positions
-            )
-        return Limits(max_tokens=max_tokens or positions, positions=positions)
+        return limits_of(self.path, max_tokens, positions, positions)
 
 
 def open_decoder(path: Path) -> DecoderFolder:

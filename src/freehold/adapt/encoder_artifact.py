@@ -18,8 +18,8 @@ from freehold.adapt.recipe import (
     megabytes,
     recipe_digest,
 )
-from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Case, Limits, MadeBy, Manifest, TensorSpec
+from freehold.adapt.tokenizer_file import copy_settings, write_tokenizer
+from freehold.artifact import Limits, MadeBy, Manifest, TensorSpec
 
 
 class _Recipe(msgspec.Struct, frozen=True):
@@ -93,13 +93,9 @@ class EncoderArtifact:
     def _write_graphs(self, folder: Path) -> None:
         # onnx takes half a second to import, and a start that finds its artifact needs none of it.
         from freehold.adapt.encoder_graph import GRAPHS, write_graph  # noqa: PLC0415 - see above
+        from freehold.adapt.onnx_graph import save_graphs  # noqa: PLC0415 - see above
 
-        graphs = {name: write_graph(self.source, dialect) for name, dialect in GRAPHS.items()}
-        first = graphs["model.onnx"]
-        assert all(graph.weights == first.weights for graph in graphs.values()), "one data file serves every graph"
-        first.save_weights(folder)
-        for name, graph in graphs.items():
-            graph.save_model(folder / name)
+        save_graphs({name: write_graph(self.source, dialect) for name, dialect in GRAPHS.items()}, folder)
 
     def _write_texts(self, folder: Path) -> Tokenizer:
         tokenizer = write_tokenizer(
@@ -108,20 +104,12 @@ class EncoderArtifact:
             vocab_size=self.source.config.vocab_size,
             lower_case=self.recipe.lower_case,
         )
-        settings = b"{}"
-        if self.recipe.tokenizer_config:
-            settings = (self.source.transformer / "tokenizer_config.json").read_bytes()
-        (folder / "tokenizer_config.json").write_bytes(settings)
+        copy_settings(self.source.transformer, folder)
         return tokenizer
 
     def _write_goldens(self, folder: Path, tokenizer: Tokenizer) -> None:
         """Copy the goldens, without the cases that this artifact's own truncation would change."""
-
-        def whole(case: Case) -> bool:
-            texts = [text for key in ("query", "text") if isinstance(text := case.inputs.get(key), str)]
-            encoded = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None) if texts else ()
-            return len(encoded) <= self.recipe.limits.max_tokens
-
+        whole = goldens.uncut(tokenizer, self.recipe.limits.max_tokens)
         goldens.carry(self.source.path, self.recipe.weights, folder / "goldens", whole)
 
     def _manifest(self) -> Manifest:

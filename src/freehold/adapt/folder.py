@@ -86,12 +86,17 @@ class ModelFolder:
 
         Raises FreeholdError `max_tokens_beyond_positions`.
         """
-        positions = self.config.positions
-        if max_tokens is not None and not 1 <= max_tokens <= positions:
-            raise FreeholdError(
-                "max_tokens_beyond_positions", path=self.path, max_tokens=max_tokens, positions=positions
-            )
-        return Limits(max_tokens=max_tokens or self.max_tokens, positions=positions)
+        return limits_of(self.path, max_tokens, self.max_tokens, self.config.positions)
+
+
+def limits_of(path: Path, asked: int | None, usual: int, positions: int) -> Limits:
+    """The length that was asked for, else the usual one, and the positions.
+
+    Raises FreeholdError `max_tokens_beyond_positions`.
+    """
+    if asked is not None and not 1 <= asked <= positions:
+        raise FreeholdError("max_tokens_beyond_positions", path=path, max_tokens=asked, positions=positions)
+    return Limits(max_tokens=asked or usual, positions=positions)
 
 
 def open_folder(path: Path) -> ModelFolder:

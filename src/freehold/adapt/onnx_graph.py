@@ -5,7 +5,7 @@ Several graphs may lie over one data file: each names the weights that it uses, 
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -191,6 +191,15 @@ class GraphWriter:
     def save_weights(self, folder: Path) -> None:
         """Write the data file, that of other graphs over it too. Raises as `DataFile.save`."""
         self.data.save(folder)
+
+
+def save_graphs(graphs: Mapping[str, GraphWriter], folder: Path) -> None:
+    """Write graphs by their file names, and the one data file that all of them lie over. Raises as `DataFile.save`."""
+    first = next(iter(graphs.values()))
+    assert all(graph.data == first.data for graph in graphs.values()), "one data file serves every graph"
+    first.save_weights(folder)
+    for name, graph in graphs.items():
+        graph.save_model(folder / name)
 
 
 def _to_disk(file: BinaryIO) -> None:

@@ -58,6 +58,12 @@ def write_tokenizer(
     return tokenizer
 
 
+def copy_settings(source: Path, target: Path) -> None:
+    """Copy the `tokenizer_config.json` of one folder to another; an empty one where there is none. Raises OSError."""
+    settings = source / "tokenizer_config.json"
+    (target / settings.name).write_bytes(settings.read_bytes() if settings.is_file() else b"{}")
+
+
 def end_token(preferred: str, otherwise: int | None) -> Ending:
     """The token `preferred`, or the id `otherwise` where there is no such token; none after a text that ends with a
     special token already."""

@@ -1,11 +1,10 @@
 """OpenAI's plain completions: `POST /v1/completions`, with prompts as texts or token ids."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from freehold.errors import FreeholdError
 from freehold.protocol import wire
 from freehold.protocol.generation import (
     MOST_ALTERNATIVES,
@@ -15,7 +14,7 @@ from freehold.protocol.generation import (
     invalid,
     refuse,
 )
-from freehold.protocol.openai import Token
+from freehold.protocol.openai import TextsOrIds, texts_or_ids
 
 MOST_SEQUENCES = 128
 
@@ -23,7 +22,7 @@ MOST_SEQUENCES = 128
 class CompletionRequest(GenerationFields, frozen=True, kw_only=True):
     """`POST /v1/completions`."""
 
-    prompt: str | list[str | Token | list[Token]]
+    prompt: TextsOrIds
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
     echo: bool | None = None
     best_of: int | None = None
@@ -32,18 +31,7 @@ class CompletionRequest(GenerationFields, frozen=True, kw_only=True):
 
     def prompts(self) -> list[str | list[int]]:
         """One entry a prompt: a text or its token ids. Raises `list_empty` and `input_mixed`."""
-        if isinstance(self.prompt, str):
-            return [self.prompt]
-        if not self.prompt:
-            raise FreeholdError("list_empty", field="prompt")
-        kinds = set(map(type, self.prompt))
-        if kinds == {int}:
-            return [cast(list[int], self.prompt)]
-        if kinds not in ({str}, {list}):
-            raise FreeholdError("input_mixed", field="prompt")
-        if kinds == {list} and not all(self.prompt):
-            raise FreeholdError("list_empty", field="prompt[]")
-        return cast(list[str | list[int]], self.prompt)
+        return texts_or_ids(self.prompt, "prompt")
 
     def check(self) -> None:
         """Raises FreeholdError of kind INVALID for what msgspec's types do not say."""

@@ -12,30 +12,37 @@ from freehold.protocol import wire
 from freehold.protocol.vectors import Array, check_rows, short_decimals
 
 Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+TextsOrIds = str | list[str | Token | list[Token]]
+"""One text, several, the token ids of one, or those of several."""
+
+
+def texts_or_ids(given: TextsOrIds, field: str) -> list[str | list[int]]:
+    """One entry a text, or its token ids. Raises `list_empty` and `input_mixed`, which name `field`."""
+    if isinstance(given, str):
+        return [given]
+    if not given:
+        raise FreeholdError("list_empty", field=field)
+    kinds = set(map(type, given))
+    if kinds == {int}:
+        return [cast(list[int], given)]
+    if kinds not in ({str}, {list}):
+        raise FreeholdError("input_mixed", field=field)
+    if kinds == {list} and not all(given):
+        raise FreeholdError("list_empty", field=f"{field}[]")
+    return cast(list[str | list[int]], given)
 
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
     """`POST /v1/embeddings`. Fields that it does not know (`user`, ...) are ignored."""
 
-    input: str | list[str | Token | list[Token]]
+    input: TextsOrIds
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None  # None means float: Dify's plugin relies on it
     dimensions: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     def texts(self) -> list[str | list[int]]:
         """One entry a vector: a text or its token ids. Raises `list_empty` and `input_mixed`."""
-        if isinstance(self.input, str):
-            return [self.input]
-        if not self.input:
-            raise FreeholdError("list_empty", field="input")
-        kinds = set(map(type, self.input))
-        if kinds == {int}:
-            return [cast(list[int], self.input)]
-        if kinds not in ({str}, {list}):
-            raise FreeholdError("input_mixed", field="input")
-        if kinds == {list} and not all(self.input):
-            raise FreeholdError("list_empty", field="input[]")
-        return cast(list[str | list[int]], self.input)
+        return texts_or_ids(self.input, "input")
 
 
 class Embedding(msgspec.Struct):

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
+from tokenizers import Tokenizer
 
-from freehold.artifact import Case, Golden, save_golden
+from freehold.artifact import Case, Golden, PairText, save_golden
 from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
 
@@ -63,3 +64,16 @@ def carry(folder: Path, digest: str, target: Path, holds: Callable[[Case], bool]
         cases = tuple(case for case in golden.cases if holds(case))
         if cases:
             save_golden(target / name, msgspec.structs.replace(golden, cases=cases))
+
+
+def uncut(tokenizer: Tokenizer, max_tokens: int, pair: PairText | None = None) -> Callable[[Case], bool]:
+    """Whether the texts of a case have at most `max_tokens`, query and text laid out as `pair` says."""
+
+    def whole(case: Case) -> bool:
+        texts = [text for key in ("query", "text") if isinstance(text := case.inputs.get(key), str)]
+        if pair is not None and len(texts) > 1:
+            texts = [pair.of(*texts)]
+        encoded = tokenizer.encode(texts[0], texts[1] if len(texts) > 1 else None) if texts else ()
+        return len(encoded) <= max_tokens
+
+    return whole
