@@ -79,9 +79,10 @@ def ours(decoder: Decoder, precision: str, name: str, workload: str, turn: int) 
             runs = [read(process, [ask(prompt, STEPS) for prompt in prompts(count, PROMPT)]) for _ in range(2)]
             spent = (process.cpu_seconds() - cpu) / 2
             rate = max(map(streams.steady_rate, runs))
-            samples.append(_sample(workload, name, count, turn, count * STEPS, count * STEPS / rate, spent, process))
+            tokens = count * STEPS
+            samples.append(_sample(workload, name, count, turn, tokens, tokens / rate, process, cpu_seconds=spent))
         times = [streams.first_s(*read(process, [ask(prompts(1, PREFILL, seed)[0], 1)])) for seed in (1, 2, 3)]
-        samples.append(_sample(f"{workload}-prefill", name, 1, turn, PREFILL, min(times), 0.0, process))
+        samples.append(_sample(f"{workload}-prefill", name, 1, turn, PREFILL, min(times), process))
         return samples
 
 
@@ -96,7 +97,7 @@ def theirs(peer: Peer, decoder: Decoder, workload: str, turn: int) -> list[Sampl
         "prefill": PREFILL,
         "streams": STREAMS,
     }
-    answer = json.loads(_run(python, peer, "generate.py", job=job).strip().splitlines()[-1])
+    answer = json.loads(_run(python, peer, job).strip().splitlines()[-1])
     samples = [
         Sample(
             workload=workload,
@@ -124,7 +125,8 @@ def prefix(decoder: Decoder, cached: bool, name: str, turn: int) -> list[Sample]
         read(process, [ask([*shared, *prompts(1, 16, seed=6)[0]], 2)])
         chats = [[*shared, *own] for own in prompts(8, 16, seed=7)]
         times = [streams.first_s(*read(process, [ask(chat, 2)])) for chat in chats]
-        return [_first_token("generate-prefix", name, turn, times, process)]
+        p50, p99 = (float(value) for value in np.percentile(times, [50, 99]))
+        return [_sample("generate-prefix", name, 1, turn, len(times), sum(times), process, p50_s=p50, p99_s=p99)]
 
 
 def lookup(decoder: Decoder, drafts: bool, name: str, turn: int) -> list[Sample]:
@@ -134,7 +136,7 @@ def lookup(decoder: Decoder, drafts: bool, name: str, turn: int) -> list[Sample]
         runs = [read(process, [ask(phrase * 8, LOOKED_UP)]) for _ in range(2)]
         # A frame may hold several tokens: counted is what was asked for.
         rate = max((LOOKED_UP - 1) / (one.frames_s[-1] - one.frames_s[0]) for (one,) in runs)
-        return [_sample("generate-lookup", name, 1, turn, LOOKED_UP, LOOKED_UP / rate, 0.0, process)]
+        return [_sample("generate-lookup", name, 1, turn, LOOKED_UP, LOOKED_UP / rate, process)]
 
 
 def beside(decoder: Decoder, slice_ms: int, name: str, turn: int) -> list[Sample]:
@@ -167,23 +169,25 @@ def beside(decoder: Decoder, slice_ms: int, name: str, turn: int) -> list[Sample
 
 
 def _sample(
-    workload: str, name: str, count: int, turn: int, items: int, seconds: float, cpu: float, process: ServerProcess
+    workload: str,
+    name: str,
+    count: int,
+    turn: int,
+    items: int,
+    seconds: float,
+    process: ServerProcess,
+    cpu_seconds: float = 0.0,
+    **more: float,
 ) -> Sample:
-    fields = {"concurrency": count, "round": turn, "items": items, "tokens": items, "seconds": seconds}
-    return Sample(workload=workload, server=name, cpu_seconds=cpu, pss_bytes=process.pss_bytes(), **fields)
+    fields = {"concurrency": count, "round": turn, "items": items, "tokens": items, "seconds": seconds, **more}
+    return Sample(workload=workload, server=name, cpu_seconds=cpu_seconds, pss_bytes=process.pss_bytes(), **fields)
 
 
-def _first_token(workload: str, name: str, turn: int, times: Sequence[float], process: ServerProcess) -> Sample:
-    p50, p99 = np.percentile(times, [50, 99])
-    base = _sample(workload, name, 1, turn, len(times), sum(times), 0.0, process)
-    return Sample(**{**{f: getattr(base, f) for f in base.__struct_fields__}, "p50_s": float(p50), "p99_s": float(p99)})
-
-
-def _run(python: Path, peer: Peer, script: str, *words: str, job: Mapping[str, Any] | None = None) -> str:
+def _run(python: Path, peer: Peer, job: Mapping[str, Any]) -> str:
     variables = {**os.environ, "PYTHONPATH": str(SCRIPTS / "shared"), "OMP_NUM_THREADS": "2", **peer.variables}
-    argv = [str(python), str(SCRIPTS / peer.environment / script), *words]
+    argv = [str(python), str(SCRIPTS / peer.environment / "generate.py")]
     done = subprocess.run(
-        argv, env=variables, input=json.dumps(job or {}), stdout=subprocess.PIPE, text=True, check=True, timeout=1800
+        argv, env=variables, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=True, timeout=1800
     )
     return done.stdout
 

@@ -16,8 +16,6 @@ DRAFTED, PLAIN = "Freehold fast, prompt lookup", "Freehold fast, plain decode"
 SLICES_MS = (20, 50, 200)
 DIRECT, THROUGH = "An upstream, asked directly", "The same through Freehold"
 
-Measure = Callable[[Decoder, int], list[Sample]]
-
 
 @cache
 def _small() -> Decoder:
@@ -37,14 +35,14 @@ def beside_name(slice_ms: int) -> str:
 def workloads(rounds: int) -> list[Workload]:
     """All of them. Models are made when a row first needs them."""
 
-    def row(name: str, measured: Callable[[int], list[Sample]]) -> Row:
-        return Row(name, measured)
-
     def ours(decoder: Callable[[], Decoder], precision: str, name: str, workload: str) -> Row:
-        return row(name, lambda turn: generation.ours(decoder(), precision, name, workload, turn))
+        return Row(name, lambda turn: generation.ours(decoder(), precision, name, workload, turn))
 
     def theirs(peer: generation.Peer, decoder: Callable[[], Decoder], workload: str) -> Row:
-        return row(peer.name, lambda turn: generation.theirs(peer, decoder(), workload, turn))
+        return Row(peer.name, lambda turn: generation.theirs(peer, decoder(), workload, turn))
+
+    def alone(name: str, measured: Callable[..., list[Sample]], **options: int) -> Row:
+        return Row(name, lambda turn: measured(_small(), name=name, turn=turn, **options))
 
     small = [
         ours(_small, "int4", INT4, "generate"),
@@ -52,19 +50,10 @@ def workloads(rounds: int) -> list[Workload]:
         *(theirs(peer, _small, "generate") for peer in PEERS),
     ]
     large = [ours(_large, "int4", INT4, "generate-4b"), *(theirs(peer, _large, "generate-4b") for peer in PEERS)]
-    prefix = [
-        row(name, partial(_turn, partial(generation.prefix, cached=cached, name=name)))
-        for name, cached in ((CACHED, True), (UNCACHED, False))
-    ]
-    lookup = [
-        row(name, partial(_turn, partial(generation.lookup, drafts=drafts, name=name)))
-        for name, drafts in ((DRAFTED, True), (PLAIN, False))
-    ]
-    beside = [
-        row(beside_name(ms), partial(_turn, partial(generation.beside, slice_ms=ms, name=beside_name(ms))))
-        for ms in SLICES_MS
-    ]
-    passed = [row(name, partial(proxy.samples, name, through)) for name, through in ((DIRECT, False), (THROUGH, True))]
+    prefix = [alone(name, generation.prefix, cached=cached) for name, cached in ((CACHED, True), (UNCACHED, False))]
+    lookup = [alone(name, generation.lookup, drafts=drafts) for name, drafts in ((DRAFTED, True), (PLAIN, False))]
+    beside = [alone(beside_name(ms), generation.beside, slice_ms=ms) for ms in SLICES_MS]
+    passed = [Row(name, partial(proxy.samples, name, through)) for name, through in ((DIRECT, False), (THROUGH, True))]
     return [
         Workload("generate", "Text generation, Qwen2.5-0.5B's shape, 2 threads, greedy", rounds, small),
         Workload("generate-4b", "Text generation, Qwen3-4B's shape, 2 threads, greedy", 1, large),
@@ -73,7 +62,3 @@ def workloads(rounds: int) -> list[Workload]:
         Workload("generate-beside", "A prompt of 2,000 tokens enters beside 8 streams", rounds, beside),
         Workload(proxy.WORKLOAD, "Streams that are passed through", rounds, passed),
     ]
-
-
-def _turn(measured: Callable[..., list[Sample]], turn: int) -> list[Sample]:
-    return measured(_small(), turn=turn)

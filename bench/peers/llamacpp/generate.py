@@ -4,7 +4,7 @@ import time
 
 import llama_cpp as ll
 import numpy as np
-from generation_job import Answer, Job, read_job, write_answer
+from generation_job import Job, measured, read_job, write_answer
 
 SEQUENCES = 16
 
@@ -73,11 +73,7 @@ def decode(model: Model, job: Job, streams: int) -> float:
 def main() -> None:
     job = read_job()
     model = Model(job)
-    decode(model, job, 1)
-    answer = Answer(prefill=max(prefill(model, job) for _ in range(job.repeats)))
-    for streams in job.streams:
-        answer.decode[streams] = max(decode(model, job, streams) for _ in range(job.repeats))
-    write_answer(answer)
+    write_answer(measured(job, lambda streams: decode(model, job, streams), lambda: prefill(model, job)))
 
 
 if __name__ == "__main__":

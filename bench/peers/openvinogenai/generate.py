@@ -5,7 +5,7 @@ import time
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
-from generation_job import Answer, Job, read_job, write_answer
+from generation_job import Job, measured, read_job, write_answer
 
 
 def settings(steps: int) -> genai.GenerationConfig:
@@ -55,11 +55,7 @@ def decode(pipe: genai.ContinuousBatchingPipeline, job: Job, streams: int) -> fl
 def main() -> None:
     job = read_job()
     pipe = opened(job)
-    decode(pipe, job, 1)
-    answer = Answer(prefill=max(prefill(pipe, job) for _ in range(job.repeats)))
-    for streams in job.streams:
-        answer.decode[streams] = max(decode(pipe, job, streams) for _ in range(job.repeats))
-    write_answer(answer)
+    write_answer(measured(job, lambda streams: decode(pipe, job, streams), lambda: prefill(pipe, job)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import onnxruntime_genai as og
-from generation_job import Answer, Job, read_job, write_answer
+from generation_job import Job, measured, read_job, write_answer
 
 ROOM = 64
 
@@ -74,14 +74,10 @@ def main() -> None:
     job = read_job()
     engine = os.environ.get("BENCH_MODE") == "engine"
     model = opened(job, engine)
-    run = decode_by_engine if engine else decode
-    run(model, job, 1)
-    answer = Answer()
-    if not engine:
-        answer.prefill = max(prefill(model, job) for _ in range(job.repeats))
-    for streams in job.streams:
-        answer.decode[streams] = max(run(model, job, streams) for _ in range(job.repeats))
-    write_answer(answer)
+    if engine:
+        write_answer(measured(job, lambda streams: decode_by_engine(model, job, streams)))
+    else:
+        write_answer(measured(job, lambda streams: decode(model, job, streams), lambda: prefill(model, job)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ first token until `steps` more were made for each. Prefill is one prompt of `pre
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -33,12 +34,22 @@ class Answer:
 
     prefill: float = 0.0
     decode: dict[int, float] = field(default_factory=dict)
-    note: str = ""
 
 
 def read_job() -> Job:
     given = json.load(sys.stdin)
     return Job(**{**given, "streams": tuple(given.get("streams", (1, 4, 8, 16)))})
+
+
+def measured(job: Job, decode: Callable[[int], float], prefill: Callable[[], float] | None = None) -> Answer:
+    """A short run to warm up, then each number of streams; `decode` and `prefill` give tokens a second of one run."""
+    decode(1)
+    answer = Answer()
+    if prefill is not None:
+        answer.prefill = max(prefill() for _ in range(job.repeats))
+    for streams in job.streams:
+        answer.decode[streams] = max(decode(streams) for _ in range(job.repeats))
+    return answer
 
 
 def write_answer(answer: Answer) -> None:
