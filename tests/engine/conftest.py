@@ -39,6 +39,27 @@ def decoder_artifact(decoder_folder: Path, tmp_path_factory: pytest.TempPathFact
     return written
 
 
+@pytest.fixture(scope="session")
+def of_transformers() -> Callable[[Path, list[list[int]], int], list[list[int]]]:
+    """`of_transformers(folder, prompts, most)`: what transformers answers, greedily, one prompt at a time."""
+    import torch
+    import transformers
+
+    def answered(folder: Path, prompts: list[list[int]], most: int) -> list[list[int]]:
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        answers = []
+        for prompt in prompts:
+            ids = torch.tensor([prompt])
+            with torch.inference_mode():
+                answer = model.generate(
+                    ids, attention_mask=torch.ones_like(ids), max_new_tokens=most, do_sample=False, eos_token_id=None
+                )
+            answers.append(answer[0, len(prompt) :].tolist())
+        return answers
+
+    return answered
+
+
 class Engines:
     """Pools of engine processes, what is asked of them, and what the operating system knows of them."""
 

@@ -92,21 +92,9 @@ async def one_by_one(engine: OnnxTextEngine) -> list[Ids]:
 
 
 @pytest.fixture(scope="module")
-def expected(decoder_folder: Path) -> list[Ids]:
+def expected(of_transformers: Callable[..., list[Ids]], decoder_folder: Path) -> list[Ids]:
     """What transformers answers, greedily, one prompt at a time."""
-    import torch
-    import transformers
-
-    model = transformers.AutoModelForCausalLM.from_pretrained(decoder_folder, dtype=torch.float32).eval()
-    answers = []
-    for prompt in prompts():
-        ids = torch.tensor([prompt])
-        with torch.inference_mode():
-            answer = model.generate(
-                ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER, do_sample=False, eos_token_id=None
-            )
-        answers.append(answer[0, len(prompt) :].tolist())
-    return answers
+    return of_transformers(decoder_folder, prompts(), ANSWER)
 
 
 @pytest.mark.parametrize(

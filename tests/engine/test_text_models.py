@@ -53,30 +53,15 @@ async def answers(artifact: Path, turns: int, **settings: Any) -> list[list[Ids]
         await engine.close(5.0)
 
 
-def of_transformers(folder: Path, fitting: list[Ids]) -> list[Ids]:
-    """What transformers answers, greedily, one prompt at a time."""
-    import torch
-    import transformers
-
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    found = []
-    for prompt in fitting:
-        ids = torch.tensor([prompt])
-        with torch.inference_mode():
-            answer = model.generate(
-                ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER, do_sample=False, eos_token_id=None
-            )
-        found.append(answer[0, len(prompt) :].tolist())
-    return found
-
-
 @pytest.mark.parametrize("kind", WINDOWS)
-def test_windows_slide_over_slices_cached_beginnings_and_drafts(kind: str, tiny_decoder: Make, tmp_path: Path) -> None:
+def test_windows_slide_over_slices_cached_beginnings_and_drafts(
+    kind: str, tiny_decoder: Make, of_transformers: Callable[..., list[Ids]], tmp_path: Path
+) -> None:
     """The tokens of transformers, cold and warm; the same in `fast` in any company."""
     architecture, options = WINDOWS[kind]
     folder = tiny_decoder(architecture, **options)
     cold, warm = asyncio.run(answers(graphs.build(folder, tmp_path), 2, prefill_slice_ms=0.001))
-    assert cold == warm == of_transformers(folder, prompts())
+    assert cold == warm == of_transformers(folder, prompts(), ANSWER)
     fast = graphs.build(folder, tmp_path, precision="fast")
     cold, warm = asyncio.run(answers(fast, 2, prefill_slice_ms=0.001))
     plain = asyncio.run(answers(fast, 1, slots=1, prompt_lookup=False, prefix_cache_mb=0, prefill_slice_ms=1000.0))
