@@ -17,7 +17,8 @@ from examples.normalizer.examine import ask, is_right, report
 
 MODEL = Path(__file__).parents[2] / "examples" / "normalizer" / "model"
 QUESTIONS = 60
-LEAST = 0.8  # of so few; the README says how many of twelve hundred are right
+LEAST = 0.95  # of so few; the README says how many of twelve hundred are right
+LEAST_OF_ALL = 0.8  # the names of tools that it may choose freely are its weak side
 
 README = {
     "March 3rd, 2024": "2024-03-03",
@@ -75,8 +76,10 @@ def test_it_is_proven_and_right(demo: Any) -> None:
     assert re.search(r"normalizer +generate +proof: raw \(transformers [\d.]+, (\d+) of \1 cases\) +int8", shown), shown
     questions = list(examination("end to end", QUESTIONS))
     answers = [ask(f"{demo.url}/v1", "normalizer", question) for question in questions]
-    right = sum(is_right(question, answer) for question, answer in zip(questions, answers, strict=True))
-    assert right >= LEAST * QUESTIONS, report(questions, answers)
+    right = [is_right(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    bound = [fine for question, fine in zip(questions, right, strict=True) if question.form != "tools"]
+    assert sum(bound) >= LEAST * len(bound), report(questions, answers)
+    assert sum(right) >= LEAST_OF_ALL * QUESTIONS, report(questions, answers)
 
 
 def test_the_readmes_answers(client: openai.OpenAI) -> None:
