@@ -24,6 +24,8 @@ STREAMS = (1, 4, 8, 16)
 LOOKED_UP = 256
 PROMPT_IDS = range(1_000, 150_000)
 """Ids that are plain text in the tokenizer of `bench.decoders`."""
+PROGRAM = Path(sys.prefix) / "bin" / "freehold"
+VARIABLES = {"FREEHOLD_HOME": str(WORK / "home")}
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,10 @@ def prompts(count: int, length: int, seed: int = 11) -> list[list[int]]:
 
 def serve(decoder: Decoder, precision: str, **options: Any) -> ServerProcess:
     """`freehold serve` with `decoder`; `options` go into its configuration. Raises ServerFailedError."""
-    folder = WORK / "running" / f"freehold-{precision}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model = {"id": "bench", "source": str(decoder.folder), "precision": precision, **options}
-    config = {"models": [model], "observe": {"log_level": "warning"}}
-    (folder / "freehold.yaml").write_text(json.dumps(config, indent=1))
+    folder = _configured(decoder, precision, **options)
     port = free_port()
-    program = Path(sys.prefix) / "bin" / "freehold"
-    argv = [str(program), "serve", str(folder / "freehold.yaml"), "--port", str(port)]
-    command = Command(argv, {"FREEHOLD_HOME": str(WORK / "home")}, folder)
+    argv = [str(PROGRAM), "serve", str(folder / "freehold.yaml"), "--port", str(port)]
+    command = Command(argv, VARIABLES, folder)
     return ServerProcess(command, port, "/readyz", WORK / "logs" / f"{folder.name}-{decoder.name}.log", 900)
 
 
@@ -84,6 +80,29 @@ def ours(decoder: Decoder, precision: str, name: str, workload: str, turn: int) 
         times = [streams.first_s(*read(process, [ask(prompts(1, PREFILL, seed)[0], 1)])) for seed in (1, 2, 3)]
         samples.append(_sample(f"{workload}-prefill", name, 1, turn, PREFILL, min(times), process))
         return samples
+
+
+def inside(decoder: Decoder, precision: str, name: str, workload: str, turn: int) -> list[Sample]:
+    """Decode at 1, 4, 8 and 16 streams without HTTP: what `freehold bench` says. Raises CalledProcessError."""
+    room = {"prompt_lookup": False, "prefix_cache_mb": 0}
+    folder = _configured(decoder, precision, generation=room)
+    argv = [str(PROGRAM), "--json", "bench", "bench", "--seconds", "3"]
+    done = subprocess.run(
+        argv, env={**os.environ, **VARIABLES}, cwd=folder, stdout=subprocess.PIPE, check=True, timeout=1800
+    )
+    return [
+        Sample(
+            workload=workload,
+            server=name,
+            concurrency=level["streams"],
+            round=turn,
+            items=level["tokens"],
+            tokens=level["tokens"],
+            seconds=level["tokens"] / level["tokens_per_s"],
+            cpu_seconds=level["tokens"] * level["cpu_ms_per_token"] / 1e3,
+        )
+        for level in json.loads(done.stdout)["levels"]
+    ]
 
 
 def theirs(peer: Peer, decoder: Decoder, workload: str, turn: int) -> list[Sample]:
@@ -166,6 +185,17 @@ def beside(decoder: Decoder, slice_ms: int, name: str, turn: int) -> list[Sample
             p99_s=float(np.percentile(during, 95)),
         )
         return [sample]
+
+
+def _configured(decoder: Decoder, precision: str, **options: Any) -> Path:
+    """A folder with a `freehold.yaml` of one model, `bench`."""
+    folder = WORK / "running" / f"freehold-{precision}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = {"id": "bench", "source": str(decoder.folder), "precision": precision, **options}
+    config = {"models": [model], "observe": {"log_level": "warning"}}
+    (folder / "freehold.yaml").write_text(json.dumps(config, indent=1))
+    return folder
 
 
 def _sample(

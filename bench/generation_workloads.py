@@ -11,6 +11,8 @@ from bench.rows import Row, Workload
 
 INT4 = "Freehold int4 (blocks of 32), over HTTP"
 FAST = "Freehold fast, over HTTP"
+INT4_INSIDE = "Freehold int4 (blocks of 32), in process"
+FAST_INSIDE = "Freehold fast, in process"
 CACHED, UNCACHED = "Freehold fast, prefix cache", "Freehold fast, no prefix cache"
 DRAFTED, PLAIN = "Freehold fast, prompt lookup", "Freehold fast, plain decode"
 SLICES_MS = (20, 50, 200)
@@ -38,6 +40,9 @@ def workloads(rounds: int) -> list[Workload]:
     def ours(decoder: Callable[[], Decoder], precision: str, name: str, workload: str) -> Row:
         return Row(name, lambda turn: generation.ours(decoder(), precision, name, workload, turn))
 
+    def inside(precision: str, name: str) -> Row:
+        return Row(name, lambda turn: generation.inside(_small(), precision, name, "generate", turn))
+
     def theirs(peer: generation.Peer, decoder: Callable[[], Decoder], workload: str) -> Row:
         return Row(peer.name, lambda turn: generation.theirs(peer, decoder(), workload, turn))
 
@@ -46,7 +51,9 @@ def workloads(rounds: int) -> list[Workload]:
 
     small = [
         ours(_small, "int4", INT4, "generate"),
+        inside("int4", INT4_INSIDE),
         ours(_small, "fast", FAST, "generate"),
+        inside("fast", FAST_INSIDE),
         *(theirs(peer, _small, "generate") for peer in PEERS),
     ]
     large = [ours(_large, "int4", INT4, "generate-4b"), *(theirs(peer, _large, "generate-4b") for peer in PEERS)]
