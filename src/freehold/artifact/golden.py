@@ -55,14 +55,17 @@ class RecordedBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
 
 
-class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One recorded call. Inputs by kind: embed {"text"}, rerank {"query", "text"}, tensor {input name: Tensor}.
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One recorded call; `label` is its shape class ("batch 1", "long", "zh").
+
+    Inputs by kind: embed {"text"}, rerank {"query", "text"}, tensor {input name: Tensor}.
 
     Outputs are keyed by the graph's output names; for embed and rerank they are one row, [dim] or [labels].
     """
 
     inputs: dict[str, str | Tensor]
     outputs: dict[str, Tensor]
+    label: str = ""
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from freehold.artifact.compare import Tolerance
+
 Kind = Literal["tensor", "embed", "rerank", "classify", "generate"]
 Layout = Literal["tensor", "packed", "padded", "slots"]
 """How a graph takes its rows: as tensors, as sequences end to end, as sequences padded to the longest, or as tokens
@@ -64,6 +66,19 @@ class MadeBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str  # "sha256:<hex>" of the weights it was made from
 
 
+class Ancestor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an artifact was made from that is no artifact itself: data, a base model, a checkpoint, a raw file.
+
+    `name` is a file name or a source ("hf://org/name"), `digest` "sha256:<hex>" of its content where that is known.
+    """
+
+    role: Literal["data", "base", "fine-tune", "source"]
+    name: str
+    digest: str = ""
+    revision: str = ""
+    license: str = ""
+
+
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Digest and size of one file of the artifact."""
 
@@ -96,3 +111,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     prompts: dict[str, str] = {}
     """Named prefixes ("query", "document") of `config_sentence_transformers.json`: shown, never applied unasked."""
     license: str = ""
+    ancestors: tuple[Ancestor, ...] = ()
+    """In the order of the making, the oldest first; `parent` is the artifact that came after them."""
+    made_with: dict[str, str] = {}
+    """Versions and settings of the making: {"torch": "2.13.0", "opset": "20", "exporter": "dynamo"}."""
+    tolerance: Tolerance | None = None
+    """What replayed outputs may differ by, where a quality report measured it; None: the row of the precision."""

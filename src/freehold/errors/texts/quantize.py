@@ -1,0 +1,5 @@
+"""Errors of quantization."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

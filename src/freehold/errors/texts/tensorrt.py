@@ -1,0 +1,5 @@
+"""Errors of TensorRT and foreign model repositories."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}
