@@ -1,5 +1,118 @@
 """Errors of the store on disk."""
 
-from freehold.errors.kinds import Entry
+from freehold.errors.kinds import Entry, Kind
 
-ENTRIES: dict[str, Entry] = {}
+ENTRIES: dict[str, Entry] = {
+    "store_name_unknown": Entry(
+        Kind.NOT_FOUND,
+        "The store has no artifact named {name}. It has: {known}.",
+        "Correct the name (`freehold models list` shows all), or make it: `freehold convert SOURCE --name {name}`. The store is {path}.",
+        "仓库中没有名为 {name} 的制品。现有：{known}。",
+        "请更正名称（`freehold models list` 列出全部），或创建它：`freehold convert SOURCE --name {name}`。仓库位于 {path}。",
+    ),
+    "store_tag_unknown": Entry(
+        Kind.NOT_FOUND,
+        "{name} has no tag `{tag}` in the store. Its tags: {known}.",
+        "Name one of these, or set it: `freehold models tag {name}:EXISTING {tag}`.",
+        "仓库中 {name} 没有标签 `{tag}`。现有标签：{known}。",
+        "请使用其中之一，或设置它：`freehold models tag {name}:已有标签 {tag}`。",
+    ),
+    "store_digest_unknown": Entry(
+        Kind.NOT_FOUND,
+        "The store has no {name} with the digest {digest}. It has: {known}.",
+        "Take a digest that `freehold models list` prints, or pull that artifact: `freehold models pull`.",
+        "仓库中没有摘要为 {digest} 的 {name}。现有：{known}。",
+        "请使用 `freehold models list` 显示的摘要，或拉取该制品：`freehold models pull`。",
+    ),
+    "store_subject_unknown": Entry(
+        Kind.NOT_FOUND,
+        "Nothing with the OCI digest {digest} is in the store, so nothing can be attached to it.",
+        "Add or pull the artifact first; `freehold models show REF` prints its OCI digest.",
+        "仓库中没有 OCI 摘要为 {digest} 的内容，无法向其附加任何内容。",
+        "请先添加或拉取该制品；`freehold models show REF` 会显示其 OCI 摘要。",
+    ),
+    "store_name_invalid": Entry(
+        Kind.INVALID,
+        "`{name}` cannot be the name of an artifact.",
+        "Use at most 128 letters, digits, `.`, `_` and `-`; the first and the last are a letter or a digit.",
+        "`{name}` 不能作为制品名称。",
+        "请使用最多 128 个字母、数字、`.`、`_`、`-`，且首尾为字母或数字。",
+    ),
+    "store_tag_invalid": Entry(
+        Kind.INVALID,
+        "`{tag}` cannot be a tag.",
+        "Use at most 128 letters, digits, `.`, `_` and `-`; the first is a letter, a digit or `_`.",
+        "`{tag}` 不能作为标签。",
+        "请使用最多 128 个字母、数字、`.`、`_`、`-`，且首字符为字母、数字或 `_`。",
+    ),
+    "store_ref_wanted": Entry(
+        Kind.INVALID,
+        "`{ref}` is no reference to an artifact of the store.",
+        "Write NAME, NAME:TAG or NAME@sha256:DIGEST, as `freehold models list` prints them.",
+        "`{ref}` 不是仓库制品的引用。",
+        "请写成 NAME、NAME:TAG 或 NAME@sha256:DIGEST，可从 `freehold models list` 复制。",
+    ),
+    "store_in_stored_folder": Entry(
+        Kind.CONFLICT,
+        "{path} belongs to the store, where nothing is changed in place.",
+        "Name the artifact by its reference ({ref}): what is recorded becomes a new artifact beside it.",
+        "{path} 属于仓库，其中的内容不会被就地修改。",
+        "请用引用（{ref}）指定该制品：录制的内容会成为它旁边的新制品。",
+    ),
+    "store_not_artifact": Entry(
+        Kind.INVALID,
+        "{digest} is no artifact that this version understands: {reason}.",
+        "Make it with `freehold convert`, or install the version of freehold that wrote it.",
+        "{digest} 不是此版本可识别的制品：{reason}。",
+        "请用 `freehold convert` 创建，或安装写入它的 freehold 版本。",
+    ),
+    "store_blob_missing": Entry(
+        Kind.UNAVAILABLE,
+        "The store {path} lacks the content {digest}.",
+        "Add or pull the artifact again; only what is missing is written. `freehold models rm REF` removes it instead.",
+        "仓库 {path} 缺少内容 {digest}。",
+        "请重新添加或拉取该制品，只会写入缺失的部分；也可用 `freehold models rm REF` 删除它。",
+    ),
+    "store_blob_corrupt": Entry(
+        Kind.UNAVAILABLE,
+        "{path} is damaged: its content should be {digest} and is {found}.",
+        "It was moved aside. Add or pull the artifact again: only what is missing is written. Then check the disk.",
+        "{path} 已损坏：内容应为 {digest}，实际为 {found}。",
+        "该文件已移开。请重新添加或拉取该制品，只会写入缺失的部分；然后检查磁盘。",
+    ),
+    "store_damaged": Entry(
+        Kind.UNAVAILABLE,
+        "{path} of the store cannot be understood: {reason}.",
+        "Restore it from a backup, or move it aside and add the artifacts again; the blobs beside it are reused.",
+        "无法解析仓库中的 {path}：{reason}。",
+        "请从备份恢复，或将其移开后重新添加制品；旁边的数据块会被重用。",
+    ),
+    "store_unreadable": Entry(
+        Kind.UNAVAILABLE,
+        "{path} of the store cannot be read: {reason}.",
+        "Give this user the right to read it, or set FREEHOLD_HOME to the folder that holds your store.",
+        "无法读取仓库中的 {path}：{reason}。",
+        "请授予当前用户读取权限，或将 FREEHOLD_HOME 指向您的仓库所在目录。",
+    ),
+    "store_unwritable": Entry(
+        Kind.UNAVAILABLE,
+        "The store {path} cannot be written: {reason}.",
+        "Make it writable for this user, or set FREEHOLD_HOME to a folder that is.",
+        "仓库 {path} 不可写：{reason}。",
+        "请使其对当前用户可写，或将 FREEHOLD_HOME 指向可写的目录。",
+    ),
+    "store_full": Entry(
+        Kind.UNAVAILABLE,
+        "No space is left for {needed} MB in the store {path}; it is as it was before.",
+        "Free space there: `freehold models gc --plan` shows what nothing refers to. Or set FREEHOLD_HOME to a larger disk.",
+        "仓库 {path} 没有空间写入 {needed} MB；仓库保持原状。",
+        "请释放空间：`freehold models gc --plan` 显示无引用的内容；或将 FREEHOLD_HOME 指向更大的磁盘。",
+    ),
+    "store_busy": Entry(
+        Kind.CONFLICT,
+        "Another process has been working in the store {path} for more than {seconds} s.",
+        "Wait until its add, pull or gc has ended, then try again; `fuser -v {path}/lock` names the process.",
+        "另一个进程占用仓库 {path} 已超过 {seconds} 秒。",
+        "请等待其添加、拉取或清理结束后重试；`fuser -v {path}/lock` 可查看该进程。",
+    ),
+}
