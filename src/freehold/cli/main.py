@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "verify": Verb("freehold.cli.verify:verify", "Check that a model computes what was recorded with it."),
     "golden": Verb("freehold.cli.golden:app", "Record what a model answers, and replay it."),
     "bench": Verb("freehold.cli.bench:bench", "Measure a model on this machine."),
+    "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }

@@ -22,6 +22,7 @@ _USAGE_CODES = frozenset(
         "accept_needs_reason",
         "config_no_model",
         "config_not_found",
+        "environment_unknown",
         "error_code_unknown",
         "input_wanted",
         "language_unknown",
