@@ -17,6 +17,7 @@ from freehold.engine.agreement import Agreement
 from freehold.engine.opening import golden_folder
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
+from freehold.store import Store
 
 BY = RecordedBy("torch", "1", "sha256:0")
 DIFFERENT = FreeholdError(
@@ -27,7 +28,7 @@ DIFFERENT = FreeholdError(
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """This machine, with its caches in the test's folder."""
-    return Place(read_cpu(), 1, tmp_path / "graphs", tmp_path, tune=False)
+    return Place(read_cpu(), 1, tmp_path / "graphs", Store(tmp_path / "store"), tmp_path, tune=False)
 
 
 def look_at(source: Path, place: Place, budget_s: float = 60.0) -> tuple[Examined, list[str]]:

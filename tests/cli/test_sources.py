@@ -18,12 +18,13 @@ from freehold.engine.pool import WorkerPool
 from freehold.engine.tensor import TensorEngine
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
+from freehold.store import Store
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """This machine, with its caches in the test's folder."""
-    return Place(read_cpu(), 1, tmp_path / "graphs", tmp_path, tune=False)
+    return Place(read_cpu(), 1, tmp_path / "graphs", Store(tmp_path / "store"), tmp_path, tune=False)
 
 
 def model(source: Path, **fields: Any) -> ModelConfig:

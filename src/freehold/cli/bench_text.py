@@ -10,9 +10,9 @@ import numpy as np
 
 from freehold.artifact import Artifact
 from freehold.cli.progress import Say
+from freehold.cli.references import located
 from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig
-from freehold.config.locate import locate
 from freehold.engine.decoder_session import DecoderSession, Row, open_decoder
 from freehold.engine.generation import GenerateRequest, Sampling
 from freehold.engine.kv_memory import KvMemory, Layout
@@ -71,7 +71,8 @@ async def measure(engine: OnnxTextEngine, seconds: float, say: Say) -> list[Text
 
 def measure_raw(model: ModelConfig, place: Place, seconds: float, say: Say) -> Iterator[float]:
     """Tokens a second of the runtime alone, for each number of streams. Raises FreeholdError."""
-    artifact = Artifact.open(prepare(locate(model.parsed_source), place.graphs, model.precision, model.kind))
+    path = located(model.parsed_source, place.store)
+    artifact = Artifact.open(prepare(path, place.graphs, model.precision, model.kind))
     decoder = artifact.manifest.decoder
     assert decoder is not None, "a text engine has opened it before"
     room = min(PROMPT_TOKENS + MOST_TOKENS, artifact.manifest.limits.positions)

@@ -9,8 +9,8 @@ import typer
 import yaml
 
 from freehold.cli.output import EPILOG, FAILED, LABELS, Output, describe
+from freehold.cli.references import absent, local_store
 from freehold.config import Config, Reading, Source, absolute, id_from, load, locate, parse, read
-from freehold.config.presence import absent_models
 from freehold.config.schema import schema, schema_text
 from freehold.config.template import models_in, template
 from freehold.errors import FreeholdError
@@ -58,9 +58,9 @@ def check(ctx: typer.Context, config: Argument = None) -> None:
     """Say everything that is wrong with a configuration, where, and how to correct it; exit 1 if something is."""
     output: Output = ctx.obj
     reading = read(config, os.environ, Path.cwd())
-    absent, absent_notes = absent_models(reading)
-    problems = [*reading.problems, *absent]
-    notes = [*reading.notes, *absent_notes]
+    missing, missing_notes = absent(reading, local_store(os.environ))
+    problems = [*reading.problems, *missing]
+    notes = [*reading.notes, *missing_notes]
     data = {
         "origin": reading.origin,
         "ok": not problems,

@@ -15,15 +15,17 @@ from freehold import __version__
 from freehold.artifact import Artifact, Case, FileEntry, Golden, RecordedBy, save_golden
 from freehold.artifact.artifact import MANIFEST, sha256_of, write_durably
 from freehold.cli.examine import BUDGET_S
+from freehold.cli.golden_store import add_with_golden, refuse_stored
 from freehold.cli.golden_text import continue_all, prompt_ids
 from freehold.cli.inputs import Prompt, held, read_cases, read_prompts
 from freehold.cli.local import loaded, local_place, model_meant, models_meant
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import Say, working
+from freehold.cli.references import local_store, located
 from freehold.cli.samples import QUESTIONS, text_requests
 from freehold.cli.sources import Place, prepare
-from freehold.cli.verify import Budget, Junit, Ref, report
-from freehold.config import ModelConfig, locate
+from freehold.cli.verify import Budget, Html, Junit, Ref, Reports, report
+from freehold.config import ModelConfig
 from freehold.engine.base import Answer, EmbedRequest, Engine, Request, RerankRequest
 from freehold.engine.encoder import Encoder
 from freehold.engine.generation import TextEngine
@@ -68,26 +70,46 @@ def record(
     continued as it stands, messages are written by the chat template. There are eight built-in questions.
 
     The file goes where the model's goldens lie: `NAME.goldens/` beside an .onnx file, `goldens/` in a model folder or
-    an artifact. An artifact's manifest is written anew, and with it the artifact has a new digest.
+    an artifact. An artifact's manifest is written anew, and with it the artifact has a new digest. An artifact of the
+    store stays as it is: the golden goes into a new one beside it, which gets the next number and names its parent.
     """
     model = model_meant(ref, os.environ, Path.cwd())
     # Goldens are recorded in full precision and length; a configuration that computes in less is held against them.
     plain = msgspec.structs.replace(model, precision="fp32", context_length=None, max_output_tokens=None)
-    source = locate(model.parsed_source)
+    store = local_store(os.environ)
+    source = located(model.parsed_source, store)
     target = path if path is not None else golden_folder(source) / FILE
     if target.exists() and not force:
         raise FreeholdError("golden_exists", path=target)
+    into_store = path is None and model.parsed_source.kind == "store"
+    if not into_store:
+        refuse_stored(target, store)
     with local_place(os.environ, tune=False) as place, working(model.id) as say:
         done = asyncio.run(_record(plain, place, inputs, texts, force, say))
         before = done.digest
-        after = _write(target, done.golden, source, plain, place) or before
-    _show(ctx.obj, model, target, done.golden, before, after)
+        if into_store:
+            made = add_with_golden(store, store.find(model.parsed_source), FILE, done.golden)
+            target, after, ref = store.path_of(made) / "goldens" / FILE, made.digest, made.ref
+        else:
+            after, ref = _write(target, done.golden, source, plain, place) or before, model.source
+    _show(ctx.obj, model, target, done.golden, Change(before, after, ref))
 
 
 @app.command(epilog=EPILOG)
-def check(ctx: typer.Context, ref: Ref = None, budget_s: Budget = BUDGET_S, junit: Junit = None) -> None:
+def check(
+    ctx: typer.Context, ref: Ref = None, budget_s: Budget = BUDGET_S, junit: Junit = None, html: Html = None
+) -> None:
     """Replay a model's goldens and exit 1 when an output differs, or when there are none; for CI pipelines."""
-    report(ctx.obj, models_meant(ref, os.environ, Path.cwd()), "self", budget_s, junit)
+    report(ctx.obj, models_meant(ref, os.environ, Path.cwd()), "self", budget_s, Reports(junit, html))
+
+
+@dataclass(frozen=True)
+class Change:
+    """Digests before and after, and what the artifact with the golden is called."""
+
+    before: str
+    after: str
+    ref: str
 
 
 @dataclass(frozen=True)
@@ -190,22 +212,25 @@ def _pin(artifact: Artifact, files: dict[str, FileEntry]) -> None:
     write_durably(artifact.path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-def _show(output: Output, model: ModelConfig, target: Path, golden: Golden, before: str, after: str) -> None:
+def _show(output: Output, model: ModelConfig, target: Path, golden: Golden, change: Change) -> None:
     data = {
         "id": model.id,
         "path": str(target),
         "cases": len(golden.cases),
         "recorded_by": msgspec.to_builtins(golden.recorded_by),
         "proves": "self",
-        "digest": after,
-        "previous_digest": before,
+        "ref": change.ref,
+        "digest": change.after,
+        "previous_digest": change.before,
     }
     lines = [
         f"{target}: {len(golden.cases)} cases of {model.id}, recorded by freehold {__version__}",
         "They prove `self`: a later change of the answers shows. A wrong conversion does not: only the framework that"
         " the model comes from can record `raw` goldens.",
     ]
-    if after != before:
-        lines.append(f"The artifact's digest is now {after} (it was {before}).")
-    lines.append(f"Replay them: freehold golden check {model.source}")
+    if change.after != change.before and change.ref == model.source:
+        lines.append(f"The artifact's digest is now {change.after} (it was {change.before}).")
+    if change.ref != model.source:
+        lines.append(f"{change.ref} is the new artifact ({change.after}), {model.source} its parent.")
+    lines.append(f"Replay them: freehold golden check {change.ref}")
     output.show(data, "\n".join(lines))

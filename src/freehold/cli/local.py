@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.cli.references import local_store
 from freehold.cli.sources import Place, open_model
 from freehold.cli.state import State
 from freehold.config import ModelConfig, absolute, home, load, parse
@@ -57,7 +58,8 @@ def local_place(environ: Mapping[str, str], *, tune: bool) -> Iterator[Place]:
     cpu = read_cpu()
     with State.of(home(environ)) as state:
         cache = state.writable / "cache"
-        yield Place(cpu, cpu.usable_cores, cache / "graphs", cache if state.kept else None, tune)
+        store = local_store(environ, cache)
+        yield Place(cpu, cpu.usable_cores, cache / "graphs", store, cache if state.kept else None, tune)
 
 
 @asynccontextmanager

@@ -13,11 +13,12 @@ from typing import Literal
 from freehold.cli.examine import Examined, examine
 from freehold.cli.local import local_place
 from freehold.cli.progress import Say
+from freehold.cli.references import absent, local_store, require_here
 from freehold.config import ModelConfig, Reading, home, locate
-from freehold.config.presence import absent_models
 from freehold.engine.providers import installed
 from freehold.errors import FreeholdError, Language
 from freehold.machine import check_onnxruntime, free_bytes, read_cpu, read_memory, runtime_versions
+from freehold.store import Store
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -52,6 +53,11 @@ class Surroundings:
         """The models; none where the configuration is wrong."""
         return self.reading.config.models if self.reading.config is not None else ()
 
+    @property
+    def store(self) -> Store:
+        """This user's store."""
+        return local_store(self.environ)
+
     def row(self, about: str, status: Status, found: str, needed: str, note: FreeholdError) -> Row:
         """A row with why and fix in the reader's language, from `note`."""
         why, fix = note.in_language(self.language)
@@ -67,6 +73,9 @@ class Surroundings:
         every = to_write = 0
         for model in self.models:
             try:
+                if model.parsed_source.kind == "store":
+                    every += self.store.find(model.parsed_source).size
+                    continue
                 path = locate(model.parsed_source)
             except FreeholdError:
                 continue
@@ -82,8 +91,8 @@ Source = Callable[[Surroundings, Say], Iterator[Row]]
 
 def configuration(around: Surroundings, say: Say) -> Iterator[Row]:
     """A row for each problem and note; one that is fine when there is none."""
-    absent, absent_notes = absent_models(around.reading)
-    problems, notes = [*around.reading.problems, *absent], [*around.reading.notes, *absent_notes]
+    problems, notes = absent(around.reading, around.store)
+    problems, notes = [*around.reading.problems, *problems], [*around.reading.notes, *notes]
     why = FreeholdError("note_config")
     for problem in problems:
         yield around.finding("config", "fail", problem, "", why)
@@ -147,7 +156,7 @@ def bf16(around: Surroundings, say: Say) -> Iterator[Row]:
 def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
     """Every model loaded and its goldens replayed, as `freehold verify` does; `configuration` names absent ones."""
     with local_place(around.environ, tune=False) as place:
-        for model in filter(_may_be_here, around.models):
+        for model in (one for one in around.models if _may_be_here(one, place.store)):
             required = "raw" if model.require.proof == "always" else "none"
             here = model.hosting == "here"
             one = asyncio.run(examine(model, place, say)) if here else Examined(model.id, model.source, elsewhere=True)
@@ -157,14 +166,14 @@ def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
 SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, proofs)
 
 
-def _may_be_here(model: ModelConfig) -> bool:
-    """False for a path with no model at it; a source that is no path is refused when it is examined."""
+def _may_be_here(model: ModelConfig, store: Store) -> bool:
+    """False for a path or a reference with no model at it; any other source is refused when it is examined."""
     if model.hosting != "here":
         return True
     try:
-        locate(model.parsed_source)
+        require_here(model.parsed_source, store)
     except FreeholdError:
-        return model.parsed_source.kind != "path"
+        return model.parsed_source.kind not in ("path", "store")
     return True
 
 

@@ -14,11 +14,11 @@ import typer
 from freehold import __version__, gateway
 from freehold.cli.banner import banner
 from freehold.cli.output import Output
+from freehold.cli.references import local_store, require_here
 from freehold.cli.sources import Place, open_model
 from freehold.cli.state import State as NodeState
 from freehold.config import Config, ModelConfig, load
 from freehold.config.home import home
-from freehold.config.locate import locate
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http import App, BodyLimits, MemoryBudget
@@ -52,7 +52,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="MODEL|DIR|CONFIG",
-            help="A model folder, .onnx file or configuration. Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
+            help="A model folder, .onnx file, NAME:TAG of the store, or configuration."
+            " Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,
@@ -74,7 +75,7 @@ def serve(
     acceptance = _acceptance(accept_failed_proof, reason, config)
     for model in config.models:
         if model.hosting == "here":
-            locate(model.parsed_source)
+            require_here(model.parsed_source, local_store(os.environ))
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
     wanted = config.server.host if host is None else host
@@ -109,7 +110,8 @@ class Node:
         self._memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
         cpu = read_cpu()
         cache = state.writable / "cache"
-        self._place = Place(cpu, cpu.usable_cores, cache / "graphs", cache if state.kept else None, tune)
+        store = local_store(os.environ, cache)
+        self._place = Place(cpu, cpu.usable_cores, cache / "graphs", store, cache if state.kept else None, tune)
         self._gateway = gateway.build(config, self._telemetry, self._memory, os.environ)
         here = [self._served(model, acceptance) for model in config.models if model.hosting == "here"]
         self._models = Models(here, self._gateway.upstreams)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from freehold.adapt import graphs
 from freehold.artifact import Artifact
+from freehold.cli.references import located
 from freehold.config import ModelConfig
-from freehold.config.locate import locate
 from freehold.engine.base import Engine
 from freehold.engine.batcher import Batch
 from freehold.engine.generation import Step
@@ -16,13 +16,14 @@ from freehold.engine.pool import WorkerPool
 from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 from freehold.machine import Cpu, cpu_key
+from freehold.store import Store
 
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """The machine that models are opened on, and the folders that state and written graphs go to.
+    """The machine that models are opened on, the store, and the folders that state and written graphs go to.
 
     `state` is None when nothing can be kept; graphs then go to a temporary folder of this process. `prove`: engines
     replay their goldens when they are loaded.
@@ -31,6 +32,7 @@ class Place:
     cpu: Cpu
     cores: int
     graphs: Path
+    store: Store
     state: Path | None = None
     tune: bool = True
     prove: bool = True
@@ -66,7 +68,7 @@ def open_model(
         max_output_tokens=model.max_output_tokens or 0,
         on_step=on_step,
     )
-    path = prepare(locate(model.parsed_source), place.graphs, model.precision, model.kind)
+    path = prepare(located(model.parsed_source, place.store), place.graphs, model.precision, model.kind)
     if not model.workers:
         return open_engine(path, model.id, settings)
     if path.is_dir() and Artifact.open(path).manifest.kind == "generate":

@@ -84,7 +84,7 @@ class Store:
     def __init__(self, root: Path, folders: Path | None = None) -> None:
         self.root = root
         self.blobs = Blobs(root)
-        self._folders = Folders(folders or root.parent / "cache" / "artifacts", self.blobs)
+        self.folders = Folders(folders or root.parent / "cache" / "artifacts", self.blobs)
         self._history = History(root)
         self._read: tuple[bytes, Index] = (b"", Index())
         self._manifests: dict[str, Manifest] = {}
@@ -151,7 +151,7 @@ class Store:
         `store_blob_corrupt`.
         """
         with self._errors(), shared(self.root / "lock"):
-            return self._folders.open(stored.digest, stored.manifest)
+            return self.folders.open(stored.digest, stored.manifest)
 
     def tag(self, source: Source, tag: str, name: str = "") -> Stored:
         """Let `tag` lead to the artifact that `source` means, under another `name` too if one is given.
@@ -282,7 +282,7 @@ class Store:
 
         with self._errors(), exclusive(self.root / "lock", patience_s):
             index = bare(self._index()) if plan else self._change(bare)
-            return sweep(index, self.blobs, self._folders, plan=plan, unused_days=unused_days)
+            return sweep(index, self.blobs, self.folders, plan=plan, unused_days=unused_days)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -297,7 +297,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folders that `path_of` handed out."""
-        self._folders.close()
+        self.folders.close()
 
     def list(self) -> list[Stored]:
         """Every artifact under every name and tag, in the order of names and of coming; damaged ones are logged."""

@@ -45,6 +45,13 @@ ENTRIES: dict[str, Entry] = {
         "`{tag}` 不能作为标签。",
         "请使用最多 128 个字母、数字、`.`、`_`、`-`，且首字符为字母、数字或 `_`。",
     ),
+    "model_in_store": Entry(
+        Kind.NOT_FOUND,
+        "There is no model at {path}; the store has one of that name.",
+        "Name that one: {ref}",
+        "{path} 处没有模型；仓库中有同名的制品。",
+        "请使用它：{ref}",
+    ),
     "store_ref_wanted": Entry(
         Kind.INVALID,
         "`{ref}` is no reference to an artifact of the store.",

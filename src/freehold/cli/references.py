@@ -1,0 +1,72 @@
+"""What the sources of models mean on this machine: paths, and references to the store. Imports no engine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from freehold.config import Reading, Source, home
+from freehold.config.locate import locate
+from freehold.config.presence import absent_models
+from freehold.errors import FreeholdError, Kind
+from freehold.store import Store
+
+
+def local_store(environ: Mapping[str, str], cache: Path | None = None) -> Store:
+    """The store of this user; artifacts become folders under `cache` (default: FREEHOLD_HOME's)."""
+    folder = home(environ)
+    return Store(folder / "store", (cache or folder / "cache") / "artifacts")
+
+
+def located(source: Source, store: Store) -> Path:
+    """The .onnx file, model folder or artifact that a path or a reference to the store means.
+
+    Of a reference the artifact's folder, made of verified blobs at its first use; it stays while this process lives.
+    Raises what `config.locate`, `Store.find` and `Store.path_of` raise, and `model_in_store` for a missing path whose
+    last part is a name of the store.
+    """
+    if source.kind == "store":
+        return store.path_of(store.find(source))
+    try:
+        return locate(source)
+    except FreeholdError as error:
+        raise _meant_for_store(source, store, error) or error from None
+
+
+def require_here(source: Source, store: Store) -> None:
+    """Raises as `located` where there is no such model on this machine; of the store only the index is read."""
+    if source.kind == "store":
+        store.find(source)
+    else:
+        located(source, store)
+
+
+def absent(reading: Reading, store: Store) -> tuple[list[FreeholdError], list[FreeholdError]]:
+    """Problems and notes about models of a configuration that are not here, by path or in the store.
+
+    What is missing is only worth a note in a configuration with `deploy`, which is meant for other machines.
+    """
+    problems, notes = absent_models(reading)
+    config = reading.config
+    for index, model in enumerate(config.models if config is not None else ()):
+        source = model.parsed_source
+        if source.kind != "store":
+            continue
+        try:
+            require_here(source, store)
+        except FreeholdError as error:
+            if config is not None and config.deploy is not None and error.kind is Kind.NOT_FOUND:
+                where = reading.tree.at("models", index, "source").where
+                notes.append(FreeholdError("note_model_not_here", where=where, id=model.id, path=source))
+            else:
+                problems.append(error)
+    return problems, notes
+
+
+def _meant_for_store(source: Source, store: Store, error: FreeholdError) -> FreeholdError | None:
+    """A path that does not exist and reads like a name of the store."""
+    if source.kind != "path" or error.kind is not Kind.NOT_FOUND:
+        return None
+    try:
+        stored = store.find(Source("store", Path(source.name).name))
+    except FreeholdError:
+        return None
+    return FreeholdError("model_in_store", path=source.name, ref=stored.ref)
