@@ -50,7 +50,7 @@ def routes(network: Network, environ: Mapping[str, str]) -> dict[str, str | None
     return {**found, **dict.fromkeys(map(_pattern, spared)), **dict.fromkeys(LOOPBACK)}
 
 
-def unreachable_because(error: httpx2.TransportError) -> str:
+def unreachable_because(error: httpx2.RequestError) -> str:
     """Why a request got no answer, in one line without addresses: those of storage hosts carry signatures."""
     if isinstance(error, httpx2.TimeoutException):
         return "it does not accept connections in time" if _connecting(error) else "it went silent in the middle"
@@ -58,7 +58,7 @@ def unreachable_because(error: httpx2.TransportError) -> str:
     return f"the proxy refused: {reason}" if isinstance(error, httpx2.ProxyError) else reason
 
 
-def is_distrust(error: httpx2.TransportError) -> bool:
+def is_distrust(error: httpx2.RequestError) -> bool:
     """Whether a server was reached whose certificate no known authority vouches for."""
     return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
