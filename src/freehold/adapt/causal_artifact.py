@@ -11,6 +11,7 @@ from freehold.adapt import goldens
 from freehold.adapt.causal_folder import END_OF_TEXT, CausalFolder, Head, Labels
 from freehold.adapt.digests import DigestMemo
 from freehold.adapt.folder import Sentence
+from freehold.adapt.origin import ancestors_of, license_with, origin_of
 from freehold.adapt.recipe import (
     TOOL,
     WRITER_VERSION,
@@ -21,12 +22,12 @@ from freehold.adapt.recipe import (
 )
 from freehold.adapt.reranking import Reranking
 from freehold.adapt.tokenizer_file import Ending, copy_settings, end_token, text_after, write_tokenizer
-from freehold.artifact import Limits, MadeBy, Manifest, PairText, TensorSpec
+from freehold.artifact import Ancestor, Limits, MadeBy, Manifest, PairText, TensorSpec
 
 INPUTS = ("input_ids", "sequence_ids", "sequence_starts")
 
 
-class _Recipe(msgspec.Struct, frozen=True):
+class _Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that shapes an artifact."""
 
     writer: str
@@ -42,6 +43,7 @@ class _Recipe(msgspec.Struct, frozen=True):
     tokenizer: str
     tokenizer_config: str
     goldens: tuple[str, ...]
+    origin: Ancestor | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class CausalArtifact:
     def plan(cls, source: CausalFolder, max_tokens: int | None, memo: DigestMemo) -> "CausalArtifact":
         """Hash what shapes the artifact.
 
-        Raises OSError, and FreeholdError as `CausalFolder.limits` and `goldens.paths`.
+        Raises OSError, and FreeholdError as `CausalFolder.limits`, `goldens.paths` and `origin_of`.
         """
         weights = digest_of_weights(source.path, source.weight_files, memo)
         recipe = _Recipe(
@@ -72,6 +74,7 @@ class CausalArtifact:
             tokenizer=memo.sha256(source.transformer / "tokenizer.json"),
             tokenizer_config=digest_if_there(source.transformer / "tokenizer_config.json", memo),
             goldens=tuple(memo.sha256(path) for path in goldens.paths(source.path, weights)),
+            origin=origin_of(source.path, memo.sha256),
         )
         return cls(source, recipe)
 
@@ -148,6 +151,7 @@ class CausalArtifact:
             dimensions=source.width if embeds else 0,
             labels=head.names if isinstance(head, Labels) and source.kind == "classify" else (),
             prompts=source.prompts,
-            license=source.license,
+            license=source.license or license_with(self.recipe.origin),
+            ancestors=ancestors_of(self.recipe.origin),
             pair=PairText(reranking.before, reranking.between) if reranking is not None else None,
         )

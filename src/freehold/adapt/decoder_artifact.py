@@ -9,6 +9,7 @@ import msgspec
 from freehold.adapt import goldens
 from freehold.adapt.decoder_folder import GENERATION, TEMPLATE, DecoderFolder
 from freehold.adapt.digests import DigestMemo
+from freehold.adapt.origin import ancestors_of, license_with, origin_of
 from freehold.adapt.recipe import (
     TOOL,
     WRITER_VERSION,
@@ -18,13 +19,13 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.tokenizer_file import write_tokenizer
-from freehold.artifact import Artifact, Case, Decoder, Limits, MadeBy, Manifest, TensorSpec
+from freehold.artifact import Ancestor, Artifact, Case, Decoder, Limits, MadeBy, Manifest, TensorSpec
 from freehold.engine.forced import length_of
 
 SETTINGS = ("tokenizer_config.json", GENERATION)
 
 
-class _Recipe(msgspec.Struct, frozen=True):
+class _Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that shapes an artifact."""
 
     writer: str
@@ -40,6 +41,7 @@ class _Recipe(msgspec.Struct, frozen=True):
     tokenizer: str
     settings: tuple[str, ...]
     goldens: tuple[str, ...]
+    origin: Ancestor | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class DecoderArtifact:
     ) -> "DecoderArtifact":
         """Hash what shapes the artifact.
 
-        Raises OSError, and FreeholdError as `DecoderFolder.limits` and `goldens.paths`.
+        Raises OSError, and FreeholdError as `DecoderFolder.limits`, `goldens.paths` and `origin_of`.
         """
         limits = source.limits(max_tokens)
         weights = digest_of_weights(source.path, source.weights, memo)
@@ -73,6 +75,7 @@ class DecoderArtifact:
             tokenizer=memo.sha256(source.path / "tokenizer.json"),
             settings=tuple(digest_if_there(source.path / name, memo) for name in SETTINGS),
             goldens=tuple(memo.sha256(path) for path in goldens.paths(source.path, weights)),
+            origin=origin_of(source.path, memo.sha256),
         )
         return cls(source, recipe)
 
@@ -147,7 +150,8 @@ class DecoderArtifact:
             files={},
             limits=self.recipe.limits,
             architecture=config.architecture,
-            license=self.source.license,
+            license=self.source.license or license_with(self.recipe.origin),
+            ancestors=ancestors_of(self.recipe.origin),
             decoder=Decoder(
                 layers=config.num_hidden_layers,
                 kv_heads=config.kv_heads,

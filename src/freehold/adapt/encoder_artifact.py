@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from freehold.adapt import goldens
 from freehold.adapt.digests import DigestMemo
 from freehold.adapt.folder import ModelFolder, Sentence
+from freehold.adapt.origin import ancestors_of, license_with, origin_of
 from freehold.adapt.recipe import (
     TOOL,
     WRITER_VERSION,
@@ -19,10 +20,10 @@ from freehold.adapt.recipe import (
     recipe_digest,
 )
 from freehold.adapt.tokenizer_file import copy_settings, write_tokenizer
-from freehold.artifact import Limits, MadeBy, Manifest, TensorSpec
+from freehold.artifact import Ancestor, Limits, MadeBy, Manifest, TensorSpec
 
 
-class _Recipe(msgspec.Struct, frozen=True):
+class _Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that shapes an artifact."""
 
     writer: str
@@ -37,6 +38,7 @@ class _Recipe(msgspec.Struct, frozen=True):
     tokenizer: str
     tokenizer_config: str
     goldens: tuple[str, ...]
+    origin: Ancestor | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class EncoderArtifact:
     def plan(cls, source: ModelFolder, max_tokens: int | None, memo: DigestMemo) -> "EncoderArtifact":
         """Hash what shapes the artifact.
 
-        Raises OSError, and FreeholdError as `ModelFolder.limits` and `goldens.paths`.
+        Raises OSError, and FreeholdError as `ModelFolder.limits`, `goldens.paths` and `origin_of`.
         """
         limits = source.limits(max_tokens)
         weights = digest_of_weights(source.path, source.weight_files, memo)
@@ -67,6 +69,7 @@ class EncoderArtifact:
             tokenizer=memo.sha256(source.transformer / "tokenizer.json"),
             tokenizer_config=digest_if_there(source.transformer / "tokenizer_config.json", memo),
             goldens=tuple(memo.sha256(path) for path in goldens.paths(source.path, weights)),
+            origin=origin_of(source.path, memo.sha256),
         )
         return cls(source, recipe)
 
@@ -134,5 +137,6 @@ class EncoderArtifact:
             dimensions=width if embeds else 0,
             labels=config.labels if source.kind == "classify" else (),
             prompts=source.prompts,
-            license=source.license,
+            license=source.license or license_with(self.recipe.origin),
+            ancestors=ancestors_of(self.recipe.origin),
         )

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-import yaml
 
 from freehold.adapt.architectures import EncoderConfig, read_config
 from freehold.adapt.checkpoint import weight_files
 from freehold.adapt.documents import read, read_or
+from freehold.adapt.model_card import read_card
 from freehold.artifact import Limits
 from freehold.errors import FreeholdError
 
@@ -266,13 +266,5 @@ def _dense(folder: Path, width: int) -> Dense:
 
 
 def license_of(readme: Path) -> str:
-    """`license` of the YAML front matter, "" when there is none that can be read: it is for display."""
-    try:
-        text = readme.read_text(encoding="utf-8")
-        if not text.startswith("---"):
-            return ""
-        front: Any = yaml.safe_load(text.split("---", 2)[1])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return ""
-    stated = front.get("license") if isinstance(front, dict) else None
-    return stated if isinstance(stated, str) else ""
+    """The licence that the card of a folder states, "" when there is none that can be read: it is for display."""
+    return read_card(readme).license

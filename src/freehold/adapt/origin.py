@@ -52,3 +52,13 @@ def _changed(path: Path, entry: FileEntry, sha256: Callable[[Path], str]) -> boo
     if not path.is_file():
         return False
     return path.stat().st_size != entry.size or sha256(path) != entry.sha256
+
+
+def ancestors_of(origin: Ancestor | None) -> tuple[Ancestor, ...]:
+    """What a manifest says of the making of an artifact whose source has this origin."""
+    return () if origin is None else (origin,)
+
+
+def license_with(origin: Ancestor | None) -> str:
+    """The licence that came with the files, "" where none is known."""
+    return "" if origin is None else origin.license
