@@ -1,11 +1,13 @@
 """What the sources of models mean on this machine: paths, and references to the store. Imports no engine."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from freehold.config import Reading, Source, home
+from freehold.config import Reading, Source, home, parse
 from freehold.config.locate import locate
 from freehold.config.presence import absent_models
+from freehold.config.source import NAME
 from freehold.errors import FreeholdError, Kind
 from freehold.store import Store
 
@@ -70,3 +72,16 @@ def _meant_for_store(source: Source, store: Store, error: FreeholdError) -> Free
     except FreeholdError:
         return None
     return FreeholdError("model_in_store", path=source.name, ref=stored.ref)
+
+
+def reference(text: str) -> Source:
+    """A reference to the store as commands take it: NAME, NAME:TAG or NAME@DIGEST.
+
+    Raises `store_ref_wanted`, and what `config.parse` raises.
+    """
+    source = parse(text)
+    if source.kind == "path" and re.fullmatch(NAME, text):
+        return Source("store", text)
+    if source.kind != "store":
+        raise FreeholdError("store_ref_wanted", ref=text)
+    return source

@@ -7,6 +7,7 @@ from pathlib import Path
 from freehold.adapt import graphs
 from freehold.artifact import Artifact
 from freehold.cli.references import located
+from freehold.cli.signed import check_signed
 from freehold.config import ModelConfig
 from freehold.engine.base import Engine
 from freehold.engine.batcher import Batch
@@ -68,12 +69,21 @@ def open_model(
         max_output_tokens=model.max_output_tokens or 0,
         on_step=on_step,
     )
-    path = prepare(located(model.parsed_source, place.store), place.graphs, model.precision, model.kind)
+    check_signed(model, place.store)
+    path = _held(model, place)
     if not model.workers:
         return open_engine(path, model.id, settings)
     if path.is_dir() and Artifact.open(path).manifest.kind == "generate":
         raise FreeholdError("workers_unsupported", model=model.id, workers=model.workers)
     return WorkerPool(path, model.id, settings, model.workers)
+
+
+def _held(model: ModelConfig, place: Place) -> Path:
+    """What the engine opens, kept from `models gc` while this process lives."""
+    while True:
+        path = prepare(located(model.parsed_source, place.store), place.graphs, model.precision, model.kind)
+        if path.parent != place.graphs or place.store.folders.keep(path):
+            return path
 
 
 def prepare(path: Path, cache: Path, precision: str = "fp32", kind: str = "auto") -> Path:

@@ -39,7 +39,7 @@ def sweep(index: Index, blobs: Blobs, folders: Folders, *, plan: bool, unused_da
     digests = {entry.digest.removeprefix("sha256:") for entry in index.entries}
     gone, in_use = [], []
     for folder in _old(folders.root, digests, unused_days):
-        if plan or folders.remove(folder):
+        if folders.remove(folder, plan=plan):
             gone.append(folder.name)
         else:
             in_use.append(folder.name)

@@ -51,14 +51,26 @@ class Folders:
                 return target
             time.sleep(_POLL_S)
 
-    def remove(self, target: Path) -> bool:
-        """Remove a folder that nobody holds; False where somebody does."""
+    def keep(self, target: Path) -> bool:
+        """Hold any folder, used now, until this process ends; False where it is being removed."""
+        if target not in self._held:
+            held = self._hold(target)
+            if held is None:
+                return False
+            self._held[target] = held
+        return True
+
+    def remove(self, target: Path, *, plan: bool = False) -> bool:
+        """Remove a folder that nobody holds; False where somebody does. With `plan` only say which."""
         try:
             held = try_exclusive(target)
         except FileNotFoundError:
             return True
         if held is None:
             return False
+        if plan:
+            os.close(held)
+            return True
         try:
             gone = target.with_name(f"{ASIDE}{target.name}-{os.getpid()}")
             target.rename(gone)  # whoever comes now finds no folder, rather than half of one

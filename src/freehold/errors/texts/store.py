@@ -59,6 +59,20 @@ ENTRIES: dict[str, Entry] = {
         "`{ref}` 不是仓库制品的引用。",
         "请写成 NAME、NAME:TAG 或 NAME@sha256:DIGEST，可从 `freehold models list` 复制。",
     ),
+    "store_tag_wanted": Entry(
+        Kind.INVALID,
+        "`--delete` takes away one tag, and `{ref}` with what follows it is not one.",
+        "Write `freehold models tag NAME:TAG --delete`; `freehold models rm` removes an artifact with its tags.",
+        "`--delete` 用于移除一个标签，而 `{ref}` 及其后的内容不是单个标签。",
+        "请写成 `freehold models tag NAME:TAG --delete`；删除制品及其标签请用 `freehold models rm`。",
+    ),
+    "store_add_graph": Entry(
+        Kind.INVALID,
+        "{path} is a bare graph: nothing says what it is called, takes in and gives out, and nothing proves it.",
+        "Make an artifact of it: `freehold convert {path} --name {name}`.",
+        "{path} 只是计算图文件：没有名称、输入输出说明，也没有任何证明。",
+        "请将其转换为制品：`freehold convert {path} --name {name}`。",
+    ),
     "store_in_stored_folder": Entry(
         Kind.CONFLICT,
         "{path} belongs to the store, where nothing is changed in place.",

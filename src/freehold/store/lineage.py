@@ -1,0 +1,117 @@
+"""Where an artifact comes from and what was made of it, as a tree: data, base, fine-tune, ONNX, quantized, compiled."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from freehold.artifact import Ancestor, Manifest
+from freehold.store.store import Stored
+
+_QUANTIZED = frozenset({"int8", "int4", "w8a8"})
+_ENGINES = frozenset({".engine", ".plan"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing on the way, and what was made of it.
+
+    `role`: data, base, fine-tune or source (no artifact); onnx, quantized, compiled, derived (an artifact). `names` are
+    its references in the store; none for what is not there. `inputs` are what went in beside the step above: the data
+    that a quantization was calibrated with. `asked`: the one that the tree is about.
+    """
+
+    role: str
+    title: str
+    names: tuple[str, ...] = ()
+    digest: str = ""
+    revision: str = ""
+    license: str = ""
+    kind: str = ""
+    precision: str = ""
+    size: int | None = None  # bytes
+    made_by: str = ""
+    inputs: tuple["Step", ...] = ()
+    children: tuple["Step", ...] = ()
+    asked: bool = False
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether it is an artifact, in this store or not."""
+        return self.role in ("onnx", "quantized", "compiled", "derived", "absent")
+
+    def walk(self) -> Iterator["Step"]:
+        """This step and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def lineage(asked: Stored, everything: Iterable[Stored]) -> Step:
+    """The tree that `asked` stands in, from its oldest ancestor, with everything in the store made on the way."""
+    family = _Family(everything)
+    top = asked
+    while (above := family.parent(top)) is not None:
+        top = above
+    tree = family.step(top, None, asked.digest)
+    lost = top.manifest.parent
+    if lost is not None:
+        siblings = [one for one in family.children(lost) if one.digest != top.digest]
+        made = (tree, *(family.step(one, None, asked.digest) for one in siblings))
+        tree = Step("absent", "not in this store", digest=lost, children=made)
+    for ancestor in reversed(top.manifest.ancestors):
+        tree = replace(_outside(ancestor), children=(tree,))
+    return tree
+
+
+class _Family:
+    """Artifacts by digest; one under several names is one."""
+
+    def __init__(self, everything: Iterable[Stored]) -> None:
+        self._named: dict[str, list[Stored]] = {}
+        for stored in everything:
+            self._named.setdefault(stored.digest, []).append(stored)
+
+    def parent(self, stored: Stored) -> Stored | None:
+        """The artifact it was made from, where that is in the store."""
+        found = self._named.get(stored.manifest.parent or "", [])
+        return found[0] if found else None
+
+    def children(self, digest: str) -> list[Stored]:
+        """What was made of it, in the order of coming."""
+        made = [all_of[0] for all_of in self._named.values() if all_of[0].manifest.parent == digest]
+        return sorted(made, key=lambda one: one.made_at)
+
+    def step(self, stored: Stored, above: Manifest | None, asked: str) -> Step:
+        """An artifact with everything below it."""
+        manifest = stored.manifest
+        known = manifest.ancestors if above is None else above.ancestors
+        beside = () if above is None else tuple(one for one in manifest.ancestors if one not in known)
+        return Step(
+            role=_role(manifest, above),
+            title=manifest.name,
+            names=tuple(one.ref for one in self._named[stored.digest]),
+            digest=stored.digest,
+            license=manifest.license,
+            kind=manifest.kind,
+            precision=manifest.precision,
+            size=stored.size,
+            made_by=f"{manifest.made_by.tool} {manifest.made_by.version}".strip(),
+            inputs=tuple(_outside(one) for one in beside),
+            children=tuple(self.step(child, manifest, asked) for child in self.children(stored.digest)),
+            asked=stored.digest == asked,
+        )
+
+
+def _outside(ancestor: Ancestor) -> Step:
+    return Step(
+        ancestor.role, ancestor.name, digest=ancestor.digest, revision=ancestor.revision, license=ancestor.license
+    )
+
+
+def _role(manifest: Manifest, above: Manifest | None) -> str:
+    if any(PurePosixPath(name).suffix in _ENGINES for name in manifest.files):
+        return "compiled"
+    if above is None and manifest.parent is None:
+        return "onnx"
+    before = above.precision if above is not None else ""
+    return "quantized" if manifest.precision in _QUANTIZED and manifest.precision != before else "derived"
