@@ -83,10 +83,14 @@ class GraphWriter:
     weights: dict[str, Weight] = field(default_factory=dict)
     data: DataFile = field(default_factory=DataFile)
     counter: Iterator[int] = field(default_factory=itertools.count)
+    prefix: str = ""
+    """Before every name made here: in a graph that another writer began, it keeps them apart."""
 
     def inside(self) -> "GraphWriter":
         """A writer for a branch or a body; what it needs of constants and weights lies in the outermost graph."""
-        return GraphWriter(constants=self.constants, weights=self.weights, data=self.data, counter=self.counter)
+        return GraphWriter(
+            constants=self.constants, weights=self.weights, data=self.data, counter=self.counter, prefix=self.prefix
+        )
 
     def input(self, name: str, shape: Shape, dtype: type[np.generic] = np.int64) -> str:
         """An input of the graph."""
@@ -116,14 +120,14 @@ class GraphWriter:
 
     def name(self, stem: str) -> str:
         """A name that no other tensor has."""
-        return f"{stem}_{next(self.counter)}"
+        return f"{self.prefix}{stem}_{next(self.counter)}"
 
     def constant(self, value: object, dtype: type[np.generic]) -> str:
         """A small tensor inside the graph file; equal ones are one."""
         array = np.asarray(value, dtype=dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.constants:
-            self.constants[key] = numpy_helper.from_array(array, f"constant_{len(self.constants)}")
+            self.constants[key] = numpy_helper.from_array(array, f"{self.prefix}constant_{len(self.constants)}")
         return str(self.constants[key].name)
 
     def number(self, value: int) -> str:
@@ -172,11 +176,15 @@ class GraphWriter:
         """What was collected, without constants and weights."""
         return helper.make_graph(self.nodes, name, self.inputs, self.outputs)
 
+    def initializers(self) -> Iterator[onnx.TensorProto]:
+        """Constants, then references into the data file."""
+        yield from self.constants.values()
+        yield from (_external(name, weight) for name, weight in self.weights.items())
+
     def model(self) -> onnx.ModelProto:
         """The whole model, with references into the data file."""
         graph = self.graph("freehold")
-        graph.initializer.extend(self.constants.values())
-        graph.initializer.extend(_external(name, weight) for name, weight in self.weights.items())
+        graph.initializer.extend(self.initializers())
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="freehold")
         model.ir_version = IR_VERSION

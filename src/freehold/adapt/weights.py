@@ -40,6 +40,23 @@ class Source(Protocol):
         ...
 
 
+class Matrix(Protocol):
+    """Float32 values [n, k], a row for each output of a product, read piece by piece."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, k]."""
+        ...
+
+    def passes(self) -> Iterator[Floats]:
+        """Pieces of whole rows that fit a processor's cache. Raises FreeholdError `weights_corrupt`."""
+        ...
+
+    def slabs(self) -> Iterator[Floats]:
+        """Blocks of whole columns: [n, some columns]. Raises FreeholdError `weights_corrupt`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rows:
     """Tensors of a checkpoint as one float32 tensor, one below the other: matrices [rows, columns], vectors [rows]."""
@@ -84,7 +101,7 @@ class BlockCodes:
     of which there is one more than on the other side: that uses all codes.
     """
 
-    rows: Rows
+    rows: Matrix
     bits: int  # 4 or 8
     size: int  # a power of two
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
@@ -148,7 +165,7 @@ class BlockScales:
 class ChannelCodes:
     """A matrix [n, k] in int8 [k, n] with one scale a row, as MatMulIntegerToFloat takes it: code * scale."""
 
-    rows: Rows
+    rows: Matrix
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int8)
 
     @property
@@ -173,7 +190,7 @@ class ChannelCodes:
 class ChannelScales:
     """The scales of the codes of `rows`."""
 
-    rows: Rows
+    rows: Matrix
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float32)
 
     @property

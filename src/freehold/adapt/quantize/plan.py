@@ -1,0 +1,97 @@
+"""What is asked of a quantization, and which forms weights take for it."""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic, Form
+from freehold.adapt.quantize.quality import Metric
+from freehold.adapt.quantize.units import FloatGraph, Unit
+from freehold.artifact import Manifest
+from freehold.config.nearest import nearest
+from freehold.errors import FreeholdError
+
+Precision = Literal["int8", "int4", "w8a8"]
+Method = Literal["dynamic", "static", "nbits"]
+
+METHODS: dict[Precision, tuple[Method, ...]] = {
+    "int8": ("dynamic", "static", "nbits"),
+    "int4": ("nbits",),
+    "w8a8": ("dynamic",),
+}
+BLOCK = 32
+ROW_OPSET = 18  # from here on ReduceMax takes its axes as an input, as the form by row gives them
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What the user asked for. `path` is an artifact folder or an .onnx file; `name` is the new artifact's. No
+    `method`: the kind's usual one; no `metric`: the kind's usual one; `keep` are patterns of weights to leave alone.
+    """
+
+    path: Path
+    name: str
+    to: Precision = "int8"
+    method: Method | None = None
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    min_quality: float | None = None
+    metric: Metric | None = None
+    keep: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def method_of(asked: Quantization, manifest: Manifest) -> Method:
+    """The method: the one asked for, else by blocks for models that generate, and dynamic for all others.
+
+    Raises FreeholdError `quantize_method_unsuited`.
+    """
+    known = METHODS[asked.to]
+    generates = manifest.kind == "generate"
+    method = asked.method or ("nbits" if generates and "nbits" in known else known[0])
+    if method not in known or (generates and method == "static"):
+        fitting = [name for name in known if not (generates and name == "static")]
+        raise FreeholdError(
+            "quantize_method_unsuited", method=method, to=asked.to, kind=manifest.kind, known=", ".join(fitting)
+        )
+    return method
+
+
+def form_of(to: Precision, method: Method) -> Form:
+    """The form of weights; of method static, which needs ranges, another is made from a calibration."""
+    if to == "w8a8":
+        return ByRow()
+    if method == "nbits":
+        return Blocks(4 if to == "int4" else 8, BLOCK)
+    return Dynamic()
+
+
+def ladder_of(to: Precision) -> tuple[Form | None, ...]:
+    """What the worst weights may be kept in instead, the cheapest first; None is as they are."""
+    return (Blocks(8, BLOCK), None) if to == "int4" else (None,)
+
+
+def units_wanted(graph: FloatGraph, asked: Quantization) -> list[Unit]:
+    """The units of `graph` without those that the user keeps.
+
+    Raises FreeholdError `quantize_keep_unknown`, `quantize_opset_old`, and `quantize_nothing` where all are kept.
+    """
+    names = [unit.name for unit in graph.units]
+    for pattern in asked.keep:
+        if not fnmatch.filter(names, pattern):
+            closest = nearest(pattern, names) or names[0]
+            raise FreeholdError("quantize_keep_unknown", pattern=pattern, closest=closest, count=len(names))
+    convolves = any(use.role == "convolution" for unit in graph.units for use in unit.uses)
+    by_row = asked.to == "w8a8" or (convolves and "nbits" in (asked.method, METHODS[asked.to][0]))
+    if by_row and graph.opset < ROW_OPSET:
+        raise FreeholdError("quantize_opset_old", path=graph.path, opset=graph.opset, least=ROW_OPSET)
+    wanted = [unit for unit in graph.units if not _matches(unit.name, asked.keep)]
+    if not wanted:
+        raise FreeholdError("quantize_nothing", path=graph.path, found=f"{len(names)} weights, all of them kept")
+    return wanted
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,109 @@
+"""`freehold quantize`: from a model to a proven, smaller artifact in the store."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.adapt.quantize.report import MEDIA_TYPE
+from freehold.artifact import Artifact
+from freehold.config import parse
+from freehold.store import Store
+
+Freehold = Callable[..., Any]
+
+
+def in_store(folder: Path) -> list[str]:
+    """References to everything in this test's store."""
+    return [stored.ref for stored in Store(folder / "home" / "store").list()]
+
+
+def test_minilm_in_int8(freehold: Freehold, minilm_artifact: Path, folder: Path) -> None:
+    """MiniLM with raw goldens: a quarter of the size, a report beside it, its proof still raw."""
+    ran = freehold("quantize", str(minilm_artifact), "--to", "int8", "--name", "minilm:small", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.data["artifact"] == "minilm:small"
+    report = ran.data["report"]
+    assert report["parent"] == Artifact.open(minilm_artifact).digest
+    assert report["size_after"] < 0.3 * report["size_before"]
+    assert report["quality"]["cosine_mean"] > 0.98
+    assert report["quality"]["spearman"] > 0.95
+    assert len(report["sensitivity"]) == 38
+    assert report["speed"]["ratio"] > 0
+    store = Store(folder / "home" / "store")
+    stored = store.find(parse("minilm:small"))
+    assert stored.digest == ran.data["digest"]
+    (referrer,) = store.referrers(stored, MEDIA_TYPE)
+    assert set(referrer.files) == {"report.json"}
+    verified = freehold("verify", "minilm:small", "--require", "raw", "--json")
+    assert verified.code == 0, verified.out
+    assert verified.data["models"][0]["proof"] == "raw"
+
+
+def test_into_a_folder(freehold: Freehold, mlp: Path, folder: Path) -> None:
+    """With --output the artifact goes there, its report beside it, and the store stays empty."""
+    ran = freehold("quantize", str(mlp), "--to", "w8a8", "--output", "small")
+    assert ran.code == 0, ran.err
+    assert Artifact.open(folder / "small").manifest.precision == "w8a8"
+    assert json.loads((folder / "small.report.json").read_text())["precision"] == "w8a8"
+    assert in_store(folder) == []
+    again = freehold("quantize", str(mlp), "--to", "w8a8", "--output", "small", "--json")
+    assert (again.code, again.error["code"]) == (1, "quantize_output_exists")
+
+
+def test_a_quality_that_cannot_be_reached(freehold: Freehold, mlp: Path, folder: Path) -> None:
+    """The store stays as it is, and no scratch files are left."""
+    ran = freehold("quantize", str(mlp), "--to", "int4", "--min-quality", "0.9999999", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "quantize_quality_unreached")
+    assert in_store(folder) == []
+    assert not list((folder / "home" / "cache").glob("quantize-*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--calibration", "broken.jsonl"), "quantize_data_broken"),
+        (("--evaluation", "empty.jsonl"), "quantize_data_empty"),
+        (("--keep", "nowhere"), "quantize_keep_unknown"),
+        (("--name", "no/name"), "store_name_invalid"),
+    ],
+)
+def test_wrong_input(freehold: Freehold, mlp: Path, folder: Path, words: tuple[str, ...], code: str) -> None:
+    """What is wrong is told before anything starts, and nothing is in the store."""
+    (folder / "broken.jsonl").write_text('{"input": 1}\n\n{"text": "for another kind"}\n')
+    (folder / "empty.jsonl").write_text("\n")
+    ran = freehold("quantize", str(mlp), "--to", "int8", *words, "--json")
+    assert (ran.code, ran.error["code"]) == (1, code)
+    assert in_store(folder) == []
+
+
+def test_what_is_quantized_already(freehold: Freehold, mlp: Path) -> None:
+    """A quantized artifact of the store is refused by its precision."""
+    assert freehold("quantize", str(mlp), "--to", "int8", "--name", "small").code == 0
+    ran = freehold("quantize", "small:1", "--to", "int4", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "quantize_already")
+
+
+def test_interrupted(minilm_artifact: Path, folder: Path) -> None:
+    """Ctrl-C in the middle leaves nothing in the store and no scratch files."""
+    command = [sys.executable, "-m", "freehold.cli.main", "quantize", str(minilm_artifact), "--to", "int8"]
+    cache = folder / "home" / "cache"
+    child = subprocess.Popen(command, cwd=folder, env=os.environ, stderr=subprocess.PIPE)
+    try:
+        limit = time.monotonic() + 60
+        while not list(cache.glob("quantize-*/scratch/*")) and time.monotonic() < limit and child.poll() is None:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode != 0
+    assert not list(cache.glob("quantize-*"))
+    assert in_store(folder) == []
