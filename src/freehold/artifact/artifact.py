@@ -11,6 +11,8 @@ from freehold.artifact.manifest import SCHEMA, FileEntry, Manifest
 from freehold.errors import FreeholdError
 
 MANIFEST = "manifest.json"
+SIGNATURES = "signatures"
+"""The folder of an artifact's signatures, which are about its manifest and so no part of it."""
 
 
 def sha256_of(path: Path) -> str:
@@ -87,11 +89,11 @@ class Artifact:
 
 
 def file_entries(path: Path) -> dict[str, FileEntry]:
-    """Entries for every file under `path` but the manifest, in name order."""
+    """Entries for every file under `path` but the manifest and signatures of it, in name order."""
     return {
         str(file.relative_to(path)): FileEntry(sha256_of(file), file.stat().st_size)
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name != MANIFEST
+        if file.is_file() and file.name != MANIFEST and path / SIGNATURES not in file.parents
     }
 
 

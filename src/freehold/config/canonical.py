@@ -1,11 +1,12 @@
 """From the forms that a file may take to the one form that the shapes describe.
 
 `model: {path, input_shape, max_tokens}` becomes a list of one; aliases get their proper names; ids that were left out
-are taken from the source; relative paths become absolute; top-level limits become every model's.
+are taken from the source; relative paths become absolute; top-level limits and requirements become every model's.
 """
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from freehold.config.source import Source, parse
 from freehold.errors import FreeholdError
 
 ALIASES = {"path": "source", "max_tokens": "context_length"}
+SHARED = ("limits", "require")
+"""What stands at top level for every model, which overrides it key by key."""
 
 
 def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
@@ -31,9 +34,11 @@ def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
     if "model" in entries:  # in its place, so that problems come in the order of the file
         entries["model"] = replace(entries["model"], value=[entries["model"]])
         entries = {"models" if key == "model" else key: node for key, node in entries.items()}
+    if "require" in entries:
+        entries["require"] = _with_keys(entries["require"], base)
     models = entries.get("models")
     if models is not None and isinstance(models.value, list):
-        shared = entries.get("limits")
+        shared = {name: entries[name] for name in SHARED if name in entries}
         canonical_models = [_model(node, index, base, shared, problems) for index, node in enumerate(models.value)]
         entries["models"] = replace(models, value=canonical_models)
     network = entries.get("network")
@@ -67,7 +72,7 @@ def id_from(source: Source) -> str | None:
     return name if re.match(ID, name) else None
 
 
-def _model(node: Node, index: int, base: Path, shared: Node | None, problems: list[FreeholdError]) -> Node:
+def _model(node: Node, index: int, base: Path, shared: Mapping[str, Node], problems: list[FreeholdError]) -> Node:
     if not isinstance(node.value, dict):
         return node
     entries = _with_paths(node.value, base, secrets=("key",))
@@ -84,11 +89,27 @@ def _model(node: Node, index: int, base: Path, shared: Node | None, problems: li
     entries.setdefault("id", replace(node, value=f"model-{index}"))  # why there is none is among the problems
     if "device" not in entries and "gpus" in entries and entries["gpus"].value != 0:
         entries["device"] = replace(entries["gpus"], value="cuda")
-    if shared is not None and isinstance(shared.value, dict):
-        own = entries.get("limits", replace(shared, value={}))
-        if isinstance(own.value, dict):
-            entries["limits"] = replace(own, value={**shared.value, **own.value})
+    if "require" in entries:
+        entries["require"] = _with_keys(entries["require"], base)
+    for name, common in shared.items():
+        own = entries.get(name, replace(common, value={}))
+        if isinstance(common.value, dict) and isinstance(own.value, dict):
+            entries[name] = replace(own, value={**common.value, **own.value})
     return replace(node, value=entries)
+
+
+def _with_keys(require: Node, base: Path) -> Node:
+    """`require` with the paths of its public keys made absolute."""
+    if not isinstance(require.value, dict):
+        return require
+    keys = require.value.get("keys")
+    if keys is None or not isinstance(keys.value, list):
+        return require
+    paths = [
+        replace(key, value=_absolute(key.value, base)) if isinstance(key.value, str) and key.value else key
+        for key in keys.value
+    ]
+    return replace(require, value={**require.value, "keys": replace(keys, value=paths)})
 
 
 def _with_paths(

@@ -42,6 +42,8 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
         yield FreeholdError(misplaced, where=engine.where, id=model.id, engine=model.engine, source=model.source)
     if model.command:
         yield from _command(model, node.at("command"), is_upstream)
+    if model.require.signed:
+        yield from _signed(model, node.at("require"))
     if model.gpu_request is not None and model.device != "cuda":
         device = node.at("device")
         yield FreeholdError("config_gpus_device", where=device.where, key=device.key, device=model.device)
@@ -54,6 +56,14 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
             output=model.max_output_tokens,
             context=model.context_length,
         )
+
+
+def _signed(model: ModelConfig, require: Node) -> Iterator[FreeholdError]:
+    """A signature counts only by a key that is trusted, and of what this process loads itself."""
+    if model.hosting != "here":
+        yield FreeholdError("config_signed_elsewhere", where=require.where, id=model.id)
+    elif not model.require.keys:
+        yield FreeholdError("config_keys_wanted", where=require.where, id=model.id)
 
 
 def _command(model: ModelConfig, command: Node, is_upstream: bool) -> Iterator[FreeholdError]:

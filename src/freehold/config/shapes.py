@@ -99,12 +99,16 @@ class Gpus(Shape, frozen=True):
 
 
 class Require(Shape, frozen=True):
-    """What a model must show before it is served."""
+    """What a model must show before it is served. At top level: the default of every model."""
 
     proof: Annotated[
         Literal["always", "optional"],
         doc("`always`: goldens of another framework must be there and pass; `optional`: only pass if there."),
     ] = "optional"
+    signed: Annotated[
+        bool, doc("Only an artifact that the owner of one of `keys` signed is loaded; every file of it is read first.")
+    ] = False
+    keys: Annotated[tuple[Text, ...], doc("PEM files of the public keys whose signatures count.")] = ()
 
 
 class Defaults(Shape, frozen=True):
@@ -183,7 +187,7 @@ class ModelConfig(Shape, frozen=True):
     ] = 0
     limits: Annotated[Limits, doc("Overrides the top-level `limits`, key by key.")] = Limits()
     keep_alive: Annotated[Duration, doc("How long an idle model stays loaded.")] = "forever"
-    require: Annotated[Require, doc("What it must show before it is served.")] = Require()
+    require: Annotated[Require, doc("Overrides the top-level `require`, key by key.")] = Require()
     defaults: Annotated[Defaults, doc("Sampling of generate requests that do not say otherwise.")] = Defaults()
     chat_template_kwargs: Annotated[
         Mapping[str, bool | int | float | str],
@@ -306,6 +310,7 @@ class Config(Shape, frozen=True):
     models: Annotated[tuple[ModelConfig, ...], doc("The models.")] = ()
     routes: Annotated[tuple[Route, ...], doc("Names that stand for one or more models.")] = ()
     limits: Annotated[Limits, doc("The limits of every model that does not set its own.")] = Limits()
+    require: Annotated[Require, doc("What every model must show that does not say otherwise.")] = Require()
     server: Annotated[Server, doc("The listener.")] = Server()
     access: Annotated[Access, doc("Who may call.")] = Access()
     network: Annotated[Network, doc("How this machine reaches others.")] = Network()
