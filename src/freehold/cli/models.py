@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from freehold.artifact import Ancestor
-from freehold.cli import models_diff, models_lineage
+from freehold.cli import models_diff, models_lineage, models_registry, models_sign
 from freehold.cli.caches import sweep_caches
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import working
@@ -24,6 +24,8 @@ from freehold.store.history import Move
 app = typer.Typer()
 models_diff.add_to(app)
 models_lineage.add_to(app)
+models_registry.add_to(app)
+models_sign.add_to(app)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest.")]
 
