@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from freehold.artifact import Ancestor
+from freehold.artifact.artifact import SIGNATURES
 from freehold.cli import models_diff, models_lineage, models_registry, models_sign
 from freehold.cli.caches import sweep_caches
 from freehold.cli.output import EPILOG, Output
@@ -95,7 +96,12 @@ def add(
         if not path.is_dir():
             raise FreeholdError("store_add_graph", path=path, name=name)
         say(f"{name}: copying and hashing")
-        stored = local_store(os.environ).add(path, name, tag)
+        store = local_store(os.environ)
+        stored = store.add(path, name, tag)
+        if (path / SIGNATURES).is_dir():
+            from freehold.store.signatures import take_along
+
+            take_along(path, store, stored)
     output.show(_row(stored), f"{stored.ref}  {stored.digest}")
 
 

@@ -11,7 +11,7 @@ from freehold.errors import FreeholdError
 from freehold.store import oci
 from freehold.store.collect import read_image
 from freehold.store.oci import Descriptor
-from freehold.store.signing import PublicKey, Signature, Signed, check
+from freehold.store.signing import PublicKey, Signature, Signed, check, names
 from freehold.store.store import Store, Stored
 
 SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
@@ -34,6 +34,17 @@ def attach(store: Store, stored: Stored, signature: Signature) -> str:
         store.blobs.put(signature.payload)
         store.blobs.put(oci.EMPTY_BYTES)
         return store.admit_referrer(oci.referrer_of(about, SIGNATURE, (layer,), {KEY: signature.key}))
+
+
+def take_along(folder: Path, store: Store, stored: Stored) -> int:
+    """Attach the signatures in a folder to the artifact that was added from it; how many are about it.
+
+    Raises `signature_unreadable`.
+    """
+    about = [one for one in in_folder(folder) if names(one, (stored.digest, stored.oci_digest))]
+    for signature in about:
+        attach(store, stored, signature)
+    return len(about)
 
 
 def of_stored(store: Store, stored: Stored) -> list[Signature]:

@@ -166,10 +166,10 @@ def check(what: str, digests: Sequence[str], signatures: Iterable[Signature], tr
             if not key.verifies(signature):
                 continue
             payload = _payload(signature)
-            if payload is not None and _names(payload, digests):
+            if payload is not None and names(signature, digests):
                 seconds = payload.optional.timestamp if payload.optional is not None else 0
                 return Signed(key, datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None)
-            others.append(payload.critical.image.digest if payload is not None else "no image at all")
+            others.append(payload.critical.image.digest if payload is not None else "something else")
     if others:
         raise FreeholdError("signature_of_other", what=what, digest=digests[0][:SHOWN], other=others[0][:SHOWN])
     known = {key.fingerprint for key in trusted}
@@ -183,8 +183,11 @@ def check(what: str, digests: Sequence[str], signatures: Iterable[Signature], tr
     )
 
 
-def _names(payload: _Payload, digests: Sequence[str]) -> bool:
-    """Whether the payload says that one of `digests` is meant."""
+def names(signature: Signature, digests: Sequence[str]) -> bool:
+    """Whether its payload says that one of `digests` is meant; nobody has checked then who said so."""
+    payload = _payload(signature)
+    if payload is None:
+        return False
     named = {payload.critical.image.digest}
     if payload.optional is not None and payload.optional.artifact:
         named.add(payload.optional.artifact)
