@@ -15,6 +15,10 @@ import pytest
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from freehold.adapt import from_huggingface
+from freehold.adapt.conversion import Conversion
+from freehold.adapt.huggingface_folder import open_raw
+from freehold.artifact import write_manifest
 from freehold.telemetry.gpu import GpuCollector
 
 WriteEncoder = Callable[..., Path]
@@ -259,6 +263,64 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TinyDecoder:
 
     def make(architecture: str = "Qwen2ForCausalLM", **options: Any) -> Path:
         return write_decoder(tmp_path_factory.mktemp("decoders") / "tiny-decoder", architecture, **options)
+
+    return make
+
+
+def write_raw(
+    folder: Path, architecture: str, *, vocabulary: Callable[[Path], int] | None = None, seed: int = 0, **config: object
+) -> Path:
+    """A tiny folder of any of transformers' architectures, as it saves it."""
+    import torch
+    import transformers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if vocabulary is not None:
+        config["vocab_size"] = vocabulary(folder / "tokenizer.json")
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512}
+        write_json(folder / "tokenizer_config.json", settings)
+    made = getattr(transformers, architecture)
+    torch.manual_seed(seed)
+    model = made(made.config_class(**config))
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.endswith("bias") or "norm" in name.lower():  # which would show no mistake as zeros and ones
+                values.add_(torch.randn_like(values) * 0.2)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def raw_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`raw_folder("DistilBertModel", tokenizer="wordpiece", seed=0, **config)`: a new folder each time.
+
+    The tokenizer is "wordpiece", "unigram" or "" for none.
+    """
+    vocabularies = {"wordpiece": wordpiece, "unigram": unigram, "": None}
+
+    def make(architecture: str, *, tokenizer: str = "wordpiece", **config: Any) -> Path:
+        folder = tmp_path_factory.mktemp("raw") / f"tiny-{architecture.lower()}"
+        return write_raw(folder, architecture, vocabulary=vocabularies[tokenizer], **config)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`exported(folder, kind="auto")`: the artifact of a raw folder, transformers run in this process: it is loaded."""
+
+    def make(folder: Path, **options: Any) -> Path:
+        from freehold.adapt.children import huggingface
+
+        work = tmp_path_factory.mktemp("exported")
+        artifact, writes = work / folder.name, work / "writes"
+        artifact.mkdir()
+        writes.mkdir()
+        asked = Conversion(folder, folder.name, work, **options)
+        raw = open_raw(asked)
+        job = {**json.loads(json.dumps(from_huggingface.job_of(raw, asked))), "writes": str(writes), "trusted": False}
+        write_manifest(artifact, from_huggingface.artifact_of(raw, asked, writes, huggingface.work(job), artifact))
+        return artifact
 
     return make
 

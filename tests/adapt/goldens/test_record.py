@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from freehold.adapt.goldens import find
 from freehold.adapt.goldens.record import main, record
-from freehold.adapt.goldens.sentences import TEXTS
+from freehold.adapt.goldens.texts import TEXTS
 from freehold.adapt.graphs import build
 from freehold.artifact import Golden, load_goldens, save_golden
 from freehold.artifact.artifact import sha256_of

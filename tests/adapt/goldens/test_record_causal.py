@@ -10,7 +10,7 @@ import pytest
 
 from freehold.adapt.goldens import record_causal
 from freehold.adapt.goldens.record import main, record
-from freehold.adapt.goldens.sentences import QUERY, TEXTS
+from freehold.adapt.goldens.texts import QUERY, TEXTS
 from freehold.adapt.graphs import build
 from freehold.artifact import load_goldens, save_golden
 from freehold.engine.opening import open_artifact

@@ -22,7 +22,8 @@ from freehold.adapt.causal_folder import open_causal
 from freehold.adapt.decoder_config import FORMS as DECODERS
 from freehold.adapt.folder import ModelFolder, open_folder
 from freehold.adapt.goldens import record_causal, record_text, weights_digest
-from freehold.adapt.goldens.sentences import QUERY, TEXTS, finished
+from freehold.adapt.goldens.sentences import finished
+from freehold.adapt.goldens.texts import QUERY, TEXTS
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, save_golden
 from freehold.artifact.artifact import sha256_of
 

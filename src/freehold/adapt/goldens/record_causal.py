@@ -11,7 +11,8 @@ import transformers
 from freehold.adapt.causal_folder import END_OF_TEXT, CausalFolder, TokenScore
 from freehold.adapt.folder import Sentence
 from freehold.adapt.goldens import weights_digest
-from freehold.adapt.goldens.sentences import QUERY, TEXTS, finished
+from freehold.adapt.goldens.sentences import finished
+from freehold.adapt.goldens.texts import QUERY, TEXTS
 from freehold.artifact import Case, Golden, RecordedBy, Tensor
 from freehold.artifact.artifact import sha256_of
 
