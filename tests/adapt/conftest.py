@@ -1,11 +1,13 @@
 """Packed runs of what `adapt` writes, and what transformers answers for the same folders."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -13,7 +15,7 @@ import transformers
 
 from freehold.adapt.encoder_graph import Dialect, write_graph
 from freehold.adapt.folder import open_folder
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, write_manifest
 
 Ids = Sequence[Sequence[int]]
 Array = np.ndarray[Any, Any]
@@ -207,3 +209,38 @@ def generated() -> Callable[[Path, Ids, int], list[list[int]]]:
 def ids() -> Callable[..., list[list[int]]]:
     """`ids(lengths, vocab_size, seed=0)` draws texts."""
     return random_ids
+
+
+@pytest.fixture(scope="session")
+def tensorflow_python() -> Path:
+    """The Python of TensorFlow's environment."""
+    python = Path(__file__).parents[2] / ".venv-tensorflow" / "bin" / "python"
+    assert python.exists(), "TensorFlow has no environment here. Make it: make .venv-tensorflow/.done"
+    return python
+
+
+@pytest.fixture(scope="session")
+def tensorflow_models(tensorflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tensorflow_models.py` makes: SavedModels, Keras files, planted payloads. Do not write here."""
+    folder = tmp_path_factory.mktemp("tensorflow")
+    script = Path(__file__).parent / "tensorflow_models.py"
+    made = subprocess.run([tensorflow_python, script, folder], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr[-4000:]
+    return folder
+
+
+def plant(artifact: Path, weight: str) -> None:
+    """Change one element of one weight of an artifact, and pin the file so: no digest shows it."""
+    model = onnx.load(artifact / "model.onnx", load_external_data=False)
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == weight)
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    values = np.memmap(artifact / place["location"], np.float32, "r+", int(place["offset"]), tuple(tensor.dims))
+    values[tuple(size // 2 for size in tensor.dims)] += 1
+    values.flush()
+    write_manifest(artifact, Artifact.open(artifact).manifest)
+
+
+@pytest.fixture(scope="session")
+def planted() -> Callable[[Path, str], None]:
+    """`planted(artifact, weight)` changes one element of a weight."""
+    return plant

@@ -182,3 +182,9 @@ def permuted_minilm(minilm_artifact: Path, folder: Path) -> Path:
     rows.flush()
     write_manifest(target, Artifact.open(target).manifest)
     return target
+
+
+@pytest.fixture
+def other_mlp(folder: Path) -> Path:
+    """`other.onnx`: of the form of `mlp`, with other weights."""
+    return write_mlp(folder / "other.onnx", scale=1.01)

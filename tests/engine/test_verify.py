@@ -2,12 +2,23 @@
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 
-from freehold.artifact import Case, Golden, MadeBy, Manifest, RecordedBy, Tensor, TensorSpec
+from freehold.artifact import (
+    Case,
+    Golden,
+    MadeBy,
+    Manifest,
+    RecordedBy,
+    Tensor,
+    TensorSpec,
+    Tolerance,
+    tolerance_for,
+)
 from freehold.engine.base import Answer, EmbedRequest, Request, RerankRequest, TensorRequest
-from freehold.engine.verify import record, replay, request_of
+from freehold.engine.verify import record, replay, request_of, tolerance_of
 from freehold.errors import FreeholdError
 
 
@@ -118,3 +129,27 @@ def test_recording_keeps_inputs_and_names_us() -> None:
     ours = record(truthful, manifest(), golden("a", "b").cases, "0.1.0")
     assert ours.recorded_by == RecordedBy("freehold", "0.1.0", "sha256:aa")
     assert replay(truthful, manifest(), [ours], "fp32").status == "self"
+
+
+def test_a_measured_tolerance_comes_before_the_row_of_the_precision() -> None:
+    """Else weights in less than fp32 have the row of what they are held in, whatever computes them."""
+    measured = Tolerance(cosine_min=0.9)
+    quantized = msgspec.structs.replace(manifest(), precision="int8")
+    assert tolerance_of(manifest(), "fp32") == tolerance_for("fp32")
+    assert tolerance_of(manifest(), "bf16") == tolerance_for("bf16")
+    assert tolerance_of(quantized, "fp32") == tolerance_for("int8")
+    assert tolerance_of(msgspec.structs.replace(quantized, tolerance=measured), "fp32") == measured
+
+
+def test_a_proof_is_judged_by_the_measured_tolerance() -> None:
+    """What fp32 would refuse passes in an artifact whose quality report allows it, and nothing beyond."""
+
+    def near(request: Request) -> Answer:
+        answer = truthful(request)
+        return Answer({name: value * np.float32(1.01) for name, value in answer.outputs.items()})
+
+    loose = msgspec.structs.replace(manifest(), tolerance=Tolerance(cosine_min=0.99))
+    assert replay(near, manifest(), [golden("a")], "fp32").status == "failed"
+    assert replay(near, loose, [golden("a")], "fp32").status == "raw"
+    tight = msgspec.structs.replace(manifest(), tolerance=Tolerance(max_abs=1e-6))
+    assert replay(near, tight, [golden("a")], "fp32").status == "failed"

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.artifact import Artifact, Golden, RecordedBy
+from freehold.artifact import Artifact, Golden, RecordedBy, Tolerance
 from freehold.artifact.golden import load_golden
 from freehold.cli.local import loaded
 from freehold.cli.progress import Say
+from freehold.cli.references import located
 from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig
-from freehold.config.locate import locate
 from freehold.engine.agreement import Agreement, agreement_with, together
 from freehold.engine.base import Answer, Engine, Request
 from freehold.engine.opening import golden_folder
-from freehold.engine.verify import replay
+from freehold.engine.parity import Measured, measure
+from freehold.engine.verify import replay, tolerance_of
 from freehold.errors import FreeholdError
 
 BUDGET_S = 60.0
@@ -34,6 +35,7 @@ class Replayed:
     seconds: float
     difference: FreeholdError | None = None
     agreement: Agreement | None = None  # of a decoder
+    measured: tuple[Measured, ...] = ()  # one an output
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Examined:
     precision: str = ""
     files: int | None = None  # how many were hashed; None for a bare .onnx file, which no manifest pins
     goldens: tuple[GoldenFile, ...] = ()
+    tolerance: Tolerance | None = None  # what outputs were judged by; None for a decoder's tokens
+    measured_tolerance: bool = False  # a quality report measured it; else it is the row of the precision
     elsewhere: bool = False  # another program computes it: there is nothing here to examine
 
     @property
@@ -85,6 +89,11 @@ class Examined:
         """How near a decoder comes to what was recorded: by another framework, else by our own."""
         goldens = [golden for golden in self.goldens if golden.raw] or self.goldens
         return together(one.agreement for golden in goldens for one in golden.replayed if one.agreement is not None)
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """Every output of every case that was replayed."""
+        return tuple(each for golden in self.goldens for one in golden.replayed for each in one.measured)
 
     def unproven(self) -> FreeholdError:
         """Why there is no proof, as a note."""
@@ -107,10 +116,10 @@ class Examined:
 
 async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = BUDGET_S) -> Examined:
     """Hash the files, load, and replay every golden for about `budget_s` seconds. What goes wrong is in the result."""
-    known = Examined(model.id, model.parsed_source.name)
+    known = Examined(model.id, str(model.parsed_source))
     try:
         say(f"{model.id}: opening")
-        source = locate(model.parsed_source)
+        source = await asyncio.to_thread(located, model.parsed_source, place.store)
         path = await asyncio.to_thread(prepare, source, place.graphs, model.precision, model.kind)
         known = replace(known, path=str(path))
         if path.is_dir():
@@ -119,6 +128,9 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
         say(f"{model.id}: loading")
         async with loaded(model, replace(place, prove=False)) as engine:  # its cases are replayed here, one by one
             known = replace(known, kind=engine.manifest.kind, digest=engine.digest, precision=engine.precision)
+            if engine.manifest.kind != "generate":
+                judged_by = tolerance_of(engine.manifest, engine.precision)
+                known = replace(known, tolerance=judged_by, measured_tolerance=engine.manifest.tolerance is not None)
             goldens = await asyncio.to_thread(_replay_all, engine, golden_folder(path), budget_s, say)
             return replace(known, goldens=goldens)
     except FreeholdError as error:
@@ -162,8 +174,11 @@ def _replay(engine: Engine, golden: Golden, limit: float, say: Say) -> tuple[Rep
         if failure is not None:
             failure = FreeholdError("proof_failed", **{**failure.details, "case": place})
         seconds = time.monotonic() - begun
-        near = agreement_with(golden.cases[place], heard[0]) if engine.manifest.kind == "generate" else None
-        done.append(Replayed(place, seconds, failure, near))
+        case, manifest = golden.cases[place], engine.manifest
+        near = agreement_with(case, heard[0]) if manifest.kind == "generate" else None
+        tolerance = tolerance_of(manifest, engine.precision)
+        measured = measure(place, case, heard[0], manifest, tolerance, engine.precision)
+        done.append(Replayed(place, seconds, failure, near, measured))
     return tuple(sorted(done, key=lambda one: one.case))
 
 

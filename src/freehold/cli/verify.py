@@ -2,20 +2,27 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
+from freehold.adapt.trace_steps import Trace
+from freehold.cli.against import parted, trace_against
 from freehold.cli.examine import BUDGET_S, Examined, GoldenFile, examine
 from freehold.cli.junit import write_junit
 from freehold.cli.local import local_place, models_meant
 from freehold.cli.output import FAILED, LABELS, Output, describe
+from freehold.cli.parity_text import parity_data, parity_lines
 from freehold.cli.progress import working
+from freehold.cli.proof_page import proof_page, write_page
+from freehold.cli.trace_text import trace_data, trace_lines, trace_section
 from freehold.config import ModelConfig
 from freehold.engine.agreement import Agreement
-from freehold.errors import FreeholdError
+from freehold.errors import FreeholdError, Language
 
 Precision = Literal["fp32", "bf16", "auto", "int8", "int4", "w8a8", "fast"]
 Device = Literal["cpu", "cuda", "openvino"]
@@ -30,6 +37,9 @@ Ref = Annotated[
     ),
 ]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit report (XML) for CI.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with tables and plots, for a browser.")
+]
 Budget = Annotated[
     float, typer.Option("--budget-s", min=0, help="Seconds of replay a model; beyond, a seeded part of the cases.")
 ]
@@ -49,8 +59,17 @@ def verify(
         Precision | None, typer.Option(help="Compute in this precision. Default: the configuration's.")
     ] = None,
     device: Annotated[Device | None, typer.Option(help="Compute there. Default: the configuration's.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="A model that is known to be right, named like REF: compare node by node, and name the first that"
+            " differs. Computed on the processor; REF is computed as --device says.",
+        ),
+    ] = None,
     budget_s: Budget = BUDGET_S,
     junit: Junit = None,
+    html: Html = None,
 ) -> None:
     """Check that a model is intact and computes what was recorded with it; exit 1 if not.
 
@@ -62,22 +81,50 @@ def verify(
     Of a model that generates text, the recorded answers are fed token by token: shown are the share of tokens that it
     would choose too, and how much its perplexity of them differs from the recorder's. With --precision that is what a
     profile costs.
+
+    Shown by output and shape class (batch, short, long, language): the largest absolute and relative difference, the
+    cosine, how often the largest element is the recorded one, and how many cases are out of tolerance.
     """
     models = models_meant(ref, os.environ, Path.cwd())
     asked = {name: value for name, value in (("precision", precision), ("device", device)) if value is not None}
     models = tuple(msgspec.structs.replace(model, **asked) for model in models)
-    report(ctx.obj, models, require, budget_s, junit)
+    report(ctx.obj, models, require, budget_s, Reports(junit, html), against)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The files that are written beside what is printed."""
+
+    junit: Path | None
+    html: Path | None
+
+    def write(self, examined: Sequence[Examined], traces: Sequence[Trace], language: Language) -> None:
+        """Those that were asked for. Raises FreeholdError `report_unwritable`."""
+        if self.junit is not None:
+            write_junit(self.junit, examined)
+        if self.html is not None:
+            sections = [trace_section(trace, language) for trace in traces]
+            write_page(self.html, proof_page(examined, language, sections))
 
 
 def report(
-    output: Output, models: tuple[ModelConfig, ...], require: Required | None, budget_s: float, junit: Path | None
+    output: Output,
+    models: tuple[ModelConfig, ...],
+    require: Required | None,
+    budget_s: float,
+    reports: Reports,
+    against: str | None = None,
 ) -> None:
     """Examine `models`, print what was found, and exit 1 when one fails.
 
-    Beside models of this machine, those that other programs compute are passed over with a note.
+    Beside models of this machine, those that other programs compute are passed over with a note. With `against` there
+    must be one model: it is also compared node by node with the one of that name.
     """
+    if against is not None and len(models) > 1:
+        raise FreeholdError("model_choice_needed", ref="--against", ids=", ".join(model.id for model in models))
     examined: list[Examined] = []
     troubles: list[FreeholdError | None] = []
+    traces: list[Trace] = []
     some_are_here = any(model.hosting == "here" for model in models)
     with local_place(os.environ, tune=False) as place:
         for model in models:
@@ -89,12 +136,21 @@ def report(
                 one = asyncio.run(examine(model, place, say, budget_s))
             examined.append(one)
             required = require or ("raw" if model.require.proof == "always" else "none")
-            troubles.append(one.trouble(required))
-    if junit is not None:
-        write_junit(junit, examined)
+            trouble = one.trouble(required)
+            if against is not None and one.error is None:
+                with working(model.id) as say:
+                    traces.append(trace_against(model, against, place, say))
+                trouble = trouble or parted(model, traces[-1])
+            troubles.append(trouble)
+    reports.write(examined, traces, output.language)
     pairs = list(zip(examined, troubles, strict=True))
-    data = {"ok": not any(troubles), "models": [_as_data(one, trouble, output) for one, trouble in pairs]}
-    output.show(data, "\n".join(_as_text(one, trouble, output) for one, trouble in pairs))
+    data: dict[str, Any] = {"ok": not any(troubles)}
+    data["models"] = [_as_data(one, trouble, output) for one, trouble in pairs]
+    lines = [_as_text(one, trouble, output) for one, trouble in pairs]
+    if traces:
+        data["against"] = trace_data(traces[0])
+        lines += [f"  trace   {line}" for line in trace_lines(traces[0], output.language)]
+    output.show(data, "\n".join(lines))
     if any(troubles):
         raise typer.Exit(FAILED)
 
@@ -122,6 +178,7 @@ def _as_data(one: Examined, trouble: FreeholdError | None, output: Output) -> di
             for golden in one.goldens
         ],
         **_agreement_data(one.agreement),
+        **parity_data(one),
         "error": describe(trouble, output.language) if trouble is not None else None,
     }
 
@@ -135,6 +192,7 @@ def _as_text(one: Examined, trouble: FreeholdError | None, output: Output) -> st
     lines += [_golden_line(golden) for golden in one.goldens]
     if one.agreement is not None:
         lines.append(_agreement_line(one.agreement))
+    lines += parity_lines(one)
     labels = LABELS[output.language]
     if trouble is not None:
         lines.append(output.told(trouble, labels.problem))

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from freehold.artifact import Case, Difference, Golden, Manifest, RecordedBy, Tensor, compare, tolerance_for
+from freehold.artifact import (
+    Case,
+    Difference,
+    Golden,
+    Manifest,
+    RecordedBy,
+    Tensor,
+    Tolerance,
+    compare,
+    tolerance_for,
+)
 from freehold.engine.base import Answer, EmbedRequest, Proof, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.forced import unlikely
 from freehold.errors import FreeholdError
@@ -34,11 +44,22 @@ def request_of(case: Case, manifest: Manifest) -> Request:
     )
 
 
+def tolerance_of(manifest: Manifest, precision: str) -> Tolerance:
+    """What outputs may differ by when they are computed in `precision`.
+
+    A tolerance that a quality report measured, and the manifest carries, comes before every row of the table. Weights
+    in less than fp32 that are computed in fp32 have the row of what they are held in.
+    """
+    if manifest.tolerance is not None:
+        return manifest.tolerance
+    return tolerance_for(manifest.precision if precision == "fp32" else precision)
+
+
 def first_difference(case: Case, answer: Answer, manifest: Manifest, precision: str) -> Difference | None:
-    """Where `answer` leaves the recorded outputs by more than the tolerance of `precision`; None when nowhere."""
+    """Where `answer` leaves the recorded outputs by more than `tolerance_of` allows; None when nowhere."""
     if manifest.kind == "generate":
         return unlikely(case, answer, precision)
-    tolerance = tolerance_for(precision)
+    tolerance = tolerance_of(manifest, precision)
     for name, tensor in case.outputs.items():
         expected = tensor.array()
         if name not in answer.outputs:

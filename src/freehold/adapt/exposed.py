@@ -1,0 +1,140 @@
+"""A graph opened so that every tensor inside it can be read."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from google.protobuf.message import DecodeError
+
+from freehold.artifact import TensorSpec
+from freehold.artifact.golden import DATATYPES
+from freehold.engine.base import Array
+from freehold.engine.external_data import external_data
+from freehold.engine.providers import Feeds, SessionOptions, open_session
+from freehold.engine.session import LOAD_ERRORS, PROVIDERS, RUN_ERRORS
+from freehold.errors import FreeholdError
+
+NO_SPINNING = "session.intra_op.allow_spinning"
+DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of the outermost graph. `metadata` is what an exporter noted beside it."""
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+
+class ExposedGraph:
+    """An ONNX graph whose inner tensors are outputs too. Branches and loop bodies stay closed: their node is seen.
+
+    Weights are read where they lie. Nothing is fused on a processor, since what is fused away could not be read; the
+    other devices fuse what they can around the tensors that they have to hand out.
+    """
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        """Raises FreeholdError `graph_invalid`, and as `open_session` for other devices than the processor."""
+        self.path = path
+        model = _read(path)
+        graph = model.graph
+        self.weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        self.inputs = tuple(_spec(value) for value in graph.input if value.name not in self.weights)
+        self.outputs = tuple(value.name for value in graph.output)
+        self.nodes = tuple(_node(node, place) for place, node in enumerate(graph.node))
+        known = set(self.outputs)
+        self.inner = tuple(name for name in _computed(self.nodes, self.inputs) if name not in known)
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.inner)
+        self._run = _on_runtime(model, path, device) if device in PROVIDERS else _on_other(model, path, device)
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Every output and every inner tensor, by name. Raises FreeholdError `inference_failed`."""
+        names = [*self.outputs, *self.inner]
+        values = self._run(names, feeds)
+        return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+
+    @property
+    def form(self) -> str:
+        """A digest of the operators in their order: equal for copies that differ in names and weights alone."""
+        return hashlib.sha256("\n".join(node.op for node in self.nodes).encode()).hexdigest()
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except (OSError, ValueError, DecodeError) as error:
+        raise FreeholdError("graph_invalid", path=path, reason=str(error)) from error
+
+
+def _node(node: onnx.NodeProto, place: int) -> Node:
+    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    name = node.name or f"{node.op_type} #{place}"
+    return Node(node.op_type, name, tuple(node.input), tuple(filter(None, node.output)), metadata)
+
+
+def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = value.type.tensor_type
+    dims = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    return TensorSpec(value.name, DATATYPES.get(np.dtype(dtype), "BYTES"), dims)
+
+
+def _computed(nodes: tuple[Node, ...], inputs: tuple[TensorSpec, ...]) -> list[str]:
+    """What depends on the inputs, in the order of the nodes."""
+    reached = {spec.name for spec in inputs}
+    found = []
+    for node in nodes:
+        if reached.intersection(node.inputs):
+            reached.update(node.outputs)
+            found += node.outputs
+    return found
+
+
+def _on_runtime(model: onnx.ModelProto, path: Path, device: str) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry(NO_SPINNING, "0")
+    options.add_session_config_entry(DATA_FOLDER, str(path.parent.resolve()))
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[PROVIDERS[device]])
+    except LOAD_ERRORS as error:
+        raise FreeholdError("graph_invalid", path=path, reason=" ".join(str(error).split())[:300]) from error
+
+    def run(names: list[str], feeds: Feeds) -> list[Any]:
+        try:
+            return list(session.run(names, feeds))
+        except (*RUN_ERRORS, ValueError) as error:  # the package itself raises the second, for names
+            raise FreeholdError("inference_failed", reason=" ".join(str(error).split())[:300]) from error
+
+    return run
+
+
+def _on_other(model: onnx.ModelProto, path: Path, device: str) -> Any:
+    """Through a file of its own beside the weights: such runtimes read no weights of a graph that is in memory."""
+    with tempfile.TemporaryDirectory(prefix="freehold-trace-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(model.SerializeToString())
+        for file in external_data(path):
+            _lay_beside(file.resolve(), copy.parent / file.name)
+        return open_session(copy, SessionOptions(device), path.stem).run
+
+
+def _lay_beside(file: Path, place: Path) -> None:
+    """The same file under another name where the disk is the same, else a copy: symbolic links are refused."""
+    try:
+        place.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, place)

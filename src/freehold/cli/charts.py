@@ -1,0 +1,153 @@
+"""Plots as inline SVG, for pages that hold all they need: no script, no font and no style from elsewhere.
+
+Colours are the page's custom properties (`--good`, `--bad`, `--line`, `--quiet`), so a plot follows its light or dark
+form. Each mark has a `title`, which browsers show where a pointer rests on it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 640, 220
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 40
+LEAST = 1e-12
+"""What is drawn for 0 and everything below it, where the scale is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value, 0 or more, with what a reader sees of it where it is pointed at."""
+
+    value: float
+    title: str
+    good: bool = True
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A logarithmic axis from `low` to `high`, both whole exponents of ten."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Scale":
+        """Whole decades around `values`."""
+        exponents = [math.log10(_drawn(value)) for value in values] or [0.0]
+        low = math.floor(min(exponents))
+        return cls(low, max(math.ceil(max(exponents)), low + 1))
+
+    def y(self, value: float) -> float:
+        """Where `value` is drawn, in units of the picture from its top."""
+        share = (math.log10(_drawn(value)) - self.low) / (self.high - self.low)
+        return TOP + (1 - min(1.0, max(0.0, share))) * (HEIGHT - TOP - BOTTOM)
+
+    def ticks(self) -> list[int]:
+        """At most seven exponents to write at the axis."""
+        step = max(1, math.ceil((self.high - self.low) / 6))
+        return list(range(self.low, self.high + 1, step))
+
+
+def marks_plot(marks: Sequence[Mark], across: str, limit: float | None = None, limit_text: str = "") -> str:
+    """A mark a value, in their order, over a logarithmic axis; `limit` is a dashed line. `across` names the order."""
+    scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
+    step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
+    radius = max(1.5, min(5.0, step / 3))
+    parts = [_axis(scale)]
+    for place, mark in enumerate(marks):
+        x, y = LEFT + step * (place + 0.5), scale.y(mark.value)
+        colour = "good" if mark.good else "bad"
+        parts.append(
+            f'<g class="{colour}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{y:.1f}"/>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(mark.title)}</title></circle></g>'
+        )
+    if limit is not None:
+        parts.append(_limit(scale, limit, limit_text))
+    return _picture([*parts, _across(across)], across)
+
+
+def line_plot(marks: Sequence[Mark], across: str, limit: float | None = None, limit_text: str = "") -> str:
+    """The marks' values as one line in their order; marks that are not good are drawn on it. As `marks_plot` else."""
+    scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
+    step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
+    places = [(LEFT + step * (place + 0.5), scale.y(mark.value)) for place, mark in enumerate(marks)]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    parts = [_axis(scale), f'<polyline class="path" points="{path}"/>']
+    for (x, y), mark in zip(places, marks, strict=True):
+        colour = "good" if mark.good else "bad"
+        parts.append(
+            f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{2.0 if mark.good else 3.5}">'
+            f"<title>{escape(mark.title)}</title></circle>"
+        )
+    if limit is not None:
+        parts.append(_limit(scale, limit, limit_text))
+    return _picture([*parts, _across(across)], across)
+
+
+def histogram(counts: Sequence[int], edges: Sequence[float], across: str) -> str:
+    """Bars of `counts`, one more than `edges`: the first is what lies at or below the first edge, the last what lies
+    above the last. Empty ends are left out. `across` names what was counted."""
+    filled = [place for place, count in enumerate(counts) if count] or [0]
+    first, last = filled[0], filled[-1]
+    shown = range(first, last + 1)
+    most = max([counts[place] for place in shown] + [1])
+    step = min(56.0, (WIDTH - LEFT - RIGHT) / len(shown))
+    parts = []
+    for turn, place in enumerate(shown):
+        share = counts[place] / most
+        x, height = LEFT + step * turn, share * (HEIGHT - TOP - BOTTOM)
+        title = f"{_range(place, edges)}: {counts[place]}"
+        parts.append(
+            f'<rect class="bar" x="{x + 1:.1f}" y="{HEIGHT - BOTTOM - height:.1f}" width="{max(1.0, step - 2):.1f}"'
+            f' height="{height:.1f}"><title>{escape(title)}</title></rect>'
+        )
+        if place < len(edges) and (turn % 2 == 0 or len(shown) < 8):
+            parts.append(
+                f'<text x="{x + step:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{edges[place]:.0e}</text>'
+            )
+    base = HEIGHT - BOTTOM
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
+    parts.append(f'<text x="{LEFT - 6}" y="{TOP + 10}" text-anchor="end">{most}</text>')
+    return _picture([*parts, _across(across)], across)
+
+
+def _range(place: int, edges: Sequence[float]) -> str:
+    if place == 0:
+        return f"<= {edges[0]:.1e}"
+    return f"{edges[place - 1]:.1e} - {edges[place]:.1e}" if place < len(edges) else f"> {edges[-1]:.1e}"
+
+
+def _drawn(value: float) -> float:
+    return min(max(value, LEAST), 1 / LEAST)
+
+
+def _axis(scale: Scale) -> str:
+    parts = []
+    for exponent in scale.ticks():
+        y = scale.y(10.0**exponent)
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">1e{exponent}</text>'
+        )
+    return "".join(parts)
+
+
+def _limit(scale: Scale, limit: float, text: str) -> str:
+    y = scale.y(limit)
+    return (
+        f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="limit" x="{WIDTH - RIGHT}" y="{y - 4:.1f}" text-anchor="end">{escape(text)}</text>'
+    )
+
+
+def _across(text: str) -> str:
+    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
+    return f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(text)}</text>'
+
+
+def _picture(parts: Sequence[str], label: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label, quote=True)}">'
+        f"{''.join(parts)}</svg>"
+    )
