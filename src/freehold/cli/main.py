@@ -27,6 +27,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("freehold.cli.run:run", "Answer one request, without a server."),
     "ps": Verb("freehold.cli.ps:ps", "Show what a running server serves."),
     "fetch": Verb("freehold.cli.fetch:fetch", "Fetch a model from Hugging Face or ModelScope."),
+    "convert": Verb("freehold.cli.convert:convert", "Convert a raw model, prove it, and keep it in the store."),
     "verify": Verb("freehold.cli.verify:verify", "Check that a model computes what was recorded with it."),
     "golden": Verb("freehold.cli.golden:app", "Record what a model answers, and replay it."),
     "quantize": Verb("freehold.cli.quantize:quantize", "Make a model smaller and faster, and say what that costs."),

@@ -1,0 +1,136 @@
+"""From any raw model to a proven artifact: the door is found, the files are pinned, the goldens replayed."""
+
+import asyncio
+import errno
+import importlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from freehold.adapt.conversion import Conversion, Door, Say
+from freehold.adapt.detect import Detected, Format, detect
+from freehold.adapt.trace import trace
+from freehold.adapt.trace_steps import Trace
+from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
+from freehold.engine.base import Answer, Engine, Proof, Request
+from freehold.engine.opening import open_engine
+from freehold.engine.parity import Measured, Parity, measure, together
+from freehold.engine.settings import EngineSettings
+from freehold.engine.verify import replay, tolerance_of
+from freehold.errors import FreeholdError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+DOORS: dict[Format, str] = {
+    Format.PICKLE: "freehold.adapt.from_pytorch",
+    Format.SAFETENSORS: "freehold.adapt.from_pytorch",
+    Format.SCRIPT: "freehold.adapt.from_pytorch",
+    Format.PROGRAM: "freehold.adapt.from_pytorch",
+    Format.HUGGING_FACE: "freehold.adapt.from_folder",
+    Format.SAVED_MODEL: "freehold.adapt.from_tensorflow",
+    Format.KERAS: "freehold.adapt.from_tensorflow",
+    Format.KERAS_H5: "freehold.adapt.from_tensorflow",
+    Format.ONNX: "freehold.adapt.from_onnx",
+}
+"""The module of each format's door, which is imported when it is needed."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A written artifact and what its replay showed.
+
+    `proof.failure` is set where it must not be kept; `trace` then says where it parts from the raw model, if that could
+    be seen. `dimensions` are the shapes of inputs and outputs with the names of free dimensions.
+    """
+
+    artifact: Artifact
+    detected: Detected
+    proof: Proof
+    parity: tuple[Parity, ...]
+    dimensions: dict[str, tuple[int | str, ...]]
+    seconds: float
+    trace: Trace | None = None
+
+
+def convert(asked: Conversion, say: Say, *, always_trace: bool = False) -> Converted:
+    """Convert `asked.source` into `asked.work / "artifact"`, and replay its goldens.
+
+    Raises FreeholdError: what `detect` and the door of the format raise, `convert_disk_full`, `convert_unwritable`.
+    """
+    begun = time.monotonic()
+    found = detect(asked.source)
+    asked = replace(asked, source=found.path)
+    folder = asked.work / "artifact"
+    try:
+        folder.mkdir()
+        door: Door = importlib.import_module(DOORS[found.format]).write
+        artifact = write_manifest(folder, door(asked, folder, say))
+    except OSError as error:
+        if error.errno in FULL:
+            raise FreeholdError("convert_disk_full", path=asked.work) from error
+        raise FreeholdError("convert_unwritable", path=asked.work, reason=error.strerror or str(error)) from error
+    say("replaying what was recorded")
+    proof, parity = asyncio.run(_replayed(artifact))
+    seconds = time.monotonic() - begun
+    seen = _traced(asked, folder, say) if proof.failure is not None or always_trace else None
+    return Converted(artifact, found, proof, parity, _dimensions(artifact.graph), seconds, seen)
+
+
+async def _replayed(artifact: Artifact) -> tuple[Proof, tuple[Parity, ...]]:
+    engine = open_engine(artifact.path, artifact.manifest.name, EngineSettings(tune=False, prove=False))
+    await engine.load()
+    try:
+        return await asyncio.to_thread(_judge, engine, load_goldens(artifact.goldens))
+    finally:
+        await engine.close(0.0)
+
+
+def _judge(engine: Engine, goldens: list[Golden]) -> tuple[Proof, tuple[Parity, ...]]:
+    """Every case of every golden, and how near each output came; the first failure is the proof's."""
+    measured: list[Measured] = []
+    failure = None
+    manifest = engine.manifest
+    tolerance = tolerance_of(manifest, engine.precision)
+    for golden in goldens:
+        for place, case in enumerate(golden.cases):
+            heard: list[Answer] = []
+
+            def answer(request: Request, heard: list[Answer] = heard) -> Answer:
+                heard.append(engine.answer(request))
+                return heard[-1]
+
+            alone = Golden(golden.recorded_by, (case,))
+            failed = replay(answer, manifest, [alone], engine.precision).failure
+            failure = failure or (failed and FreeholdError("proof_failed", **{**failed.details, "case": place}))
+            measured += measure(place, case, heard[0], manifest, tolerance, engine.precision)
+    total = sum(len(golden.cases) for golden in goldens)
+    if not total:
+        return Proof("none"), ()
+    first = next((golden for golden in goldens if golden.raw), goldens[0])
+    who = f"{first.recorded_by.framework} {first.recorded_by.version}".strip()
+    status = "failed" if failure is not None else "raw" if first.raw else "self"
+    return Proof(status, total, total, who, failure), together(measured)
+
+
+def _traced(asked: Conversion, folder: Path, say: Say) -> Trace | None:
+    """A trace explains; where it cannot be made, the failure stands without."""
+    say("looking for where it parts from the raw model")
+    try:
+        return trace(asked, folder, say)
+    except FreeholdError:
+        return None
+
+
+def _dimensions(graph: Path) -> dict[str, tuple[int | str, ...]]:
+    """The shapes in the graph, by input and output; a free dimension is its name, or "?"."""
+    model = onnx.load(graph, load_external_data=False)
+    values = (*model.graph.input, *model.graph.output)
+    return {
+        value.name: tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
+            for dim in value.type.tensor_type.shape.dim
+        )
+        for value in values
+    }
