@@ -87,6 +87,28 @@ def test_slices_follow_the_measured_speed(cache: KvCache) -> None:
     assert planned.prefill_speed == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(("slice_s", "per_token_s", "fixed_s"), [(0.1, 1.0, 0.03), (0.1, 1.0, 0.09), (0.1, 4.0, 0.02)])
+def test_slices_stay_long_where_each_has_a_cost_of_its_own(
+    cache: KvCache, slice_s: float, per_token_s: float, fixed_s: float
+) -> None:
+    """They take the time that they may, or the shortest there is; never shrink because short ones look slow."""
+    planned = scheduler(cache, slice_s=slice_s)
+    first, second = sequence(5, 100), sequence(500, 100)
+    planned.add(first)
+    compute(planned, taken(planned))
+    planned.add(second)
+    seconds, tokens = 0.0, 0
+    for _ in range(60):
+        work = planned.next()
+        if isinstance(work, Slice):
+            tokens = work.end - work.begin
+            seconds = fixed_s + tokens * per_token_s / SPEED
+            planned.measured(tokens, seconds)
+    assert tokens % 16 == 0
+    assert seconds <= slice_s or tokens == 16
+    assert tokens + 16 > (slice_s - fixed_s) * SPEED / per_token_s
+
+
 def test_a_large_one_at_the_head_is_not_overtaken(cache: KvCache) -> None:
     """It waits until memory is free, and those behind it wait with it."""
     planned = scheduler(cache)

@@ -29,12 +29,14 @@ class Scheduler:
     """Who waits, who enters, who runs. Used under the engine's lock."""
 
     def __init__(self, cache: KvCache, prefixes: PrefixCache, slice_s: float, prefill_speed: float, grain: int) -> None:
-        """`slice_s` is how long a slice may take while answers run, `prefill_speed` tokens per second at first; slices
-        are multiples of `grain` tokens."""
+        """`slice_s` is how long a slice may take while answers run, `prefill_speed` tokens per second of a long
+        prompt; slices are multiples of `grain` tokens."""
         self.waiting: deque[Sequence] = deque()
         self.entering: Sequence | None = None
         self.running: list[Sequence] = []
         self.prefill_speed = prefill_speed
+        self._alone_speed = prefill_speed
+        self._fixed_s = 0.0
         self._cache = cache
         self._prefixes = prefixes
         self._slice_s = slice_s
@@ -82,10 +84,15 @@ class Scheduler:
         return [*self.running, *([self.entering] if self.entering else []), *self.waiting]
 
     def measured(self, tokens: int, seconds: float) -> None:
-        """Learn how fast prompts are computed. The short end of one says little."""
+        """Learn how fast prompts are computed. The short end of one says little.
+
+        Every slice reads all weights, so its time has a part that its length does not change. Were it counted as time
+        of the tokens, short slices would look slow, and be made shorter still.
+        """
         if tokens < self._grain:
             return
         self.prefill_speed += SMOOTHING * (tokens / max(seconds, 1e-9) - self.prefill_speed)
+        self._fixed_s += SMOOTHING * (max(0.0, seconds - tokens / self._alone_speed) - self._fixed_s)
 
     def _admit(self, sequence: Sequence) -> None:
         self.entering = sequence  # before anything can fail: who stands nowhere would never be answered
@@ -97,6 +104,6 @@ class Scheduler:
 
     def _slice(self, sequence: Sequence) -> Slice:
         seconds = self._slice_s if self.running else self._slice_s * LONE_SLICES
-        grains = max(1, int(seconds * self.prefill_speed) // self._grain)
+        grains = max(1, int((seconds - self._fixed_s) * self._alone_speed) // self._grain)
         end = min(sequence.computed + grains * self._grain, sequence.prompt_tokens)
         return Slice(sequence, sequence.computed, end)
