@@ -50,9 +50,9 @@ def write_convolution(folder: Path) -> Path:
     """`x` [n, 3, 8, 8] -> Conv (with a bias), Relu, Conv, mean -> `y` [n, 6]."""
     rng = np.random.default_rng(1)
     weights = {
-        "first": rng.standard_normal((8, 3, 3, 3)),
-        "added": rng.standard_normal(8),
-        "second": rng.standard_normal((6, 8, 3, 3)) * 0.2,
+        "first": rng.standard_normal((16, 3, 3, 3)),
+        "added": rng.standard_normal(16),
+        "second": rng.standard_normal((6, 16, 3, 3)) * 0.2,
     }
     nodes = [
         helper.make_node("Conv", ["x", "first", "added"], ["a"], pads=[1, 1, 1, 1]),
@@ -104,9 +104,9 @@ def embedder(encoder_folder: Callable[..., Path], tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def reranker(reranker_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reranker(tiny_reranker_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifact of a tiny cross-encoder. Do not write here."""
-    return graphs.build(reranker_folder, tmp_path_factory.mktemp("graphs"))
+    return graphs.build(tiny_reranker_folder, tmp_path_factory.mktemp("graphs"))
 
 
 @pytest.fixture(scope="session")

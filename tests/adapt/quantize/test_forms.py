@@ -18,7 +18,7 @@ from freehold.engine.providers import SessionOptions
 from freehold.engine.session import OnnxSession
 
 Array = np.ndarray[Any, Any]
-WIDE = Range(-8.0, 24.0)
+WIDE = Range(-16.0, 32.0)
 
 
 def static(graph: FloatGraph) -> Static:
@@ -32,7 +32,7 @@ FORMS: dict[str, tuple[Callable[[FloatGraph], Form], float]] = {
     "by-row": (lambda graph: ByRow(), 0.999),
     "nbits8": (lambda graph: Blocks(8, 32), 0.999),
     "nbits4": (lambda graph: Blocks(4, 32), 0.98),
-    "static": (static, 0.99),
+    "static": (static, 0.98),
 }
 
 
@@ -68,7 +68,7 @@ def test_convolutions(convolution: Path, name: str) -> None:
     """Convolutions, padded and strided, with a bias and without; blocks write them by sample."""
     make, _ = FORMS[name]
     x = np.random.default_rng(0).standard_normal((3, 3, 8, 8)).astype(np.float32)
-    assert cosine(run(convolution, x), run(quantized(convolution, make), x)) > 0.99
+    assert cosine(run(convolution, x), run(quantized(convolution, make), x)) > 0.98
 
 
 def test_rows_of_zeros(mlp: Path) -> None:

@@ -37,7 +37,7 @@ def test_same_answers() -> None:
 def test_embeddings() -> None:
     """A turned vector costs angle; neighbours keep their labels or not."""
     before = rows([1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9])
-    after = rows([1, 0], [0, 1], [0, 1], [0.1, 0.9])
+    after = rows([1, 0], [0, 1], [0.1, 1.1], [0.1, 0.9])
     judged = quality(manifest("embed"), examples("a", "a", "b", "b"), before, after)
     assert judged.cosine_min == pytest.approx(0.1104, abs=1e-3)
     assert judged.accuracy_before == 1

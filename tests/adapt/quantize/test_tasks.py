@@ -12,7 +12,7 @@ from freehold.adapt.quantize.tasks import FeedTask, task_of
 from freehold.artifact import Artifact
 from freehold.errors import FreeholdError
 
-TEXTS = [Example({"query": "which", "text": "word " * count}) for count in (1, 30, 60, 2)]
+TEXTS = [Example({"query": "which", "text": "word " * count}) for count in (1, 15, 16, 15, 16, 2)]
 
 
 def test_texts(embedder: Path) -> None:
@@ -22,7 +22,7 @@ def test_texts(embedder: Path) -> None:
     assert isinstance(task, FeedTask)
     assert len(task.feeds) > 1
     rows = task.observe(artifact.graph).rows
-    assert [row.shape for row in rows] == [(32,)] * 4
+    assert [row.shape for row in rows] == [(32,)] * 6
     alone = task_of(artifact, TEXTS[2:3]).observe(artifact.graph).rows[0]
     np.testing.assert_allclose(alone, rows[2], atol=1e-5)
 
@@ -31,7 +31,7 @@ def test_pairs(reranker: Path) -> None:
     """A reranker's example is query and text."""
     artifact = Artifact.open(reranker)
     rows = task_of(artifact, TEXTS).observe(artifact.graph).rows
-    assert [row.shape for row in rows] == [(1,)] * 4
+    assert [row.shape for row in rows] == [(1,)] * 6
 
 
 def test_tensors(mlp: Path) -> None:
