@@ -11,7 +11,7 @@ from freehold.errors import FreeholdError
 from freehold.store.blobs import PART, Blobs
 from freehold.store.folders import ASIDE, Folders
 from freehold.store.index import Index
-from freehold.store.oci import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor, ImageIndex, ImageManifest
+from freehold.store.oci import IMAGE_INDEX, IMAGE_MANIFEST, UNREADABLE, Descriptor, ImageIndex, ImageManifest
 
 PART_KEPT_S = 24 * 3600.0
 """How long an interrupted download may wait for its next try."""
@@ -69,7 +69,7 @@ def read_image(blobs: Blobs, digest: str) -> ImageManifest:
     """A manifest among the blobs. Raises as `Blobs.read`, and `store_damaged` for what is no manifest."""
     try:
         return msgspec.json.decode(blobs.read(digest), type=ImageManifest)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FreeholdError("store_damaged", path=blobs.path(digest), reason=str(error)) from error
 
 
@@ -87,7 +87,7 @@ def _of_foreign(descriptor: Descriptor, blobs: Blobs) -> set[str]:
         if descriptor.media_type == IMAGE_INDEX:
             nested = msgspec.json.decode(blobs.read(descriptor.digest), type=ImageIndex)
             return own.union(*(_of_foreign(one, blobs) for one in nested.manifests))
-    except (FreeholdError, msgspec.MsgspecError):
+    except (FreeholdError, *UNREADABLE):
         return own
     return own
 

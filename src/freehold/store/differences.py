@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from freehold.artifact import Manifest
-from freehold.store.oci import REPORT
+from freehold.store.oci import REPORT, UNREADABLE
 from freehold.store.store import Store, Stored
 
 
@@ -58,7 +58,7 @@ def metrics_of(store: Store, stored: Stored) -> dict[str, Any]:
         for blob in referrer.files.values():
             try:
                 report = msgspec.json.decode(store.blobs.read(blob.digest), type=dict[str, Any])
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
             found |= flat(report)
     return found

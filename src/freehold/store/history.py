@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.store.oci import UNREADABLE
+
 
 class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     """One move of a tag. `before` is "" for a new tag, `after` is "" for one that was taken away."""
@@ -68,7 +70,7 @@ class History:
         for line in lines:
             try:
                 found.append(msgspec.json.decode(line, type=Move))
-            except msgspec.MsgspecError:  # half a line
+            except UNREADABLE:  # half a line
                 continue
         return found
 

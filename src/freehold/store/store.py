@@ -26,6 +26,7 @@ from freehold.store.oci import (
     IMAGE_MANIFEST,
     LAYOUT_VERSION,
     TITLE,
+    UNREADABLE,
     Descriptor,
     ImageManifest,
     describe,
@@ -331,7 +332,7 @@ class Store:
             return Index()
         except OSError as error:
             raise FreeholdError("store_unreadable", path=self.root, reason=error.strerror or str(error)) from error
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise FreeholdError("store_damaged", path=self.root / INDEX, reason=str(error)) from error
         return self._read[1]
 
@@ -363,7 +364,7 @@ class Store:
         if known is None:
             try:
                 known = msgspec.json.decode(self.blobs.read(digest), type=Manifest)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise FreeholdError("store_not_artifact", digest=digest, reason=str(error)) from error
             if known.schema != SCHEMA:
                 reason = f"schema {known.schema}, this version reads {SCHEMA}"
@@ -375,7 +376,7 @@ class Store:
     def _described(image: bytes) -> ImageManifest:
         try:
             return msgspec.json.decode(image, type=ImageManifest)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise FreeholdError("store_not_artifact", digest=describe(image, "").digest, reason=str(error)) from error
 
 
