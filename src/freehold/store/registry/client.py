@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,8 +17,6 @@ from freehold.store.http_client import is_distrust, unreachable_because
 from freehold.store.registry.authentication import RegistryAuth
 from freehold.store.registry.credentials import DOCKER_HUB, Credentials
 
-ATTEMPTS = 5  # in a row, without anything having moved between them
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 THERE_OR_NOT = frozenset({200, 404})  # statuses
 LARGEST_MANIFEST = 4 << 20  # bytes; what registries take at most
 MANIFESTS = (
@@ -80,11 +78,32 @@ class CutError(Exception):
         self.pause_s = pause_s
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How many tries in a row may fail, and how long the first pause between them is; each further one is longer."""
+
+    tries: int = 5
+    first_pause_s: float = 0.2
+    longest_pause_s: float = 10.0
+
+    def wait(self, failures: int, cut: CutError) -> None:
+        """Pause after so many failures in a row, out of step with others. Raises what `cut` is after the last."""
+        if failures >= self.tries:
+            raise cut.error from None
+        pause_s = min(self.first_pause_s * 2 ** (failures - 1), self.longest_pause_s)
+        time.sleep(max(pause_s * random.uniform(0.5, 1.0), cut.pause_s))
+
+
 class Repository:
     """`host[:port]/name` of a registry. Used by many threads; the client is the caller's to close."""
 
     def __init__(
-        self, place: str, client: httpx2.Client, credentials: Credentials | None = None, plain_http: bool | None = None
+        self,
+        place: str,
+        client: httpx2.Client,
+        credentials: Credentials | None = None,
+        plain_http: bool | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """`plain_http`: without TLS; None: so for loopback only."""
         self.host, _, name = place.partition("/")
@@ -92,6 +111,7 @@ class Repository:
         self.name = f"library/{name}" if hub and "/" not in name else name
         plain = _LOOPBACK.fullmatch(self.host) is not None if plain_http is None else plain_http
         self._origin = httpx2.URL(f"{'http' if plain else 'https'}://{_HUB_API if hub else self.host}")
+        self.patience = patience or Patience()
         self._client = client
         self._auth = RegistryAuth(self._origin.netloc.decode(), credentials)
 
@@ -139,15 +159,17 @@ class Repository:
         headers: Mapping[str, str] | None = None,
         fine: frozenset[int] = frozenset({200}),
     ) -> Answer:
-        """A short request that may be repeated, and its whole answer. Raises FreeholdError."""
-
-        def once() -> Answer:
-            with self.stream(method, self.url(path), content=content, headers=headers, fine=fine) as response:
-                link = response.links.get("next", {}).get("url")
-                following = str(response.url.join(link)) if link else None
-                return Answer(response.status_code, response.headers, self._whole(response), following)
-
-        return patiently(once)
+        """A short request, repeated while it is cut, and its whole answer. Raises FreeholdError."""
+        failures = 0
+        while True:
+            try:
+                with self.stream(method, self.url(path), content=content, headers=headers, fine=fine) as response:
+                    link = response.links.get("next", {}).get("url")
+                    following = str(response.url.join(link)) if link else None
+                    return Answer(response.status_code, response.headers, self._whole(response), following)
+            except CutError as cut:
+                failures += 1
+                self.patience.wait(failures, cut)
 
     def has_blob(self, digest: str) -> bool:
         """Whether the content of `digest` is in this repository."""
@@ -233,25 +255,6 @@ class Repository:
 
 
 _ACCEPT = {"Accept": ", ".join(MANIFESTS)}
-
-
-def patiently(once: Callable[[], T]) -> T:
-    """What `once` gives, tried again while it is CutError. Raises FreeholdError when it stays so."""
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return once()
-        except CutError as cut:
-            pause(attempt, cut)
-    try:
-        return once()
-    except CutError as cut:
-        raise cut.error from None
-
-
-def pause(attempt: int, cut: CutError) -> None:
-    """Wait before try `attempt` + 1: longer each time, and not in step with others."""
-    wait_s = min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
-    time.sleep(max(wait_s, cut.pause_s))
 
 
 def _said(raw: bytes) -> list[_Complaint]:

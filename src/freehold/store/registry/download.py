@@ -13,7 +13,7 @@ import httpx2
 from freehold.errors import FreeholdError
 from freehold.store.blobs import PART, Blobs
 from freehold.store.oci import Descriptor
-from freehold.store.registry.client import ATTEMPTS, CutError, Repository, pause
+from freehold.store.registry.client import CutError, Repository
 from freehold.store.registry.meter import Meter
 
 _BLOCK = 1 << 20
@@ -84,9 +84,7 @@ def _complete(repository: Repository, wanted: Descriptor, file: IO[bytes], meter
             _receive(repository, wanted, file, summed, meter)
         except CutError as cut:
             failures = 1 if file.tell() > before else failures + 1
-            if failures >= ATTEMPTS:
-                raise cut.error from None
-            pause(failures, cut)
+            repository.patience.wait(failures, cut)
     return f"sha256:{summed.hexdigest()}"
 
 

@@ -67,7 +67,8 @@ def push_image(store: Store, stored: Stored, repository: Repository, tag: str, s
     meter = Meter(f"push {stored.ref} as image", say)
     layers = [TarredFile(name, content) for name, content in _files(store, stored)]
     configs = {processor: BytesContent(_config(stored, layers, processor)) for processor in PROCESSORS}
-    contents: dict[str, Content] = {one.digest: one for one in (*layers, *configs.values())}
+    everything: list[Content] = [*layers, *configs.values()]
+    contents = {one.digest: one for one in everything}
     outcomes = side_by_side(lambda one: bring(one, repository, meter), list(contents.values()), meter)
     named = []
     for processor, config in configs.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from freehold.store.registry.client import ATTEMPTS, CutError, Repository, pause
+from freehold.store.registry.client import CutError, Repository
 from freehold.store.registry.content import Content
 from freehold.store.registry.meter import Meter
 
@@ -37,9 +37,7 @@ def upload(repository: Repository, content: Content, meter: Meter) -> None:
         except CutError as cut:
             failures = 1 if sending.offset > furthest else failures + 1
             furthest = max(furthest, sending.offset)
-            if failures >= ATTEMPTS:
-                raise cut.error from None
-            pause(failures, cut)
+            repository.patience.wait(failures, cut)
         if repository.has_blob(content.digest):  # only the answer was lost
             meter.keep(content.size - sending.offset)
             return
