@@ -217,7 +217,7 @@ def _bring_foreign(folder: Path, staging: Path) -> None:
     fetched = {NOTE, *(origin.files if origin is not None else ())}
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         name = str(path.relative_to(folder))
-        if name not in fetched:
+        if name not in fetched and not (staging / name).exists():
             _bring(path, staging / name)
 
 

@@ -10,6 +10,7 @@ from freehold.store.http_client import is_distrust, unreachable_because
 
 ENDPOINTS = {"hf": "HF_ENDPOINT", "ms": "MODELSCOPE_ENDPOINT"}
 TOKENS = {"hf": "HF_TOKEN", "ms": "MODELSCOPE_API_TOKEN"}
+PROXY_LOGIN_WANTED = 407  # Proxy Authentication Required, RFC 9110, 15.5.8
 USUAL_FILES = "config.json, *.safetensors (+ *.index.json), tokenizer*, modules.json, 1_Pooling/, README.md, LICENSE"
 
 
@@ -36,7 +37,9 @@ def unreachable(errand: Errand, hub: str, error: httpx2.RequestError) -> Freehol
 
 
 def status_failure(errand: Errand, hub: str, status: int) -> FreeholdError:
-    """An answer that says nothing of the repository: overload, a defect there, or another server's page."""
+    """An answer that says nothing of the repository: overload, a defect there, or a proxy's."""
+    if status == PROXY_LOGIN_WANTED:
+        return FreeholdError("network_proxy_login")
     return FreeholdError(
         "hub_failed",
         source=errand.source,

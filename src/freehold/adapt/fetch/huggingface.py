@@ -15,10 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from huggingface_hub import get_token, hf_hub_url
+from huggingface_hub import get_token, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import ModelInfo
-from huggingface_hub.utils import hf_raise_for_status
 
 from freehold.adapt.fetch.failures import TOKENS, host_of, status_failure, unreachable
 from freehold.adapt.fetch.repository import Errand, RemoteFile, Repository, safe_name
@@ -65,13 +64,13 @@ class HuggingFace:
         if response.status_code != 200:
             raise self.refusal(errand, response)
         try:
-            info = ModelInfo(**response.json())
-            files = tuple(self._file(source.name, info.sha or source.version or "main", each) for each in info.siblings)
+            info: Any = ModelInfo(**response.json())  # type: ignore[no-untyped-call] # the library's own lack
+            revision = info.sha or source.version or "main"
+            files = tuple(self._file(source.name, revision, each) for each in info.siblings)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = f"its list of files cannot be read: {type(error).__name__}: {error}"
             raise FreeholdError("hub_answer_invalid", host=self.host, reason=reason) from None
-        page = f"{self.endpoint}/{source.name}"
-        return Repository(source, info.sha or source.version or "main", page, files)
+        return Repository(source, revision, f"{self.endpoint}/{source.name}", files)
 
     def refusal(self, errand: Errand, response: httpx2.Response) -> FreeholdError:
         """As `Hub.refusal`."""

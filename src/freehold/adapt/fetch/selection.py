@@ -137,7 +137,7 @@ class Selection:
     def _refuse_unreadable(self, folder: str) -> None:
         """Say, before anything large is loaded, what opening the folder would say afterwards."""
         weights = [name for name in self._names if _like(_base(name), WEIGHTS)]
-        readable = {folder + SINGLE, folder + INDEX} & set(weights)
+        readable = {folder + SINGLE, folder + INDEX}.intersection(self._names)
         ggufs = sorted((file.size, file.name) for file in self.repository.files if _like(file.name, ("*.gguf",)))
         if ggufs and not readable:
             raise self._error("fetch_gguf", original=self._original(), example=_base(ggufs[0][1]))

@@ -17,6 +17,13 @@ _NETWORK: dict[str, Entry] = {
         "无法使用 `network.proxy` 或 HTTP_PROXY、HTTPS_PROXY、ALL_PROXY 指定的代理：{reason}。",
         "请写成 http://HOST:PORT；此处不显示其内容，因为其中可能含有密码。",
     ),
+    "network_proxy_login": Entry(
+        Kind.UNAUTHENTICATED,
+        "The proxy asks for a user name and a password.",
+        "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or `network: {{proxy: \"${{env:CORP_PROXY}}\"}}` and that variable; special characters of the password are written as %40 and the like.",
+        "代理要求提供用户名和密码。",
+        "请将 HTTPS_PROXY 设为 http://USER:PASSWORD@HOST:PORT，或使用 `network: {{proxy: \"${{env:CORP_PROXY}}\"}}` 并设置该变量；密码中的特殊字符请写成 %40 等形式。",
+    ),
 }
 
 _HUB: dict[str, Entry] = {
