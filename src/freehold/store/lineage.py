@@ -1,6 +1,6 @@
 """Where an artifact comes from and what was made of it, as a tree: data, base, fine-tune, ONNX, quantized, compiled."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -52,13 +52,12 @@ def lineage(asked: Stored, everything: Iterable[Stored]) -> Step:
     top = asked
     while (above := family.parent(top)) is not None:
         top = above
-    tree = family.step(top, None, asked.digest)
     lost = top.manifest.parent
-    if lost is not None:
-        siblings = [one for one in family.children(lost) if one.digest != top.digest]
-        made = (tree, *(family.step(one, None, asked.digest) for one in siblings))
-        tree = Step("absent", "not in this store", digest=lost, children=made)
-    for ancestor in reversed(top.manifest.ancestors):
+    made = [top] if lost is None else family.children(lost)
+    before = _common([one.manifest.ancestors for one in made])
+    trees = tuple(family.step(one, None, before, asked.digest) for one in made)
+    tree = trees[0] if lost is None else Step("absent", "not in this store", digest=lost, children=trees)
+    for ancestor in reversed(before):
         tree = replace(_outside(ancestor), children=(tree,))
     return tree
 
@@ -81,11 +80,10 @@ class _Family:
         made = [all_of[0] for all_of in self._named.values() if all_of[0].manifest.parent == digest]
         return sorted(made, key=lambda one: one.made_at)
 
-    def step(self, stored: Stored, above: Manifest | None, asked: str) -> Step:
-        """An artifact with everything below it."""
+    def step(self, stored: Stored, above: Manifest | None, known: Sequence[Ancestor], asked: str) -> Step:
+        """An artifact with everything below it; `known` are the ancestors that the tree has above it."""
         manifest = stored.manifest
-        known = manifest.ancestors if above is None else above.ancestors
-        beside = () if above is None else tuple(one for one in manifest.ancestors if one not in known)
+        below = self.children(stored.digest)
         return Step(
             role=_role(manifest, above),
             title=manifest.name,
@@ -96,10 +94,17 @@ class _Family:
             precision=manifest.precision,
             size=stored.size,
             made_by=f"{manifest.made_by.tool} {manifest.made_by.version}".strip(),
-            inputs=tuple(_outside(one) for one in beside),
-            children=tuple(self.step(child, manifest, asked) for child in self.children(stored.digest)),
+            inputs=tuple(_outside(one) for one in manifest.ancestors if one not in known),
+            children=tuple(self.step(child, manifest, manifest.ancestors, asked) for child in below),
             asked=stored.digest == asked,
         )
+
+
+def _common(all_of: Sequence[Sequence[Ancestor]]) -> Sequence[Ancestor]:
+    """The ancestors that all begin with: those of a parent that is not here."""
+    shortest = min(all_of, key=len)
+    parted = (place for place, one in enumerate(shortest) if any(other[place] != one for other in all_of))
+    return shortest[: next(parted, len(shortest))]
 
 
 def _outside(ancestor: Ancestor) -> Step:
