@@ -81,24 +81,20 @@ def create(wanted: Framework, environ: Mapping[str, str], say: Say, base: Path |
     is gone then.
     """
     place = wanted.place(environ)
-    place.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    (place / UNFINISHED).touch()
     say(f"Making an environment in {place}")
     with tempfile.TemporaryDirectory(prefix="freehold-lock-") as folder:
         lock = Path(folder) / f"{wanted.name}.lock"
         lock.write_bytes(wanted.lock)
-        _run([base or Path(sys.executable), "-m", "venv", "--clear", place], wanted, environ)
-        (place / UNFINISHED).touch()
+        _run([base or Path(sys.executable), "-m", "venv", place], wanted, environ)
         say(f"Installing {wanted.name} (1.5 GB)")
         options = ("--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary", ":all:")
         pip = [python_of(place), "-m", "pip", "install", *options, "--require-hashes", "-r", lock]
         _run(pip, wanted, environ)
     (place / UNFINISHED).unlink()
     return python_of(place)
-
-
-def remove(wanted: Framework, environ: Mapping[str, str]) -> None:
-    """Delete what `create` made; what is not there needs no deleting."""
-    shutil.rmtree(wanted.place(environ), ignore_errors=True)
 
 
 def _run(command: list[str | Path], wanted: Framework, environ: Mapping[str, str]) -> None:

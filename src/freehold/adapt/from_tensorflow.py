@@ -6,27 +6,24 @@ Channels stay last: a graph has the inputs of its source, in the same layout and
 import os
 import shutil
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from freehold import __version__
 from freehold.adapt.child_results import golden_of, result_of, specs_of
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.environments import FRAMEWORKS
 from freehold.adapt.goldens import weights_digest
-from freehold.adapt.isolation import run_child
+from freehold.adapt.isolation import printable, run_child
 from freehold.artifact import Ancestor, MadeBy, Manifest, TensorSpec, save_golden
 from freehold.artifact.artifact import sha256_of
 from freehold.artifact.manifest import SCHEMA
 from freehold.errors import FreeholdError
 
 TOOL = "freehold.adapt.from_tensorflow"
-KERAS_SUFFIXES = frozenset({".keras", ".h5", ".hdf5"})
 GRAPH_FILES = ("model.onnx", "model.onnx.data")
-LABEL_OF_REFUSED = "The model itself takes no inputs of the class {label}, which is not recorded: {reason}"
-
-
-def opens(source: Path) -> bool:
-    """Whether this door is the one for `source`."""
-    return (source / "saved_model.pb").is_file() or (source.suffix.lower() in KERAS_SUFFIXES and source.is_file())
+REFUSED = "The model itself takes no inputs of the class {label}, which is not recorded: {reason}"
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
@@ -49,16 +46,24 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
         "opset": asked.opset,
         "seed": asked.seed,
     }
-    reads, trusted = [source], asked.trust_code
-    result = run_child("tensorflow", job, reads=reads, writes=writes, trusted=trusted, python=python, say=say)
+    result = run_child(
+        "tensorflow",
+        job,
+        reads=[source],
+        writes=writes,
+        trusted=asked.trust_code,
+        python=python,
+        limits=asked.limits,
+        say=say,
+    )
     golden = golden_of(writes, result, digest)
     inputs, outputs = specs_of(result)
     for name in GRAPH_FILES:
         if (writes / name).is_file():
             shutil.move(writes / name, folder / name)
     save_golden(folder / "goldens" / "raw.json", golden)
-    for label, reason in result.get("refused", {}).items():
-        say(LABEL_OF_REFUSED.format(label=label, reason=reason))
+    for label, reason in _refused(result).items():
+        say(REFUSED.format(label=label, reason=printable(reason)))
     return Manifest(
         schema=SCHEMA,
         name=asked.name,
@@ -84,6 +89,14 @@ def digest_of(source: Path) -> str:
         return weights_digest({path.relative_to(source).as_posix(): sha256_of(path) for path in paths})
     except OSError as error:
         raise FreeholdError("tensorflow_source_invalid", source=source.name, reason=error) from error
+
+
+def _refused(result: dict[str, Any]) -> dict[str, str]:
+    """Shape classes that the model itself takes no inputs of -> what it said."""
+    try:
+        return msgspec.convert(result.get("refused"), dict[str, str])
+    except msgspec.ValidationError as error:
+        raise FreeholdError("isolated_result_invalid", reason=error, log="-") from None
 
 
 def precision_of(outputs: tuple[TensorSpec, ...]) -> str:

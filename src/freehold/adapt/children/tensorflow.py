@@ -8,16 +8,16 @@ import os
 import sys
 from typing import Any
 
-from freehold.adapt.children.report import Failed, run
+from freehold.adapt.children.report import ChildError, run
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
-    """The result of the conversion; raises Failed where this Python lacks a part of the environment."""
+    """The result of the conversion; raises ChildError where this Python lacks a part of the environment."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         from freehold.adapt.children.tensorflow_export import convert  # noqa: PLC0415 - what it lacks has to be told
     except ImportError as error:
-        raise Failed("tensorflow_incomplete", module=error.name, python=sys.executable) from error
+        raise ChildError("tensorflow_incomplete", module=error.name, python=sys.executable) from error
     return convert(job)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from freehold.adapt.children.free_dimensions import (
     Shape,
@@ -19,8 +20,8 @@ from freehold.adapt.children.free_dimensions import (
     named_by_size,
     sizes_of,
 )
-from freehold.adapt.children.report import DATATYPES, Array, Failed, RecordedCase, datatype, save_cases, step
-from freehold.adapt.children.tensorflow_source import RawModel, open_source
+from freehold.adapt.children.report import DATATYPES, Array, ChildError, RecordedCase, datatype, save_cases, step
+from freehold.adapt.children.tensorflow_source import RawModel, first_line, open_source
 
 OPSET, OLDEST_OPSET, NEWEST_OPSET = 18, 14, 18  # what tf2onnx is tested with
 INTEGERS_BELOW = (1000, 100, 10, 2)  # ids reach as far as the model's tables
@@ -40,14 +41,14 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     """The result of the job of `children.tensorflow`; model.onnx and the cases lie in its folder."""
     opset = job.get("opset") or OPSET
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
-        raise Failed("tensorflow_opset", opset=opset, oldest=OLDEST_OPSET, newest=NEWEST_OPSET)
+        raise ChildError("tensorflow_opset", opset=opset, oldest=OLDEST_OPSET, newest=NEWEST_OPSET)
     step(job["writes"], "Loading the model with TensorFlow")
     raw = open_source(Path(job["source"]), job.get("signature", ""), job["trusted"])
     inputs, shapes = _inputs(raw, job.get("shapes", ()))
     step(job["writes"], "Recording what TensorFlow answers")
     recorded = record(raw, inputs, shapes, sizes_of(shapes, job.get("shapes", ())), job.get("seed", 0))
     step(job["writes"], "Converting to ONNX")
-    model, free = to_onnx(raw, inputs, opset)
+    model, free = to_onnx(raw, inputs, opset, Path(job["source"]).name)
     outputs = _output_shapes(raw.outputs, free, recorded)
     _name_dimensions(model, {**shapes, **outputs})
     _save(model, Path(job["writes"]) / "model.onnx")
@@ -72,7 +73,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 def record(
     raw: RawModel, inputs: Sequence["tf.TensorSpec"], shapes: Mapping[str, Shape], sizes: Mapping[str, int], seed: int
 ) -> Recording:
-    """Ask the raw model with seeded inputs in every shape class. Raises Failed when it refuses the very first."""
+    """Ask the raw model with seeded inputs in every shape class. Raises ChildError when it refuses the very first."""
     cases: list[RecordedCase] = []
     seen: list[dict[str, int]] = []
     refused: dict[str, str] = {}
@@ -82,10 +83,10 @@ def record(
             cases.append(_asked(raw, inputs, tried, label, seed))
             seen.append(chosen)
         except (tf.errors.OpError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             if not cases:
                 shown = ", ".join(f"{name} {list(shape)}" for name, shape in tried.items())
-                raise Failed("tensorflow_sample_refused", inputs=shown, reason=reason) from error
+                raise ChildError("tensorflow_sample_refused", inputs=shown, reason=reason) from error
             refused[label] = reason
     return Recording(cases, seen, refused)
 
@@ -117,22 +118,24 @@ def _inputs(raw: RawModel, samples: Sequence[Sequence[int]]) -> tuple[list["tf.T
     specs = []
     for index, spec in enumerate(raw.inputs):
         if spec.dtype.name not in DATATYPES:
-            raise Failed(
+            raise ChildError(
                 "datatype_unsupported", name=spec.name, datatype=spec.dtype.name, known=", ".join(DATATYPES.values())
             )
         shape = spec.shape
         if shape.rank is None:
             if index >= len(samples):
-                raise Failed("tensorflow_rank", name=spec.name)
+                raise ChildError("tensorflow_rank", name=spec.name)
             shape = [None] * len(samples[index])
         specs.append(tf.TensorSpec(shape, spec.dtype, spec.name))
     return specs, named({spec.name: spec.shape.as_list() for spec in specs})
 
 
-def to_onnx(raw: RawModel, inputs: Sequence["tf.TensorSpec"], opset: int) -> tuple[Any, dict[str, list[bool]]]:
-    """The ONNX model, and of each output which dimensions TensorFlow leaves free.
+def to_onnx(
+    raw: RawModel, inputs: Sequence["tf.TensorSpec"], opset: int, source: str
+) -> tuple[Any, dict[str, list[bool]]]:
+    """The ONNX model, and of each output which dimensions TensorFlow leaves free; errors name `source`.
 
-    Raises Failed `tensorflow_ops_unsupported`, `tensorflow_conversion`.
+    Raises ChildError `tensorflow_ops_unsupported`, `tensorflow_conversion`.
     """
 
     def answers(*tensors: Any) -> dict[str, Any]:
@@ -140,24 +143,35 @@ def to_onnx(raw: RawModel, inputs: Sequence["tf.TensorSpec"], opset: int) -> tup
         # Two outputs may be one tensor, or an input: each gets a tensor of its own, which can have a name of its own.
         return {name: tf.identity(value) for name, value in raw.call(given).items()}
 
-    function = tf.function(answers, input_signature=list(inputs))
+    traced = tf.function(answers, input_signature=list(inputs)).get_concrete_function()
+    outputs = sorted(raw.outputs)  # TensorFlow flattens a dictionary so
     try:
-        model, _ = tf2onnx.convert.from_function(function, input_signature=list(inputs), opset=opset)
+        # Frozen here, since tf2onnx.convert.from_function takes constants that a function captured for inputs.
+        frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False, aggressive_inlining=True)
+        before = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
+        model, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(add_shapes=True),
+            name=source,
+            input_names=before[: len(inputs)],
+            output_names=before[len(inputs) :],
+            tensors_to_rename=dict(zip(before, [*(spec.name for spec in inputs), *outputs], strict=True)),
+            opset=opset,
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, NotImplementedError) as error:
-        raise Failed("tensorflow_conversion", reason=f"{type(error).__name__}: {str(error).strip()[:300]}") from error
-    refuse_unknown_nodes(model)
-    shapes = {name: value.shape for name, value in function.get_concrete_function().structured_outputs.items()}
+        raise ChildError("tensorflow_conversion", reason=first_line(error)) from error
+    refuse_unknown_nodes(model, source)
+    shapes = {name: value.shape for name, value in traced.structured_outputs.items()}
     model.graph.output.sort(key=lambda value: raw.outputs.index(value.name))
     ranks = {name: [size is None for size in shape] if shape.rank is not None else [] for name, shape in shapes.items()}
     return model, ranks
 
 
-def refuse_unknown_nodes(model: Any) -> None:
-    """What tf2onnx cannot convert it leaves as it is. Raises Failed `tensorflow_ops_unsupported`."""
+def refuse_unknown_nodes(model: Any, source: str) -> None:
+    """What tf2onnx cannot convert it leaves as it is. Raises ChildError `tensorflow_ops_unsupported`."""
     left = {node.op_type: node.name for node in _nodes(model.graph) if not onnx.defs.has(node.op_type, node.domain)}
     if left:
         shown = ", ".join(f"{op} (in {name})" for op, name in sorted(left.items()))
-        raise Failed("tensorflow_ops_unsupported", source=model.graph.name, operations=shown)
+        raise ChildError("tensorflow_ops_unsupported", source=source, operations=shown)
 
 
 def _nodes(graph: Any) -> Any:
