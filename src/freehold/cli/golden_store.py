@@ -20,10 +20,11 @@ def add_with_golden(store: Store, stored: Stored, file: str, golden: Golden) -> 
     Raises what `Store.path_of` and `Store.add` raise.
     """
     manifest = stored.manifest
+    path = store.path_of(stored)
     made_by = MadeBy("freehold golden record", __version__, manifest.made_by.source)
     with store.writing(), tempfile.TemporaryDirectory(dir=store.folders.root, prefix=ASIDE) as work:
         folder = Path(work) / stored.name
-        shutil.copytree(store.path_of(stored), folder, copy_function=_link)
+        shutil.copytree(path, folder, copy_function=_link)
         save_golden(folder / "goldens" / file, golden)  # by renaming: the files of the store are not written to
         write_manifest(folder, msgspec.structs.replace(manifest, parent=stored.digest, made_by=made_by))
         return store.add(folder, stored.name)
