@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from freehold.cli.fetch import shown_bytes
+from freehold.store import Store
+from tests.docker_registry import docker_registry
 from tests.forward_proxy import OTHERWISE, authority, forward_proxy
 from tests.model_hub import COMMIT, Fault, ModelHub, serving
 
@@ -70,12 +72,15 @@ def test_modelscope_output_and_patterns(freehold: Run, hub: ModelHub, folder: Pa
         "pytorch_model.bin",
     ]
     assert any("Ref=v1" in seen.path for seen in hub.seen)
+    assert "freehold convert" in freehold("fetch", "ms://org/m", *words).out
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("oci://host/a:1",), "fetch_source_unsupported"),
+        (("./folder",), "fetch_source_unsupported"),
+        (("oci://host/a:1", "--plan"), "fetch_option_unfit"),
+        (("oci://host/a", "--revision", "1"), "fetch_option_unfit"),
         (("org/m",), "fetch_source_unsupported"),
         (("hf://org/m@v1", "--revision", "main"), "fetch_revision_twice"),
         (("hf://org/none",), "hub_repository_missing"),
@@ -139,12 +144,27 @@ def test_a_fetched_model_is_served_with_its_source(
     hub.add("org/tiny", tiny_bert_folder).files["README.md"] = b"---\nlicense: mit\n---\n"
     fetched = freehold("fetch", "hf://org/tiny", "--json").data
     assert fetched["license"] == "mit"
-    assert freehold("verify", fetched["folder"]).code == 0
+    assert freehold("verify", "hf://org/tiny@v9").code == 1
+    assert freehold("verify", "hf://org/tiny").code == 0
     (manifest,) = (folder / "home" / "cache" / "graphs").rglob("manifest.json")
     said = json.loads(manifest.read_text())
     assert said["license"] == "mit"
     (ancestor,) = said["ancestors"]
     assert (ancestor["role"], ancestor["name"], ancestor["revision"]) == ("source", "hf://org/tiny", COMMIT)
+
+
+def test_an_artifact_in_a_registry_goes_into_the_store(
+    freehold: Run, environment: pytest.MonkeyPatch, tiny_artifact: Path, folder: Path
+) -> None:
+    """As `models pull` brings it."""
+    stored = Store(folder / "home" / "store").add(tiny_artifact, "tiny")
+    (folder / "registry").mkdir()
+    with docker_registry(folder / "registry") as host:
+        assert freehold("models", "push", "tiny:1", f"oci://{host}/tiny:1").code == 0
+        environment.setenv("FREEHOLD_HOME", str(folder / "elsewhere"))
+        ran = freehold("fetch", f"oci://{host}/tiny:1", "--json")
+    assert (ran.data["name"], ran.data["digest"]) == ("tiny", stored.digest)
+    assert [one.ref for one in Store(folder / "elsewhere" / "store").list()] == ["tiny:1"]
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (90_868_376, "90.9 MB"),

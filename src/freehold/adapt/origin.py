@@ -9,15 +9,20 @@ from freehold.adapt.documents import read
 from freehold.adapt.goldens import weights_digest
 from freehold.artifact import Ancestor, FileEntry
 from freehold.artifact.artifact import sha256_of, write_durably
+from freehold.config import Source
 
 NOTE = "freehold.source.json"
 
 
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`freehold.source.json`: the repository ("hf://org/name"), its commit, and every file that was fetched."""
+    """`freehold.source.json`: the repository ("hf://org/name"), its commit, and every file that was fetched.
+
+    `asked` is the branch or tag that meant the commit then, "" for the main one.
+    """
 
     uri: str
     revision: str
+    asked: str = ""
     license: str = ""
     files: Mapping[str, FileEntry] = {}
 
@@ -46,6 +51,17 @@ def origin_of(folder: Path, sha256: Callable[[Path], str] = sha256_of) -> Ancest
     if origin is None or any(_changed(folder / name, entry, sha256) for name, entry in origin.files.items()):
         return None
     return Ancestor("source", origin.uri, origin.digest, origin.revision, origin.license)
+
+
+def fetched(source: Source, models: Path) -> Path | None:
+    """The folder under `models` that a repository was fetched into, at the revision that `source` names if any.
+
+    Raises FreeholdError `model_folder_invalid`.
+    """
+    origin = read_origin(models / source.name)
+    if origin is None or origin.uri != f"{source.kind}://{source.name}":
+        return None
+    return models / source.name if source.version in ("", origin.asked, origin.revision) else None
 
 
 def _changed(path: Path, entry: FileEntry, sha256: Callable[[Path], str]) -> bool:

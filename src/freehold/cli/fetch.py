@@ -15,6 +15,7 @@ from freehold.adapt.origin import read_origin
 from freehold.cli.network import network_here
 from freehold.cli.output import Output
 from freehold.cli.progress import working
+from freehold.cli.references import models_folder
 from freehold.config import Source, home, parse
 from freehold.config.home import expanded
 from freehold.errors import FreeholdError
@@ -22,8 +23,14 @@ from freehold.store.http_client import open_client
 
 Ref = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="hf://ORG/NAME[@REVISION], ms://ORG/NAME[@REVISION] (ModelScope)."),
+    typer.Argument(
+        metavar="SOURCE",
+        help="hf://ORG/NAME[@REVISION], ms://ORG/NAME[@REVISION] (ModelScope), or oci://HOST/REPOSITORY[:TAG], which"
+        " goes into the store as with `models pull`.",
+    ),
 ]
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def fetch(
@@ -55,7 +62,10 @@ def fetch(
     or `network: {proxy, ca}` of the configuration here.
     """
     asked = _asked(source, revision)
-    folder = expanded(str(output)).absolute() if output is not None else home(os.environ) / "models" / asked.name
+    if asked.kind == "oci":
+        _pull(ctx, asked, output, include, exclude, plan)
+        return
+    folder = expanded(str(output)).absolute() if output is not None else models_folder(home(os.environ)) / asked.name
     memo = DigestMemo(home(os.environ) / "cache" / "digests")
     with open_client(network_here(os.environ, Path.cwd()), os.environ) as client, working(str(asked)) as say:
         arrival = prepare(
@@ -73,11 +83,24 @@ def fetch(
 
 def _asked(source: str, revision: str) -> Source:
     asked = parse(source)
-    if asked.kind not in ("hf", "ms"):
+    if asked.kind not in ("hf", "ms", "oci"):
         raise FreeholdError("fetch_source_unsupported", source=asked)
+    if revision and asked.kind == "oci":
+        raise FreeholdError("fetch_option_unfit", source=asked, option="--revision")
     if revision and asked.version and revision != asked.version:
         raise FreeholdError("fetch_revision_twice", source=asked, revision=revision)
     return msgspec.structs.replace(asked, version=revision) if revision else asked
+
+
+def _pull(ctx: typer.Context, asked: Source, output: object, include: object, exclude: object, plan: bool) -> None:
+    """An artifact in a registry goes into the store, whole."""
+    from freehold.cli.models_registry import pull
+
+    given = {"--output": output, "--include": include, "--exclude": exclude, "--plan": plan}
+    unfit = next((option for option, value in given.items() if value), None)
+    if unfit is not None:
+        raise FreeholdError("fetch_option_unfit", source=asked, option=unfit)
+    pull(ctx, str(asked))
 
 
 def _show(output: Output, arrival: Arrival, plan: Plan, *, planned: bool) -> None:
@@ -103,6 +126,8 @@ def _show(output: Output, arrival: Arrival, plan: Plan, *, planned: bool) -> Non
         lines.append(f"  {len(rows)} files, {shown_bytes(data['bytes'])}{licensed}")
         lines.append(f"  {shown_bytes(plan.bytes_missing)} loaded, {len(plan.here)} files were here")
         lines.append(f"  {plan.folder}")
+    if any(name.endswith(PICKLES) for name, _, _ in rows):
+        lines.append(f"  its weights are pickles: `freehold convert {plan.folder} --name NAME` reads them in isolation")
     output.show(data, "\n".join(lines))
 
 

@@ -19,7 +19,7 @@ def local_store(environ: Mapping[str, str], cache: Path | None = None) -> Store:
 
 
 def located(source: Source, store: Store) -> Path:
-    """The .onnx file, model folder or artifact that a path or a reference to the store means.
+    """The .onnx file, model folder or artifact that a path, a reference to the store or a fetched repository means.
 
     Of a reference the artifact's folder, made of verified blobs at its first use; it stays while this process lives.
     Raises what `config.locate`, `Store.find` and `Store.path_of` raise, and `model_in_store` for a missing path whose
@@ -28,7 +28,7 @@ def located(source: Source, store: Store) -> Path:
     if source.kind == "store":
         return store.path_of(store.find(source))
     try:
-        return locate(source)
+        return locate(_as_fetched(source, store))
     except FreeholdError as error:
         raise _meant_for_store(source, store, error) or error from None
 
@@ -61,6 +61,21 @@ def absent(reading: Reading, store: Store) -> tuple[list[FreeholdError], list[Fr
             else:
                 problems.append(error)
     return problems, notes
+
+
+def _as_fetched(source: Source, store: Store) -> Source:
+    """A repository of a hub as the folder that `freehold fetch` brought it to; any other source as it is."""
+    if source.kind not in ("hf", "ms"):
+        return source
+    from freehold.adapt.origin import fetched
+
+    folder = fetched(source, models_folder(store.root.parent))
+    return Source("path", str(folder)) if folder is not None else source
+
+
+def models_folder(home: Path) -> Path:
+    """Where `freehold fetch` puts models, as ORG/NAME."""
+    return home / "models"
 
 
 def _meant_for_store(source: Source, store: Store, error: FreeholdError) -> FreeholdError | None:

@@ -22,4 +22,4 @@ def test_other_sources_are_no_hubs(transport: Transport, source: str) -> None:
     with pytest.raises(FreeholdError) as failure:
         hub_of(parse(source), transport, {})
     assert failure.value.code == "fetch_source_unsupported"
-    assert "models pull" in failure.value.fix
+    assert "oci://HOST" in failure.value.fix

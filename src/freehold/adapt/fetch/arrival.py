@@ -137,8 +137,8 @@ class Arrival:
     def _origin(self, plan: Plan, loaded: Mapping[str, str], folder: Path) -> Origin:
         digests = {**{name: found.sha256 for name, found in plan.here.items()}, **loaded}
         entries = {file.name: FileEntry(digests[file.name], file.size) for file in self.files}
-        license_named = read_card(folder / "README.md").license
-        return Origin(self.repository.uri, self.repository.revision, license_named, entries)
+        there = self.repository
+        return Origin(there.uri, there.revision, there.source.version, read_card(folder / "README.md").license, entries)
 
     def _load(self, plan: Plan, say: Say) -> dict[str, str]:
         """Every missing file, a few at a time; the first failure ends all. The sha256 of each."""

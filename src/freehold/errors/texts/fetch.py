@@ -96,9 +96,16 @@ _CHOICE: dict[str, Entry] = {
     "fetch_source_unsupported": Entry(
         Kind.INVALID,
         "{source} is no repository of a hub.",
-        "Write hf://ORG/NAME or ms://ORG/NAME; an artifact in a registry is pulled: `freehold models pull oci://HOST/NAME:TAG`.",
+        "Write hf://ORG/NAME or ms://ORG/NAME, or oci://HOST/REPOSITORY:TAG for an artifact in a registry.",
         "{source} 不是模型站点上的仓库。",
-        "请写 hf://ORG/NAME 或 ms://ORG/NAME；镜像仓库中的模型请用 `freehold models pull oci://HOST/NAME:TAG` 拉取。",
+        "请写 hf://ORG/NAME 或 ms://ORG/NAME；镜像仓库中的模型请写 oci://HOST/REPOSITORY:TAG。",
+    ),
+    "fetch_option_unfit": Entry(
+        Kind.INVALID,
+        "{option} has no meaning for {source}: an artifact in a registry comes into the store whole, as with `freehold models pull`.",
+        "Leave it out; a version is chosen by its tag, :TAG, or by @sha256:DIGEST.",
+        "{option} 对 {source} 没有意义：镜像仓库中的模型会像 `freehold models pull` 那样整体进入存储。",
+        "请去掉该选项；版本用标签 :TAG 或 @sha256:DIGEST 选择。",
     ),
     "fetch_revision_twice": Entry(
         Kind.INVALID,
