@@ -66,7 +66,7 @@ def main(place: str, root: Path, times: int) -> None:
             if pulled(place, target).stored.digest != digest:
                 wrong.append("another digest")
             wrong += problems(target)
-    print(json.dumps({"tries": times, "killed": count, "problems": wrong, "digest": digest}))
+    sys.stdout.write(json.dumps({"tries": times, "killed": count, "problems": wrong, "digest": digest}))
 
 
 main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
