@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from freehold.adapt.children.module_outputs import ModuleOutputs
 from freehold.adapt.conversion import Conversion
+from freehold.adapt.convert import convert
 from freehold.adapt.exposed import ExposedGraph
 from freehold.adapt.graphs import build
 from freehold.adapt.trace import Recorded, compare_modules, trace
@@ -53,6 +54,12 @@ class Net(torch.nn.Module):
             x = layer(x)
         return self.head(x)
 """
+
+
+def _net(text: str) -> torch.nn.Module:
+    space: dict[str, type[torch.nn.Module]] = {}
+    exec(compile(text, "net.py", "exec"), space)
+    return space["Net"]().eval()
 
 
 def heard(text: str) -> None:
@@ -98,10 +105,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with net.py, its state dict net.pt, and `artifact`: what torch's exporter made of it, a raw golden."""
     folder = tmp_path_factory.mktemp("net")
     (folder / "net.py").write_text(NET)
-    space: dict[str, type[torch.nn.Module]] = {}
-    exec(compile(NET, "net.py", "exec"), space)
     torch.manual_seed(3)
-    net = space["Net"]().eval()
+    net = _net(NET)
     torch.save(net.state_dict(), folder / "net.pt")
     x = torch.randn(2, 4, 8)
     artifact = folder / "artifact"
@@ -158,6 +163,29 @@ def test_a_weight_of_minilm_planted_wrong_in_layer_three_is_named_by_its_module(
     assert (found.first.name, found.first.kind) == ("encoder.layer.3.attention.output.dense", "Linear")
     assert found.before.name == "encoder.layer.3.attention.self.value"
     assert found.before.within
+
+
+def test_a_conversion_that_fails_its_proof_is_traced_unasked(tmp_path: Path) -> None:
+    """Code that computes otherwise while it is exported: the conversion is refused, and the module is named."""
+    faulty = NET.replace(
+        "self.dense(self.norm(x))", "self.dense(-self.norm(x) if torch.compiler.is_exporting() else self.norm(x))"
+    )
+    faulty = faulty.replace("Block() for _ in range(5)", "Block() for _ in range(2)")
+    (tmp_path / "net.py").write_text(faulty)
+    torch.manual_seed(3)
+    torch.save(_net(faulty).state_dict(), tmp_path / "net.pt")
+    work = tmp_path / "work"
+    work.mkdir()
+    code = f"{tmp_path / 'net.py'}:Net"
+    made = convert(
+        Conversion(tmp_path / "net.pt", "net", work, ((1, 8),), ("",), ("",), code=code, trust_code=True), heard
+    )
+    assert made.proof.failure is not None
+    assert made.trace is not None
+    assert made.trace.first is not None
+    assert (made.trace.first.name, made.trace.first.input_within) == ("layers.0.dense", False)
+    assert made.trace.before is not None
+    assert made.trace.before.name == "layers.0.norm"
 
 
 def test_nothing_to_compare_is_no_trace(tmp_path: Path, exported: Path) -> None:

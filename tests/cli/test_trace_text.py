@@ -38,9 +38,9 @@ def test_inputs_that_differ_already_clear_the_module() -> None:
 
 
 def test_agreement_is_told_and_what_is_left_to_suspect() -> None:
-    """Behind the last module there is more; behind the last node there is nothing."""
-    assert "behind the last module" in trace_lines(trace(1e-6))[-1]
+    """Where the proof failed all the same, what comes behind the last module."""
     assert trace_lines(trace(1e-6, unit="node"))[-1] == "every node agrees within max_abs 0.0001"
+    assert "behind the last module" in trace_lines(trace(1e-6), failed=True)[-1]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -93,7 +93,7 @@ def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
 def _computed(nodes: tuple[Node, ...], inputs: tuple[TensorSpec, ...]) -> list[str]:
     """What depends on the inputs, in the order of the nodes."""
     reached = {spec.name for spec in inputs}
-    found = []
+    found: list[str] = []
     for node in nodes:
         if reached.intersection(node.inputs):
             reached.update(node.outputs)

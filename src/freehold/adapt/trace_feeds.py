@@ -85,7 +85,10 @@ def _of_sequence(sample: Sample, inputs: Sequence[TensorSpec]) -> Feeds:
     count = len(sample.ids)
     in_slots = any(spec.name == "seqlens_k" for spec in inputs)
     packed = any(spec.name == "sequence_starts" for spec in inputs)
-    row = (lambda ids: np.array(ids)[np.newaxis]) if not packed else np.array
+
+    def row(ids: Sequence[int]) -> Array:
+        return np.array(ids if packed else [ids])
+
     known: dict[str, Callable[[], Array]] = {
         "input_ids": lambda: row(sample.ids),
         "token_type_ids": lambda: row(sample.types or (0,) * count),

@@ -142,8 +142,9 @@ def _keep(artifact: Artifact, name: str, tag: str, output: Path | None) -> str:
 def _fail(output: Output, made: Converted) -> None:
     """Say where it parts from the raw model, before the error that ends the command."""
     assert made.proof.failure is not None
-    if made.trace is not None and not output.as_json:
-        print("\n".join(trace_lines(made.trace, output.language)))
+    if made.trace is not None:
+        lines = trace_lines(made.trace, output.language, failed=True)
+        output.show({"ok": False, "trace": trace_data(made.trace)}, "\n".join(lines))
     raise made.proof.failure
 
 

@@ -19,11 +19,12 @@ WORDS: dict[Language, dict[str, str]] = {
         "title": "Where it differs",
         "compared": "compared {steps} {unit}s of {reference} ({unmatched} have no counterpart), case: {label}",
         "agree": "every {unit} agrees within {allowed}",
-        "agree_more": "where the outputs differ all the same, the fault lies behind the last {unit}: in pooling,"
-        " normalisation, or how texts become tokens",
+        "agree_more": "so the outputs part behind the last {unit}: in pooling or normalisation, or texts become other"
+        " tokens",
         "first": "first to differ: {unit} {name} ({kind}), tensor {output}: {gap}, allowed {allowed}",
         "before": "before it, {unit} {name} ({kind}) agrees: {gap}",
-        "input_agrees": "what goes into it agrees, so the fault is in the {unit} itself: its weights or its attributes",
+        "input_agrees": "what goes into it agrees, so the fault is in the {unit} itself: its weights, its attributes, what it"
+        " computes",
         "input_differs": "what goes into it differs already, so the fault lies between it and the {unit} before it",
         "jump": "the difference grows most at {unit} {name} ({kind}): {gap}",
         "last": "at the end: {unit} {name}: {gap}",
@@ -36,10 +37,10 @@ WORDS: dict[Language, dict[str, str]] = {
         "title": "分歧位置",
         "compared": "比较了 {reference} 的 {steps} 个{unit}（{unmatched} 个没有对应项），用例：{label}",
         "agree": "所有{unit}均在 {allowed} 之内一致",
-        "agree_more": "若输出仍不一致，问题出在最后一个{unit}之后：池化、归一化，或文本分词方式",
+        "agree_more": "因此输出的分歧出在最后一个{unit}之后：池化、归一化，或文本分词方式",
         "first": "最先不一致：{unit} {name}（{kind}），张量 {output}：{gap}，允许 {allowed}",
         "before": "在其之前，{unit} {name}（{kind}）一致：{gap}",
-        "input_agrees": "它的输入一致，因此问题在该{unit}本身：权重或属性",
+        "input_agrees": "它的输入一致，因此问题在该{unit}本身：权重、属性或计算方式",
         "input_differs": "它的输入已不一致，因此问题在它与前一个{unit}之间",
         "jump": "误差在{unit} {name}（{kind}）处增长最多：{gap}",
         "last": "最后：{unit} {name}：{gap}",
@@ -49,9 +50,9 @@ WORDS: dict[Language, dict[str, str]] = {
 }
 
 
-def trace_lines(trace: Trace, language: Language = "en") -> list[str]:
+def trace_lines(trace: Trace, language: Language = "en", *, failed: bool = False) -> list[str]:
     """What a person reads: how much was compared, the first step that differs with the one before it, where the
-    difference grows most, and what arrives at the end."""
+    difference grows most, and what arrives at the end. `failed`: the proof failed, so something must differ."""
     words = WORDS[language]
     unit, allowed = words[trace.unit], allowed_text(trace.tolerance)
 
@@ -68,8 +69,7 @@ def trace_lines(trace: Trace, language: Language = "en") -> list[str]:
     first, before = trace.first, trace.before
     if first is None:
         lines.append(words["agree"].format(unit=unit, allowed=allowed))
-        # A graph's nodes end with its outputs, a network's modules need not.
-        return [*lines, words["agree_more"].format(unit=unit)] if trace.unit == "module" else lines
+        return [*lines, words["agree_more"].format(unit=unit)] if failed else lines
     lines.append(told("first", first))
     if before is not None:
         lines.append(told("before", before))
