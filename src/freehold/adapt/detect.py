@@ -140,7 +140,9 @@ def _is_safetensors(path: Path, head: bytes) -> bool:
 
 def _is_onnx(path: Path, head: bytes) -> bool:
     """A protobuf that begins as ModelProto does: field 1, the version of its format; or its name says so."""
-    return path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and 1 <= head[1] <= 32 and head[2:3] in b"\x12\x3a:")
+    if path.suffix.lower() == ".onnx":
+        return True
+    return len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32 and head[2] in {0x12, 0x3A}
 
 
 def _is_pickle(path: Path, head: bytes) -> bool:

@@ -96,7 +96,7 @@ def _code(asked: Conversion) -> str:
         return ""
     file, colon, name = asked.code.rpartition(":")
     if not colon or not name.isidentifier() or not file.endswith(".py"):
-        raise FreeholdError("code_form_invalid", code=asked.code)
+        raise FreeholdError("code_form_invalid", maker=asked.code)
     if not Path(file).is_file():
         raise FreeholdError("code_file_missing", file=file, folder=Path.cwd())
     if not asked.trust_code:

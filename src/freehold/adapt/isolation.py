@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,17 +58,22 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class ChildLimits:
-    """What a child may use. `memory_bytes` 0: what this machine has free when it starts."""
+    """What a child may use. 0: as much processor time as all cores give in `seconds`, and the memory that is free."""
 
     seconds: float = 3600.0
+    cpu_seconds: int = 0
     memory_bytes: int = 0
     file_bytes: int = 1 << 40
     temporary_bytes: int = 1 << 30
 
-    @property
-    def cpu_seconds(self) -> int:
-        """Processor time of one process: as if it kept every core busy for `seconds`."""
-        return int(self.seconds) * (os.cpu_count() or 1) + 1
+    def complete(self) -> "ChildLimits":
+        """The same with the zeros filled in."""
+        cores = os.cpu_count() or 1
+        return replace(
+            self,
+            cpu_seconds=self.cpu_seconds or int(self.seconds * cores) + 1,
+            memory_bytes=self.memory_bytes or read_memory().available,
+        )
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,7 @@ def run_child(
     if not walls.words:
         note = FreeholdError("note_no_isolation", reason=walls.reason)
         log.warning("%s", note.cause)
-    limits = limits or ChildLimits()
-    memory = limits.memory_bytes or read_memory().available
+    limits = (limits or ChildLimits()).complete()
     sees = [*map(_absolute, reads), *_linked(reads), *_python_places(python), str(Path(freehold.__file__).parent)]
     with tempfile.TemporaryDirectory(prefix="freehold-child-") as name:
         scratch = Path(name)
@@ -128,15 +132,15 @@ def run_child(
             "limits": {
                 "RLIMIT_CORE": 0,
                 "RLIMIT_CPU": limits.cpu_seconds,
-                "RLIMIT_DATA": memory,
+                "RLIMIT_DATA": limits.memory_bytes,
                 "RLIMIT_FSIZE": limits.file_bytes,
             },
-            "temporary_bytes": min(limits.temporary_bytes, memory),
+            "temporary_bytes": min(limits.temporary_bytes, limits.memory_bytes),
         }
         (scratch / "root").mkdir()
         order = scratch / "job.json"
         order.write_text(json.dumps({**job, "writes": _absolute(writes), "trusted": trusted}, default=str))
-        run = _Run(plan, _environment(packages, python), order, scratch / "output.log", limits, memory)
+        run = _Run(plan, _environment(packages, python), order, scratch / "output.log", limits)
         ended = run.until_the_end(writes, say)
         return run.result(writes, ended)
 
@@ -177,10 +181,12 @@ class _Run:
     order: Path
     output: Path
     limits: ChildLimits
-    memory: int
 
     def until_the_end(self, writes: Path, say: Say) -> int | None:
-        """Its exit code; None when its time was over. No process of it is left, also when this is interrupted."""
+        """Its exit code, below 0 the signal that ended it; None when its time was over.
+
+        No process of it is left, also when this is interrupted.
+        """
         with self.order.open("rb") as job, self.output.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own words
                 _words(self.plan),
@@ -196,7 +202,8 @@ class _Run:
         try:
             while time.monotonic() < limit:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(PATIENCE_S)
+                    code = process.wait(PATIENCE_S)
+                    return confine.BY_SIGNAL - code if code > confine.BY_SIGNAL else code
                 heard = _hear(writes / STEP, heard, say)
             return None
         finally:
@@ -225,7 +232,7 @@ class _Run:
     def _failure(self, result: Mapping[str, Any]) -> FreeholdError:
         code, details = result.get("code"), result.get("details")
         kept = self._kept()
-        known = {"log": kept, "megabytes": self.memory >> 20}
+        known = {"log": kept, "megabytes": self.limits.memory_bytes >> 20}
         if isinstance(code, str) and code in CATALOG and isinstance(details, dict):
             told = {str(key): printable(str(value)) for key, value in details.items()}
             with contextlib.suppress(KeyError):  # a detail that the texts of this code need is missing

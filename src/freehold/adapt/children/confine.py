@@ -21,6 +21,7 @@ KEPT_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC  # which a user namespace may not 
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41}
 MOST_CAPABILITIES = 64
+BY_SIGNAL = 128
 
 # The system's programs and libraries, as far as they are there.
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/sys/devices/system/cpu")
@@ -35,22 +36,40 @@ of a resource (RLIMIT_...) -> amount; `temporary_bytes`: size of /tmp."""
 
 
 def main(plan: Plan) -> int:
-    """Exit code where the program cannot be started; otherwise this never returns."""
+    """The exit code of the command, where this is not replaced by it."""
     if plan["namespaces"]:
         die_with_parent()
         set_limits(plan["limits"])
         inner = {**plan, "namespaces": [], "inside": True}
         again = (sys.executable, "-I", "-S", __file__, json.dumps(inner))
         os.execvp(plan["namespaces"][0], [*plan["namespaces"], *again])  # noqa: S606 - no shell is what is wanted
-    if plan.get("inside"):
+    inside = bool(plan.get("inside"))
+    if inside:
         lay_out(plan)
     else:
         die_with_parent()
         set_limits(plan["limits"])
     os.chdir(plan["folder"])
     give_up_privileges()
+    if inside:
+        child = os.fork()
+        if child:
+            return outlive(child)
     os.execv(plan["command"][0], plan["command"])  # noqa: S606 - no shell is what is wanted
     return 1
+
+
+def outlive(child: int) -> int:
+    """As the first process of its namespace, wait for `child`; its exit code, or 128 and the signal that ended it.
+
+    The first process is deaf to signals that would end another, so the command must not be it; when it ends, the kernel
+    ends all others.
+    """
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else BY_SIGNAL - code
 
 
 def die_with_parent() -> None:

@@ -14,25 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-import onnxscript
 import torch
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
+from freehold.adapt.children.export_refusal import depends_on_data, refusal
 from freehold.adapt.children.pytorch_source import Loaded
 from freehold.adapt.children.report import ChildError, described
+from freehold.adapt.children.torch_export import OPSET, described_value, strip, versions
 
-OPSET = 20
 EXTERNAL_BYTES = 16 << 20  # from here on weights lie beside the graph, where processes share their pages
 GRAPH = "model.onnx"
-# Paths of the machine that exported, and the exporter's own bookkeeping: half of a small graph's file.
-DROPPED = ("pkg.torch.onnx.stack_trace", "pkg.torch.onnx.fx_node", "pkg.torch.onnx.input_names")
-
 BATCH = "batch"
 TITLES = {3: {1: "seq"}, 4: {2: "height", 3: "width"}, 5: {2: "depth", 3: "height", 4: "width"}}
 OF_IDS = {1: "seq"}  # of an input [batch, n] of integers
-
-DATA_DEPENDENT = re.compile(r"data[- ]dependent|Could not (guard on|extract specialized integer)|\.item\(\)", re.I)
-OPERATOR = re.compile(r"OpOverload\(op='([\w.]+)'|operator '([\w:]+)' to ONNX")
 
 CAPTURE_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
@@ -70,7 +63,7 @@ def export(
         raise
     except Exception as error:
         traceback.print_exc()
-        raise _refusal(error) from error
+        raise refusal(error) from error
 
 
 def titled(names: Sequence[str], tensors: Sequence[torch.Tensor], kept: Sequence[str] | None) -> Axes:
@@ -104,9 +97,7 @@ def _export_program(
     )
     assert made is not None
     graph = made.model.graph
-    for node in graph.all_nodes():
-        for key in DROPPED:
-            node.metadata_props.pop(key, None)
+    strip(graph)
     called = _rename(graph, axes)
     large = sum(tensor.nbytes for tensor in program.state_dict.values()) > EXTERNAL_BYTES
     made.save(str(Path(job["writes"]) / GRAPH), external_data=large)
@@ -118,9 +109,9 @@ def _export_program(
     return Exported(
         "torch.onnx dynamo",
         made.model.opset_imports[""],
-        _versions(),
-        [_described(value) for value in graph.inputs],
-        [_described(value) for value in graph.outputs],
+        versions(),
+        [described_value(value) for value in graph.inputs],
+        [described_value(value) for value in graph.outputs],
         {name: {place: title for place, title in places.items() if title in called} for name, places in free.items()},
         fixed,
     )
@@ -134,7 +125,7 @@ def _captured(
     try:
         return torch.export.export(loaded.model, tensors, dynamic_shapes=shapes, strict=False)
     except CAPTURE_ERRORS as error:
-        if _depends_on_data(error):
+        if depends_on_data(error):
             raise
         return torch.export.export(loaded.model, tensors, dynamic_shapes=shapes, strict=True)
 
@@ -182,7 +173,7 @@ def _export_script(
         onnx.save_model(model, path, save_as_external_data=True, location=f"{GRAPH}.data")
     opset = next(one.version for one in model.opset_import if one.domain in {"", "ai.onnx"})
     inputs = [_of_value(value) for value in model.graph.input]
-    return Exported("torch.onnx script", opset, _versions(), inputs, list(map(_of_value, model.graph.output)), free, [])
+    return Exported("torch.onnx script", opset, versions(), inputs, list(map(_of_value, model.graph.output)), free, [])
 
 
 def _running_axes(loaded: Loaded, axes: Axes, tensors: Sequence[torch.Tensor]) -> Axes:
@@ -221,54 +212,3 @@ def _of_value(value: Any) -> dict[str, Any]:
     kind = value.type.tensor_type
     shape = [one.dim_param or one.dim_value for one in kind.shape.dim]
     return described(value.name, np.empty(0, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)), shape)
-
-
-def _described(value: Any) -> dict[str, Any]:
-    shape = [size if isinstance(size, int) else str(size) for size in value.shape]
-    return described(value.name, np.empty(0, value.dtype.numpy()), shape)
-
-
-def _versions() -> dict[str, str]:
-    return {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
-
-
-def _refusal(error: BaseException) -> ChildError:
-    """What the exporter's page of text is about."""
-    chain = _chain(error)
-    if _depends_on_data(error):
-        return ChildError("export_data_dependent", where=_where(chain))
-    found = [match for one in chain for match in OPERATOR.finditer(str(one))]
-    if found:
-        names = dict.fromkeys(next(filter(None, match.groups()), match[0]) for match in found)
-        return ChildError("export_operator_missing", operators=", ".join(names))
-    root = chain[-1]
-    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
-    return ChildError("export_refused", error=f"{type(root).__name__}: {' '.join(lines[:2])}", where=_where(chain))
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in chain:
-        chain.append(at)
-        at = at.__cause__ or at.__context__
-    return chain
-
-
-def _depends_on_data(error: BaseException) -> bool:
-    chain = _chain(error)
-    return any(isinstance(one, GuardOnDataDependentSymNode) for one in chain) or any(
-        DATA_DEPENDENT.search(str(one)) for one in chain
-    )
-
-
-def _where(chain: Sequence[BaseException]) -> str:
-    """File, line and text of the model's own line that was being read, as far as one is known."""
-    packages = (str(Path(torch.__file__).parent), str(Path(__file__).parents[3]))
-    frames = [frame for one in chain for frame in traceback.extract_tb(one.__traceback__)]
-    own = [frame for frame in frames if not frame.filename.startswith(packages) and frame.name == "forward"]
-    if own:
-        return f"{Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line}"
-    told = [match for one in chain for match in re.finditer(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)', str(one))]
-    mine = [match for match in told if not match[1].startswith(packages)]
-    return f"{Path(mine[-1][1]).name}:{mine[-1][2]}: {mine[-1][3].strip()}" if mine else "-"

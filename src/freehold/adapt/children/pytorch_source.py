@@ -150,9 +150,9 @@ def _made(code: str) -> torch.nn.Module:
     try:
         made = maker()
     except Exception as error:
-        raise ChildError("code_not_made", code=code, error=f"{type(error).__name__}: {_line(error)}") from error
+        raise ChildError("code_not_made", maker=code, error=f"{type(error).__name__}: {_line(error)}") from error
     if not isinstance(made, torch.nn.Module):
-        raise ChildError("code_no_module", code=code, found=type(made).__name__)
+        raise ChildError("code_no_module", maker=code, found=type(made).__name__)
     return made
 
 
@@ -169,7 +169,7 @@ def _fill(module: torch.nn.Module, state: Tensors, job: Job) -> None:
     if missing or unexpected or misshapen:
         raise ChildError(
             "state_dict_mismatch",
-            code=Path(job["code"]).name,
+            maker=Path(job["code"]).name,
             path=job["path"],
             missing=_some(missing),
             unexpected=_some(unexpected),

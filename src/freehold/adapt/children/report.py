@@ -3,6 +3,7 @@
 Standard library and numpy only. The parent believes none of it before it was checked (`adapt/child_results.py`).
 """
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 RESULT, CASES, STEP = "result.json", "cases.npz", "step.txt"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 LONGEST = 2000  # characters of one detail of a failure; the whole of it is in the log
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +29,7 @@ DATATYPES = {
 class ChildError(Exception):
     """A failure with a code of Freehold's table of errors; `details` fill its placeholders (`log` is added)."""
 
-    def __init__(self, code: str, **details: object) -> None:
+    def __init__(self, code: str, /, **details: object) -> None:
         super().__init__(f"{code}: {details}")
         self.code = code
         self.details = details
@@ -66,6 +68,8 @@ def failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, ChildError):
         return {"code": error.code, "details": {key: shown(value) for key, value in error.details.items()}}
     said = str(error).strip()
+    if isinstance(error, OSError) and error.errno in FULL:
+        return {"code": "convert_disk_full", "details": {"path": "the output folder"}}
     if isinstance(error, MemoryError) or "can't allocate memory" in said or "bad_alloc" in said:
         return {"code": "isolated_memory", "details": {}}
     return {

@@ -257,9 +257,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "code_form_invalid": Entry(
         Kind.INVALID,
-        "--code {code} is not understood.",
+        "--code {maker} is not understood.",
         "Write the Python file and the class in it: --code model.py:Net",
-        "无法解析 --code {code}。",
+        "无法解析 --code {maker}。",
         "请写 Python 文件及其中的类名：--code model.py:Net",
     ),
     "code_file_missing": Entry(
@@ -285,16 +285,16 @@ ENTRIES: dict[str, Entry] = {
     ),
     "code_not_made": Entry(
         Kind.INVALID,
-        "{code} could not be called without arguments: {error}",
+        "{maker} could not be called without arguments: {error}",
         "Add a function to the file that returns the model with its arguments, and name that: --code model.py:make",
-        "{code} 无法不带参数调用：{error}",
+        "{maker} 无法不带参数调用：{error}",
         "请在文件中添加一个返回已填好参数的模型的函数，并指定它：--code model.py:make",
     ),
     "code_no_module": Entry(
         Kind.INVALID,
-        "{code} gave a {found}, not a torch.nn.Module.",
+        "{maker} gave a {found}, not a torch.nn.Module.",
         "Name the class of the model, or a function that returns it.",
-        "{code} 返回的是 {found}，而不是 torch.nn.Module。",
+        "{maker} 返回的是 {found}，而不是 torch.nn.Module。",
         "请指定模型的类，或返回该模型的函数。",
     ),
     "state_dict_without_class": Entry(
@@ -306,9 +306,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "state_dict_mismatch": Entry(
         Kind.INVALID,
-        "The weights in {path} are not those of {code}. Missing: {missing}. Not in the class: {unexpected}. Of another shape: {misshapen}.",
+        "The weights in {path} are not those of {maker}. Missing: {missing}. Not in the class: {unexpected}. Of another shape: {misshapen}.",
         "Name the class, and the settings of it, that the weights were saved with.",
-        "{path} 中的权重不属于 {code}。缺少：{missing}。类中没有：{unexpected}。形状不同：{misshapen}。",
+        "{path} 中的权重不属于 {maker}。缺少：{missing}。类中没有：{unexpected}。形状不同：{misshapen}。",
         "请指定保存这些权重时所用的类及其设置。",
     ),
     "checkpoint_damaged": Entry(
