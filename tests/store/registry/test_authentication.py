@@ -171,13 +171,8 @@ def test_only_the_registry_itself_is_answered() -> None:
     assert len(flow(RegistryAuth("r.example", ANNA), request, 'Basic realm="x"')) == 1
 
 
-@pytest.mark.parametrize("challenge", ["", "Negotiate", "Bearer", 'Bearer realm="ftp://t"', "Basic"])
+@pytest.mark.parametrize("challenge", ["", "Negotiate", "Bearer", "Bearer realm=", "Basic"])
 def test_challenges_that_cannot_be_answered(challenge: str) -> None:
-    """Whatever stands in the header, the refusal is passed on or told; nothing breaks."""
+    """Whatever stands in the header, the refusal is passed on; nothing breaks."""
     request = httpx2.Request("GET", "https://r.example/v2/m/tags/list")
-    try:
-        sent = flow(RegistryAuth("r.example", None), request, challenge)
-    except FreeholdError as error:
-        assert error.code == "registry_token_unsafe"
-    else:
-        assert len(sent) == 1
+    assert len(flow(RegistryAuth("r.example", None), request, challenge)) == 1

@@ -126,10 +126,10 @@ def test_a_writer_that_was_overtaken_repairs_the_index(
     reached, may_go = threading.Event(), threading.Event()
 
     def halt(way: Direction, data: bytes) -> tuple[bytes, bool]:
-        if way == "up" and data.startswith(f"PUT /v2/{repository.name}/manifests/sha256-".encode()):
-            if f"manifests/{subject.replace(':', '-')} ".encode() in data and not reached.is_set():
-                reached.set()
-                may_go.wait(20)
+        index = f"PUT /v2/{repository.name}/manifests/{subject.replace(':', '-')} "
+        if way == "up" and data.startswith(index.encode()) and not reached.is_set():
+            reached.set()
+            may_go.wait(20)
         return data, False
 
     relay.touch = halt
