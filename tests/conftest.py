@@ -277,7 +277,8 @@ def write_raw(
     folder.mkdir(parents=True, exist_ok=True)
     if vocabulary is not None:
         config["vocab_size"] = vocabulary(folder / "tokenizer.json")
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512}
+        names = ["input_ids", "token_type_ids", "attention_mask"]
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "model_input_names": names}
         write_json(folder / "tokenizer_config.json", settings)
     made = getattr(transformers, architecture)
     torch.manual_seed(seed)

@@ -177,7 +177,8 @@ class _Recorder:
                 "padding_not_masked", architecture=type(model).__name__, found="it takes no attention_mask"
             )
         self.names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in taken]
-        if (getattr(model.config, "type_vocab_size", None) or 0) < 2:
+        # A tokenizer that gives no types leaves the model its own zeros, also for the second text of a pair.
+        if "token_type_ids" not in tokenizer("") or (getattr(model.config, "type_vocab_size", None) or 0) < 2:
             self.names = [name for name in self.names if name != "token_type_ids"]
         self.texts = [(label, self.fitted(text)) for label, text in job["texts"]]
 
@@ -191,7 +192,7 @@ class _Recorder:
         padded = {
             "input_ids": _padded(encoded["input_ids"], width, self.model.config.pad_token_id or 0),
             "attention_mask": _padded([[1] * len(ids) for ids in encoded["input_ids"]], width, 0),
-            "token_type_ids": _padded(encoded.get("token_type_ids", [[] for _ in lowered]), width, 0),
+            "token_type_ids": _padded(encoded.get("token_type_ids", encoded["input_ids"]), width, 0),
         }
         return {name: torch.tensor(padded[name], dtype=torch.int64) for name in self.names}
 

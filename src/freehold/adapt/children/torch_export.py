@@ -1,6 +1,7 @@
-"""torch.onnx.export as it is used here: names for inputs, outputs and free dimensions, weights beside the graph."""
+"""torch.onnx.export as it is used here: names for inputs, outputs and free dimensions, no paths of this machine."""
 
 import logging
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import onnx
 import onnxscript
 import torch
 
-from freehold.adapt.children.report import ChildError, described
+from freehold.adapt.children.export_refusal import refusal
+from freehold.adapt.children.report import described
 
 OPSET = 20
-# Paths of the machine that exported, and torch's own bookkeeping: half of a small graph's file.
+# Paths of the machine that exported, and the exporter's own bookkeeping: half of a small graph's file.
 DROPPED = ("pkg.torch.onnx.stack_trace", "pkg.torch.onnx.fx_node", "pkg.torch.onnx.input_names")
 
 
@@ -29,7 +31,7 @@ def export(
     """Write `path` and, beside it, its weights; "inputs", "outputs", "exporter", "opset" and "versions" of a result.
 
     `sample` holds the keyword arguments of `module.forward`, `axes` the names of their free dimensions. A sample
-    dimension of 1 may be taken for a constant, and an all-ones mask for no mask. Raises ChildError `export_refused`.
+    dimension of 1 may be taken for a constant, and an all-ones mask for no mask. Raises ChildError as `refusal`.
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -46,30 +48,34 @@ def export(
                 verbose=False,
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
-        raise ChildError("export_refused", error=reason(error), where="-") from error
+        traceback.print_exc()
+        raise refusal(error) from error
     assert program is not None
-    for node in program.model.graph.all_nodes():
-        for key in DROPPED:
-            node.metadata_props.pop(key, None)
+    graph = program.model.graph
+    strip(graph)
     program.save(path, external_data=True)
     return {
         "exporter": "torch.onnx dynamo",
         "opset": program.model.opset_imports[""],
-        "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__},
-        "inputs": [_described(value) for value in program.model.graph.inputs],
-        "outputs": [_described(value) for value in program.model.graph.outputs],
+        "versions": versions(),
+        "inputs": [described_value(value) for value in graph.inputs],
+        "outputs": [described_value(value) for value in graph.outputs],
     }
 
 
-def reason(error: BaseException) -> str:
-    """What the exporter's page of text is about: the first line of the first cause."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def strip(graph: Any) -> None:
+    """Take from every node of an exported graph what nobody reads and what names places of this machine."""
+    for node in graph.all_nodes():
+        for key in DROPPED:
+            node.metadata_props.pop(key, None)
 
 
-def _described(value: Any) -> dict[str, Any]:
-    """A free dimension is its name."""
-    shape = [each if isinstance(each, int) else str(each) for each in value.shape]
+def described_value(value: Any) -> dict[str, Any]:
+    """One input or output of an exported graph, as a result has it: a free dimension is its name."""
+    shape = [size if isinstance(size, int) else str(size) for size in value.shape]
     return described(value.name, np.empty(0, value.dtype.numpy()), shape)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that export."""
+    return {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
