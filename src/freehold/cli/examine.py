@@ -14,8 +14,9 @@ from freehold.artifact.golden import load_golden
 from freehold.cli.local import loaded
 from freehold.cli.progress import Say
 from freehold.cli.references import located
+from freehold.cli.signed import signed_by
 from freehold.cli.sources import Place, prepare
-from freehold.config import ModelConfig
+from freehold.config import ModelConfig, Require
 from freehold.engine.agreement import Agreement, agreement_with, together
 from freehold.engine.base import Answer, Engine, Request
 from freehold.engine.opening import golden_folder
@@ -72,6 +73,7 @@ class Examined:
     goldens: tuple[GoldenFile, ...] = ()
     tolerance: Tolerance | None = None  # what outputs were judged by; None for a decoder's tokens
     measured_tolerance: bool = False  # a quality report measured it; else it is the row of the precision
+    signed: str = ""  # whose signature it carries, where the configuration asks for one
     elsewhere: bool = False  # another program computes it: there is nothing here to examine
 
     @property
@@ -119,6 +121,8 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
     known = Examined(model.id, str(model.parsed_source))
     try:
         say(f"{model.id}: opening")
+        known = replace(known, signed=await asyncio.to_thread(signed_by, model, place.store))
+        model = msgspec.structs.replace(model, require=Require())  # just seen: its files need not be read once more
         source = await asyncio.to_thread(located, model.parsed_source, place.store)
         path = await asyncio.to_thread(prepare, source, place.graphs, model.precision, model.kind)
         known = replace(known, path=str(path))

@@ -19,6 +19,7 @@ from freehold.cli.output import FAILED, LABELS, Output, describe
 from freehold.cli.parity_text import parity_data, parity_lines
 from freehold.cli.progress import working
 from freehold.cli.proof_page import proof_page, write_page
+from freehold.cli.signed import requiring
 from freehold.cli.trace_text import trace_data, trace_lines, trace_section
 from freehold.config import ModelConfig
 from freehold.engine.agreement import Agreement
@@ -67,6 +68,12 @@ def verify(
             " differs. Computed on the processor; REF is computed as --device says.",
         ),
     ] = None,
+    signed_by: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.pub", help="Fail unless the owner of this public key signed it; several: one of them."
+        ),
+    ] = None,
     budget_s: Budget = BUDGET_S,
     junit: Junit = None,
     html: Html = None,
@@ -88,6 +95,8 @@ def verify(
     models = models_meant(ref, os.environ, Path.cwd())
     asked = {name: value for name, value in (("precision", precision), ("device", device)) if value is not None}
     models = tuple(msgspec.structs.replace(model, **asked) for model in models)
+    if signed_by:
+        models = tuple(requiring(model, signed_by) for model in models)
     report(ctx.obj, models, require, budget_s, Reports(junit, html), against)
 
 
@@ -166,6 +175,7 @@ def _as_data(one: Examined, trouble: FreeholdError | None, output: Output) -> di
         "source": one.source,
         "path": one.path,
         "files_hashed": one.files,
+        "signed_by": one.signed or None,
         "goldens": [
             {
                 "file": golden.name,
@@ -189,6 +199,8 @@ def _as_text(one: Examined, trouble: FreeholdError | None, output: Output) -> st
         lines.append(f"  model   {one.kind}, {one.precision}, {one.digest[:19]}, {one.path}")
     if one.files is not None:
         lines.append(f"  files   {one.files} hashed, as the manifest says")
+    if one.signed:
+        lines.append(f"  signed  by {one.signed}")
     lines += [_golden_line(golden) for golden in one.goldens]
     if one.agreement is not None:
         lines.append(_agreement_line(one.agreement))
