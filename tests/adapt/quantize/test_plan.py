@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic
+from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic, Static
 from freehold.adapt.quantize.parent import Parent
-from freehold.adapt.quantize.plan import Quantization, form_of, ladder_of, method_of, units_wanted
+from freehold.adapt.quantize.plan import Activations, Quantization, form_of, ladder_of, method_of, units_wanted
 from freehold.adapt.quantize.units import FloatGraph
 from freehold.artifact import MadeBy, Manifest
 from freehold.errors import FreeholdError
@@ -46,11 +46,14 @@ def test_methods_that_do_not_suit(kind: str, to: Any, method: Any) -> None:
 
 def test_forms() -> None:
     """The form of each precision and method, and what the worst weights take instead."""
-    assert form_of("int8", "dynamic") == Dynamic()
-    assert form_of("w8a8", "dynamic") == ByRow()
-    assert form_of("int4", "nbits") == Blocks(4, 32)
-    assert ladder_of("int4") == (Blocks(8, 32), None)
-    assert ladder_of("int8") == (None,)
+    nothing = Activations({}, {})
+    assert form_of("int8", "dynamic", nothing) == Dynamic()
+    assert form_of("int8", "static", nothing) == Static({})
+    assert form_of("w8a8", "dynamic", nothing) == ByRow()
+    assert form_of("int4", "nbits", nothing) == Blocks(4, 32)
+    assert ladder_of("int4", "nbits", nothing) == (Blocks(8, 32), None)
+    assert ladder_of("int8", "dynamic", nothing) == (ByRow(), None)
+    assert ladder_of("int8", "nbits", nothing) == ladder_of("w8a8", "dynamic", nothing) == (None,)
 
 
 def test_keep(mlp: Path) -> None:

@@ -71,7 +71,18 @@ def test_search_fails(laboratory: Laboratory, task: Task) -> None:
 
 def unit(name: str, size: int = 4) -> Unit:
     stored = Stored(name, np.dtype(np.float32), (size, size))
-    return Unit(name, (Use("product", 0, "x", "y", StoredMatrix(stored)),))
+    return Unit(name, (Use("product", 0, f"x of {name}", "y", StoredMatrix(stored)),))
+
+
+def test_groups_share_states() -> None:
+    """Query, key and value are one group, as they multiply the same states; a table stands alone."""
+    stored = Stored("w", np.dtype(np.float32), (4, 4))
+    query, key, output = (
+        Unit(name, (Use("product", 0, states, "y", StoredMatrix(stored)),))
+        for name, states in (("query", "x"), ("key", "x"), ("output", "z"))
+    )
+    table = Unit("table", (Use("lookup", 0, "x", "y", StoredMatrix(stored)),))
+    assert [group.name for group in groups_of([table, query, key, output])] == ["table", "query + key", "output"]
 
 
 def test_groups() -> None:

@@ -3,13 +3,14 @@
 All hold weights symmetrically: as processors multiply unsigned by signed bytes, activations are the unsigned side.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from onnx import TensorProto
 
+from freehold.adapt.checkpoint import Floats
 from freehold.adapt.onnx_graph import MICROSOFT, GraphWriter
 from freehold.adapt.quantize.stored import Stored, StoredMatrix
 from freehold.adapt.quantize.units import Use
@@ -60,10 +61,13 @@ class Writing:
 
 
 class Form(Protocol):
-    """How a weight is held and multiplied. `name` goes into reports and manifests."""
+    """How a weight is held and multiplied. `name` goes into reports and manifests; `bits` are those of a weight."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def bits(self) -> int: ...
 
     def write(self, writing: Writing, use: Use) -> str:
         """Add nodes that do what `use` does; the name of the tensor that they make."""
@@ -102,9 +106,9 @@ def convolve(writing: Writing, use: Use, activation: tuple[str, str, str]) -> st
     return graph.node("Add", scaled, graph.node("Reshape", use.bias, shape))
 
 
-def channels(graph: GraphWriter, weight: StoredMatrix) -> tuple[str, str]:
+def channels(graph: GraphWriter, name: str, weight: "StoredMatrix | Widened") -> tuple[str, str]:
     """Codes int8 [k, n] and scales [n] of a weight."""
-    stem = f"{weight.stored.name}.q8c"
+    stem = f"{name}.q8c" if isinstance(weight, StoredMatrix) else f"{name}.q8w"
     return graph.external(stem, ChannelCodes(weight)), graph.external(f"{stem}.scales", ChannelScales(weight))
 
 
@@ -117,6 +121,7 @@ class Dynamic:
     """
 
     name: ClassVar[str] = "dynamic"
+    bits: ClassVar[int] = 8
 
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
@@ -126,7 +131,7 @@ class Dynamic:
         values, scale, zero = writing.once(self.name, use.states, lambda: self._quantized(graph, use.states))
         if use.role == "convolution":
             return convolve(writing, use, (values, zero, scale))
-        codes, scales = channels(graph, use.weight)
+        codes, scales = channels(graph, use.weight.stored.name, use.weight)
         inputs = [values, codes, scale, scales, zero]
         if use.bias_is_vector:
             return graph.node("MatMulIntegerToFloat", *inputs, "", use.bias, domain=MICROSOFT)
@@ -140,37 +145,98 @@ class Dynamic:
 
 
 @dataclass(frozen=True)
+class Norm:
+    """A layer norm over the last dimension: what it reads, its constants [channels], and its epsilon."""
+
+    states: str
+    scale: Floats
+    shift: Floats
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class RowSetting:
+    """How rows of one tensor are quantized: `zero` is the code of 0, 1 to 254. With `divisors` [channels] the tensor is
+    made again by its `norm`, divided by them, and the weights that it meets are multiplied by them."""
+
+    zero: int = MIDDLE
+    norm: Norm | None = None
+    divisors: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A matrix [n, k] with its columns multiplied by `factors` [k]: the other side of a smoothed activation."""
+
+    rows: StoredMatrix
+    factors: Floats = field(compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[n, k]."""
+        return self.rows.shape
+
+    def passes(self) -> Iterator[Floats]:
+        """Pieces of whole rows."""
+        for values in self.rows.passes():
+            yield values * self.factors
+
+    def slabs(self) -> Iterator[Floats]:
+        """Blocks of whole columns."""
+        done = 0
+        for values in self.rows.slabs():
+            yield values * self.factors[done : done + values.shape[1]]
+            done += values.shape[1]
+
+
+@dataclass(frozen=True)
 class ByRow:
-    """int8 weights with a scale an output; activations in uint8 around 128, with a scale for each row (of a
-    convolution: each sample), found at each run. No row's result depends on the rows beside it.
+    """int8 weights with a scale an output; activations in uint8 with a scale for each row (of a convolution: each
+    sample), found at each run. No row's result depends on the rows beside it.
+
+    `settings`, from a calibration, are by the names of the tensors that products read; without one the codes of a
+    tensor lie evenly around 0.
     """
 
+    settings: Mapping[str, RowSetting] = field(default_factory=dict, compare=False)
     name: ClassVar[str] = "by-row"
+    bits: ClassVar[int] = 8
 
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
         graph = writing.graph
         if use.role == "lookup":
             return look_up(graph, use)
-        rank = len(use.weight.stored.shape) if use.role == "convolution" else 0
-        values, scale = writing.once(self.name, use.states, lambda: self._quantized(graph, use.states, rank))
-        zero = graph.constant(MIDDLE, np.uint8)
         if use.role == "convolution":
-            return convolve(writing, use, (values, zero, scale))
-        codes, scales = channels(graph, use.weight)
-        inputs = [values, codes, graph.real(1.0), scales, zero]
+            axes = range(1, len(use.weight.stored.shape))
+            values, scale = writing.once(self.name, use.states, lambda: quantized(graph, use.states, axes, MIDDLE))
+            return convolve(writing, use, (values, graph.constant(MIDDLE, np.uint8), scale))
+        setting = self.settings.get(use.states, RowSetting())
+        values, scale = writing.once(self.name, use.states, lambda: self._rows(graph, use.states, setting))
+        weight = use.weight if setting.divisors is None else Widened(use.weight, setting.divisors)
+        codes, scales = channels(graph, use.weight.stored.name, weight)
+        inputs = [values, codes, graph.real(1.0), scales, graph.constant(setting.zero, np.uint8)]
         product = graph.node("MatMulIntegerToFloat", *inputs, domain=MICROSOFT)
         return add_bias(graph, graph.node("Mul", product, scale), use.bias)
 
     @staticmethod
-    def _quantized(graph: GraphWriter, states: str, rank: int) -> tuple[str, ...]:
-        """uint8 values and their float scales, of one value a row, or of one a sample of `rank` dimensions."""
-        axes = graph.vector(*(range(1, rank) if rank else (-1,)))
-        largest = graph.node("ReduceMax", graph.node("Abs", states), axes, keepdims=1)
-        scale = graph.node("Max", graph.node("Mul", largest, graph.real(1 / 127)), graph.real(LEAST_SCALE))
-        middle = graph.constant(MIDDLE, np.uint8)
-        values = graph.node("QuantizeLinear", graph.node("Div", states, scale), graph.real(1.0), middle)
-        return values, scale
+    def _rows(graph: GraphWriter, states: str, setting: RowSetting) -> tuple[str, ...]:
+        norm = setting.norm
+        if norm is not None and setting.divisors is not None:
+            constants = [graph.constant(each / setting.divisors, np.float32) for each in (norm.scale, norm.shift)]
+            states = graph.node("LayerNormalization", norm.states, *constants, epsilon=norm.epsilon)
+        return quantized(graph, states, (-1,), setting.zero)
+
+
+def quantized(graph: GraphWriter, states: str, axes: Iterable[int], zero: int) -> tuple[str, ...]:
+    """uint8 values around `zero`, and their float scales, each the smallest that covers both ends of the values along
+    `axes`."""
+    along = graph.vector(*axes)
+    above = graph.node("Mul", graph.node("ReduceMax", states, along, keepdims=1), graph.real(1 / (255 - zero)))
+    below = graph.node("Mul", graph.node("ReduceMin", states, along, keepdims=1), graph.real(-1 / zero))
+    scale = graph.node("Max", above, below, graph.real(LEAST_SCALE))
+    middle = graph.constant(zero, np.uint8)
+    return graph.node("QuantizeLinear", graph.node("Div", states, scale), graph.real(1.0), middle), scale
 
 
 @dataclass(frozen=True)
@@ -227,8 +293,9 @@ class Static:
     DequantizeLinear, which every runtime reads. `ranges` are those of the tensors that products and convolutions read
     and make, by name."""
 
-    ranges: dict[str, Range] = field(hash=False)
+    ranges: Mapping[str, Range] = field(compare=False)
     name: ClassVar[str] = "static"
+    bits: ClassVar[int] = 8
 
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
@@ -254,7 +321,7 @@ class Static:
     @staticmethod
     def _dequantized(graph: GraphWriter, weight: StoredMatrix, stored: Stored, axis: int) -> str:
         if axis == 1:
-            codes, scales = channels(graph, weight)
+            codes, scales = channels(graph, stored.name, weight)
         else:
             stem = f"{stored.name}.q8r"
             codes = graph.external(stem, RowCodes(weight), stored.shape)

@@ -4,9 +4,9 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic, Form
+from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic, Form, Range, RowSetting, Static
 from freehold.adapt.quantize.quality import Metric
 from freehold.adapt.quantize.units import FloatGraph, Unit
 from freehold.artifact import Manifest
@@ -23,6 +23,14 @@ METHODS: dict[Precision, tuple[Method, ...]] = {
 }
 BLOCK = 32
 ROW_OPSET = 18  # from here on ReduceMax takes its axes as an input, as the form by row gives them
+
+
+class Activations(NamedTuple):
+    """What a calibration has seen of the tensors that products read, by name: how to quantize them by row, and their
+    ranges. Empty for models that generate."""
+
+    rows: dict[str, RowSetting]
+    ranges: dict[str, Range]
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,22 @@ def method_of(asked: Quantization, manifest: Manifest) -> Method:
     return method
 
 
-def form_of(to: Precision, method: Method) -> Form:
-    """The form of weights; of method static, which needs ranges, another is made from a calibration."""
+def form_of(to: Precision, method: Method, seen: Activations) -> Form:
+    """The form of weights, with what a calibration has `seen`."""
     if to == "w8a8":
-        return ByRow()
+        return ByRow(seen.rows)
+    if method == "static":
+        return Static(seen.ranges)
     if method == "nbits":
         return Blocks(4 if to == "int4" else 8, BLOCK)
     return Dynamic()
 
 
-def ladder_of(to: Precision) -> tuple[Form | None, ...]:
-    """What the worst weights may be kept in instead, the cheapest first; None is as they are."""
-    return (Blocks(8, BLOCK), None) if to == "int4" else (None,)
+def ladder_of(to: Precision, method: Method, seen: Activations) -> tuple[Form | None, ...]:
+    """What the worst weights may be held in instead, the fastest first; None is as they are."""
+    if to == "int4":
+        return (Blocks(8, BLOCK), None)
+    return (ByRow(seen.rows), None) if method != "nbits" and to == "int8" else (None,)
 
 
 def units_wanted(graph: FloatGraph, asked: Quantization) -> list[Unit]:

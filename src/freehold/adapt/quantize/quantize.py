@@ -12,14 +12,14 @@ import msgspec
 import onnxruntime
 
 from freehold import __version__
+from freehold.adapt.quantize.activations import CUT, row_settings, watch
 from freehold.adapt.quantize.examples import Example, halves, random_examples, read_examples
-from freehold.adapt.quantize.forms import Form, Static
+from freehold.adapt.quantize.forms import Form
 from freehold.adapt.quantize.laboratory import Laboratory
 from freehold.adapt.quantize.parent import Parent
-from freehold.adapt.quantize.plan import Method, Quantization, form_of, ladder_of, method_of, units_wanted
+from freehold.adapt.quantize.plan import Activations, Method, Quantization, form_of, ladder_of, method_of, units_wanted
 from freehold.adapt.quantize.proving import MARGIN, prove
 from freehold.adapt.quantize.quality import DEFAULTS, Metric, Quality
-from freehold.adapt.quantize.ranges import CUT, measured_ranges
 from freehold.adapt.quantize.report import SCHEMA, Data, Proof, Report
 from freehold.adapt.quantize.rewrite import Forms, rewrite
 from freehold.adapt.quantize.search import Cost, Found, Group, Say, costs, groups_of, search
@@ -88,22 +88,22 @@ class _Run:
     method: Method
     work: Path
     say: Say
-    ladder: tuple[Form | None, ...] = field(init=False)
     metric: Metric = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ladder = ladder_of(self.asked.to)
         self.metric = self.asked.metric or DEFAULTS[self.parent.manifest.kind]
 
     def make(self, calibration: Task, held_out: Task, data: Data) -> Quantized:
         """Measure, search where a quality is wanted, write, prove."""
-        form = self._form(calibration)
+        seen = self._seen(calibration)
+        form = form_of(self.asked.to, self.method, seen)
+        ladder = ladder_of(self.asked.to, self.method, seen)
         self.say("writing weights in every form")
         scratch = self.work / "scratch"
         scratch.mkdir()
-        forms_tried = (form, *(one for one in self.ladder if one is not None))
+        forms_tried = (form, *(one for one in ladder if one is not None))
         laboratory = Laboratory.open(self.graph, self.parent.manifest, scratch, forms_tried)
-        found, ranked = self._found(laboratory, form, calibration, held_out)
+        found, ranked = self._found(laboratory, form, ladder, calibration, held_out)
         folder = self.work / "artifact"
         artifact, proof = self._write(folder, found.forms, found.quality)
         self.say("timing")
@@ -135,19 +135,26 @@ class _Run:
         )
         return Quantized(folder, report)
 
-    def _form(self, calibration: Task) -> Form:
-        if self.method != "static":
-            return form_of(self.asked.to, self.method)
-        assert isinstance(calibration, FeedTask)  # `method_of` refuses it for models that generate
+    def _seen(self, calibration: Task) -> Activations:
+        """What activations are like; nothing for methods that need not know, and for models that generate."""
+        if self.method == "nbits" or not isinstance(calibration, FeedTask):
+            return Activations({}, {})
         self.say("calibrating")
         scratch = self.work / "calibration"
         scratch.mkdir()
         plain = Laboratory.open(self.graph, self.parent.manifest, scratch, ())
-        ranges = measured_ranges(self.graph, plain.float_graph, calibration.feeds)
+        seen = watch(self.graph, plain.float_graph, calibration.feeds)
         shutil.rmtree(scratch)
-        return Static(ranges)
+        return Activations(row_settings(self.graph, seen), {name: one.range for name, one in seen.items()})
 
-    def _found(self, laboratory: Laboratory, form: Form, calibration: Task, held_out: Task) -> tuple[Found, list[Cost]]:
+    def _found(
+        self,
+        laboratory: Laboratory,
+        form: Form,
+        ladder: Sequence[Form | None],
+        calibration: Task,
+        held_out: Task,
+    ) -> tuple[Found, list[Cost]]:
         """The forms that are taken, and what each group of weights costs alone."""
         forms: Forms = {unit.name: form for unit in self.units}
         self.say("measuring all weights together")
@@ -158,7 +165,7 @@ class _Run:
         if wanted is None or value >= wanted:
             return Found(forms, judged, ()), ranked
         return (
-            search(laboratory, groups, forms, ranked, self.ladder, held_out, self.metric, wanted, self.say),
+            search(laboratory, groups, forms, ranked, ladder, held_out, self.metric, wanted, self.say),
             ranked,
         )
 

@@ -18,7 +18,7 @@ from freehold.adapt.quantize.units import Unit
 from freehold.errors import FreeholdError
 
 MOST_GROUPS = 64
-"""Weights are tried alone up to this many; of more, those of a layer are tried together."""
+"""Groups of weights that are tried by themselves; of more, those of a layer are tried together."""
 LEAST_SHARE = 0.5
 """Of the elements that products multiply: with less of them in the form that was asked for, it is not that form."""
 LAYER = re.compile(r".*?(?:layers?|blocks?|h)[._/]\d+[._/]")
@@ -70,9 +70,14 @@ class Found(NamedTuple):
 
 
 def groups_of(units: Sequence[Unit], most: int = MOST_GROUPS) -> list[Group]:
-    """Each unit by itself; of more than `most`, those of one layer together, and then neighbours."""
-    if len(units) <= most:
-        return [Group(unit.name, (unit,)) for unit in units]
+    """Weights that multiply the same states together, since they share the states' quantized form; all others by
+    themselves. Where that is more than `most` groups, those of one layer together, and then neighbours."""
+    shared: dict[str, list[Unit]] = {}
+    for unit in units:
+        states = unit.uses[0].states if unit.uses[0].role != "lookup" else unit.name
+        shared.setdefault(states, []).append(unit)
+    if len(shared) <= most:
+        return [Group(" + ".join(unit.name for unit in each), tuple(each)) for each in shared.values()]
     layers = [(key, tuple(run)) for key, run in groupby(units, _layer_of)]
     size = -(-len(layers) // most)
     merged = [layers[start : start + size] for start in range(0, len(layers), size)]
@@ -109,12 +114,16 @@ def search(
     Worst is what loses most an element. The number of groups is halved in on, as quality grows with it but for noise; a
     form further up the ladder is tried where the one before does not do.
 
+    Of weights in more bits than were asked for, `LEAST_SHARE` sets an end.
+
     Raises FreeholdError `quantize_quality_unreached` with the best value, and as `Laboratory.judge`.
     """
     order = [group for group, _ in sorted(zip(groups, ranked, strict=True), key=lambda pair: _density(pair[1]))]
-    most = _most_kept(order)
+    bits = min(form.bits for form in forms.values())
     steps: list[Step] = []
     for form in ladder:
+        more_bits = form is None or form.bits > bits
+        most = _most_kept(order) if more_bits else len(order)
         found: Found | None = None
         low, high, k = 1, most, most
         while True:
@@ -132,6 +141,8 @@ def search(
             k = (low + high) // 2
         if found is not None:
             return Found(found.forms, found.quality, tuple(steps))
+        if not more_bits:  # it costs no size, and the next form starts from there
+            forms = _with_kept(forms, order, form)
     best = max(step.value for step in steps)
     raise FreeholdError(
         "quantize_quality_unreached", metric=metric, wanted=wanted, best=f"{best:.6f}", kept=most, groups=len(order)
