@@ -1,6 +1,10 @@
 """`freehold fetch`, as a user runs it: plans, mirrors, proxies, closed networks, and a model that is then served."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from tests.forward_proxy import OTHERWISE, authority, forward_proxy
 from tests.model_hub import COMMIT, Fault, ModelHub, serving
 
 Run = Callable[..., Any]
+PATIENCE_S = 60.0  # only a broken test waits this long
 LARGE = {"config.json": b"{}", "model.safetensors": b"W" * 9000, "pytorch_model.bin": b"P" * 9000}
 
 
@@ -151,6 +156,23 @@ def test_a_fetched_model_is_served_with_its_source(
     assert said["license"] == "mit"
     (ancestor,) = said["ancestors"]
     assert (ancestor["role"], ancestor["name"], ancestor["revision"]) == ("source", "hf://org/tiny", COMMIT)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_fetch_that_is_killed_goes_on(freehold: Run, hub: ModelHub, folder: Path, end: signal.Signals) -> None:
+    """In the middle of a file: no folder is there, and the next fetch asks for the rest only."""
+    hub.faults["model.safetensors"] = [Fault(after=4000, silent=True)]
+    process = subprocess.Popen([sys.executable, "-m", "freehold.cli.main", "fetch", "hf://org/m"], cwd=folder)
+    models = folder / "home" / "models"
+    limit = time.monotonic() + PATIENCE_S
+    while sum(part.stat().st_size for part in models.rglob("*.part")) < 4000 and time.monotonic() < limit:
+        time.sleep(0.02)
+    process.send_signal(end)
+    process.wait(PATIENCE_S)
+    assert not (models / "org" / "m").exists()
+    assert freehold("fetch", "hf://org/m").code == 0
+    assert (models / "org" / "m" / "model.safetensors").read_bytes() == LARGE["model.safetensors"]
+    assert hub.asked_for("model.safetensors")[-1].headers["range"] == "bytes=4000-"
 
 
 def test_an_artifact_in_a_registry_goes_into_the_store(

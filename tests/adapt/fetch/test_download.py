@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
 
 from freehold.adapt.fetch.download import Download, StoppedError, digest_if_same, git_sha1_of, part_of
+from freehold.adapt.fetch.halt import Halt
 from freehold.adapt.fetch.huggingface import HuggingFace
 from freehold.adapt.fetch.repository import Errand, RemoteFile
 from freehold.adapt.fetch.transport import Transport
@@ -28,7 +28,7 @@ def begin(hub: ModelHub, transport: Transport, errand: Errand, tmp_path: Path) -
         there = HuggingFace(transport, hub.url, "")
         file = there.repository(errand).file(name)
         assert file is not None
-        return Download(replace(file, **changes), tmp_path / "file", there, errand, transport, Event())
+        return Download(replace(file, **changes), tmp_path / "file", there, errand, transport, Halt())
 
     return made
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_gone(begin: Begin, hub: ModelHub) -> None:
 def test_it_stops_when_told(begin: Begin, tmp_path: Path) -> None:
     """What arrived stays for the next time."""
     download = begin()
-    download.stop.set()
+    download.halt.set()
     with pytest.raises(StoppedError):
         download.run()
     assert not (tmp_path / "file").exists()

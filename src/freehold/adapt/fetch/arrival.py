@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 
 from freehold.adapt.fetch.download import Download, digest_if_same, part_of
+from freehold.adapt.fetch.halt import Halt
 from freehold.adapt.fetch.repository import Errand, Hub, RemoteFile, Repository
 from freehold.adapt.fetch.transport import Transport
 from freehold.adapt.model_card import read_card
@@ -142,18 +142,18 @@ class Arrival:
 
     def _load(self, plan: Plan, say: Say) -> dict[str, str]:
         """Every missing file, a few at a time; the first failure ends all. The sha256 of each."""
-        stop = Event()
-        transport = replace(self.transport, sleep=stop.wait)
+        halt = Halt()
+        transport = replace(self.transport, sleep=halt.wait)
         errand = replace(self.errand, needed=tuple(file.name for file in self.files))
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch") as pool:
             running = {
-                file.name: pool.submit(Download(file, self.staging / file.name, self.hub, errand, transport, stop).run)
+                file.name: pool.submit(Download(file, self.staging / file.name, self.hub, errand, transport, halt).run)
                 for file in sorted(plan.missing, key=lambda file: -file.size)
             }
             try:
                 self._watch(list(running.values()), plan, say)
             finally:
-                stop.set()
+                halt.set()
         return {name: future.result() for name, future in running.items()}
 
     def _watch(self, running: Sequence[Future[str]], plan: Plan, say: Say) -> None:

@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import httpx2
 
 from freehold.adapt.fetch.failures import host_of, unreachable
+from freehold.adapt.fetch.halt import Halt
 from freehold.adapt.fetch.repository import Errand, Hub, RemoteFile
 from freehold.adapt.fetch.transport import PASSING, Transport, retry_after_s
 from freehold.artifact.artifact import sha256_of
@@ -64,17 +64,19 @@ class Download:
     hub: Hub
     errand: Errand
     transport: Transport
-    stop: Event
+    halt: Halt
 
     def run(self) -> str:
         """Load what is missing, check it, put it in its place durably; hex sha256.
 
         Raises FreeholdError `fetch_cut`, `fetch_size_differs`, `fetch_digest_differs`, and as `unreachable` and
-        `Hub.refusal`; StoppedError once `stop` is set; OSError for a disk.
+        `Hub.refusal`; StoppedError once `halt` is set; OSError for a disk.
         """
         part = part_of(self.target, self.file)
         failures, arrived, anew = 0, _size(part), False
         while True:
+            if self.halt.is_set():
+                raise StoppedError
             try:
                 self._go_on(part)
             except _CutError as cut:
@@ -82,7 +84,7 @@ class Download:
                 arrived = _size(part)
                 if failures >= self.transport.patience.tries:
                     raise self._given_up(cut, arrived, failures) from None
-                self.stop.wait(self.transport.patience.pause_s(failures, cut.wanted_s))
+                self.halt.wait(self.transport.patience.pause_s(failures, cut.wanted_s))
                 continue
             digest = digest_if_same(part, self.file)
             if digest:
@@ -104,7 +106,11 @@ class Download:
             _discard(part)
             have = 0
         try:
-            with self.transport.client.stream("GET", self.file.url, headers=self._headers(part, have)) as response:
+            headers = self._headers(part, have)
+            with (
+                self.transport.client.stream("GET", self.file.url, headers=headers) as response,
+                self.halt.reading(response),
+            ):
                 begins = self._begins_at(response, have)
                 _etag_of(part).write_text(response.headers.get("etag", ""), encoding="utf-8")
                 self._append(part, begins, response)
@@ -148,12 +154,13 @@ class Download:
         with part.open("r+b" if begins else "wb") as file:
             file.seek(begins)
             for piece in response.iter_bytes():
-                if self.stop.is_set():
+                if self.halt.is_set():
                     raise StoppedError
                 size += len(piece)
                 if size > self.file.size:
                     raise self._error("fetch_size_differs", expected=self.file.size, found=f"> {self.file.size}")
                 file.write(piece)
+                file.flush()  # a kill loses nothing that had arrived
 
     def _given_up(self, cut: _CutError, arrived: int, failures: int) -> FreeholdError:
         if cut.error is not None and not arrived:
