@@ -9,8 +9,8 @@ RNG = np.random.default_rng(3)
 VALUES = [RNG.standard_normal((2, 4)).astype(np.float32) for _ in range(6)]
 
 
-def computed(name: str, op: str, values: np.ndarray) -> Computed:
-    return Computed(name, Node(op, f"/{name}", (), (name,), {}), values)
+def computed(name: str, op: str, values: np.ndarray, *weights: str) -> Computed:
+    return Computed(name, Node(op, f"/{name}", weights, (name,), weights, {}), values)
 
 
 def matched(ours: list[Computed], theirs: list[Computed]) -> dict[str, str]:
@@ -52,3 +52,14 @@ def test_places_that_cross_an_agreement_are_no_counterparts() -> None:
     ours = [computed("a", "Gemm", VALUES[0]), computed("b", "Add", VALUES[1])]
     theirs = [computed("p", "Add", VALUES[1]), computed("q", "Gemm", VALUES[2])]
     assert matched(ours, theirs) == {"b": "p"}
+
+
+def test_products_with_the_same_weight_are_one_although_all_else_differs() -> None:
+    """Quantized, it has a longer name; a table that several nodes read says nothing."""
+    ours = [computed("a", "Gemm", VALUES[0], "layer.up.weight", "table"), computed("b", "Gemm", VALUES[1], "table")]
+    theirs = [
+        computed("p", "MatMulNBits", VALUES[2], "table"),
+        computed("q", "MatMulNBits", VALUES[3], "layer.up.weight.q8b32", "table"),
+        computed("r", "MatMulNBits", VALUES[4], "layer.up.weights"),
+    ]
+    assert matched(ours, theirs) == {"a": "q"}

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from freehold.adapt.exposed import ExposedGraph
-from freehold.adapt.module_names import SCOPES, Place, places
+from freehold.adapt.module_names import SCOPES, Place, module_of, places
 
 Rows = list[tuple[str, list[str], list[str], str, str]]
 
@@ -43,6 +43,7 @@ def test_what_the_exporter_noted_goes_first(tmp_path: Path) -> None:
         ("Relu", ["c"], ["y"], "node_3", "['', 'net.1', 'relu']"),
     ]
     graph = graph_of(tmp_path / "g.onnx", rows, {"w": (2, 2), "b": (2,)})
+    assert module_of(graph.nodes[2]) == "net.1"
     assert places(graph, ["net.0", "net.1", "net"]) == {
         ("net.0",): Place("x", ("a", "c")),
         ("net.1",): Place("c", ("y",)),

@@ -31,7 +31,7 @@ def test_without_goldens_the_other_model_is_the_judge(freehold: Freehold, mlp: P
     error = ran.data["models"][0]["error"]
     assert (error["code"], error["details"]["op"], error["details"]["tensor"]) == ("graphs_differ", "MatMul", "a")
     told = freehold("verify", str(other_mlp), "--against", str(mlp))
-    assert "first to differ: node MatMul #0 (MatMul), tensor a" in told.out
+    assert "first to differ: node MatMul #0 (MatMul, w1), tensor a" in told.out
     same = freehold("verify", str(mlp), "--against", str(mlp), "--device", "openvino", "--json")
     assert (same.code, same.data["against"]["first"], len(same.data["against"]["steps"])) == (0, None, 3)
 

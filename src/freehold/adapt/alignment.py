@@ -1,6 +1,6 @@
 """Which tensor of one graph is which of another, when some nodes were fused, split, quantized or named anew."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -59,12 +59,13 @@ def pairs(ours: list[Computed], theirs: list[Computed]) -> list[Pair]:
     """Counterparts in the order of `ours`; what has none is left out, and nothing is a counterpart twice.
 
     First tensors of one name whose values agree; then any two of one size whose values agree, which finds what was
-    named anew; then tensors of one name that differ; at last what is left between two pairs, by operator and shape in
-    their order.
+    named anew; then products with the same weight, quantized or not; then tensors of one name that differ; at last what
+    is left between two pairs, by operator and shape in their order.
     """
     matching = _Matching(ours, theirs)
     matching.by_name(_agree)
     matching.by_value()
+    matching.by_weight()
     matching.by_name(lambda one, other: alike(one.values, other.values) is not None)
     matching.by_order()
     return [Pair(one, theirs[matching.found[place]]) for place, one in enumerate(ours) if place in matching.found]
@@ -100,6 +101,17 @@ class _Matching:
                 self.found[place] = match
                 candidates.remove(match)
 
+    def by_weight(self) -> None:
+        """The same weight, or one whose name begins so (`w_quantized`, `w.q8b32`), where only one node reads it."""
+        ours, theirs, taken = _readers(self.ours), _readers(self.theirs), self._taken()
+        for weight, place in ours.items():
+            forms = [name for name in theirs if name not in ours and name.startswith((f"{weight}.", f"{weight}_"))]
+            named = {theirs[name] for name in (weight, *forms) if name in theirs} - taken
+            fits = [other for other in named if _comparable(self.ours[place], self.theirs[other])]
+            if place not in self.found and len(fits) == 1:
+                self.found[place] = fits[0]
+                taken.add(fits[0])
+
     def by_order(self) -> None:
         """Between two pairs that are found, the longest common runs of operators and shapes."""
         taken = self._taken()
@@ -121,6 +133,17 @@ class _Matching:
 
     def _taken(self) -> set[int]:
         return set(self.found.values())
+
+
+def _readers(tensors: list[Computed]) -> dict[str, int]:
+    """Weight -> the place of the one tensor that is made with it."""
+    count = Counter(weight for one in tensors for weight in one.node.weights)
+    return {weight: place for place, one in enumerate(tensors) for weight in one.node.weights if count[weight] == 1}
+
+
+def _comparable(one: Computed, other: Computed) -> bool:
+    """Of one shape and of about one size: a product of integers becomes the product only when it is scaled."""
+    return alike(one.values, other.values) is not None and one.largest / 4 <= other.largest <= 4 * one.largest
 
 
 def _agree(one: Computed, other: Computed) -> bool:

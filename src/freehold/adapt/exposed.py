@@ -1,10 +1,9 @@
 """A graph opened so that every tensor inside it can be read."""
 
-import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,23 @@ from freehold.engine.providers import Feeds, SessionOptions, open_session
 from freehold.engine.session import LOAD_ERRORS, PROVIDERS, RUN_ERRORS
 from freehold.errors import FreeholdError
 
+FLOATS = frozenset(
+    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
+)
 NO_SPINNING = "session.intra_op.allow_spinning"
 DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node of the outermost graph. `metadata` is what an exporter noted beside it."""
+    """One node of the outermost graph. `weights` are those of its inputs that lie in the file, `metadata` is what an
+    exporter noted beside it."""
 
     op: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    weights: tuple[str, ...]
     metadata: Mapping[str, str]
 
 
@@ -50,9 +54,12 @@ class ExposedGraph:
         model = _read(path)
         graph = model.graph
         self.weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+        self.parameters = frozenset(
+            tensor.name for tensor in graph.initializer if tensor.dims and tensor.data_type in FLOATS
+        )
         self.inputs = tuple(_spec(value) for value in graph.input if value.name not in self.weights)
         self.outputs = tuple(value.name for value in graph.output)
-        self.nodes = tuple(_node(node, place) for place, node in enumerate(graph.node))
+        self.nodes = tuple(_node(node, place, self.weights) for place, node in enumerate(graph.node))
         known = set(self.outputs)
         self.inner = tuple(name for name in _computed(self.nodes, self.inputs) if name not in known)
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.inner)
@@ -64,11 +71,6 @@ class ExposedGraph:
         values = self._run(names, feeds)
         return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
 
-    @property
-    def form(self) -> str:
-        """A digest of the operators in their order: equal for copies that differ in names and weights alone."""
-        return hashlib.sha256("\n".join(node.op for node in self.nodes).encode()).hexdigest()
-
 
 def _read(path: Path) -> onnx.ModelProto:
     try:
@@ -77,10 +79,11 @@ def _read(path: Path) -> onnx.ModelProto:
         raise FreeholdError("graph_invalid", path=path, reason=str(error)) from error
 
 
-def _node(node: onnx.NodeProto, place: int) -> Node:
+def _node(node: onnx.NodeProto, place: int, weights: Collection[str]) -> Node:
     metadata = {entry.key: entry.value for entry in node.metadata_props}
     name = node.name or f"{node.op_type} #{place}"
-    return Node(node.op_type, name, tuple(node.input), tuple(filter(None, node.output)), metadata)
+    read = tuple(each for each in node.input if each in weights)
+    return Node(node.op_type, name, tuple(node.input), tuple(filter(None, node.output)), read, metadata)
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

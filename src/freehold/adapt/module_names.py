@@ -46,14 +46,23 @@ def _place(nodes: list[Node], graph: ExposedGraph) -> Place:
     return Place(next(outer, ""), tuple(node.outputs[0] for node in nodes if node.outputs))
 
 
-def _noted(node: Node, names: "_Names") -> Iterator[tuple[str, ...]]:
-    """The modules around a node as the exporter noted them: the outermost first, then the node itself."""
+def module_of(node: Node) -> str:
+    """The innermost module that a node was exported from, as its exporter noted it; "" where none did."""
+    return next(reversed(_chain(node)), "")
+
+
+def _chain(node: Node) -> list[str]:
+    """The modules around a node as the exporter noted them, the outermost first."""
     try:
-        chain = ast.literal_eval(node.metadata.get(SCOPES, "[]"))
+        noted = ast.literal_eval(node.metadata.get(SCOPES, "[]"))
     except (ValueError, SyntaxError):
-        return
-    for path in chain[:-1]:
-        found = names.find(str(path))
+        return []
+    return [str(path) for path in noted[:-1]]  # the last is the node itself
+
+
+def _noted(node: Node, names: "_Names") -> Iterator[tuple[str, ...]]:
+    for path in _chain(node):
+        found = names.find(path)
         if found:
             yield (found,)
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from freehold.adapt.alignment import floats, pairs
-from freehold.adapt.exposed import ExposedGraph
+from freehold.adapt.exposed import ExposedGraph, Node
+from freehold.adapt.module_names import module_of
 from freehold.adapt.trace_feeds import Sample
 from freehold.adapt.trace_steps import Step, Trace, alike, gap_of
 from freehold.artifact import Tolerance
@@ -45,8 +46,14 @@ def _trace(one: ExposedGraph, other: ExposedGraph, sample: Sample, tolerance: To
         if arrays is None:
             continue
         gap = gap_of(*arrays)
-        node = pair.theirs.node
-        steps.append(Step(node.name, node.op, pair.theirs.name, pair.theirs.values.shape, gap, gap.within(tolerance)))
+        node, within = pair.theirs.node, gap.within(tolerance)
+        # The reference calls its weights as they were called before anything was quantized.
+        about = _about(pair.ours.node, one) or _about(node, other)
+        steps.append(Step(node.name, node.op, pair.theirs.name, pair.theirs.values.shape, gap, within, about=about))
     return Trace(
         str(one.path), str(other.path), "node", sample.label, tolerance, tuple(steps), unmatched=len(ours) - len(steps)
     )
+
+
+def _about(node: Node, graph: ExposedGraph) -> str:
+    return module_of(node) or ", ".join(name for name in node.weights if name in graph.parameters)

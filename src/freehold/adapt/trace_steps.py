@@ -35,7 +35,8 @@ class Gap:
 
 @dataclass(frozen=True)
 class Step:
-    """One tensor that both made. `name` is the module or the node, `kind` its class or operator, `output` the tensor.
+    """One tensor that both made. `name` is the module or the node, `kind` its class or operator, `output` the tensor;
+    `about` says what a node is of: the module that it was exported from, or the weights that it reads.
 
     `input_within` says whether what went into a module agreed: where it did not, the fault lies in what connects it to
     the modules before it. None where that is unknown.
@@ -48,6 +49,7 @@ class Step:
     gap: Gap
     within: bool
     input_within: bool | None = None
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def parted(model: ModelConfig, trace: Trace) -> FreeholdError | None:
         reference=trace.reference,
         node=first.name,
         op=first.kind,
+        about=first.about or "-",
         tensor=first.output,
         max_abs=first.gap.max_abs,
         cosine=first.gap.cosine,

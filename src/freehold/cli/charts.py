@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 40
+WIDTH, HEIGHT = 480, 230
+LEFT, RIGHT, TOP, BOTTOM = 56, 10, 14, 46
+"""Small enough that text of 14 units can be read on a telephone, which shows a picture at two thirds of its size."""
+TICK_WIDTH = 46
 LEAST = 1e-12
 """What is drawn for 0 and everything below it, where the scale is logarithmic."""
 
@@ -92,7 +94,8 @@ def histogram(counts: Sequence[int], edges: Sequence[float], across: str) -> str
     first, last = filled[0], filled[-1]
     shown = range(first, last + 1)
     most = max([counts[place] for place in shown] + [1])
-    step = min(56.0, (WIDTH - LEFT - RIGHT) / len(shown))
+    step = min(52.0, (WIDTH - LEFT - RIGHT) / len(shown))
+    labelled = math.ceil(TICK_WIDTH / step)
     parts = []
     for turn, place in enumerate(shown):
         share = counts[place] / most
@@ -102,9 +105,9 @@ def histogram(counts: Sequence[int], edges: Sequence[float], across: str) -> str
             f'<rect class="bar" x="{x + 1:.1f}" y="{HEIGHT - BOTTOM - height:.1f}" width="{max(1.0, step - 2):.1f}"'
             f' height="{height:.1f}"><title>{escape(title)}</title></rect>'
         )
-        if place < len(edges) and (turn % 2 == 0 or len(shown) < 8):
+        if place < len(edges) and turn % labelled == 0 and x + step < WIDTH - TICK_WIDTH / 2:
             parts.append(
-                f'<text x="{x + step:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{edges[place]:.0e}</text>'
+                f'<text x="{x + step:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{edges[place]:.0e}</text>'
             )
     base = HEIGHT - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')

@@ -30,7 +30,7 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align:
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 .pass { color: var(--good); } .fail, tr.differs td { color: var(--bad); }
 figure { margin: 1.25rem 0; } figcaption { font-size: .9rem; }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--quiet); }
+svg { width: 100%; max-width: 40rem; height: auto; font: 14px system-ui, sans-serif; fill: var(--quiet); }
 svg .grid, svg .axis { stroke: var(--line); } svg .bar { fill: var(--bar); }
 svg .good { fill: var(--bar); stroke: var(--bar); } svg .bad { fill: var(--bad); stroke: var(--bad); }
 svg .path { fill: none; stroke: var(--bar); stroke-width: 1.5; }

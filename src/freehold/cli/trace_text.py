@@ -23,8 +23,8 @@ WORDS: dict[Language, dict[str, str]] = {
         " tokens",
         "first": "first to differ: {unit} {name} ({kind}), tensor {output}: {gap}, allowed {allowed}",
         "before": "before it, {unit} {name} ({kind}) agrees: {gap}",
-        "input_agrees": "what goes into it agrees, so the fault is in the {unit} itself: its weights, its attributes, what it"
-        " computes",
+        "input_agrees": "what goes into it agrees, so the fault is in the {unit} itself: its weights, its attributes,"
+        " what it computes",
         "input_differs": "what goes into it differs already, so the fault lies between it and the {unit} before it",
         "jump": "the difference grows most at {unit} {name} ({kind}): {gap}",
         "last": "at the end: {unit} {name}: {gap}",
@@ -57,7 +57,8 @@ def trace_lines(trace: Trace, language: Language = "en", *, failed: bool = False
     unit, allowed = words[trace.unit], allowed_text(trace.tolerance)
 
     def told(key: str, step: Step) -> str:
-        fields = {"name": step.name, "kind": step.kind, "output": step.output, "gap": gap_text(step)}
+        kind = ", ".join(filter(None, (step.kind, step.about)))
+        fields = {"name": step.name, "kind": kind, "output": step.output, "gap": gap_text(step)}
         return words[key].format(unit=unit, allowed=allowed, **fields)
 
     steps, label = len(trace.steps), trace.label or "-"
@@ -119,6 +120,7 @@ def _step(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "kind": step.kind,
+        "about": step.about,
         "output": step.output,
         "shape": list(step.shape),
         "max_abs": step.gap.max_abs if math.isfinite(step.gap.max_abs) else None,

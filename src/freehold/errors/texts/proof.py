@@ -5,11 +5,11 @@ from freehold.errors.kinds import Entry, Kind
 ENTRIES: dict[str, Entry] = {
     "graphs_differ": Entry(
         Kind.INVALID,
-        "{model} does not compute what {reference} computes: they part at node {node} ({op}), tensor {tensor}:"
-        " max abs {max_abs:.3g}, cosine {cosine:.7f} (allowed {allowed}).",
+        "{model} does not compute what {reference} computes: they part at node {node} ({op} of {about}),"
+        " tensor {tensor}: max abs {max_abs:.3g}, cosine {cosine:.7f} (allowed {allowed}).",
         "What goes into that node agrees: compare its weights, its attributes and how it was quantized. The report of"
         " --html FILE shows how the difference grows behind it.",
-        "{model} 与 {reference} 的计算结果不一致：从节点 {node}（{op}）的张量 {tensor} 开始分歧：最大绝对差 {max_abs:.3g}，"
+        "{model} 与 {reference} 的计算结果不一致：从节点 {node}（{op}，{about}）的张量 {tensor} 开始分歧：最大绝对差 {max_abs:.3g}，"
         "余弦 {cosine:.7f}（允许 {allowed}）。",
         "该节点的输入是一致的：请比较其权重、属性和量化方式。--html FILE 生成的报告显示其后误差如何增长。",
     ),
