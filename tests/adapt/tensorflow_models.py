@@ -54,6 +54,26 @@ class Words(tf.Module):
         return {"states": rows, "embedding": tf.reduce_sum(rows, 1)}
 
 
+class Places(tf.Module):
+    """Takes any length by its signature, and only 16 by its table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = tf.Variable(tf.ones([16]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "x")])
+    def answer(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x + self.table}
+
+
+class AnyRank(tf.Module):
+    """Says nothing of its input's shape."""
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    def answer(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": 2.0 * x}
+
+
 class Writer(tf.Module):
     """Writes a file whenever it is called."""
 
@@ -114,7 +134,7 @@ class Texts(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
     def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"length": tf.strings.length(text)}
+        return {"number": tf.strings.to_number(text)}
 
 
 @keras.saving.register_keras_serializable("shop")
@@ -147,6 +167,15 @@ def recurrent() -> keras.Model:
     return keras.Model(series, keras.layers.Dense(1, name="next")(keras.layers.LSTM(8)(x)))
 
 
+def attention() -> keras.Model:
+    """A mask, attention, statistics that are constants and no weights; answers in a dictionary."""
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    x = keras.layers.Embedding(100, 8, mask_zero=True)(ids)
+    x = keras.layers.LayerNormalization()(keras.layers.MultiHeadAttention(2, 4)(x, x))
+    x = keras.layers.Normalization(mean=0.5, variance=2.0)(x)
+    return keras.Model(ids, {"states": x, "first": keras.layers.Activation("silu")(x[:, 0])})
+
+
 def with_lambda(marker: Path) -> keras.Model:
     """Bytecode in a Lambda layer: it acts, then passes its input on."""
     act = eval(f"lambda x: (open({str(marker)!r}, 'w').close(), 2.0 * x)[1]")
@@ -170,6 +199,8 @@ def save_modules(folder: Path, marker: Path) -> None:
         "caller": Caller(),
         "inverse": Inverse(),
         "texts": Texts(),
+        "places": Places(),
+        "any_rank": AnyRank(),
     }
     for name, module in modules.items():
         tf.saved_model.save(module, folder / name, module.answer)
@@ -178,6 +209,7 @@ def save_modules(folder: Path, marker: Path) -> None:
 
 def save_keras(folder: Path, marker: Path) -> None:
     images().save(folder / "images.keras")
+    attention().save(folder / "attention.keras")
     sequential().save(folder / "sequential.h5")
     sequential().save_weights(folder / "only.weights.h5")
     recurrent().export(folder / "recurrent", verbose=False)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.framework import op_def_registry  # nothing public says which operations are stateful
 from tensorflow.python.saved_model.loader_impl import parse_saved_model  # nor reads what would be loaded
-from tf2onnx.handler import tf_op
+from tf2onnx import tfonnx
 
 from freehold.adapt.children import tensorflow_ops  # noqa: F401 - registers more of what can be converted
 from freehold.adapt.children.keras_config import Found, examined
@@ -121,7 +121,7 @@ def refuse_what_acts(path: Path, found: Mapping[str, str]) -> None:
 
 def convertible() -> set[str]:
     """Kinds of operations that tf2onnx has an ONNX form for: arithmetic and control flow, nothing that acts."""
-    domains = tf_op.get_opsets().values()
+    domains = tfonnx.handler.tf_op.get_opsets().values()
     return {op for versions in domains for version in versions for op in version}
 
 
