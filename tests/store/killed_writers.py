@@ -74,7 +74,7 @@ def problems(root: Path, kept: str) -> list[str]:
     """What is wrong: all that the index names must be there, whole, and the history must lead to the tags."""
     store, found = Store(root), []
     try:
-        index = store._index()
+        index = store._file.read()
         live = reached(index, store.blobs)
         for name in live:
             store.blobs.verify(f"sha256:{name}")
@@ -108,7 +108,7 @@ def main(root: Path, times: int) -> None:
     store = Store(root / "store")
     store.collect(unused_days=0)
     left = [*store.blobs.incoming.iterdir(), *store.folders.root.iterdir(), *store.root.glob(".*")]
-    live = reached(store._index(), store.blobs)
+    live = reached(store._file.read(), store.blobs)
     left += [path for path in store.blobs.folder.iterdir() if path.name not in live]
     store.add(folders[1], "m", "after")
     moves = len(store.history("m"))

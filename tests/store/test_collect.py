@@ -116,7 +116,7 @@ def test_what_other_tools_put_in_stays(store: Store, make_artifact: Callable[...
     store.add(make_artifact(b"more"), "n")
     assert len(msgspec.json.decode((store.root / "index.json").read_bytes())["manifests"]) == 5
     assert len(store.list()) == 2
-    assert encode(store._index()) == (store.root / "index.json").read_bytes()
+    assert encode(store._file.read()) == (store.root / "index.json").read_bytes()
 
 
 def test_nothing_is_removed_while_what_is_reached_is_unknown(store: Store, make_artifact: Callable[..., Path]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,20 +11,20 @@ from pathlib import Path
 import msgspec
 
 from freehold.artifact import Artifact, Manifest
-from freehold.artifact.artifact import MANIFEST, write_durably
+from freehold.artifact.artifact import MANIFEST
 from freehold.artifact.manifest import SCHEMA
 from freehold.config.source import NAME, TAG, Source
 from freehold.errors import FreeholdError
 from freehold.store.blobs import Blobs
 from freehold.store.collect import UNUSED_DAYS, Collected, read_image, sweep
 from freehold.store.folders import Folders
-from freehold.store.history import History, Move, moved
-from freehold.store.index import Attached, Entry, Index, decode, encode
-from freehold.store.locks import PATIENCE_S, exclusive, shared
+from freehold.store.history import Move
+from freehold.store.index import Attached, Entry, Index
+from freehold.store.index_file import IndexFile
+from freehold.store.locks import exclusive, shared
 from freehold.store.oci import (
     EMPTY_BYTES,
     IMAGE_MANIFEST,
-    LAYOUT_VERSION,
     TITLE,
     UNREADABLE,
     Descriptor,
@@ -37,8 +37,6 @@ from freehold.store.oci import (
 
 log = logging.getLogger(__name__)
 
-LAYOUT = "oci-layout"
-INDEX = "index.json"
 _SHOWN = 8  # names or tags that an error lists
 _LONGEST = 128  # characters of a name
 
@@ -86,8 +84,7 @@ class Store:
         self.root = root
         self.blobs = Blobs(root)
         self.folders = Folders(folders or root.parent / "cache" / "artifacts", self.blobs)
-        self._history = History(root)
-        self._read: tuple[bytes, Index] = (b"", Index())
+        self._file = IndexFile(root, lambda digest: read_image(self.blobs, digest))
         self._manifests: dict[str, Manifest] = {}
 
     def add(self, folder: Path, name: str, tag: str = "") -> Stored:
@@ -133,7 +130,7 @@ class Store:
             chosen = msgspec.structs.replace(entry, tag=tag or self._next_number(index, name))
             return index.with_tag(chosen)
 
-        entered = self._change(change).tagged(name, chosen.tag)
+        entered = self._file.change(change).tagged(name, chosen.tag)
         assert entered is not None
         return self._stored(entered)
 
@@ -143,7 +140,7 @@ class Store:
         Raises `store_name_unknown`, `store_tag_unknown`, `store_digest_unknown`, which list what there is, and what
         reading its manifest raises.
         """
-        return self._stored(_found(self._index(), source, self.root))
+        return self._stored(_found(self._file.read(), source, self.root))
 
     def path_of(self, stored: Stored) -> Path:
         """The artifact as a folder for engines, which stays until this process ends. Do not write there.
@@ -166,7 +163,7 @@ class Store:
             return index.with_tag(msgspec.structs.replace(entry, name=name or entry.name, tag=tag))
 
         with self.writing():
-            entered = self._change(change).tagged(name or source.name, tag)
+            entered = self._file.change(change).tagged(name or source.name, tag)
         assert entered is not None
         return self._stored(entered)
 
@@ -180,7 +177,7 @@ class Store:
             return index.without_tag(name, tag)
 
         with self.writing():
-            self._change(change)
+            self._file.change(change)
         return gone
 
     def remove(self, source: Source) -> list[Entry]:
@@ -198,12 +195,12 @@ class Store:
             return index.without(gone)
 
         with self.writing():
-            self._change(change)
+            self._file.change(change)
         return gone
 
     def history(self, name: str, tag: str = "") -> list[Move]:
         """The moves of a name's tags, or of one of them, the oldest first; those of tags that are gone too."""
-        moves = self._history.moves(self._index().tags)
+        moves = self._file.history.moves(self._file.read().tags)
         return [move for move in moves if move.name == name and tag in ("", move.tag)]
 
     def attach(
@@ -248,19 +245,19 @@ class Store:
                 raise FreeholdError("store_subject_unknown", digest=about)
             return index.with_attached(attached)
 
-        self._change(change)
+        self._file.change(change)
         return attached.digest
 
     def detach(self, digest: str) -> None:
         """Forget what was attached with that OCI digest; its bytes go with the next `collect`."""
         with self.writing():
-            self._change(lambda index: index.without_attached(digest))
+            self._file.change(lambda index: index.without_attached(digest))
 
     def referrers(self, subject: Stored | str, artifact_type: str = "") -> list[Referrer]:
         """What is said about an artifact (or about the manifest of that OCI digest), in the order of coming."""
         about = subject if isinstance(subject, str) else subject.oci_digest
         found = []
-        for one in self._index().attached:
+        for one in self._file.read().attached:
             if one.subject == about and artifact_type in ("", one.artifact_type):
                 layers = read_image(self.blobs, one.digest).layers
                 files = {layer.annotations.get(TITLE) or layer.digest: layer for layer in layers}
@@ -275,14 +272,14 @@ class Store:
         `untagged`: artifacts without a tag go too. `plan`: only say what would go. Raises `store_busy` where somebody
         adds or pulls for longer than `patience_s`.
         """
-        if not self.root.is_dir():
+        if not self._file.exists():  # without an index nothing says what is needed
             return Collected()
 
         def bare(index: Index) -> Index:
             return index.without([entry for entry in index.entries if not entry.tag]) if untagged else index
 
         with self._errors(), exclusive(self.root / "lock", patience_s):
-            index = bare(self._index()) if plan else self._change(bare)
+            index = bare(self._file.read()) if plan else self._file.change(bare)
             return sweep(index, self.blobs, self.folders, plan=plan, unused_days=unused_days)
 
     @contextmanager
@@ -292,8 +289,7 @@ class Store:
             for folder in (self.blobs.folder, self.blobs.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
             with shared(self.root / "lock"):
-                if not (self.root / LAYOUT).is_file():
-                    self._begin()
+                self._file.begin()
                 yield
 
     def close(self) -> None:
@@ -303,7 +299,7 @@ class Store:
     def list(self) -> list[Stored]:
         """Every artifact under every name and tag, in the order of names and of coming; damaged ones are logged."""
         listed = []
-        for entry in sorted(self._index().entries, key=lambda entry: entry.name):
+        for entry in sorted(self._file.read().entries, key=lambda entry: entry.name):
             try:
                 listed.append(self._stored(entry))
             except FreeholdError as error:
@@ -315,45 +311,9 @@ class Store:
         with self.blobs.errors(0):
             yield
 
-    def _begin(self) -> None:
-        with exclusive(self.root / "index.lock"):
-            if not (self.root / INDEX).is_file():
-                write_durably(self.root / INDEX, encode(Index()))
-            write_durably(self.root / LAYOUT, msgspec.json.encode({"imageLayoutVersion": LAYOUT_VERSION}))
-
-    def _index(self) -> Index:
-        """The index as it is now; decoded again only when its bytes have changed."""
-        try:
-            raw = (self.root / INDEX).read_bytes()
-            if raw != self._read[0]:
-                self._check_layout()
-                self._read = raw, decode(raw, lambda digest: read_image(self.blobs, digest))
-        except FileNotFoundError:
-            return Index()
-        except OSError as error:
-            raise FreeholdError("store_unreadable", path=self.root, reason=error.strerror or str(error)) from error
-        except UNREADABLE as error:
-            raise FreeholdError("store_damaged", path=self.root / INDEX, reason=str(error)) from error
-        return self._read[1]
-
-    def _check_layout(self) -> None:
-        layout = msgspec.json.decode((self.root / LAYOUT).read_bytes(), type=_Layout)
-        if layout.version != LAYOUT_VERSION:
-            raise FreeholdError("store_damaged", path=self.root / LAYOUT, reason=f"layout version {layout.version}")
-
-    def _change(self, change: Callable[[Index], Index]) -> Index:
-        """Replace the index by what `change` makes of it, with the moves of its tags in the history first."""
-        with exclusive(self.root / "index.lock", PATIENCE_S):
-            before = self._index()
-            after = change(before)
-            if after != before:
-                self._history.append(_moves(before.tags, after.tags))
-                write_durably(self.root / INDEX, encode(after))
-            return after
-
     def _next_number(self, index: Index, name: str) -> str:
         there = {int(entry.tag) for entry in index.named(name) if entry.tag.isdecimal()}
-        return str(1 + max(there | self._history.numbers(name), default=0))
+        return str(1 + max(there | self._file.history.numbers(name), default=0))
 
     def _stored(self, entry: Entry) -> Stored:
         manifest = self._manifest(entry.digest)
@@ -378,10 +338,6 @@ class Store:
             return msgspec.json.decode(image, type=ImageManifest)
         except UNREADABLE as error:
             raise FreeholdError("store_not_artifact", digest=describe(image, "").digest, reason=str(error)) from error
-
-
-class _Layout(msgspec.Struct, frozen=True, rename={"version": "imageLayoutVersion"}):
-    version: str
 
 
 def check_name(name: str, tag: str = "") -> None:
@@ -413,11 +369,6 @@ def _found(index: Index, source: Source, root: Path) -> Entry:
 def _few(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[-_SHOWN:]) + (", ..." if len(listed) > _SHOWN else "") or "-"
-
-
-def _moves(before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]) -> list[Move]:
-    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [moved(name, tag, before.get((name, tag), ""), after.get((name, tag), "")) for name, tag in changed]
 
 
 def _media_type(title: str) -> str:
