@@ -136,6 +136,7 @@ def test_what_an_older_fetch_left_is_not_taken_for_the_new(hub: ModelHub, fetch:
     fetch().complete(say)
     assert names(folder) == sorted(["README.md", "config.json", WEIGHTS, "modules.json", "tokenizer.json", NOTE])
     assert (folder / WEIGHTS).read_bytes() == hub.repos["org/m"].files[WEIGHTS]
+    assert not (folder / "1_Pooling").exists()
 
 
 def test_a_copied_folder_is_completed(

@@ -207,6 +207,9 @@ def _drop_others(staging: Path, names: set[str]) -> None:
     for path in [path for path in staging.rglob("*") if path.is_file()]:
         if str(path.relative_to(staging)) not in names:
             path.unlink()
+    for path in sorted((path for path in staging.rglob("*") if path.is_dir()), reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()
 
 
 def _bring_foreign(folder: Path, staging: Path) -> None:
