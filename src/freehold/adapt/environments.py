@@ -91,7 +91,7 @@ def create(wanted: Framework, environ: Mapping[str, str], say: Say, base: Path |
         _run([base or Path(sys.executable), "-m", "venv", place], wanted, environ)
         say(f"Installing {wanted.name} (1.5 GB)")
         options = ("--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary", ":all:")
-        pip = [python_of(place), "-m", "pip", "install", *options, "--require-hashes", "-r", lock]
+        pip: list[str | Path] = [python_of(place), "-m", "pip", "install", *options, "--require-hashes", "-r", lock]
         _run(pip, wanted, environ)
     (place / UNFINISHED).unlink()
     return python_of(place)

@@ -43,6 +43,7 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
         "source": str(source),
         "signature": asked.signature,
         "shapes": asked.input_shapes,
+        "names": asked.input_names,
         "opset": asked.opset,
         "seed": asked.seed,
     }

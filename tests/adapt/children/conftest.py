@@ -34,6 +34,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "two_answers opset": {"opset": 99},
     "two_answers count": {"shapes": [[1, 4], [1, 4]]},
     "two_answers shape": {"shapes": [[1, 5]]},
+    "two_answers input": {"shapes": [[1, 4]], "names": ["z"]},
+    "words named": {"shapes": [[2, 7]], "names": ["mask"]},
     "any_rank": {},
     "places long": {"shapes": [[1, 17]]},
     "places": {},

@@ -67,6 +67,12 @@ def test_a_sample_shape_is_recorded_too(tensorflow_answers: Answers) -> None:
     assert labels(tensorflow_answers["two_answers"]) == ["batch 1", "batch 3", "batch 5"]
 
 
+def test_shapes_may_be_given_by_name(tensorflow_answers: Answers) -> None:
+    """Of one input alone; the model then refuses lengths that differ from the other's."""
+    assert tensorflow_answers["words named"]["code"] == "tensorflow_sample_refused"
+    assert "mask [1, 7]" in tensorflow_answers["words named"]["details"]["inputs"]
+
+
 def test_a_rank_that_nobody_says_is_taken_from_the_sample(tensorflow_answers: Answers) -> None:
     """Without one, the error says which input."""
     assert tensorflow_answers["any_rank"]["code"] == "tensorflow_rank"
@@ -90,6 +96,7 @@ def test_sizes_that_the_model_itself_refuses(tensorflow_answers: Answers) -> Non
     [
         ("texts", "datatype_unsupported", ["string"]),
         ("two_answers opset", "tensorflow_opset", ["99"]),
+        ("two_answers input", "tensorflow_input", ["z", "x"]),
         ("two_answers count", "input_shapes_count", ["x [batch, 4]"]),
         ("two_answers shape", "input_shape_misfit", ["[1, 5]", "[batch, 4]"]),
     ],

@@ -1,7 +1,7 @@
 """Makes ONNX of a SavedModel or a Keras file, and records what TensorFlow answers. Runs in TensorFlow's environment.
 
 The job: "source", "signature" (of a SavedModel; "" is its only one or "serving_default"), "shapes" (one an input, or
-none), "opset", "seed". Nothing that the source carries runs unless "trusted".
+none) and their "names", "opset", "seed". Nothing that the source carries runs unless "trusted".
 """
 
 import os

@@ -44,9 +44,10 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
         raise ChildError("tensorflow_opset", opset=opset, oldest=OLDEST_OPSET, newest=NEWEST_OPSET)
     step(job["writes"], "Loading the model with TensorFlow")
     raw = open_source(Path(job["source"]), job.get("signature", ""), job["trusted"])
-    inputs, shapes = _inputs(raw, job.get("shapes", ()))
+    samples = by_name(raw, job.get("shapes", ()), job.get("names", ()))
+    inputs, shapes = _inputs(raw, samples)
     step(job["writes"], "Recording what TensorFlow answers")
-    recorded = record(raw, inputs, shapes, sizes_of(shapes, job.get("shapes", ())), job.get("seed", 0))
+    recorded = record(raw, inputs, shapes, sizes_of(shapes, samples), job.get("seed", 0))
     step(job["writes"], "Converting to ONNX")
     model, free = to_onnx(raw, inputs, opset, Path(job["source"]).name)
     outputs = _output_shapes(raw.outputs, free, recorded)
@@ -111,6 +112,21 @@ def _asked(
     for name, array in outputs.items():
         datatype(name, array)
     return RecordedCase(label, given, outputs)
+
+
+def by_name(raw: RawModel, samples: Sequence[Sequence[int]], names: Sequence[str]) -> Sequence[Sequence[int]]:
+    """`samples` in the order of the inputs; an input that is not named has free sizes.
+
+    Raises ChildError `tensorflow_input` for a name that is no input.
+    """
+    if not any(names):
+        return samples
+    given = dict(zip(names, samples, strict=True))
+    known = [spec.name for spec in raw.inputs]
+    for name in given:
+        if name not in known:
+            raise ChildError("tensorflow_input", name=name, known=", ".join(known))
+    return [given.get(spec.name, [-1] * (spec.shape.rank or 0)) for spec in raw.inputs]
 
 
 def _inputs(raw: RawModel, samples: Sequence[Sequence[int]]) -> tuple[list["tf.TensorSpec"], dict[str, Shape]]:

@@ -93,7 +93,7 @@ def _meta_graph(path: Path) -> Any:
 
 
 def _signature(path: Path, meta_graph: Any, asked: str) -> str:
-    names = sorted(name for name in meta_graph.signature_def if not name.startswith("__"))
+    names: list[str] = sorted(name for name in meta_graph.signature_def if not name.startswith("__"))
     if asked in names:
         return asked
     if not asked and DEFAULT_SIGNATURE in names:

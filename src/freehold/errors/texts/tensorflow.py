@@ -101,6 +101,13 @@ ENTRIES: dict[str, Entry] = {
         "模型没有说明输入 {name} 有几个维度。",
         "请给出可尝试的形状，每个输入一个：--input-shape 1,32,1024。",
     ),
+    "tensorflow_input": Entry(
+        Kind.INVALID,
+        "The model has no input {name}; its inputs are {known}.",
+        "Name one of {known} in --input-shape NAME=1,32,1024, or give the shapes in this order without names.",
+        "模型没有输入 {name}；其输入为：{known}。",
+        "请在 --input-shape 名称=1,32,1024 中使用这些名字，或按此顺序给出不带名字的形状。",
+    ),
     "tensorflow_sample_refused": Entry(
         Kind.INVALID,
         "The model itself refuses inputs of the shapes {inputs}: {reason}",
