@@ -319,8 +319,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         writes.mkdir()
         asked = Conversion(folder, folder.name, work, **options)
         raw = open_raw(asked)
-        job = {**json.loads(json.dumps(from_huggingface.job_of(raw, asked))), "writes": str(writes), "trusted": False}
-        write_manifest(artifact, from_huggingface.artifact_of(raw, asked, writes, huggingface.work(job), artifact))
+        job = {**from_huggingface.job_of(raw, asked), "writes": str(writes), "trusted": False}
+        result = json.loads(json.dumps(huggingface.work(json.loads(json.dumps(job)))))  # as a pipe would bring them
+        write_manifest(artifact, from_huggingface.artifact_of(raw, asked, writes, result, artifact))
         return artifact
 
     return make

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 SETTINGS = EngineSettings(tune=False, threads=1)
 SHAPE = {
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
     "hidden_size": 32,
     "num_attention_heads": 4,
     "intermediate_size": 64,
@@ -45,10 +45,16 @@ EMBEDDERS: dict[str, dict[str, Any]] = {
     "ElectraForPreTraining": {**SHAPE, "embedding_size": 16},
     "DebertaV2Model": {**SHAPE, **DISENTANGLED},
     "MPNetForMaskedLM": {**SHAPE, "tokenizer": "unigram", "max_position_embeddings": 514, "pad_token_id": 1},
-    "ModernBertModel": {**SHAPE, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0},
+    "ModernBertModel": {
+        **SHAPE,
+        "num_hidden_layers": 2,
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        "pad_token_id": 0,
+    },
     "NomicBertModel": SHAPE,
 }
-T5 = {"tokenizer": "unigram", "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "pad_token_id": 1}
+T5 = {"tokenizer": "unigram", "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4, "pad_token_id": 1}
 IMAGES: dict[str, dict[str, Any]] = {
     "ConvNextForImageClassification": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "image_size": 32},
     "ResNetForImageClassification": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
@@ -160,7 +166,7 @@ def test_an_encoder_without_pooling_gives_states(raw_folder: Raw, exported: Expo
 def test_a_reader_of_pairs_reranks(raw_folder: Raw, exported: Export) -> None:
     """A decoder's classification head with one label finds the last token by the padding's id, whatever we pad with."""
     folder = raw_folder(
-        "GPT2ForSequenceClassification", n_embd=32, n_layer=2, n_head=4, n_positions=512, num_labels=1, pad_token_id=3
+        "GPT2ForSequenceClassification", n_embd=32, n_layer=1, n_head=4, n_positions=512, num_labels=1, pad_token_id=3
     )
     artifact = exported(folder)
     manifest = Artifact.open(artifact).manifest
@@ -193,7 +199,7 @@ def test_an_image_classifier_is_a_tensor_model(architecture: str, raw_folder: Ra
 
 def test_a_child_converts_and_the_artifact_says_how(raw_folder: Raw, tmp_path: Path) -> None:
     """The whole door, with a tokenizer that only its vocabulary is there of, and weights in a pickle."""
-    folder = raw_folder("DistilBertModel", dim=32, n_layers=2, n_heads=4, hidden_dim=64, initializer_range=0.2)
+    folder = raw_folder("DistilBertModel", dim=32, n_layers=1, n_heads=4, hidden_dim=64, initializer_range=0.2)
     tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
     vocabulary = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get)
     (folder / "tokenizer.json").unlink()

@@ -78,4 +78,4 @@ def described_value(value: Any) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of the packages that export."""
-    return {"torch": torch.__version__, "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
+    return {"torch": str(torch.__version__), "onnx": onnx.__version__, "onnxscript": onnxscript.__version__}
