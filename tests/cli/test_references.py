@@ -78,12 +78,17 @@ def test_verbs_take_references(store: Store, freehold: Callable[..., Any]) -> No
     assert [problem["code"] for problem in refused] == ["store_tag_unknown"]
 
 
-def test_serve_takes_a_reference(store: Store, serve: Callable[..., Any]) -> None:
-    """And has the artifact open: gc in another process leaves its folder."""
+def test_serve_and_ps_take_a_reference(store: Store, serve: Callable[..., Any], freehold: Callable[..., Any]) -> None:
+    """And the server has the artifact open: gc in another process leaves its folder."""
     server = serve("tiny:1")
     assert server.banner["models"][0]["id"] == "tiny"
     status, answer = server.ask("POST", "/v1/embeddings", {"model": "tiny", "input": "hello"})
     assert (status, len(answer["data"])) == (200, 1)
+    url, digest = server.banner["url"], store.find(parse("tiny:1")).digest
+    for ref in ("tiny", "tiny:1", f"tiny@{digest}"):
+        assert [row["digest"] for row in freehold("ps", ref, "--url", url, "--json").data["models"]] == [digest]
+    for ref, code in (("other", "model_not_found"), ("tiny:9", "store_tag_unknown")):
+        assert freehold("ps", ref, "--url", url, "--json").error["code"] == code
     store.remove(parse("tiny:1"))
     assert len(store.collect().in_use) == 1
     status, _ = server.ask("POST", "/v1/embeddings", {"model": "tiny", "input": "again"})

@@ -78,7 +78,9 @@ def show(ctx: typer.Context, ref: Ref) -> None:
 @app.command(epilog=EPILOG)
 def add(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="An artifact, or a model folder whose graph we write ourselves.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="An artifact, or a model folder whose graph we write ourselves.")
+    ],
     name: Annotated[str, typer.Option(help="The name it gets in the store.")],
     tag: Annotated[str, typer.Option(help="A tag. Default: the next number of the name.")] = "",
 ) -> None:

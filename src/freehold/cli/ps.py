@@ -3,7 +3,7 @@
 import http.client
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ import msgspec
 import typer
 
 from freehold.cli.output import LABELS, Output, describe
+from freehold.cli.references import local_store
+from freehold.config import parse
 from freehold.errors import FreeholdError
 from freehold.server.health import ModelState, Readiness
 from freehold.telemetry import names
@@ -33,6 +35,12 @@ class Numbers:
 
 def ps(
     ctx: typer.Context,
+    ref: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="Only this model: its id, or NAME:TAG or NAME@sha256:DIGEST of the store."
+        ),
+    ] = None,
     url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Show the models of a running server: state, proof, precision, digest, and what they have done since its start.
@@ -45,14 +53,15 @@ def ps(
     readiness = server.readiness()
     numbers = server.numbers()
     note = FreeholdError("note_key_needed", url=url) if numbers is None else None
-    rows = [_row(model, numbers) for model in readiness.models]
+    models = readiness.models if ref is None else _meant(ref, readiness)
+    rows = [_row(model, numbers) for model in models]
     data = {
         "url": url,
         "ready": readiness.ready,
         "models": rows,
         "note": describe(note, output.language) if note is not None else None,
     }
-    lines = [*_table(rows), *_troubles(readiness)]
+    lines = [*_table(rows), *_troubles(models)]
     if note is not None:
         lines.append(output.told(note, LABELS[output.language].note))
     output.show(data, "\n".join(lines))
@@ -149,6 +158,19 @@ def _numbers(totals: Mapping[tuple[str, str], float], model: str) -> Numbers:
     )
 
 
+def _meant(ref: str, readiness: Readiness) -> list[ModelState]:
+    """The models with that id, else those that serve the artifact of that reference. Raises `model_not_found`."""
+    found = [model for model in readiness.models if model.id == ref]
+    source = parse(ref)
+    if not found and source.kind == "store":
+        digest = source.digest or local_store(os.environ).find(source).digest
+        found = [model for model in readiness.models if model.digest == digest]
+    if not found:
+        served = ", ".join(model.id for model in readiness.models)
+        raise FreeholdError("model_not_found", model=ref, served=served)
+    return found
+
+
 def _row(model: ModelState, numbers: Mapping[str, Numbers] | None) -> dict[str, Any]:
     known = Numbers() if numbers is None else numbers.get(model.id, Numbers())
     counted = numbers is not None
@@ -188,10 +210,10 @@ def _cell(key: str, value: object) -> str:
     return str(value).removeprefix("sha256:")[:12] if key == "digest" else str(value)
 
 
-def _troubles(readiness: Readiness) -> list[str]:
+def _troubles(models: Sequence[ModelState]) -> list[str]:
     """Why models do not answer, in the server's words."""
     return [
         f"{model.id}: {model.error.cause}\n  {model.error.fix}  ({model.error.code})"
-        for model in readiness.models
+        for model in models
         if model.error is not None
     ]
