@@ -32,11 +32,11 @@ def test_nothing_differs() -> None:
     assert traced(0.5).before is None
 
 
-def test_the_largest_growth_is_found_in_proportion() -> None:
-    """From 1e-6 to 1e-3 is more than from 1e-3 to 0.1, and rounding is no growth."""
-    assert traced(1e-6, 1e-3, 0.1).jump is not None
-    assert traced(1e-6, 1e-3, 0.1).jump == traced(1e-6, 1e-3, 0.1).steps[1]
-    assert traced(0.0, 1e-9).jump is None
+def test_the_largest_growth_is_found() -> None:
+    """What a step adds to the worst before it; what falls and rises again adds nothing, and rounding is no growth."""
+    trace = traced(1e-6, 1e-3, 0.1, 0.02, 0.12)
+    assert trace.jump is trace.steps[2]
+    assert traced(0.0, 1e-5).jump is None
 
 
 def test_a_tolerance_is_of_the_largest_element_inside_a_network() -> None:

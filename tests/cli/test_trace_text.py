@@ -1,6 +1,7 @@
 """A trace for people and programs."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,16 @@ def test_agreement_is_told_and_what_is_left_to_suspect() -> None:
     """Where the proof failed all the same, what comes behind the last module."""
     assert trace_lines(trace(1e-6, unit="node"))[-1] == "every node agrees within max_abs 0.0001"
     assert "behind the last module" in trace_lines(trace(1e-6), failed=True)[-1]
+
+
+def test_what_a_tolerance_allows_is_told_where_it_grows() -> None:
+    """Of a quantized model every node is within, and one adds most."""
+    one = trace(0.1, 0.7, 0.8, unit="node")
+    loose = Trace("a", "b", "node", "", Tolerance(max_abs=1.0), tuple(replace(step, within=True) for step in one.steps))
+    lines = trace_lines(loose)
+    assert lines[1] == "every node agrees within max_abs 1"
+    assert lines[2].startswith("the difference grows most at node layer.1 (Linear)")
+    assert lines[3].startswith("at the end: node layer.2")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from freehold.artifact import Artifact, Tolerance, write_manifest
 
 Freehold = Callable[..., Any]
 
@@ -22,6 +25,29 @@ def test_a_model_with_raw_goldens_is_proven(freehold: Freehold, minilm_artifact:
     assert golden["recorded_by"]["framework"] == "transformers"
     assert golden["replayed"] == golden["cases"] > 0
     assert golden["failures"] == []
+    assert model["tolerance"] == {"max_abs": 1e-4, "from": "precision"}
+    assert {row["output"] for row in model["parity"]} == {"embeddings"}
+    assert {row["shape_class"] for row in model["parity"]} == {"short", "long", "zh"}
+    assert sum(row["cases"] for row in model["parity"]) == golden["cases"]
+    assert max(row["max_abs"] for row in model["parity"]) <= 1e-5
+
+
+def test_a_page_is_written_beside_what_is_printed(freehold: Freehold, minilm_artifact: Path, folder: Path) -> None:
+    """Of `verify` and of `golden check`, in the reader's language; the exit code says the same as without it."""
+    assert freehold("verify", str(minilm_artifact), "--html", "reports/page.html", "--lang", "zh").code == 0
+    assert "形状类别" in (folder / "reports" / "page.html").read_text()
+    assert freehold("golden", "check", str(minilm_artifact), "--html", "check.html").code == 0
+    assert "<svg" in (folder / "check.html").read_text()
+
+
+def test_a_measured_tolerance_is_what_judges(freehold: Freehold, permuted_minilm: Path) -> None:
+    """An artifact whose quality report allows more is held to that, and the output says so."""
+    artifact = Artifact.open(permuted_minilm)
+    write_manifest(permuted_minilm, msgspec.structs.replace(artifact.manifest, tolerance=Tolerance(cosine_min=0.5)))
+    ran = freehold("verify", str(permuted_minilm), "--json")
+    assert ran.code == 0
+    assert ran.data["models"][0]["tolerance"] == {"cosine_min": 0.5, "from": "quality report"}
+    assert "cosine_min 0.5 (of the artifact's quality report)" in freehold("verify", str(permuted_minilm)).out
 
 
 def test_a_permuted_weight_is_refused(freehold: Freehold, permuted_minilm: Path) -> None:

@@ -82,18 +82,17 @@ class Trace:
 
     @property
     def jump(self) -> Step | None:
-        """Where the difference grows most over all that came before it, in proportion; None without two steps."""
-        largest, found, most = NOISE, None, 1.0
+        """Where the difference grows most over all that came before it; None while there is only rounding."""
+        largest, found, most = 0.0, None, NOISE
         for step in self.steps:
-            growth = step.gap.relative / largest
-            if growth > most:
-                found, most = step, growth
+            if step.gap.relative - largest > most:
+                found, most = step, step.gap.relative - largest
             largest = max(largest, step.gap.relative)
         return found
 
 
-NOISE = 1e-7
-"""About one unit in the last place of float32: less is no growth."""
+NOISE = 1e-4
+"""Differences that float32 makes by itself, in units of the largest element: below it nothing has grown."""
 
 
 def gap_of(expected: Array, seen: Array) -> Gap:

@@ -70,15 +70,17 @@ def trace_lines(trace: Trace, language: Language = "en", *, failed: bool = False
     first, before = trace.first, trace.before
     if first is None:
         lines.append(words["agree"].format(unit=unit, allowed=allowed))
-        return [*lines, words["agree_more"].format(unit=unit)] if failed else lines
-    lines.append(told("first", first))
-    if before is not None:
-        lines.append(told("before", before))
-    if first.input_within is not None:
-        lines.append(words["input_agrees" if first.input_within else "input_differs"].format(unit=unit))
+        if failed:
+            lines.append(words["agree_more"].format(unit=unit))
+    else:
+        lines.append(told("first", first))
+        if before is not None:
+            lines.append(told("before", before))
+        if first.input_within is not None:
+            lines.append(words["input_agrees" if first.input_within else "input_differs"].format(unit=unit))
     if trace.jump is not None and trace.jump != first:
         lines.append(told("jump", trace.jump))
-    return [*lines, told("last", trace.steps[-1])]
+    return lines if trace.jump is None else [*lines, told("last", trace.steps[-1])]
 
 
 def trace_data(trace: Trace) -> dict[str, Any]:
