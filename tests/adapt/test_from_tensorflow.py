@@ -6,6 +6,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -33,9 +34,9 @@ def converted(
 ) -> Iterator[Convert]:
     """`converted(name, **asked)` converts what tensorflow_models.py made, in TensorFlow's environment."""
 
-    def one(name: str, **asked: object) -> Converted:
+    def one(name: str, **asked: Any) -> Converted:
         work = tmp_path_factory.mktemp("work")
-        return convert(Conversion(tensorflow_models / name, "mine", work, **asked), unheard)  # type: ignore[arg-type]
+        return convert(Conversion(tensorflow_models / name, "mine", work, **asked), unheard)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FREEHOLD_TENSORFLOW_PYTHON", str(tensorflow_python))
