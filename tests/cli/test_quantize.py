@@ -23,6 +23,38 @@ from freehold.store import Store
 Freehold = Callable[..., Any]
 
 
+TOPICS = {
+    "invoice": (
+        "The invoice is overdue.",
+        "Pay this bill by Friday.",
+        "发票已逾期。",
+        "The amount due is EUR 120.",
+        "A receipt.",
+    ),
+    "valve": (
+        "The valve leaks.",
+        "Replace the pressure sensor.",
+        "阀门漏水。",
+        "The pump is too loud.",
+        "A gasket tore.",
+    ),
+    "password": (
+        "I forgot my password.",
+        "My account is locked.",
+        "忘记密码了。",
+        "Reset my login.",
+        "I cannot sign in.",
+    ),
+    "holiday": (
+        "I take leave in May.",
+        "How many days off are left?",
+        "我想请假。",
+        "The office closes at Christmas.",
+        "Rest.",
+    ),
+}
+
+
 def in_store(folder: Path) -> list[str]:
     """References to everything in this test's store."""
     return [stored.ref for stored in Store(folder / "home" / "store").list()]
@@ -50,16 +82,23 @@ def perceptron(tmp_path: Path) -> Path:
 
 
 def test_minilm_in_int8(freehold: Freehold, minilm_artifact: Path, folder: Path) -> None:
-    """MiniLM with raw goldens: a quarter of the size, a report beside it, its proof still raw."""
-    ran = freehold("quantize", str(minilm_artifact), "--to", "int8", "--name", "minilm:small", "--json")
+    """MiniLM with raw goldens: a quarter of the size, a report beside it, its proof still raw, topics told apart."""
+    rows = [{"text": text, "label": label} for label, texts in TOPICS.items() for text in texts]
+    (folder / "topics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = ("--to", "int8", "--name", "minilm:small", "--evaluation", "topics.jsonl", "--min-quality", "0.997")
+    ran = freehold("quantize", str(minilm_artifact), *asked, "--json")
     assert ran.code == 0, ran.err
     assert ran.data["artifact"] == "minilm:small"
     report = ran.data["report"]
     assert report["parent"] == Artifact.open(minilm_artifact).digest
     assert report["size_after"] < 0.3 * report["size_before"]
-    assert report["quality"]["cosine_mean"] > 0.98
-    assert report["quality"]["spearman"] > 0.95
+    quality = report["quality"]
+    assert quality["cosine_mean"] >= 0.997
+    assert quality["spearman"] > 0.99
+    assert abs(quality["accuracy"] - quality["accuracy_before"]) <= 0.2
     assert len(report["sensitivity"]) == 26
+    assert set(report["kept"].values()) <= {"by-row"}
+    assert report["search"]
     assert report["speed"]["ratio"] > 0
     store = Store(folder / "home" / "store")
     stored = store.find(parse("minilm:small"))

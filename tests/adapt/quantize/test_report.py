@@ -24,7 +24,7 @@ REPORT = Report(
     speed=Speed(2.1, 1.01, (0.2, 0.1), 15),
     proof=Proof(8, True, 0.985, 0.05, Tolerance(cosine_min=0.97)),
     data=Data("eval.jsonl", 16, 32),
-    sensitivity=(Cost("a", 100, 1e-3, QUALITY), Cost("b", 100, 5e-3, QUALITY)),
+    sensitivity=(Cost("a", ("a",), 100, 1e-3, QUALITY), Cost("b", ("b",), 100, 5e-3, QUALITY)),
     kept={"b": "float"},
     quantized=35,
     machine="a processor",
@@ -52,7 +52,7 @@ def test_table() -> None:
         "8 raw goldens",
     ):
         assert part in text
-    assert text.index("5.00e-03  b  (kept)") < text.index("1.00e-03  a")
+    assert text.index("5.00e-03  b  (float)") < text.index("1.00e-03  a")
 
 
 def test_table_of_a_decoder() -> None:
@@ -60,5 +60,5 @@ def test_table_of_a_decoder() -> None:
     quality = Quality(3, top1=0.97, perplexity_ratio=1.02)
     report = msgspec.structs.replace(REPORT, quality=quality, proof=Proof(0, False), sensitivity=(), kept={})
     text = as_text(report)
-    for part in ("97.00%", "+2.00%", "nothing proves", "0 kept in float"):
+    for part in ("97.00%", "+2.00%", "nothing proves", "35 in dynamic"):
         assert part in text

@@ -9,7 +9,7 @@ from freehold.adapt.quantize.examples import random_examples
 from freehold.adapt.quantize.forms import Blocks
 from freehold.adapt.quantize.laboratory import Laboratory
 from freehold.adapt.quantize.parent import Parent
-from freehold.adapt.quantize.search import Cost, Found, costs, groups_of, search
+from freehold.adapt.quantize.search import Cost, Found, costs, groups_of, search, together
 from freehold.adapt.quantize.stored import Stored, StoredMatrix
 from freehold.adapt.quantize.tasks import Task, task_of
 from freehold.adapt.quantize.units import FloatGraph, Unit, Use
@@ -82,7 +82,14 @@ def test_groups_share_states() -> None:
         for name, states in (("query", "x"), ("key", "x"), ("output", "z"))
     )
     table = Unit("table", (Use("lookup", 0, "x", "y", StoredMatrix(stored)),))
-    assert [group.name for group in groups_of([table, query, key, output])] == ["table", "query + key", "output"]
+    assert [group.name for group in groups_of([table, query, key, output])] == ["table", "{query, key}", "output"]
+
+
+def test_name_of_several() -> None:
+    """What names share is written once."""
+    assert together(["a.self.query.weight", "a.self.key.weight"]) == "a.self.{query, key}.weight"
+    assert together(["a.b", "c.d"]) == "{a.b, c.d}"
+    assert together(["a.b"]) == "a.b"
 
 
 def test_groups() -> None:

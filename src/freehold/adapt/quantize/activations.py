@@ -45,7 +45,7 @@ class Activation:
 
     def peak(self) -> Floats:
         """[channels]."""
-        return np.maximum(np.mean(self.peaks, axis=0), LEAST_PEAK, dtype=np.float32)
+        return np.asarray(np.maximum(np.mean(self.peaks, axis=0), LEAST_PEAK), np.float32)
 
     def zero(self, divisors: Floats | None) -> int:
         """The code of 0 with which the scales of rows are smallest, in the mean of their squares; as a scale must cover

@@ -1,5 +1,6 @@
 """The quality report of a quantized artifact: what was made, what it costs, what it brings."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -35,7 +36,8 @@ class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `quantize` measured. Sizes in bytes; `kept` names weights that are not in the form `method` and theirs."""
+    """What `quantize` measured. Sizes in bytes; `kept` are the forms of weights in another than
+    `method`'s, by their names."""
 
     schema: int
     kind: str
@@ -77,7 +79,7 @@ def as_text(report: Report) -> str:
     quality, speed = report.quality, report.speed
     share = report.size_after / report.size_before
     rows = [
-        ("weights", f"{report.quantized} in {report.method}, {len(report.kept)} kept in {_forms_kept(report)}"),
+        ("weights", ", ".join([f"{report.quantized} in {report.method}", *_forms_kept(report)])),
         ("size", f"{_megabytes(report.size_before)} -> {_megabytes(report.size_after)} ({share:.0%})"),
         (
             "speed",
@@ -90,9 +92,8 @@ def as_text(report: Report) -> str:
     lines = [f"  {label:<12} {text}" for label, text in rows]
     worst = sorted(report.sensitivity, key=lambda cost: -cost.loss)[:SHOWN]
     if worst:
-        lines.append(f"  sensitivity  loss of {report.metric} when one weight alone is quantized, the worst first")
-        kept = set(report.kept)
-        lines += [f"    {cost.loss:.2e}  {cost.name}{'  (kept)' if cost.name in kept else ''}" for cost in worst]
+        lines.append(f"  sensitivity  loss of {report.metric} where these weights alone are quantized, the worst first")
+        lines += [f"    {cost.loss:.2e}  {cost.name}{_marked(report, cost)}" for cost in worst]
     return "\n".join(lines)
 
 
@@ -122,8 +123,13 @@ def _proof_line(proof: Proof) -> str:
     return f"{proof.cases} {'raw' if proof.raw else 'own'} goldens replayed: {told}"
 
 
-def _forms_kept(report: Report) -> str:
-    return ", ".join(sorted(set(report.kept.values()))) or "float"
+def _forms_kept(report: Report) -> list[str]:
+    return [f"{count} in {form}" for form, count in sorted(Counter(report.kept.values()).items())]
+
+
+def _marked(report: Report, cost: Cost) -> str:
+    forms = sorted({report.kept[name] for name in cost.units if name in report.kept})
+    return f"  ({', '.join(forms)})" if forms else ""
 
 
 def _megabytes(size: int) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +30,7 @@ class Cost(msgspec.Struct, frozen=True):
     """What quantizing one group of weights alone costs: `loss` is 1 less the metric's value."""
 
     name: str
+    units: tuple[str, ...]  # the weights' names
     weights: int  # elements
     loss: float
     quality: Quality
@@ -77,11 +78,27 @@ def groups_of(units: Sequence[Unit], most: int = MOST_GROUPS) -> list[Group]:
         states = unit.uses[0].states if unit.uses[0].role != "lookup" else unit.name
         shared.setdefault(states, []).append(unit)
     if len(shared) <= most:
-        return [Group(" + ".join(unit.name for unit in each), tuple(each)) for each in shared.values()]
+        return [Group(together([unit.name for unit in each]), tuple(each)) for each in shared.values()]
     layers = [(key, tuple(run)) for key, run in groupby(units, _layer_of)]
     size = -(-len(layers) // most)
     merged = [layers[start : start + size] for start in range(0, len(layers), size)]
     return [Group(", ".join(key for key, _ in run), tuple(u for _, each in run for u in each)) for run in merged]
+
+
+def together(names: Sequence[str]) -> str:
+    """One name for several: what differs in braces between what they share, "self.{query, key}.weight"."""
+    if len(names) == 1:
+        return names[0]
+    parts = [name.split(".") for name in names]
+    before = _alike(parts)
+    after = _alike([each[before:][::-1] for each in parts])
+    inner = [".".join(each[before : len(each) - after]) for each in parts]
+    return ".".join([*parts[0][:before], f"{{{', '.join(inner)}}}", *parts[0][len(parts[0]) - after :]])
+
+
+def _alike(parts: Sequence[Sequence[str]]) -> int:
+    """How many of the first entries are the same in all."""
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*parts, strict=False)))
 
 
 def costs(
@@ -93,7 +110,7 @@ def costs(
         say(f"sensitivity {turn}/{len(groups)}: {group.name}")
         alone = {unit.name: forms[unit.name] for unit in group.units if unit.name in forms}
         judged = laboratory.judge(alone, task)
-        seen.append(Cost(group.name, group.elements, 1 - judged.of(metric), judged))
+        seen.append(Cost(group.name, tuple(alone), group.elements, 1 - judged.of(metric), judged))
     return seen
 
 

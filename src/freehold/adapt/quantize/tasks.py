@@ -48,7 +48,10 @@ class Observed:
 class Task(Protocol):
     """A set of examples that graphs of one model are measured with."""
 
-    examples: Sequence[Example]
+    @property
+    def examples(self) -> Sequence[Example]:
+        """What it was made of, in their order."""
+        ...
 
     def observe(self, graph: Path) -> Observed:
         """What `graph` answers. Raises FreeholdError `graph_invalid` or `inference_failed`."""
@@ -182,8 +185,8 @@ def task_of(artifact: Artifact, examples: Sequence[Example]) -> Task:
     if manifest.kind == "generate":
         if manifest.decoder is None:
             raise FreeholdError("decoder_manifest_invalid", path=artifact.path)
-        tokenizer = open_tokenizer(artifact.tokenizer)
-        pairs = tuple(_pair(tokenizer, example) for example in examples)
+        plain = open_tokenizer(artifact.tokenizer)
+        pairs = tuple(_pair(plain, example) for example in examples)
         return ForcedTask(manifest.decoder, manifest.limits.positions or LONGEST, examples, pairs)
     tokenizer = TextTokenizer(artifact.tokenizer, manifest.limits.max_tokens or manifest.limits.positions)
     sequences = [_encoded(tokenizer, manifest, example) for example in examples]
