@@ -1,9 +1,12 @@
 """Packed runs of what `adapt` writes, and what transformers answers for the same folders."""
 
+import importlib.util
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -244,3 +247,16 @@ def plant(artifact: Path, weight: str) -> None:
 def planted() -> Callable[[Path, str], None]:
     """`planted(artifact, weight)` changes one element of a weight."""
     return plant
+
+
+@pytest.fixture(scope="session")
+def torch_models() -> ModuleType:
+    """`pytorch_models.py` of this folder, under the name that a pickle of its classes gives it."""
+    path = Path(__file__).with_name("pytorch_models.py")
+    spec = importlib.util.spec_from_file_location("pytorch_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pytorch_models"] = module
+    spec.loader.exec_module(module)
+    return module

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from freehold.adapt.children.report import Failed
+from freehold.adapt.children.report import ChildError
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int | str, ...]
@@ -47,19 +47,19 @@ def _plain_name(shape: Sequence[int | None], axis: int) -> str:
 def sizes_of(shapes: Mapping[str, Shape], samples: Sequence[Sequence[int]]) -> dict[str, int]:
     """What size each free dimension is first tried with: as in `samples`, one an input or none at all (-1: as we like).
 
-    Raises Failed `input_shapes_count`, `input_shape_misfit` when samples and shapes cannot be of one model.
+    Raises ChildError `input_shapes_count`, `input_shape_misfit` when samples and shapes cannot be of one model.
     """
     sizes: dict[str, int] = {}
     if samples and len(samples) != len(shapes):
         wanted = ", ".join(f"{name} {_written(shape)}" for name, shape in shapes.items())
-        raise Failed("input_shapes_count", found=len(samples), expected=len(shapes), inputs=wanted)
+        raise ChildError("input_shapes_count", found=len(samples), expected=len(shapes), inputs=wanted)
     for (name, shape), sample in zip(shapes.items(), samples or [()] * len(shapes), strict=True):
         fits = len(sample) == len(shape) and all(
             size == -1 or isinstance(dimension, str) or size == dimension
             for size, dimension in zip(sample, shape, strict=True)
         )
         if samples and not fits:
-            raise Failed("input_shape_misfit", name=name, found=_written(sample), expected=_written(shape))
+            raise ChildError("input_shape_misfit", name=name, found=_written(sample), expected=_written(shape))
         for dimension, size in zip(shape, sample or (-1,) * len(shape), strict=True):
             if isinstance(dimension, str) and sizes.get(dimension, -1) == -1:
                 sizes[dimension] = size
@@ -74,7 +74,7 @@ def cases_of(sizes: Sizes) -> dict[str, dict[str, int]]:
     """Shape classes to record -> the size of each free dimension there."""
     others = {name: size for name, size in sizes.items() if name != BATCH}
     if not sizes:
-        return {"as declared": {}}
+        return {"fixed": {}}
     if BATCH not in sizes:
         cases = {"sample": dict(sizes)}
     else:
