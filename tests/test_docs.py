@@ -93,12 +93,14 @@ def test_every_dependency_has_its_line_of_reason() -> None:
 
 
 def test_what_is_imported_is_what_is_asked_for() -> None:
-    """Every outside module of the source is a declared dependency, and every one of the base is imported."""
+    """Every outside module of the source is a declared dependency, or in a lock; every one of the base is imported."""
     chosen_by = {"httptools": "uvicorn", "uvloop": "uvicorn"}
-    packages = {"yaml": "pyyaml", "pynvml": "nvidia-ml-py"}
+    packages = {"yaml": "pyyaml", "pynvml": "nvidia-ml-py", "tensorflow": "tensorflow-cpu", "google": "protobuf"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = {normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for line in project["dependencies"]}
     extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    locks = [path.read_text() for path in (SRC / "adapt" / "locks").glob("*.lock")]  # environments of their own
+    extras += [line for lock in locks for line in lock.splitlines() if "==" in line]
     declared = base | {normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for line in extras}
     imported = set()
     for path in SRC.rglob("*.py"):
