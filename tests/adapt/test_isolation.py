@@ -306,7 +306,6 @@ def test_without_namespaces_limits_still_hold_and_a_notice_is_given(
         assert walls_here().kind == "limits only"
         assert "HF_TOKEN" not in child('return {"environ": dict(os.environ)}')["environ"]
         assert "NOT cut off" in caplog.text
-        failure("isolated_timeout", lambda: child("time.sleep(600)", seconds=1.0))
     finally:
         walls_here.cache_clear()
 

@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -46,7 +46,11 @@ def read_answers(path: Path, session: Session, digest: str) -> Golden:
     return Golden(RecordedBy("recorded answers", path.name, digest), tuple(cases))
 
 
-_Call = tuple[str, str, dict[str, Array], dict[str, Array]]
+class _Call(NamedTuple):
+    where: str
+    label: str
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
 
 
 def _of_npz(path: Path) -> list[_Call]:
@@ -57,8 +61,8 @@ def _of_npz(path: Path) -> list[_Call]:
                 match = _KEY.fullmatch(key)
                 if match is None:
                     raise FreeholdError("answers_unreadable", path=path, reason=f"the array {key!r} has no in. or out.")
-                call = calls.setdefault(match["case"] or "", (f"case {match['case'] or 0}", "", {}, {}))
-                call[2 if match["way"] == "in" else 3][match["name"]] = file[key]
+                call = calls.setdefault(match["case"] or "", _Call(f"case {match['case'] or 0}", "", {}, {}))
+                (call.inputs if match["way"] == "in" else call.outputs)[match["name"]] = file[key]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FreeholdError("answers_unreadable", path=path, reason=str(error)) from None
     return list(calls.values())
@@ -78,7 +82,7 @@ def _of_lines(path: Path, session: Session) -> list[_Call]:
             read = msgspec.json.decode(line, type=_Line)
             inputs = {name: np.asarray(value, types.get(name, "<f4")) for name, value in read.inputs.items()}
             outputs = {name: np.asarray(value, types.get(name, "<f4")) for name, value in read.outputs.items()}
-            calls.append((f"line {number}", read.label, inputs, outputs))
+            calls.append(_Call(f"line {number}", read.label, inputs, outputs))
         except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
             wrong.append(f"line {number}: {error}")
     if wrong:

@@ -13,9 +13,9 @@ import torch
 
 from freehold.adapt.children.pytorch_graph import Exported, export
 from freehold.adapt.children.pytorch_source import Loaded, load
-from freehold.adapt.children.report import Array, ChildError, RecordedCase, run, save_cases, step
+from freehold.adapt.children.report import Array, ChildError, RecordedCase, datatype, run, save_cases, step
 
-TYPES = {
+TYPES: dict[str, torch.dtype] = {
     "bool": torch.bool,
     **{f"uint{bits}": getattr(torch, f"uint{bits}") for bits in (8, 16, 32, 64)},
     **{f"int{bits}": getattr(torch, f"int{bits}") for bits in (8, 16, 32, 64)},
@@ -102,7 +102,7 @@ def drawn(name: str, shape: Sequence[int], dtype: torch.dtype, highest: int, see
 def recorded(job: Job, loaded: Loaded, sample: Sample, exported: Exported, names: Sequence[str]) -> list[RecordedCase]:
     """What the model answers at several sizes of the free dimensions: batches of 1 and 3, shorter and longer."""
     sizes = _sizes(exported.free, sample)
-    cases = []
+    cases: list[RecordedCase] = []
     for seed, (label, change) in enumerate(variants(sizes), job["seed"] + 1):
         tensors = []
         for name, tensor in zip(sample.names, sample.tensors, strict=True):
@@ -145,8 +145,8 @@ def _type_of(asked: str, loaded: Loaded) -> torch.dtype:
         raise ChildError("input_type_unknown", datatype=asked, known=", ".join(TYPES))
     if asked:
         return TYPES[asked]
-    weights = getattr(loaded.model, "parameters", list)
-    return next((tensor.dtype for tensor in weights() if tensor.is_floating_point()), torch.float32)
+    weights = loaded.model.parameters() if isinstance(loaded.model, torch.nn.Module) else ()
+    return next((tensor.dtype for tensor in weights if tensor.is_floating_point()), torch.float32)
 
 
 def _highest(loaded: Loaded) -> int:
@@ -187,7 +187,11 @@ def _answer(loaded: Loaded, sample: Sample) -> tuple[list[str], list[Array]]:
     wrong = [f"{name or 'output'}: {type(value).__name__}" for name, value in named if not torch.is_tensor(value)]
     if wrong or not named:
         raise ChildError("outputs_unsupported", found=", ".join(wrong) or type(answer).__name__)
-    return [name or "output" for name, _ in named], [_array(value) for _, value in named]
+    names = [name or "output" for name, _ in named]
+    arrays = [_array(value) for _, value in named]
+    for name, array in zip(names, arrays, strict=True):
+        datatype(name, array)
+    return names, arrays
 
 
 def _outputs(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -101,18 +101,16 @@ def _export_program(
     called = _rename(graph, axes)
     large = sum(tensor.nbytes for tensor in program.state_dict.values()) > EXTERNAL_BYTES
     made.save(str(Path(job["writes"]) / GRAPH), external_data=large)
-    free = {
-        value.name: {place: str(size) for place, size in enumerate(value.shape) if not isinstance(size, int)}
-        for value in graph.inputs
-    }
+    inputs = [described_value(value) for value in graph.inputs]
+    free = {row["name"]: {place: size for place, size in enumerate(row["shape"]) if size in called} for row in inputs}
     fixed = [] if any(BATCH in places.values() for places in free.values()) else ["the batch is fixed by the model"]
     return Exported(
         "torch.onnx dynamo",
         made.model.opset_imports[""],
         versions(),
-        [described_value(value) for value in graph.inputs],
+        inputs,
         [described_value(value) for value in graph.outputs],
-        {name: {place: title for place, title in places.items() if title in called} for name, places in free.items()},
+        free,
         fixed,
     )
 
@@ -145,10 +143,16 @@ def _rename(graph: Any, axes: Axes) -> set[str]:
                 titles.setdefault(str(size), axes.get(value.name, {}).get(place, f"{value.name}_{place}"))
     values = [*graph.inputs, *graph.outputs, *(each for node in graph.all_nodes() for each in node.outputs)]
     for value in {id(each): each for each in values}.values():
-        for place, size in enumerate(value.shape or ()):
-            if not isinstance(size, int) and size.value is not None:
-                value.shape[place] = re.sub(r"\w+", lambda word: titles.get(word[0], word[0]), str(size.value))
+        if value.shape is not None and any(not isinstance(size, int) for size in value.shape):
+            value.shape = type(value.shape)(
+                [size if isinstance(size, int) else _named(size, titles) for size in value.shape]
+            )
     return set(titles.values())
+
+
+def _named(size: Any, titles: Mapping[str, str]) -> str | None:
+    """A size that is no number, an expression of symbols, with their names."""
+    return None if size.value is None else re.sub(r"\w+", lambda word: titles.get(word[0], word[0]), str(size.value))
 
 
 def _export_script(

@@ -196,7 +196,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 def _script(job: Job) -> Loaded:
     """A TorchScript archive: a program in torch's own small language, without Python. Raises ChildError."""
     try:
-        script = torch.jit.load(job["path"], map_location="cpu")
+        script: Any = torch.jit.load(job["path"], map_location="cpu")  # type: ignore[no-untyped-call] # torch has none
     except RuntimeError as error:
         raise ChildError("checkpoint_damaged", path=job["path"], error=_line(error)) from error
     script.eval()
