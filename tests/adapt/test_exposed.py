@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from freehold.adapt.checkpoint import Checkpoint
@@ -70,3 +71,11 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> N
         ExposedGraph(path)
     assert caught.value.code == "graph_invalid"
     assert str(path) in caught.value.cause
+
+
+def test_a_device_that_is_not_there_is_an_error(graph_path: Path) -> None:
+    """And no trace of another device in its place."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(FreeholdError) as caught:
+            ExposedGraph(graph_path, "cuda")
+        assert caught.value.code == "device_not_granted"

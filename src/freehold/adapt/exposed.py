@@ -18,7 +18,7 @@ from freehold.artifact.golden import DATATYPES
 from freehold.engine.base import Array
 from freehold.engine.external_data import external_data
 from freehold.engine.providers import Feeds, SessionOptions, open_session
-from freehold.engine.session import LOAD_ERRORS, PROVIDERS, RUN_ERRORS
+from freehold.engine.session import LOAD_ERRORS, PROVIDER_OPTIONS, PROVIDERS, RUN_ERRORS
 from freehold.errors import FreeholdError
 
 FLOATS = frozenset(
@@ -49,7 +49,7 @@ class ExposedGraph:
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
-        """Raises FreeholdError `graph_invalid`, and as `open_session` for other devices than the processor."""
+        """Raises FreeholdError `graph_invalid`, `device_not_granted`, and for OpenVINO as `open_session`."""
         self.path = path
         model = _read(path)
         graph = model.graph
@@ -105,6 +105,9 @@ def _computed(nodes: tuple[Node, ...], inputs: tuple[TensorSpec, ...]) -> list[s
 
 
 def _on_runtime(model: onnx.ModelProto, path: Path, device: str) -> Any:
+    asked, there = PROVIDERS[device], onnxruntime.get_available_providers()
+    if asked not in there:
+        raise FreeholdError("device_not_granted", model=path.stem, asked=device, granted=", ".join(there))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
@@ -112,9 +115,13 @@ def _on_runtime(model: onnx.ModelProto, path: Path, device: str) -> Any:
     options.add_session_config_entry(NO_SPINNING, "0")
     options.add_session_config_entry(DATA_FOLDER, str(path.parent.resolve()))
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[PROVIDERS[device]])
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=[(asked, PROVIDER_OPTIONS.get(asked, {}))], enable_fallback=0
+        )
     except LOAD_ERRORS as error:
         raise FreeholdError("graph_invalid", path=path, reason=" ".join(str(error).split())[:300]) from error
+    if session.get_providers()[0] != asked:
+        raise FreeholdError("device_not_granted", model=path.stem, asked=device, granted=session.get_providers()[0])
 
     def run(names: list[str], feeds: Feeds) -> list[Any]:
         try:
