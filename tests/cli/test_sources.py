@@ -19,6 +19,7 @@ from freehold.engine.tensor import TensorEngine
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
 from freehold.store import Store
+from freehold.store.folders import Folders
 
 
 @pytest.fixture
@@ -46,6 +47,18 @@ def test_a_model_folder_becomes_an_artifact_once(tiny_bert_folder: Path, place: 
     assert written.parent == place.graphs
     assert Artifact.open(written).manifest.kind == "embed"
     assert prepare(tiny_bert_folder, place.graphs) == written
+
+
+def test_what_is_opened_is_kept_from_gc(tiny_bert_folder: Path, tiny_artifact: Path, place: Place) -> None:
+    """A written graph and an artifact of the store, for as long as this process has them."""
+    stored = place.store.add(tiny_artifact, "tiny")
+    open_model(model(tiny_bert_folder), place)
+    assert open_model(ModelConfig(id="m", source=stored.ref), place).digest == stored.digest
+    opened = [*place.graphs.glob("[0-9a-f]*"), place.store.path_of(stored)]
+    another = Folders(place.store.folders.root, place.store.blobs)
+    assert [another.remove(path) for path in opened] == [False, False]
+    place.store.close()
+    assert [another.remove(path, plan=True) for path in opened] == [True, True]
 
 
 def test_the_kind_says_what_a_decoder_is_for(causal_reranker_folder: Path, place: Place) -> None:

@@ -74,7 +74,8 @@ def bench(
     ref: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A model folder, an artifact, an .onnx file, or an id of the configuration."
+            metavar="MODEL",
+            help="A model folder, an artifact, NAME:TAG of the store, an .onnx file, or an id of the configuration.",
         ),
     ],
     seconds: Annotated[float, typer.Option(min=0.01, help="How long each concurrency is measured.")] = 5.0,

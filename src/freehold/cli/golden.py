@@ -43,7 +43,12 @@ FILE = "freehold.json"
 @app.command(epilog=EPILOG)
 def record(
     ctx: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="A model folder, an artifact, an .onnx file, or an id.")],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF", help="A model folder, an artifact, NAME:TAG of the store, an .onnx file, or an id."
+        ),
+    ],
     inputs: Annotated[
         str | None,
         typer.Option(

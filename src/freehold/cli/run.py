@@ -40,7 +40,8 @@ def run(
     ref: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A model folder, an artifact, an .onnx file, or an id of the configuration."
+            metavar="MODEL",
+            help="A model folder, an artifact, NAME:TAG of the store, an .onnx file, or an id of the configuration.",
         ),
     ],
     inputs: Annotated[

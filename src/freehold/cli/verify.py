@@ -33,8 +33,8 @@ Ref = Annotated[
     str | None,
     typer.Argument(
         metavar="[REF]",
-        help="A model folder, an artifact, an .onnx file, a configuration, or the id of a model of the configuration"
-        " here. Default: as for `serve`.",
+        help="A model folder, an artifact, NAME:TAG of the store, an .onnx file, a configuration, or the id of a model"
+        " of the configuration here. Default: as for `serve`.",
     ),
 ]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write a JUnit report (XML) for CI.")]
