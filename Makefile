@@ -47,7 +47,7 @@ format: $(VENV)/.dev ## write what `make check` would ask of formatting
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.torch ## our servers beside their peers, in one run (docs/performance.md)
-	@tools/need.sh wrk=wrk
+	@tools/need.sh wrk=wrk docker-registry=docker-registry
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/.dev ## write the reference pages again from the code

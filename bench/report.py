@@ -28,6 +28,11 @@ LOST: Column = ("refused, timed out, failed", lambda one: one.refused + one.time
 READY_S: Column = ("seconds", lambda one: one.seconds, "{:.2f}")
 READY_CPU: Column = ("CPU seconds", lambda one: one.cpu_seconds, "{:.2f}")
 
+MILLISECONDS: Column = ("ms", lambda one: one.seconds * 1e3, "{:,.1f}")
+CHANGED: Column = ("items or bytes changed", lambda one: one.items, "{:,.0f}")
+MOVED: Column = ("bytes moved", lambda one: one.tokens, "{:,.0f}")
+GAP: Column = ("max abs to raw", lambda one: one.gap, "{:.1e}")
+
 TEXT = (RATE, P50, P99, CPU_MS, CPU_TOKEN, PSS, COSINE, LOST)
 CHUNKS = (A_MINUTE, P50, P99, CPU_MS, CPU_TOKEN, PSS, COSINE, LOST)
 TENSOR = (RATE, P50, P99, CPU_US, PSS, LOST)
@@ -40,6 +45,8 @@ COLUMNS: dict[str, Sequence[Column]] = {
     "tensor131k": TENSOR,
     "memory": (RATE, P50, CPU_US, PSS, LARGEST, LOST),
     "start": (READY_S, READY_CPU, PSS),
+    "convert": (READY_S, READY_CPU, GAP),
+    "store": (MILLISECONDS, CHANGED, MOVED),
 }
 
 

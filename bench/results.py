@@ -26,6 +26,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     pss_bytes: int = 0
     largest_pss_bytes: int = 0  # of the largest process
     cosine: float = 1.0  # the worst of a few answers against the fp32 reference
+    gap: float = 0.0  # the largest difference of an output to what the raw framework answered
 
     @property
     def rate(self) -> float:

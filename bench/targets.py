@@ -1,6 +1,6 @@
 """The numbers that were promised, and what a run says of each."""
 
-from bench import generation_targets
+from bench import adaptation, generation_targets
 from bench.measure import RAW
 from bench.results import Results, Sample
 from bench.target import Measure, Target, ratio
@@ -127,4 +127,5 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("Start to ready, MiniLM, caches filled: CPU seconds", _start_cpu, most=1.5),
     *generation_targets.TARGETS,
+    *adaptation.TARGETS,
 )
