@@ -66,6 +66,7 @@ def test_list_has_a_row_for_each_tag(store: Store, freehold: Freehold) -> None:
     table = freehold("models", "list", "mlp").out.splitlines()
     assert table[0].split()[:3] == ["NAME", "TAG", "DIGEST"]
     assert table[2].split()[:3] == ["mlp", "2", rows[1]["digest"][7:19]]
+    assert len(freehold("models", "list", "mlp:2", "--json").data) == 2, "of the name, whatever tag stands with it"
     assert freehold("models", "list", "absent", "--json").error["code"] == "store_name_unknown"
 
 

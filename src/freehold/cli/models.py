@@ -39,9 +39,8 @@ def list_(
     """List the artifacts of the store: names, tags, digests, what they are, how large, since when."""
     output: Output = ctx.obj
     store = local_store(os.environ)
-    if name is not None:
-        store.find(reference(name))
-    listed = [one for one in store.list() if name in (None, one.name)]
+    wanted = store.find(reference(name)).name if name is not None else None
+    listed = [one for one in store.list() if wanted in (None, one.name)]
     text = "\n".join(_table(listed)) if listed else f"The store {store.root} is empty.\n{_HOW_TO_FILL}"
     output.show([_row(one) for one in listed], text)
 

@@ -101,10 +101,10 @@ def _old(root: Path, digests: set[str], unused_days: float) -> list[Path]:
 def _leftovers(blobs: Blobs) -> list[Path]:
     """What writers left that were killed; interrupted downloads stay for a while."""
     limit = time.time() - PART_KEPT_S
-    asides = blobs.root.glob(".*.[0-9]*")  # of `write_durably`
+    asides = [path for name in ("index.json", "oci-layout") for path in blobs.root.glob(f".{name}.*")]
     return [
         *(path for path in _entries(blobs.incoming) if path.suffix != PART or path.stat().st_mtime < limit),
-        *(path for path in asides if path.is_file()),
+        *asides,
     ]
 
 
