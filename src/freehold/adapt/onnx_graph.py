@@ -176,15 +176,10 @@ class GraphWriter:
         """What was collected, without constants and weights."""
         return helper.make_graph(self.nodes, name, self.inputs, self.outputs)
 
-    def initializers(self) -> Iterator[onnx.TensorProto]:
-        """Constants, then references into the data file."""
-        yield from self.constants.values()
-        yield from (_external(name, weight) for name, weight in self.weights.items())
-
     def model(self) -> onnx.ModelProto:
         """The whole model, with references into the data file."""
         graph = self.graph("freehold")
-        graph.initializer.extend(self.initializers())
+        graph.initializer.extend(initializers(self))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="freehold")
         model.ir_version = IR_VERSION
@@ -199,6 +194,12 @@ class GraphWriter:
     def save_weights(self, folder: Path) -> None:
         """Write the data file, that of other graphs over it too. Raises as `DataFile.save`."""
         self.data.save(folder)
+
+
+def initializers(writer: GraphWriter) -> Iterator[onnx.TensorProto]:
+    """Constants of a graph, then its references into the data file."""
+    yield from writer.constants.values()
+    yield from (_external(name, weight) for name, weight in writer.weights.items())
 
 
 def save_graphs(graphs: Mapping[str, GraphWriter], folder: Path) -> None:

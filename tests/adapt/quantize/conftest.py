@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from freehold.adapt import graphs
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, save_golden
+from freehold.artifact.artifact import sha256_of
 
 WriteGraph = Callable[..., Path]
 
@@ -110,7 +112,18 @@ def reranker(tiny_reranker_folder: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def decoder(tiny_decoder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artifact of a tiny decoder, embedding and head tied. Do not write here."""
-    folder = tiny_decoder("Qwen2ForCausalLM", tie_word_embeddings=True)
-    return graphs.build(folder, tmp_path_factory.mktemp("graphs"))
+def decoder(tiny_decoder: Callable[..., Path], slot_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of a tiny decoder, embedding and head tied, with an answer of its own as a golden. Do not write
+    here."""
+    folder, work = tiny_decoder("Qwen2ForCausalLM", tie_word_embeddings=True), tmp_path_factory.mktemp("graphs")
+    (answer,) = slot_run(graphs.build(folder, work / "bare"), capacity=64).greedy([[1, 2, 3]], 12)
+    case = Case({"prompt_ids": Tensor.of(np.array([1, 2, 3]))}, {"token_ids": Tensor.of(np.array(answer))})
+    weights = f"sha256:{sha256_of(folder / 'model.safetensors')}"
+    save_golden(folder / "goldens" / "raw.json", Golden(RecordedBy("transformers", "5", weights), (case,)))
+    return graphs.build(folder, work / "cache")
+
+
+@pytest.fixture(scope="session")
+def padded(raw_folder: Callable[..., Path], exported: Callable[..., Path]) -> Path:
+    """The artifact of an encoder that the framework's exporter wrote, which pads. Do not write here."""
+    return exported(raw_folder("DistilBertModel", dim=32, n_layers=2, n_heads=4, hidden_dim=64))

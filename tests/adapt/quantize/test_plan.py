@@ -34,7 +34,12 @@ def test_usual_methods(kind: str, to: Any, method: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "to", "method"),
-    [("embed", "int4", "dynamic"), ("embed", "w8a8", "static"), ("generate", "int8", "static")],
+    [
+        ("embed", "int4", "dynamic"),
+        ("embed", "w8a8", "static"),
+        ("generate", "int8", "static"),
+        ("generate", "int8", "dynamic"),
+    ],
 )
 def test_methods_that_do_not_suit(kind: str, to: Any, method: Any) -> None:
     """A method that makes no such weights is refused with those that do."""

@@ -14,7 +14,7 @@ from freehold.adapt.quantize.parent import Parent
 from freehold.adapt.quantize.plan import Quantization
 from freehold.adapt.quantize.quantize import Quantized, quantize
 from freehold.adapt.quantize.report import as_text
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, load_goldens
 from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
 
@@ -97,6 +97,14 @@ def test_embedder(embedder: Path, tmp_path: Path, to: Any) -> None:
     assert "embeddings.word_embeddings.weight" in {cost.name for cost in report.sensitivity}
 
 
+def test_padded(padded: Path, tmp_path: Path) -> None:
+    """A graph that the framework's exporter wrote, whose weights lie the other way round."""
+    folder, report = made(padded, tmp_path / "work", to="w8a8")
+    assert Artifact.open(folder).manifest.layout == "padded"
+    assert report.quality.cosine_mean is not None
+    assert report.quality.cosine_mean > 0.999
+
+
 def test_reranker(reranker: Path, tmp_path: Path) -> None:
     """A cross-encoder with labelled pairs: order is what counts."""
     rows = [{"query": "q", "text": f"text {i}", "label": i % 2} for i in range(12)]
@@ -120,6 +128,9 @@ def test_decoder(decoder: Path, tmp_path: Path, to: Any) -> None:
     assert report.quality.top1 is not None
     assert report.quality.top1 > (0.5 if to == "int4" else 0.8)
     assert report.quality.perplexity_ratio is not None
+    assert (report.proof.cases, report.proof.raw) == (1, True)
+    (golden,) = load_goldens(folder / "goldens")
+    assert golden.cases[0].outputs["agreement"].array()[0] >= 0.5
 
 
 def test_search_reaches(mlp: Path, tmp_path: Path) -> None:
@@ -150,12 +161,15 @@ def test_labels(mlp: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     parent = Parent.open(mlp)
     assert parent.manifest.inputs[0].name == "x"
-    rows = [{"input": {"x": rng.standard_normal((1, 64)).tolist()}, "expected": i % 10} for i in range(6)]
-    files = [lines(tmp_path / name, *part) for name, part in (("c.jsonl", rows[:2]), ("e.jsonl", rows[2:]))]
-    _, report = made(mlp, tmp_path / "work", calibration=files[0], evaluation=files[1], method="static")
+    inputs = [{"input": {"x": rng.standard_normal((1, 64)).tolist()}} for _ in range(6)]
+    labelled = [one | {"expected": place} for place, one in enumerate(inputs[2:])]
+    files = [lines(tmp_path / name, *part) for name, part in (("c.jsonl", inputs[:2]), ("e.jsonl", labelled))]
+    asked = {"calibration": files[0], "evaluation": files[1], "method": "static", "metric": "accuracy"}
+    _, report = made(mlp, tmp_path / "work", **asked)
     assert report.quality.accuracy is not None
     assert (report.data.calibration, report.data.held_out) == (2, 4)
     assert report.data.origin == "calibrated with c.jsonl, measured with e.jsonl"
+    assert (report.metric, report.sensitivity_metric) == ("accuracy", "cosine")
 
 
 @pytest.mark.parametrize(

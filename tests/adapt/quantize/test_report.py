@@ -18,6 +18,7 @@ REPORT = Report(
     precision="int8",
     method="dynamic",
     metric="cosine",
+    sensitivity_metric="cosine",
     size_before=90_000_000,
     size_after=23_000_000,
     quality=QUALITY,

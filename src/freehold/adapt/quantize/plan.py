@@ -52,17 +52,18 @@ class Quantization:
 
 
 def method_of(asked: Quantization, manifest: Manifest) -> Method:
-    """The method: the one asked for, else by blocks for models that generate, and dynamic for all others.
+    """The method: the one asked for, else the first that suits.
 
-    Raises FreeholdError `quantize_method_unsuited`.
+    Models that generate take no scale that several rows share: an answer must not depend on its neighbours. Raises
+    FreeholdError `quantize_method_unsuited`.
     """
     known = METHODS[asked.to]
-    generates = manifest.kind == "generate"
-    method = asked.method or ("nbits" if generates and "nbits" in known else known[0])
-    if method not in known or (generates and method == "static"):
-        fitting = [name for name in known if not (generates and name == "static")]
+    if manifest.kind == "generate" and "nbits" in known:
+        known = ("nbits",)
+    method = asked.method or known[0]
+    if method not in known:
         raise FreeholdError(
-            "quantize_method_unsuited", method=method, to=asked.to, kind=manifest.kind, known=", ".join(fitting)
+            "quantize_method_unsuited", method=method, to=asked.to, kind=manifest.kind, known=", ".join(known)
         )
     return method
 

@@ -118,6 +118,7 @@ class _Run:
             precision=self.asked.to,
             method=self.method,
             metric=self.metric,
+            sensitivity_metric=self._metric_for(calibration),
             size_before=self.parent.graph_bytes,
             size_after=sum(file.stat().st_size for file in folder.glob("model.onnx*")),
             quality=found.quality,
@@ -161,13 +162,18 @@ class _Run:
         judged = laboratory.judge(forms, held_out)
         value, wanted = judged.of(self.metric), self.asked.min_quality
         groups: list[Group] = groups_of(self.units)
-        ranked = costs(laboratory, groups, forms, calibration, self.metric, self.say)
+        ranked = costs(laboratory, groups, forms, calibration, self._metric_for(calibration), self.say)
         if wanted is None or value >= wanted:
             return Found(forms, judged, ()), ranked
         return (
             search(laboratory, groups, forms, ranked, ladder, held_out, self.metric, wanted, self.say),
             ranked,
         )
+
+    def _metric_for(self, calibration: Task) -> Metric:
+        """What sensitivity is measured in: the kind's usual metric where calibration examples expect nothing."""
+        known = all(example.expected is not None for example in calibration.examples)
+        return self.metric if known or self.metric != "accuracy" else DEFAULTS[self.parent.manifest.kind]
 
     def _write(self, folder: Path, forms: Forms, measured: Quality) -> tuple[Artifact, Proof]:
         self.say("writing the artifact")

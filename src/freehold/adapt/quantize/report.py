@@ -47,6 +47,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     precision: str
     method: str
     metric: str
+    sensitivity_metric: str
     size_before: int
     size_after: int
     quality: Quality
@@ -92,7 +93,8 @@ def as_text(report: Report) -> str:
     lines = [f"  {label:<12} {text}" for label, text in rows]
     worst = sorted(report.sensitivity, key=lambda cost: -cost.loss)[:SHOWN]
     if worst:
-        lines.append(f"  sensitivity  loss of {report.metric} where these weights alone are quantized, the worst first")
+        measured = report.sensitivity_metric
+        lines.append(f"  sensitivity  loss of {measured} where these weights alone are quantized, the worst first")
         lines += [f"    {cost.loss:.2e}  {cost.name}{_marked(report, cost)}" for cost in worst]
     return "\n".join(lines)
 

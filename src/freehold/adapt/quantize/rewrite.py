@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
-from freehold.adapt.onnx_graph import DataFile, GraphWriter
+from freehold.adapt.onnx_graph import DataFile, GraphWriter, initializers
 from freehold.adapt.quantize.forms import Form, Writing
 from freehold.adapt.quantize.units import FloatGraph, names_read, opsets_with_ours
 
@@ -71,7 +71,7 @@ def _model(source: FloatGraph, writer: GraphWriter) -> onnx.ModelProto:
     old = source.model.graph
     graph = helper.make_graph(writer.nodes, old.name, old.input, old.output)
     graph.initializer.extend(inline)
-    graph.initializer.extend(writer.initializers())
+    graph.initializer.extend(initializers(writer))
     model = helper.make_model(graph, opset_imports=opsets_with_ours(source.model), producer_name="freehold")
     model.ir_version = source.model.ir_version
     model.functions.extend(source.model.functions)
