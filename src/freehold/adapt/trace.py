@@ -88,6 +88,7 @@ def compare_modules(
     number = {module.name: place for place, module in enumerate(modules)}
     # Layers that the graph computes as one are known when the last of them has run.
     found: list[tuple[int, Step]] = []
+    met = 0
     for names, place in where.items():
         expected = [arrays[f"{number[name]}.out"] for name in names]
         whole = expected[0] if len(names) == 1 else np.concatenate(expected, axis=-1)
@@ -100,8 +101,8 @@ def compare_modules(
         given = _given(arrays.get(f"{number[names[0]]}.in"), values.get(place.given), tolerance)
         step = Step(" + ".join(names), module.kind, tensor, have.shape, gap, gap.within(tolerance), given)
         found.append((max(number[name] for name in names), step))
-    steps = tuple(step for _, step in sorted(found, key=lambda each: each[0]))
-    return steps, len(modules) - sum(len(names) for names in where)
+        met += len(names)
+    return tuple(step for _, step in sorted(found, key=lambda each: each[0])), len(modules) - met
 
 
 def _alike(expected: Array, place: Place, values: Mapping[str, Array]) -> Iterator[tuple[str, Array, Array]]:
