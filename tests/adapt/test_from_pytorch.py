@@ -13,7 +13,7 @@ import torch
 
 from freehold.adapt.conversion import Conversion
 from freehold.adapt.convert import Converted, convert
-from freehold.adapt.from_pytorch import write
+from freehold.adapt.from_pytorch import need_packages, write
 from freehold.adapt.isolation import walls_here
 from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
@@ -205,3 +205,10 @@ def test_what_was_asked_wrongly_is_told_before_a_child_starts(
     with pytest.raises(FreeholdError) as raised:
         write(replace(asked, **changes), tmp_path, print)
     assert raised.value.code == code
+
+
+def test_a_missing_extra_is_named_with_its_install_line() -> None:
+    """The base install has no torch."""
+    with pytest.raises(FreeholdError, match="no_such_framework") as raised:
+        need_packages(("torch", "no_such_framework"))
+    assert "pip install 'freehold[convert]'" in raised.value.fix

@@ -56,7 +56,7 @@ class _Call(NamedTuple):
 def _of_npz(path: Path) -> list[_Call]:
     calls: dict[str, _Call] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             for key in file.files:
                 match = _KEY.fullmatch(key)
                 if match is None:
