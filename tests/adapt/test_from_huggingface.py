@@ -54,6 +54,9 @@ EMBEDDERS: dict[str, dict[str, Any]] = {
     },
     "NomicBertModel": SHAPE,
 }
+# Seconds of export each, and nothing in them that the others lack: relative positions, positions behind the padding's,
+# windows.
+LIKE_OTHERS = {"AlbertModel", "ElectraForPreTraining", "NomicBertModel"}
 T5 = {"tokenizer": "unigram", "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4, "pad_token_id": 1}
 IMAGES: dict[str, dict[str, Any]] = {
     "ConvNextForImageClassification": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2, "image_size": 32},
@@ -98,7 +101,9 @@ def widest_gap(artifact: Path) -> float:
     return asyncio.run(replayed())
 
 
-@pytest.mark.parametrize("architecture", EMBEDDERS)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=[pytest.mark.soak] if name in LIKE_OTHERS else []) for name in EMBEDDERS]
+)
 def test_an_encoder_of_another_family_embeds(architecture: str, raw_folder: Raw, exported: Export) -> None:
     """Recorded by transformers, alone and padded, and answered by our engine within 1e-5; the mean of its states."""
     artifact = exported(raw_folder(architecture, **EMBEDDERS[architecture]))
@@ -163,6 +168,7 @@ def test_an_encoder_without_pooling_gives_states(raw_folder: Raw, exported: Expo
     assert widest_gap(artifact) < 1e-5
 
 
+@pytest.mark.soak
 def test_a_reader_of_pairs_reranks(raw_folder: Raw, exported: Export) -> None:
     """A decoder's classification head with one label finds the last token by the padding's id, whatever we pad with."""
     folder = raw_folder(

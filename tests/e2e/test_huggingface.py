@@ -72,11 +72,11 @@ def test_rerank(house: Any, folders: Folders) -> None:
 
 
 def test_classify(house: Any, folders: Folders) -> None:
-    """Over TEI's /predict: every label with its share."""
-    expected = torch.softmax(answer(folders["moods"], [TEXTS[0]]).logits[0], dim=0).numpy()
-    found = house.ask("/tei/moods/predict", inputs=TEXTS[0]).json()
-    scores = {one["label"]: one["score"] for one in found}
-    np.testing.assert_allclose([scores[f"LABEL_{place}"] for place in range(3)], expected, atol=1e-5)
+    """Texts over the inference protocol: one logit a label."""
+    expected = [answer(folders["moods"], [text]).logits[0].numpy() for text in TEXTS]
+    texts = [{"name": "text", "datatype": "BYTES", "shape": [len(TEXTS)], "data": TEXTS}]
+    output = house.ask("/v2/models/moods/infer", inputs=texts).json()["outputs"][0]
+    np.testing.assert_allclose(np.reshape(output["data"], output["shape"]), expected, atol=1e-5)
 
 
 def test_tokens_and_images_over_the_inference_protocol(house: Any, folders: Folders) -> None:
