@@ -117,6 +117,9 @@ def test_into_a_folder(freehold: Freehold, perceptron: Path, folder: Path) -> No
     assert Artifact.open(folder / "small").manifest.precision == "w8a8"
     assert json.loads((folder / "small.report.json").read_text())["precision"] == "w8a8"
     assert in_store(folder) == []
+    (folder / "file").touch()
+    beneath = freehold("quantize", str(perceptron), "--to", "w8a8", "--output", "file/small", "--json")
+    assert (beneath.code, beneath.error["code"]) == (1, "quantize_unwritable")
     again = freehold("quantize", str(perceptron), "--to", "w8a8", "--output", "small", "--json")
     assert (again.code, again.error["code"]) == (1, "quantize_output_exists")
 
@@ -126,7 +129,7 @@ def test_a_quality_that_cannot_be_reached(freehold: Freehold, perceptron: Path, 
     ran = freehold("quantize", str(perceptron), "--to", "int4", "--min-quality", "0.9999999", "--json")
     assert (ran.code, ran.error["code"]) == (1, "quantize_quality_unreached")
     assert in_store(folder) == []
-    assert not list((folder / "home" / "cache").glob("quantize-*"))
+    assert not list((folder / "home" / "cache" / "quantizations").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -157,16 +160,16 @@ def test_what_is_quantized_already(freehold: Freehold, perceptron: Path) -> None
 def test_interrupted(minilm_artifact: Path, folder: Path) -> None:
     """Ctrl-C in the middle leaves nothing in the store and no scratch files."""
     command = [sys.executable, "-m", "freehold.cli.main", "quantize", str(minilm_artifact), "--to", "int8"]
-    cache = folder / "home" / "cache"
+    cache = folder / "home" / "cache" / "quantizations"
     child = subprocess.Popen(command, cwd=folder, env=os.environ, stderr=subprocess.PIPE)
     try:
         limit = time.monotonic() + 60
-        while not list(cache.glob("quantize-*/scratch/*")) and time.monotonic() < limit and child.poll() is None:
+        while not list(cache.glob("*/scratch/*")) and time.monotonic() < limit and child.poll() is None:
             time.sleep(0.02)
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=60)
     finally:
         child.kill()
     assert child.returncode != 0
-    assert not list(cache.glob("quantize-*"))
+    assert not list(cache.iterdir())
     assert in_store(folder) == []

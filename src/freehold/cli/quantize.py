@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -84,10 +83,11 @@ def quantize(
     """
     from freehold.adapt.quantize.plan import Quantization
     from freehold.adapt.quantize.quantize import quantize as make
+    from freehold.adapt.work_folder import work_folder
     from freehold.store.store import check_name
 
     output: Output = ctx.obj
-    if folder is not None and folder.exists():
+    if folder is not None and (folder.exists() or folder.is_symlink()):
         raise FreeholdError("quantize_output_exists", path=folder)
     model = model_meant(ref, os.environ, Path.cwd())
     given, _, tag = (name or f"{model.id}-{to}").partition(":")
@@ -106,10 +106,8 @@ def quantize(
             keep=tuple(keep or ()),
             seed=seed,
         )
-        scratch = place.graphs.parent
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="quantize-", dir=folder.parent if folder else scratch) as work:
-            made = make(asked, Path(work), texts, say)
+        with work_folder(place.graphs.parent / "quantizations") as work:
+            made = make(asked, work, texts, say)
             say("adding it to the store")
             stored = _put(made.folder, made.report, place.store, folder, tag)
     _show(output, made.report, stored, folder)
@@ -122,15 +120,23 @@ def _float_artifact(model: ModelConfig, place: Place) -> Path:
 def _put(made: Path, report: "Report", store: "Store", folder: Path | None, tag: str) -> "Stored | None":
     """Into the store, with its report beside it; into `folder` where that was asked for."""
     from freehold.adapt.quantize.report import FILE, MEDIA_TYPE, encode
+    from freehold.artifact.artifact import write_durably
 
-    if folder is not None:
+    if folder is None:
+        stored = store.add(made, report.name, tag)
+        store.attach(stored, MEDIA_TYPE, {FILE: encode(report)})
+        return stored
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, folder)
-        folder.with_name(f"{folder.name}.{FILE}").write_bytes(encode(report))
-        return None
-    stored = store.add(made, report.name, tag)
-    store.attach(stored, MEDIA_TYPE, {FILE: encode(report)})
-    return stored
+        shutil.copytree(made, aside)
+        aside.rename(folder)
+        write_durably(folder.with_name(f"{folder.name}.{FILE}"), encode(report))
+    except OSError as error:
+        raise FreeholdError("quantize_unwritable", path=folder, reason=error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return None
 
 
 def _show(output: Output, report: "Report", stored: "Stored | None", folder: Path | None) -> None:

@@ -127,3 +127,11 @@ def decoder(tiny_decoder: Callable[..., Path], slot_run: Any, tmp_path_factory: 
 def padded(raw_folder: Callable[..., Path], exported: Callable[..., Path]) -> Path:
     """The artifact of an encoder that the framework's exporter wrote, which pads. Do not write here."""
     return exported(raw_folder("DistilBertModel", dim=32, n_layers=2, n_heads=4, hidden_dim=64))
+
+
+@pytest.fixture(scope="session")
+def classifier(encoder_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of a tiny classifier of three labels. Do not write here."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-classifier"
+    made = encoder_folder(folder, architecture="BertForSequenceClassification", labels=3)
+    return graphs.build(made, tmp_path_factory.mktemp("graphs"))

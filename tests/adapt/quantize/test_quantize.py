@@ -105,6 +105,16 @@ def test_padded(padded: Path, tmp_path: Path) -> None:
     assert report.quality.cosine_mean > 0.999
 
 
+def test_classifier(classifier: Path, tmp_path: Path) -> None:
+    """A classifier: the same choices as its parent, and how many are right."""
+    rows = [{"text": f"text {i}", "label": f"LABEL_{i % 3}"} for i in range(12)]
+    _, report = made(classifier, tmp_path / "work", evaluation=lines(tmp_path / "e.jsonl", *rows))
+    assert report.metric == "top1"
+    assert report.quality.top1 is not None
+    assert report.quality.top1 > 0.6
+    assert report.quality.accuracy is not None
+
+
 def test_reranker(reranker: Path, tmp_path: Path) -> None:
     """A cross-encoder with labelled pairs: order is what counts."""
     rows = [{"query": "q", "text": f"text {i}", "label": i % 2} for i in range(12)]

@@ -89,6 +89,13 @@ ENTRIES: dict[str, Entry] = {
         "{name} 量化后的计算结果与录制的不符：{reason}",
         "请保留更多权重（--keep、--min-quality），或改用其他方法。仓库未作任何更改。",
     ),
+    "quantize_unwritable": Entry(
+        Kind.UNAVAILABLE,
+        "The artifact cannot be written to {path}: {reason}.",
+        "Give --output a folder that this user may write, or leave it out: the store keeps it then.",
+        "无法将制品写入 {path}：{reason}。",
+        "请为 --output 指定当前用户可写的目录，或省略它：制品将保存到存储中。",
+    ),
     "quantize_output_exists": Entry(
         Kind.CONFLICT,
         "{path} exists already.",
