@@ -247,14 +247,17 @@ class _Recorder:
         """Rows of the output; an embedding is pooled here over the tokens alone, apart from what is exported."""
         with torch.inference_mode():
             answer = self.model(**tokens)
-            if self.job["task"] != "embedding":
+            rows: torch.Tensor
+            if self.job["task"] == "embedding":
+                rows = self.outcome.after(self._pooled(answer.last_hidden_state, tokens["attention_mask"]))
+            else:
                 rows = answer.last_hidden_state if self.job["task"] == "states" else answer.logits
-                return rows.numpy()
-            own = [states[mask.bool()] for states, mask in zip(answer[0], tokens["attention_mask"], strict=True)]
-            firsts = {"cls": 0, "last": -1}
-            place = firsts.get(self.job["pooling"])
-            pooled = torch.stack([states.mean(dim=0) if place is None else states[place] for states in own])
-            return self.outcome.after(pooled).numpy()
+            return rows.numpy()
+
+    def _pooled(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        own = [row[kept.bool()] for row, kept in zip(states, mask, strict=True)]
+        place = {"cls": 0, "last": -1}.get(self.job["pooling"])
+        return torch.stack([row.mean(dim=0) if place is None else row[place] for row in own])
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int, padding: int) -> list[list[int]]:
@@ -268,7 +271,7 @@ def _positions(model: Any) -> int:
         return 0
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return stated - module.padding_idx - 1
+            return stated - int(module.padding_idx) - 1
     return stated
 
 
