@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
@@ -70,6 +71,26 @@ def test_what_was_quantized_is_named_first(tmp_path: Path) -> None:
     assert trace.first is not None
     assert (trace.first.output, trace.first.about) == ("t0_a", "layers.0.weight")
     assert trace_graphs(right, tmp_path / "int8.onnx", [X], Tolerance(cosine_min=0.9)).first is None
+
+
+def test_a_fault_is_found_in_an_optimised_copy_too(tmp_path: Path) -> None:
+    """Product, sum and activation are one node there: that of layer 3 is named, and an unchanged copy agrees."""
+    right = stack(tmp_path / "right.onnx")
+    copies = {}
+    for wrong in (-1, 3):
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / f"optimised{wrong}.onnx")
+        options.log_severity_level = 3
+        source = stack(tmp_path / f"source{wrong}.onnx", wrong=wrong)
+        onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        copies[wrong] = tmp_path / f"optimised{wrong}.onnx"
+    assert {node.op_type for node in onnx.load(copies[3]).graph.node} == {"FusedGemm"}
+    assert trace_graphs(right, copies[-1], [X], CLOSE).first is None
+    trace = trace_graphs(right, copies[3], [X], CLOSE)
+    assert trace.first is not None
+    assert (trace.first.kind, trace.first.output) == ("FusedGemm", "t3_c")
+    assert "layers.3.weight" in trace.first.about
+    assert (len(trace.steps), trace.unmatched) == (5, 10)
 
 
 def test_nothing_to_feed_is_an_error(tmp_path: Path) -> None:

@@ -102,12 +102,18 @@ class _Matching:
                 candidates.remove(match)
 
     def by_weight(self) -> None:
-        """The same weight, or one whose name begins so (`w_quantized`, `w.q8b32`), where only one node reads it."""
+        """The same weight, or one whose name begins so (`w_quantized`, `w.q8b32`), where only one node reads it.
+
+        A fused node makes the tensor of the last that went into it, by whose name it is found.
+        """
         ours, theirs, taken = _readers(self.ours), _readers(self.theirs), self._taken()
+        names = {one.name for one in self.ours}
         for weight, place in ours.items():
             forms = [name for name in theirs if name not in ours and name.startswith((f"{weight}.", f"{weight}_"))]
             named = {theirs[name] for name in (weight, *forms) if name in theirs} - taken
-            fits = [other for other in named if _comparable(self.ours[place], self.theirs[other])]
+            one = self.ours[place]
+            whole = {at for at in named if self.theirs[at].node.op == one.node.op or self.theirs[at].name not in names}
+            fits = [other for other in whole if _comparable(one, self.theirs[other])]
             if place not in self.found and len(fits) == 1:
                 self.found[place] = fits[0]
                 taken.add(fits[0])
