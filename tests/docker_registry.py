@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -128,8 +129,9 @@ class Relay:
                 return
             with self._lock:
                 self._open += [client, server]
+            ended = threading.Barrier(2, partial(_close, client, server))
             for source, sink, way in ((client, server, "up"), (server, client, "down")):
-                threading.Thread(target=self._pump, args=(source, sink, way), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink, way, ended), daemon=True).start()
 
     def close(self) -> None:
         """End every connection."""
@@ -137,13 +139,12 @@ class Relay:
             for one in self._open:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
-                one.close()
 
     def _address(self) -> tuple[str, int]:
         name, _, port = self.upstream.partition(":")
         return name, int(port)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, way: Direction) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, way: Direction, ended: threading.Barrier) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 passed, cut = self.touch(way, data) if self.touch is not None else (data, False)
@@ -158,6 +159,12 @@ class Relay:
         for one in (source, sink):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+        ended.wait(PATIENCE_S)  # a socket that another thread reads must not be closed
+
+
+def _close(*sockets: socket.socket) -> None:
+    for one in sockets:
+        one.close()
 
 
 @contextmanager
@@ -171,6 +178,29 @@ def relay_to(upstream: str) -> Iterator[Relay]:
         stack.callback(relay.close)
         stack.callback(listening.shutdown, socket.SHUT_RDWR)
         yield relay
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """A server that gives these raw answers to one connection after the other, and the last to every further one."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            left = list(answers)
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(left.pop(0) if len(left) > 1 else left[0])
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(20)
 
 
 def tags_of(host: str, name: str) -> list[str]:

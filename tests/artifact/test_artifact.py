@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from freehold.artifact import Artifact, MadeBy, Manifest, TensorSpec, write_manifest
-from freehold.artifact.artifact import write_durably
+from freehold.artifact import Artifact, FileEntry, MadeBy, Manifest, TensorSpec, write_manifest
+from freehold.artifact.artifact import SIGNATURES, stray_names, write_durably
 from freehold.errors import FreeholdError
 
 
@@ -129,3 +129,21 @@ def test_each_device_has_its_dialect_of_the_graph(folder: Path) -> None:
         (folder / name).write_bytes(b"dialect")
     names = [artifact.graph_for(device).name for device in ("cpu", "cuda", "openvino")]
     assert names == ["model.onnx", "model.cuda.onnx", "model.portable.onnx"]
+
+
+def test_signatures_are_no_part_of_what_they_sign(folder: Path) -> None:
+    """A file in `signatures/` is pinned by no manifest; the same name deeper down is a file like any other."""
+    before = Artifact.open(folder)
+    for place in (folder / SIGNATURES, folder / "deeper" / SIGNATURES):
+        place.mkdir(parents=True)
+        (place / "k.json").write_text("{}")
+    after = write_manifest(folder, before.manifest)
+    assert set(after.manifest.files) == {*before.manifest.files, f"deeper/{SIGNATURES}/k.json"}
+
+
+def test_names_that_lead_elsewhere_are_found() -> None:
+    """Out of the folder, onto the manifest or its signatures, or nowhere; all others are files."""
+    good = ["model.onnx", "goldens/raw.json", "a/signatures/x", "..a", "模型.onnx", "a b"]
+    bad = ["", ".", "..", "../a", "a/../b", "/a", "a//b", "a/", "./a", "manifest.json", "signatures/x", "a\nb", "a\0b"]
+    named = manifest(files={name: FileEntry("0" * 64, 1) for name in [*good, *bad]})
+    assert stray_names(named) == bad

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -86,6 +86,20 @@ class Artifact:
                 raise FreeholdError(
                     "artifact_corrupt", path=self.path, file=name, expected=entry.sha256[:12], found=found[:12]
                 )
+
+
+def stray_names(manifest: Manifest) -> list[str]:
+    """File names that lead out of the artifact's folder, or to what is not one of its files: another's doing.
+
+    Whoever writes files by the names of a manifest that came from elsewhere looks here first.
+    """
+    return [name for name in manifest.files if not _is_file_name(name)]
+
+
+def _is_file_name(name: str) -> bool:
+    path = PurePosixPath(name)
+    plain = name.isprintable() and path.as_posix() == name and not path.is_absolute()
+    return plain and ".." not in path.parts and path.parts[:1] not in ((), (MANIFEST,), (SIGNATURES,))
 
 
 def file_entries(path: Path) -> dict[str, FileEntry]:

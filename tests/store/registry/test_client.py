@@ -2,8 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -12,32 +11,9 @@ from freehold.config import Network
 from freehold.errors import FreeholdError
 from freehold.store.http_client import open_client
 from freehold.store.registry.client import CutError, Patience, Repository
-from tests.docker_registry import Relay, free_port
+from tests.docker_registry import Relay, answering, free_port
 
 Open = Callable[..., Repository]
-
-
-@contextmanager
-def answering(*answers: bytes) -> Iterator[str]:
-    """A server that gives these raw answers to one connection after the other, and the last to every further one."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def answer() -> None:
-            left = list(answers)
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(left.pop(0) if len(left) > 1 else left[0])
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
 
 
 def http(status: str, body: bytes = b"", *headers: str) -> bytes:

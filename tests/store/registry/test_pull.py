@@ -1,19 +1,25 @@
 """Pulling from a real registry: what comes, what is verified, and what happens when the connection is cut."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from freehold.artifact import write_manifest
 from freehold.config import parse
 from freehold.errors import FreeholdError
-from freehold.store import Store, Stored
+from freehold.store import Store, Stored, oci
 from freehold.store.registry.client import Repository
+from freehold.store.registry.content import BytesContent
+from freehold.store.registry.meter import Meter
 from freehold.store.registry.pull import newest_tag, pull
 from freehold.store.registry.push import push
+from freehold.store.registry.upload import upload
 from tests.docker_registry import Relay, silent
 
 Open = Callable[..., Repository]
@@ -57,8 +63,6 @@ def test_only_the_changed_file_comes(
     folder = make_artifact(weights)
     (folder / "tokenizer.json").write_bytes(weights[:1_000_000])
     (folder / "manifest.json").unlink()
-    from freehold.artifact import write_manifest
-
     write_manifest(folder, pushed.manifest)
     changed = store.add(folder, "m")
     push(store, changed, opened(relay.host), "2", silent)
@@ -138,11 +142,6 @@ def test_what_is_not_there_is_said_with_what_is(pushed: Stored, repository: Repo
 
 def test_what_is_no_artifact_of_ours_is_refused(repository: Repository, elsewhere: Store) -> None:
     """An image of somebody else's is named as such before a byte of it comes."""
-    from freehold.store import oci
-    from freehold.store.registry.content import BytesContent
-    from freehold.store.registry.meter import Meter
-    from freehold.store.registry.upload import upload
-
     upload(repository, BytesContent(b"{}"), Meter("", silent))
     config = oci.describe(b"{}", "application/vnd.oci.image.config.v1+json")
     image = json.dumps(
@@ -157,6 +156,31 @@ def test_what_is_no_artifact_of_ours_is_refused(repository: Repository, elsewher
     with pytest.raises(FreeholdError) as raised:
         pull(elsewhere, repository, "other", "m", "1", silent)
     assert raised.value.code == "registry_not_artifact"
+
+
+@pytest.mark.parametrize(
+    "file", ["../../evil", "/etc/evil", "a/../../evil", "manifest.json", "signatures/x.json", "a\nb", "a//b"]
+)
+def test_names_that_lead_elsewhere_are_refused(
+    store: Store, make_artifact: Callable[..., Path], repository: Repository, elsewhere: Store, file: str
+) -> None:
+    """A registry may hold anybody's manifest: a file is never written outside the folder of its artifact."""
+    stored = store.add(make_artifact(b"evil"), "m")
+    push(store, stored, repository, "1", silent)
+    files = {file: stored.manifest.files["model.onnx"]}
+    manifest = msgspec.structs.replace(stored.manifest, files=files)
+    raw = msgspec.json.encode(manifest)
+    upload(repository, BytesContent(raw), Meter("", silent))
+    repository.put_manifest("evil", oci.image_of(raw, manifest), oci.IMAGE_MANIFEST)
+    with pytest.raises(FreeholdError) as raised:
+        pull(elsewhere, repository, "evil", "m", "1", silent)
+    assert raised.value.code == "registry_not_artifact"
+    assert elsewhere.list() == []
+    with store.writing():
+        store.blobs.put(raw)
+        with pytest.raises(FreeholdError) as raised:
+            store.admit(oci.image_of(raw, manifest), "m", "2")
+    assert raised.value.code == "store_not_artifact"
 
 
 def test_without_a_tag_the_newest_number_is_meant(
@@ -180,8 +204,6 @@ def test_no_room_on_disk_is_said_before_it_begins(
     pushed: Stored, repository: Repository, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pull that would fill the disk ends before the first file."""
-    import shutil
-
     usage = shutil.disk_usage(elsewhere.root.parents[1])
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=10_000_000))
     with pytest.raises(FreeholdError) as raised:

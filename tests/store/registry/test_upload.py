@@ -9,7 +9,7 @@ from freehold.store.registry.client import Repository
 from freehold.store.registry.content import BytesContent
 from freehold.store.registry.meter import Meter
 from freehold.store.registry.upload import CHUNK, mount, upload
-from tests.docker_registry import Direction, Relay, relay_to, silent
+from tests.docker_registry import Direction, Relay, answering, relay_to, silent
 from tests.modern_registry import modern_front
 
 Open = Callable[..., Repository]
@@ -114,3 +114,12 @@ def test_content_that_is_not_its_digest_is_refused(repository: Repository, meter
 def test_mounting_what_is_not_there_is_no_error(repository: Repository) -> None:
     """The registry offers an upload instead, which is taken back."""
     assert not mount(repository, f"sha256:{'1' * 64}", "no/where")
+
+
+@pytest.mark.parametrize("location", ["", "Location: http://[", "Location: http://h:x/"])
+def test_an_upload_to_nowhere_is_refused(meter: Meter, opened: Open, location: str) -> None:
+    """A registry that does not say where to, or says what is no address, is told apart from one that is away."""
+    lines = ["HTTP/1.1 202 Accepted", "Content-Length: 0", "Connection: close", *filter(None, [location]), "", ""]
+    with answering("\r\n".join(lines).encode()) as host, pytest.raises(FreeholdError) as raised:
+        upload(opened(host), BytesContent(b"x"), meter)
+    assert raised.value.code == "registry_refused"

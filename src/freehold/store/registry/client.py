@@ -25,6 +25,7 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+COMMIT_S = 600.0  # a registry may read a large blob once more before it answers
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may succeed later
 _HUB_API = "registry-1.docker.io"
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
@@ -120,8 +121,14 @@ class Repository:
         return f"{self.host}/{self.name}"
 
     def url(self, path: str) -> httpx2.URL:
-        """The address of `path` below this repository, or of a Location that the registry gave."""
-        return self._origin.join(f"/v2/{self.name}/").join(path)
+        """The address of `path` below this repository, or of a Location that the registry gave.
+
+        Raises `registry_refused` for one that is no address.
+        """
+        try:
+            return self._origin.join(f"/v2/{self.name}/").join(path)
+        except httpx2.InvalidURL as error:
+            raise self.refused(0, f"it gives an address that is none: {error}") from None
 
     @contextmanager
     def stream(
@@ -138,15 +145,20 @@ class Repository:
         Raises CutError, also for what ends while the answer is read, and FreeholdError for an answer whose status
         is not among `fine`.
         """
-        body = content if method in ("PUT", "PATCH", "POST") else None
+        body, timeout = None, self._client.timeout
+        if method in ("PUT", "PATCH", "POST"):
+            body = content
+            timeout = httpx2.Timeout(timeout.write, connect=timeout.connect, read=COMMIT_S, pool=None)
         try:
-            with self._client.stream(method, url, content=body, headers=headers, auth=self._auth) as response:
+            with self._client.stream(
+                method, url, content=body, headers=headers, auth=self._auth, timeout=timeout
+            ) as response:
                 if response.status_code not in fine:
                     raise self._refusal(response)
                 yield response
         except httpx2.TooManyRedirects:
             raise self.refused(0, "it redirects in a circle") from None
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             failure = self._failure(error)
             raise CutError(failure) if failure.code == "registry_unreachable" else failure from None
 
@@ -245,7 +257,7 @@ class Repository:
             return FreeholdError("registry_forbidden", place=self, reason=reason[:200])
         return self.refused(status, f"{codes}: {reason}" if codes else reason)
 
-    def _failure(self, error: httpx2.TransportError) -> FreeholdError:
+    def _failure(self, error: httpx2.RequestError) -> FreeholdError:
         reason = unreachable_because(error)
         if is_distrust(error):
             return FreeholdError("registry_untrusted", registry=self.host, reason=reason)

@@ -67,6 +67,8 @@ class _Upload:
         self.offset = 0
         url = self.repository.url("blobs/uploads/")
         with self.repository.stream("POST", url, fine=frozenset({202})) as answer:
+            if "Location" not in answer.headers:
+                raise self.repository.refused(answer.status_code, "it does not say where to upload to")
             self.location = self.repository.url(answer.headers["Location"])
         return self.location
 
