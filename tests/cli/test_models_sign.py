@@ -97,3 +97,9 @@ def test_a_place_that_cannot_be_written(freehold: Freehold) -> None:
     """A new pair in a folder that is not there."""
     ran = freehold("models", "sign", "--new-key", "no/where/release", "--json")
     assert ran.error["code"] == "signing_key_unwritable"
+
+
+def test_show_tells_of_signatures(stored: Stored, freehold: Freehold) -> None:
+    """Whose they say they are; `verify --signed-by` is what checks."""
+    told = freehold("models", "sign", "mlp:1", "--new-key", "release", "--json").data
+    assert f"says it is by {told['signer'][:19]}" in freehold("models", "show", "mlp:1").out

@@ -10,10 +10,10 @@ from freehold.artifact import Artifact, write_manifest
 from freehold.artifact.artifact import SIGNATURES
 from freehold.errors import FreeholdError
 from freehold.store import Store, Stored, oci
+from freehold.store.oci import SIGNATURE
 from freehold.store.signatures import (
     IN_ANNOTATION,
     PAYLOAD,
-    SIGNATURE,
     attach,
     check_folder,
     in_folder,

@@ -21,6 +21,7 @@ from freehold.store import Stored
 from freehold.store.collect import UNUSED_DAYS
 from freehold.store.differences import metrics_of
 from freehold.store.history import Move
+from freehold.store.oci import SIGNATURE, SIGNER
 
 app = typer.Typer()
 models_diff.add_to(app)
@@ -254,7 +255,7 @@ def _told(
         *(("from", _ancestor(one)) for one in manifest.ancestors),
         ("parent", " ".join(filter(None, (manifest.parent or "", ", ".join(parents))))),
         *(("file", f"{name}  {readable(entry.size)}  {entry.sha256[:12]}") for name, entry in manifest.files.items()),
-        *(("attached", f"{one['artifact_type']}  {', '.join(one['files'])}") for one in attached),
+        *(_attached(one) for one in attached),
         *(("metric", f"{name} = {value}") for name, value in metrics.items()),
     ]
     said, before = [f"{stored.ref}  {readable(stored.size)}"], ""
@@ -267,6 +268,13 @@ def _told(
 
 def _ancestor(ancestor: Ancestor) -> str:
     return " ".join(filter(None, (ancestor.role, ancestor.name, ancestor.revision, ancestor.digest[:19])))
+
+
+def _attached(one: dict[str, Any]) -> tuple[str, str]:
+    """A line of `show` about a report or a signature; whose a signature is, nobody has checked here."""
+    if one["artifact_type"] == SIGNATURE:
+        return "signature", f"says it is by {one['annotations'].get(SIGNER, 'an unknown key')[:19]}"
+    return "attached", f"{one['artifact_type']}  {', '.join(one['files'])}"
 
 
 def _moved(move: Move) -> str:

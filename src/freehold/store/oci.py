@@ -23,6 +23,10 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 ARTIFACT = "application/vnd.freehold.artifact.v1+json"
 CONFIG = "application/vnd.freehold.manifest.v1+json"
 REPORT = "application/vnd.freehold.report.v1+json"
+SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
+"""The artifact type under which cosign keeps signatures as referrers."""
+SIGNER = "vnd.freehold.key"
+"""The annotation of a signature that tells whose key made it: a hint that proves nothing."""
 
 TITLE = "org.opencontainers.image.title"
 REF_NAME = "org.opencontainers.image.ref.name"

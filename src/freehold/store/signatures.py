@@ -10,15 +10,12 @@ from freehold.artifact.artifact import MANIFEST, SIGNATURES, write_durably
 from freehold.errors import FreeholdError
 from freehold.store import oci
 from freehold.store.collect import read_image
-from freehold.store.oci import Descriptor
+from freehold.store.oci import SIGNATURE, SIGNER, Descriptor
 from freehold.store.signing import PublicKey, Signature, Signed, check, names
 from freehold.store.store import Store, Stored
 
-SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
-"""The artifact type under which cosign keeps signatures as referrers."""
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 IN_ANNOTATION = "dev.cosignproject.cosign/signature"
-KEY = "vnd.freehold.key"
 LARGEST_PAYLOAD = 1 << 20  # bytes
 
 
@@ -33,7 +30,7 @@ def attach(store: Store, stored: Stored, signature: Signature) -> str:
     with store.writing():
         store.blobs.put(signature.payload)
         store.blobs.put(oci.EMPTY_BYTES)
-        return store.admit_referrer(oci.referrer_of(about, SIGNATURE, (layer,), {KEY: signature.key}))
+        return store.admit_referrer(oci.referrer_of(about, SIGNATURE, (layer,), {SIGNER: signature.key}))
 
 
 def take_along(folder: Path, store: Store, stored: Stored) -> int:
@@ -59,7 +56,7 @@ def of_stored(store: Store, stored: Stored) -> list[Signature]:
                 except msgspec.ValidationError:
                     continue  # no base64, so nobody's signature
                 payload = store.blobs.read(layer.digest)
-                found.append(Signature(payload, signature, referrer.annotations.get(KEY, "")))
+                found.append(Signature(payload, signature, referrer.annotations.get(SIGNER, "")))
     return found
 
 
