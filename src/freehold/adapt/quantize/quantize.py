@@ -1,6 +1,5 @@
 """A quantization from what is asked to an artifact with its report."""
 
-import errno
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import msgspec
 import onnxruntime
 
 from freehold import __version__
+from freehold.adapt.graphs import FULL
 from freehold.adapt.quantize.activations import CUT, row_settings, watch
 from freehold.adapt.quantize.examples import Example, halves, random_examples, read_examples
 from freehold.adapt.quantize.forms import Form
@@ -33,7 +33,6 @@ from freehold.errors import FreeholdError
 from freehold.machine import free_bytes, read_cpu
 
 TOOL = "freehold.adapt.quantize"
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SAMPLES = 64
 """Built-in examples beside the goldens, where the user brings none."""
 SCRATCH = 2.0

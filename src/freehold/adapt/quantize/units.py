@@ -32,6 +32,7 @@ QUANTIZED = frozenset(
         "QuantizeLinear",
     }
 )
+GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 CANDIDATES = ("MatMul", "Gemm", "Conv")
 
 Role = Literal["product", "convolution", "lookup"]
@@ -135,7 +136,7 @@ def names_read(node: onnx.NodeProto) -> Iterator[str]:
     """Every tensor that a node reads, in the graphs inside it too."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
-        for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
+        for inner in (attribute.g, *attribute.graphs) if attribute.type in GRAPHS else ():
             yield from (output.name for output in inner.output)
             for each in inner.node:
                 yield from names_read(each)
