@@ -17,6 +17,7 @@ REPORT = Report(
     parent="sha256:" + "2" * 64,
     precision="int8",
     method="dynamic",
+    form="by-row",
     metric="cosine",
     sensitivity_metric="cosine",
     size_before=90_000_000,
@@ -61,5 +62,5 @@ def test_table_of_a_decoder() -> None:
     quality = Quality(3, top1=0.97, perplexity_ratio=1.02)
     report = msgspec.structs.replace(REPORT, quality=quality, proof=Proof(0, False), sensitivity=(), kept={})
     text = as_text(report)
-    for part in ("97.00%", "+2.00%", "nothing proves", "35 in dynamic"):
+    for part in ("97.00%", "+2.00%", "nothing proves", "35 in by-row"):
         assert part in text

@@ -116,6 +116,7 @@ class _Run:
             parent=self.parent.digest,
             precision=self.asked.to,
             method=self.method,
+            form=form.name,
             metric=self.metric,
             sensitivity_metric=self._metric_for(calibration),
             size_before=self.parent.graph_bytes,

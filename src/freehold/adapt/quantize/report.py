@@ -37,7 +37,7 @@ class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `quantize` measured. Sizes in bytes; `kept` are the forms of weights in another than
-    `method`'s, by their names."""
+    `form`, by their names."""
 
     schema: int
     kind: str
@@ -46,6 +46,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str
     precision: str
     method: str
+    form: str
     metric: str
     sensitivity_metric: str
     size_before: int
@@ -80,7 +81,7 @@ def as_text(report: Report) -> str:
     quality, speed = report.quality, report.speed
     share = report.size_after / report.size_before
     rows = [
-        ("weights", ", ".join([f"{report.quantized} in {report.method}", *_forms_kept(report)])),
+        ("weights", ", ".join([f"{report.quantized} in {report.form}", *_forms_kept(report)])),
         ("size", f"{_megabytes(report.size_before)} -> {_megabytes(report.size_after)} ({share:.0%})"),
         (
             "speed",
