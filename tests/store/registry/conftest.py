@@ -67,8 +67,18 @@ def weights() -> bytes:
 
 @pytest.fixture
 def stored(store: Store, make_artifact: Callable[..., Path], weights: bytes) -> Stored:
+    """An artifact of half a megabyte in the store, with a report."""
+    return with_report(store, make_artifact(weights[:500_000]))
+
+
+@pytest.fixture
+def large(store: Store, make_artifact: Callable[..., Path], weights: bytes) -> Stored:
     """An artifact of 20 MB in the store, with a report."""
-    stored = store.add(make_artifact(weights), "m")
+    return with_report(store, make_artifact(weights))
+
+
+def with_report(store: Store, folder: Path) -> Stored:
+    stored = store.add(folder, "m")
     store.attach(stored, "application/vnd.freehold.report.v1+json", {"report.json": b'{"score": 1}'})
     return stored
 

@@ -92,7 +92,7 @@ def test_the_registry_is_asked_who_we_are_only_once(before: Relay, opened: Open)
 def test_tokens_are_fetched_for_what_is_done(
     store: Store, make_artifact: Callable[..., Path], tokened: str, tokens: TokenService, opened: Open, elsewhere: Store
 ) -> None:
-    """A push asks for the right to pull and for the right to push, once each; a pull only for its own."""
+    """A push asks for the right to pull and for the right to push, a pull only for its own."""
     stored = store.add(make_artifact(), "m")
     tokens.asked.clear()
     repository = opened(tokened, credentials=ANNA)

@@ -33,6 +33,13 @@ def pushed(store: Store, stored: Stored, repository: Repository) -> Stored:
     return stored
 
 
+@pytest.fixture
+def pushed_large(store: Store, large: Stored, repository: Repository) -> Stored:
+    """20 MB under the tag 1."""
+    push(store, large, repository, "1", silent)
+    return large
+
+
 def test_it_arrives_whole_with_its_reports(pushed: Stored, repository: Repository, elsewhere: Store) -> None:
     """Another machine has the same artifact, by both digests, with its report, and can open it."""
     done = pull(elsewhere, repository, "1", "m", "1", silent)
@@ -50,7 +57,7 @@ def test_a_second_pull_fetches_nothing(pushed: Stored, repository: Repository, e
 
 
 def test_only_the_changed_file_comes(
-    pushed: Stored,
+    pushed_large: Stored,
     store: Store,
     make_artifact: Callable[..., Path],
     weights: bytes,
@@ -63,7 +70,7 @@ def test_only_the_changed_file_comes(
     folder = make_artifact(weights)
     (folder / "tokenizer.json").write_bytes(weights[:1_000_000])
     (folder / "manifest.json").unlink()
-    write_manifest(folder, pushed.manifest)
+    write_manifest(folder, pushed_large.manifest)
     changed = store.add(folder, "m")
     push(store, changed, opened(relay.host), "2", silent)
     relay.down = 0
@@ -73,17 +80,17 @@ def test_only_the_changed_file_comes(
     assert relay.down < blobs * 1.01
 
 
-def test_a_cut_is_resumed_where_it_was(pushed: Stored, relay: Relay, opened: Open, elsewhere: Store) -> None:
+def test_a_cut_is_resumed_where_it_was(pushed_large: Stored, relay: Relay, opened: Open, elsewhere: Store) -> None:
     """Three cuts within the weights, and no byte of content comes twice."""
     relay.cut_after("down", 5_000_000, times=3)
     done = pull(elsewhere, opened(relay.host), "1", "m", "1", silent)
-    assert done.stored.digest == pushed.digest
-    assert done.moved == pushed.size + len(b'{"score": 1}')  # the empty config is there: the golden is `{}` too
+    assert done.stored.digest == pushed_large.digest
+    assert done.moved == pushed_large.size + len(b'{"score": 1}')  # the empty config is there: the golden is `{}` too
     assert relay.down < done.moved * 1.01
 
 
 def test_a_pull_that_was_given_up_is_resumed_by_the_next(
-    pushed: Stored, relay: Relay, opened: Open, elsewhere: Store
+    pushed_large: Stored, relay: Relay, opened: Open, elsewhere: Store
 ) -> None:
     """When the registry goes away the pull fails without a name in the store, and what came is used later."""
     relay.die_after("down", 8_000_000)
@@ -93,7 +100,7 @@ def test_a_pull_that_was_given_up_is_resumed_by_the_next(
     assert elsewhere.list() == []
     relay.touch, relay.down = None, 0
     done = pull(elsewhere, opened(relay.host), "1", "m", "1", silent)
-    assert done.stored.digest == pushed.digest
+    assert done.stored.digest == pushed_large.digest
     assert relay.down < 13_000_000
 
 
@@ -201,7 +208,7 @@ def test_without_a_tag_the_newest_number_is_meant(
 
 
 def test_no_room_on_disk_is_said_before_it_begins(
-    pushed: Stored, repository: Repository, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
+    pushed_large: Stored, repository: Repository, elsewhere: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pull that would fill the disk ends before the first file."""
     usage = shutil.disk_usage(elsewhere.root.parents[1])
@@ -232,6 +239,6 @@ def test_a_kill_at_any_point_leaves_a_good_store(
 
 
 @pytest.mark.soak
-def test_two_hundred_kills(pushed: Stored, registry: str, repository: Repository, tmp_path: Path) -> None:
+def test_two_hundred_kills(pushed_large: Stored, registry: str, repository: Repository, tmp_path: Path) -> None:
     """As above, two hundred times."""
     killed(registry, repository.name, tmp_path / "killed", 200)

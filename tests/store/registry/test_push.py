@@ -26,7 +26,7 @@ def test_a_tag_leads_to_the_manifest_that_the_store_has(
     done = push(store, stored, repository, "1", silent)
     assert done.oci_digest == stored.oci_digest
     assert (done.there, done.mounted, done.referrers) == (1, 0, 1)  # the report's empty config, which the golden is too
-    assert done.moved > 20_000_000
+    assert done.moved > 500_000
     with urllib.request.urlopen(f"http://{registry}/v2/{repository.name}/tags/list") as answer:
         tags = json.load(answer)["tags"]
     fallback = stored.oci_digest.replace(":", "-")
@@ -45,11 +45,11 @@ def test_a_second_push_sends_nothing(store: Store, stored: Stored, repository: R
 
 
 def test_one_changed_file_moves_its_own_bytes(
-    store: Store, stored: Stored, make_artifact: Callable[..., Path], weights: bytes, relay: Relay, opened: Open
+    store: Store, large: Stored, make_artifact: Callable[..., Path], weights: bytes, relay: Relay, opened: Open
 ) -> None:
     """Of an artifact of which one file changed the wire carries that file and one percent of it at most."""
     repository = opened(relay.host)
-    push(store, stored, repository, "1", silent)
+    push(store, large, repository, "1", silent)
     changed = store.add(make_artifact(weights, license="mit"), "m")
     relay.up = 0
     done = push(store, changed, repository, "2", silent)
@@ -75,33 +75,33 @@ def test_a_neighbour_that_lost_a_blob_makes_it_be_sent(
     places.note(Place(f"{registry}/never/there", "m", stored.oci_digest))
     done = push(store, stored, opened(registry), "1", silent)
     assert done.mounted == 0
-    assert done.moved > 20_000_000
+    assert done.moved > 500_000
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_cut_in_the_middle_is_survived(
-    store: Store, stored: Stored, relay: Relay, opened: Open, direction: str, registry: str
+    store: Store, large: Stored, relay: Relay, opened: Open, direction: str, registry: str
 ) -> None:
     """A connection that breaks within a blob, or loses an answer, costs time and nothing else."""
     relay.cut_after("up" if direction == "up" else "down", 12_000_000 if direction == "up" else 700, times=2)
-    push(store, stored, opened(relay.host), "1", silent)
+    push(store, large, opened(relay.host), "1", silent)
     fetched = opened(registry).manifest("1")
     assert fetched is not None
-    assert fetched.digest == stored.oci_digest
+    assert fetched.digest == large.oci_digest
 
 
 def test_a_push_that_was_given_up_leaves_no_tag_and_goes_on(
-    store: Store, stored: Stored, relay: Relay, opened: Open, registry: str
+    store: Store, large: Stored, relay: Relay, opened: Open, registry: str
 ) -> None:
     """When the registry stays away the push fails, nothing is under the tag, and the next one sends only the rest."""
-    push(store, store.add(_small(store, stored), "small"), opened(relay.host), "small", silent)
+    push(store, store.add(_small(store, large), "small"), opened(relay.host), "small", silent)
     relay.die_after("up", 15_000_000)
     with pytest.raises(FreeholdError) as raised:
-        push(store, stored, opened(relay.host), "1", silent)
+        push(store, large, opened(relay.host), "1", silent)
     assert raised.value.code == "registry_unreachable"
     assert opened(registry).manifest("1") is None
     relay.touch = None
-    done = push(store, stored, opened(relay.host), "1", silent)
+    done = push(store, large, opened(relay.host), "1", silent)
     assert (done.sent, done.moved) == (2, 20_000_000 + len(b'{"score": 1}'))  # the rest, the small one had brought
     assert tags_of(registry, opened(registry).name)[-1] == "small"
 
