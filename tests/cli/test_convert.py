@@ -80,7 +80,6 @@ def test_a_failed_proof_keeps_nothing(freehold: Callable[..., object], mlp: Path
         (("mlp.onnx", "--name", "mlp", "--input-shape", "1,a"), "input_shape_invalid"),
         (("missing.pt", "--name", "mlp"), "model_path_missing"),
         (("hf://org/name", "--name", "mlp"), "source_not_local"),
-        (("line.pth", "--name", "line"), "state_dict_without_class"),
         (("line.pth", "--name", "line", "--code", str(CODE) + ":Line"), "code_needs_trust"),
     ],
 )

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ PATIENCE_S = 0.1  # between two looks at a child
 PROBE_S = 20.0
 LAST_WORDS = 300  # characters
 LARGEST_RESULT = 16 << 20  # bytes
+MOST_LOOKED_AT = 20_000  # files of a source; a home in which someone keeps a script has more, and is no source
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -346,8 +348,8 @@ def _linked(reads: Sequence[Path]) -> list[str]:
     """What the links inside the source lead to: the cache of a hub keeps the files of a model so."""
     found = []
     for path in reads:
-        places = [path, *(Path(where) / name for where, _, names in os.walk(path) for name in names)]
-        for place in places:
+        inside = (Path(where) / name for where, _, names in os.walk(path) for name in names)
+        for place in (path, *islice(inside, MOST_LOOKED_AT)):
             found += [str(hop) for hop in _hops(place)][1:]
     return found
 

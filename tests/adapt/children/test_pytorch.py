@@ -75,6 +75,18 @@ def test_a_text_model_gets_ids_and_masks_that_it_can_read(tmp_path: Path, torch_
     assert replayed(tmp_path, result) < 1e-5
 
 
+def test_a_program_brings_its_shapes_and_needs_none(tmp_path: Path, torch_models: ModuleType) -> None:
+    """What it was exported with is what stays free."""
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(torch_models.Line(), (torch.randn(2, 4),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "line.pt2")
+    job = asked(tmp_path, torch_models.Line(), path=str(tmp_path / "line.pt2"), format="program")
+    result = work(job)
+    assert [row["shape"] for row in result["inputs"]] == [["batch", 4]]
+    assert [case["label"] for case in result["cases"]] == ["batch 2", "batch 1", "batch 3"]
+    assert replayed(tmp_path, result) < 1e-5
+
+
 def test_inputs_are_found_by_name(tmp_path: Path, torch_models: ModuleType) -> None:
     """In any order; a name that the model does not have becomes the graph's."""
     reader = torch_models.Reader()

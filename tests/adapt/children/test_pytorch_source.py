@@ -2,6 +2,7 @@
 the test's own."""
 
 import pickle
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,13 @@ class Planted:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return Path.touch, (self.path,)
+
+
+@pytest.fixture(autouse=True)
+def _imports(torch_models: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What loading imports is forgotten afterwards: a child would end with it."""
+    monkeypatch.setitem(sys.modules, "pytorch_models", torch_models)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def job(path: Path, models: ModuleType, name: str = "", form: str = "pickle", trusted: bool = False) -> dict[str, Any]:
