@@ -52,6 +52,21 @@ class TextLevel:
 
 
 @dataclass
+class _Window:
+    """The time in which all streams answer: it opens when the last of them has begun."""
+
+    awaited: int
+    seconds: float
+    end: float = float("inf")
+
+    def begun(self, now: float) -> None:
+        """One more stream has its first token."""
+        self.awaited -= 1
+        if not self.awaited:
+            self.end = now + self.seconds
+
+
+@dataclass
 class _Clocked:
     """When the tokens of one answer came, in seconds of `perf_counter`."""
 
@@ -104,8 +119,8 @@ async def _level(engine: OnnxTextEngine, streams: int, seconds: float) -> TextLe
     assert decoder is not None, "a text engine has none without"
     prompts = _prompts(streams, decoder.vocab_size, engine.context_length)
     most = min(MOST_TOKENS, engine.max_output_tokens, engine.context_length - len(prompts[0]))
-    cpu, begun = time.process_time(), time.perf_counter()
-    answers = await asyncio.gather(*(_answer(engine, prompt, most, begun + seconds) for prompt in prompts))
+    cpu, window = time.process_time(), _Window(streams, seconds)
+    answers = await asyncio.gather(*(_answer(engine, prompt, most, window) for prompt in prompts))
     cpu = time.process_time() - cpu
     begin = max(answer.tokens[0] for answer in answers)
     end = min(answer.tokens[-1] for answer in answers)
@@ -124,15 +139,17 @@ async def _level(engine: OnnxTextEngine, streams: int, seconds: float) -> TextLe
     )
 
 
-async def _answer(engine: OnnxTextEngine, prompt: list[int], most: int, until: float) -> _Clocked:
-    """One answer, left alone until `until` or its end; never before a few tokens came."""
+async def _answer(engine: OnnxTextEngine, prompt: list[int], most: int, window: _Window) -> _Clocked:
+    """One answer, left alone until the end of `window` or its own; never before a few tokens came."""
     request = GenerateRequest(prompt, most, Sampling(temperature=0), ignore_end=True)
     clocked = _Clocked(time.perf_counter(), [])
     pieces = engine.generate(request, asyncio.get_running_loop().time() + PATIENCE_S)
     async for piece in pieces:
         now = time.perf_counter()
+        if piece.ids and not clocked.tokens:
+            window.begun(now)
         clocked.tokens += [now] * len(piece.ids)
-        if now >= until and len(clocked.tokens) >= LEAST_TOKENS:
+        if now >= window.end and len(clocked.tokens) >= LEAST_TOKENS:
             await pieces.aclose()
             break
     return clocked
