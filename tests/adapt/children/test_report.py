@@ -1,16 +1,20 @@
 """What a child leaves behind, written here in this process."""
 
+import ast
 import errno
 import io
 import json
 import sys
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from freehold.adapt.children import report
 from freehold.adapt.children.report import ChildError, RecordedCase, datatype, failure, run, save_cases, shown, step
+from freehold.errors import CATALOG
 
 
 def ran(folder: Path, work: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -81,3 +85,16 @@ def test_a_step_replaces_the_one_before(tmp_path: Path) -> None:
     step(str(tmp_path), "first")
     step(str(tmp_path), "second")
     assert (tmp_path / "step.txt").read_text() == "second"
+
+
+def test_every_code_that_a_child_reports_fills_its_row() -> None:
+    """Its details, with what the parent adds, are all that the texts of both languages show."""
+    lacking = []
+    for path in sorted(Path(report.__file__).parent.glob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+            first = call.args[0] if call.args else None
+            if getattr(call.func, "id", "") == "ChildError" and isinstance(first, ast.Constant):
+                given = {keyword.arg for keyword in call.keywords} | {"log", "megabytes"}
+                shown_fields = {name for text in CATALOG[first.value][1:] for _, name, _, _ in Formatter().parse(text)}
+                lacking += [(path.name, first.value, name) for name in shown_fields - given if name is not None]
+    assert lacking == []

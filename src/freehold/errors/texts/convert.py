@@ -125,9 +125,9 @@ ENTRIES: dict[str, Entry] = {
     "convert_extra_missing": Entry(
         Kind.UNSUPPORTED,
         "What converts this format is not installed: {missing}.",
-        "pip install 'freehold[convert]'",
+        "Install it: pip install 'freehold[convert]'",
         "转换该格式所需的组件未安装：{missing}。",
-        "pip install 'freehold[convert]'",
+        "请安装：pip install 'freehold[convert]'",
     ),
     "convert_kind_unsuitable": Entry(
         Kind.INVALID,
