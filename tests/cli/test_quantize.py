@@ -108,6 +108,7 @@ def test_minilm_in_int8(freehold: Freehold, minilm_artifact: Path, folder: Path)
     verified = freehold("verify", "minilm:small", "--require", "raw", "--json")
     assert verified.code == 0, verified.out
     assert verified.data["models"][0]["proof"] == "raw"
+    assert verified.data["models"][0]["precision"] == "int8"
 
 
 def test_into_a_folder(freehold: Freehold, perceptron: Path, folder: Path) -> None:

@@ -17,7 +17,7 @@ from freehold.engine.providers import Session, SessionOptions, installed, open_s
 from freehold.engine.settings import DEFAULT_BUDGET_TOKENS, EngineSettings
 from freehold.engine.tokenizer import Encoded, TextTokenizer
 from freehold.engine.tuner import Tuning, choose, remembered
-from freehold.engine.verify import replay
+from freehold.engine.verify import held_in, replay
 from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
@@ -164,6 +164,7 @@ class Encoder:
         tuning = chosen or self._tune(settings.device)
         if self.max_tokens != recorded_at:
             self._tokenizer = TextTokenizer(self._artifact.tokenizer, self.max_tokens)
+        self.precision = held_in(self.manifest, self.precision)
         return tuning
 
     def _session_in(self, device: str, precision: str) -> Session:

@@ -17,7 +17,7 @@ from freehold.engine.batcher import Batch, Batcher, Item
 from freehold.engine.providers import Session, SessionOptions, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_ROWS, EngineSettings
 from freehold.engine.tuner import Tuning, choose, remembered
-from freehold.engine.verify import replay
+from freehold.engine.verify import held_in, replay
 from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
@@ -191,6 +191,7 @@ class TensorEngine:
         self.batched = self._rows_are_independent()
         goldens = self._model.goldens if settings.prove else ()
         self.proof = replay(self.answer, self.manifest, goldens, self.precision)
+        self.precision = held_in(self.manifest, self.precision)
         return self._tune()
 
     def _seconds(self, inputs: dict[str, Array]) -> float:

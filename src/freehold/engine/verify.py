@@ -52,7 +52,12 @@ def tolerance_of(manifest: Manifest, precision: str) -> Tolerance:
     """
     if manifest.tolerance is not None:
         return manifest.tolerance
-    return tolerance_for(manifest.precision if precision == "fp32" else precision)
+    return tolerance_for(held_in(manifest, precision))
+
+
+def held_in(manifest: Manifest, precision: str) -> str:
+    """What to call a model that is computed in `precision`: by its weights, where they are held in less than fp32."""
+    return manifest.precision if precision == "fp32" else precision
 
 
 def first_difference(case: Case, answer: Answer, manifest: Manifest, precision: str) -> Difference | None:
