@@ -11,6 +11,8 @@ from freehold.artifact.manifest import SCHEMA, FileEntry, Manifest
 from freehold.errors import FreeholdError
 
 MANIFEST = "manifest.json"
+TENSORRT = "model.tensorrt.onnx"
+"""The graph of an artifact that was compiled: one node that stands for the TensorRT engine beside it."""
 SIGNATURES = "signatures"
 """The folder of an artifact's signatures, which are about its manifest and so no part of it."""
 
@@ -65,7 +67,8 @@ class Artifact:
 
     def graph_for(self, device: str) -> Path:
         """The graph over the same weights for `device`: its own dialect, else standard operators, else `graph`."""
-        dialects = {"cpu": (), "cuda": ("model.cuda.onnx",)}.get(device, ("model.portable.onnx",))
+        portable = ("model.portable.onnx",)
+        dialects = {"cpu": (), "cuda": ("model.cuda.onnx",), "tensorrt": (TENSORRT, *portable)}.get(device, portable)
         return next((self.path / name for name in dialects if (self.path / name).is_file()), self.graph)
 
     @property

@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "verify": Verb("freehold.cli.verify:verify", "Check that a model computes what was recorded with it."),
     "golden": Verb("freehold.cli.golden:app", "Record what a model answers, and replay it."),
     "quantize": Verb("freehold.cli.quantize:quantize", "Make a model smaller and faster, and say what that costs."),
+    "compile": Verb("freehold.cli.compile:compile_", "Build a TensorRT engine of a model, and prove it."),
     "models": Verb("freehold.cli.models:app", "List, show, compare, tag and remove what the store has."),
     "bench": Verb("freehold.cli.bench:bench", "Measure a model on this machine."),
     "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),

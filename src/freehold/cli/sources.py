@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.adapt import graphs
-from freehold.artifact import Artifact
+from freehold.artifact import Artifact, TensorSpec
 from freehold.cli.references import located
 from freehold.cli.signed import check_signed
 from freehold.config import ModelConfig
+from freehold.config.shapes import DeclaredTensor
 from freehold.engine.base import Engine
 from freehold.engine.batcher import Batch
 from freehold.engine.generation import Step
@@ -54,6 +55,8 @@ def open_model(
         precision=model.precision,
         max_tokens=model.context_length or 0,
         input_shape=model.input_shape,
+        inputs=_specs(model.inputs),
+        outputs=_specs(model.outputs),
         cores=place.cores,
         cpu_key=cpu_key(place.cpu),
         bf16_hardware=bool(place.cpu.flags & BF16_FLAGS),
@@ -76,6 +79,10 @@ def open_model(
     if path.is_dir() and Artifact.open(path).manifest.kind == "generate":
         raise FreeholdError("workers_unsupported", model=model.id, workers=model.workers)
     return WorkerPool(path, model.id, settings, model.workers)
+
+
+def _specs(declared: tuple[DeclaredTensor, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(one.name, one.datatype, one.shape) for one in declared)
 
 
 def _held(model: ModelConfig, place: Place) -> Path:

@@ -26,7 +26,7 @@ from freehold.engine.agreement import Agreement
 from freehold.errors import FreeholdError, Language
 
 Precision = Literal["fp32", "bf16", "auto", "int8", "int4", "w8a8", "fast"]
-Device = Literal["cpu", "cuda", "openvino"]
+Device = Literal["cpu", "cuda", "openvino", "tensorrt"]
 Required = Literal["none", "self", "raw"]
 
 Ref = Annotated[

@@ -13,6 +13,7 @@ from pathlib import Path
 from freehold.config.canonical import absolute, canonical
 from freehold.config.decode import build, check
 from freehold.config.document import Node, parse_document, read_file
+from freehold.config.foreign.repository import Repository, read_repository
 from freehold.config.home import expanded
 from freehold.config.invalid import ConfigInvalidError
 from freehold.config.notes import notes_on
@@ -55,9 +56,13 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     """As `load`, but problems and notes are returned; raises only where there is nothing that can be read."""
     file = _file(argument, environ, cwd)
     problems: list[FreeholdError] = []
+    repository = _repository(argument or environ.get("MODEL_PATH"), cwd) if file is None else None
     if file is not None:
         origin, base = _named(file, cwd), file.parent
         root, problems = parse_document(read_file(file), origin)
+    elif repository is not None:
+        origin, base = argument or "MODEL_PATH", cwd
+        root, problems = repository.tree, list(repository.problems)
     elif argument is not None:
         origin, base = argument, cwd
         root = _one_model(Node(argument, "MODEL", key="MODEL"))
@@ -66,7 +71,8 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
         root = Node({}, origin)
     else:
         raise FreeholdError("config_no_model", folder=cwd)
-    environment = {**environ, "MODEL_PATH": ""} if file is None and argument is not None else environ
+    alone = file is None and (argument is not None or repository is not None)
+    environment = {**environ, "MODEL_PATH": ""} if alone else environ
     written, root = root, _with_environment(root, environment, cwd, problems)
     tree, obstacles = canonical(root, base)
     mistyped = check(tree)
@@ -78,6 +84,7 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     if problems:
         return Reading(origin, None, tree, _distinct(problems), ())
     notes = [*_passed_over(written, argument, environment, cwd), *notes_on(config, tree, environment)]
+    notes += repository.notes if repository is not None else ()
     return Reading(origin, config, tree, (), _distinct(notes))
 
 
@@ -91,6 +98,14 @@ def _file(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Path |
         return ours
     shared = cwd / "config.yaml"  # a common name: another program's file is left alone
     return shared if shared.is_file() and _is_ours(shared) else None
+
+
+def _repository(named: str | None, cwd: Path) -> Repository | None:
+    """What a folder of another server's models says; None for everything else that an argument may be."""
+    if not named or "://" in named:
+        return None
+    folder = cwd / expanded(named)
+    return read_repository(folder) if _is_folder(folder) else None
 
 
 def _is_folder(path: Path) -> bool:

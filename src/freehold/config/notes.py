@@ -8,7 +8,9 @@ from freehold.config.secret import is_reference, resolve
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
-_COMPUTED_HERE = ("input_shape", "workers", "precision", "generation", "chat_template_kwargs", "keep_alive")
+_COMPUTED_HERE = (
+    *("input_shape", "inputs", "outputs", "workers", "precision", "generation", "chat_template_kwargs", "keep_alive"),
+)
 _LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", "context_length", "max_output_tokens", "defaults")
 _GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults")  # on its command line, unless `command` is another
 _SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
@@ -59,7 +61,7 @@ def _by_kind(model: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "context_length", "note_ignored_for_tensor"
         yield "max_output_tokens", "note_ignored_for_tensor"
     elif model.kind not in ("auto", "tensor"):
-        yield "input_shape", "note_ignored_for_text"
+        yield from ((name, "note_ignored_for_text") for name in ("input_shape", "inputs", "outputs"))
     if model.kind in ("embed", "rerank", "classify"):
         yield "max_output_tokens", "note_ignored_for_encoder"
 

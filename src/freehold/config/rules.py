@@ -44,7 +44,7 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
         yield from _command(model, node.at("command"), is_upstream)
     if model.require.signed:
         yield from _signed(model, node.at("require"))
-    if model.gpu_request is not None and model.device != "cuda":
+    if model.gpu_request is not None and model.device not in ("cuda", "tensorrt"):
         device = node.at("device")
         yield FreeholdError("config_gpus_device", where=device.where, key=device.key, device=model.device)
     if model.context_length and model.max_output_tokens and model.max_output_tokens > model.context_length:

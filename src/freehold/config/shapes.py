@@ -147,6 +147,14 @@ class Generation(Shape, frozen=True):
     ] = True
 
 
+class DeclaredTensor(Shape, frozen=True):
+    """An input or output that a tensor model's graph is expected to have."""
+
+    name: Annotated[Text, doc("Its name in the graph.")]
+    datatype: Annotated[Text, doc("Its datatype in the Open Inference Protocol: FP32, INT64, BYTES, ...")]
+    shape: Annotated[tuple[Dimension, ...], doc("Its shape with the batch in front; -1 is a free dimension.")]
+
+
 class ModelConfig(Shape, frozen=True):
     """One model: the name that clients ask for, where it comes from and how it runs."""
 
@@ -166,12 +174,18 @@ class ModelConfig(Shape, frozen=True):
         tuple[Dimension, ...] | None,
         doc("Expected shape of a tensor model's input; checked against the graph, -1 is a free dimension."),
     ] = None
+    inputs: Annotated[
+        tuple[DeclaredTensor, ...], doc("All that a tensor model takes; checked against the graph, [] asks nothing.")
+    ] = ()
+    outputs: Annotated[
+        tuple[DeclaredTensor, ...], doc("What a tensor model gives at least; checked against the graph.")
+    ] = ()
     context_length: Annotated[
         Count | None, doc("Prompt and completion together; for embed, rerank and classify where text is cut.", "tokens")
     ] = None
     max_output_tokens: Annotated[Count | None, doc("The longest completion of a generate model.", "tokens")] = None
     device: Annotated[
-        Literal["cpu", "cuda", "openvino"],
+        Literal["cpu", "cuda", "openvino", "tensorrt"],
         doc("Where it runs; getting another one is an error.", default="`cuda` with `gpus`, else `cpu`"),
     ] = "cpu"
     precision: Annotated[

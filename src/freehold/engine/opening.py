@@ -32,7 +32,7 @@ def open_artifact(path: Path, settings: EngineSettings) -> Engine:
     if manifest.kind == "generate":
         return OnnxTextEngine(artifact, settings)
     goldens = tuple(load_goldens(artifact.goldens))
-    return TensorEngine(TensorModel(artifact.graph, manifest, artifact.digest, goldens), settings)
+    return TensorEngine(TensorModel(artifact.graph_for(settings.device), manifest, artifact.digest, goldens), settings)
 
 
 def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:

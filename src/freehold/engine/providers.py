@@ -55,6 +55,7 @@ class Runtime:
 RUNTIMES: dict[str, Runtime] = {
     "cpu": Runtime("freehold.engine.session", "onnxruntime", "freehold", ("fp32",)),
     "cuda": Runtime("freehold.engine.session", "onnxruntime", "onnxruntime-gpu", ("fp32",)),
+    "tensorrt": Runtime("freehold.engine.session", "onnxruntime", "onnxruntime-gpu", ("fp32",)),
     "openvino": Runtime("freehold.engine.openvino", "openvino", "freehold[openvino]", ("fp32", "bf16")),
 }
 

@@ -12,6 +12,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from freehold.artifact import TensorSpec
+from freehold.artifact.artifact import TENSORRT
 from freehold.engine.prepacked import discard, prepacked
 from freehold.engine.providers import Feeds, SessionOptions
 from freehold.errors import FreeholdError
@@ -20,7 +21,11 @@ log = logging.getLogger(__name__)
 
 SPIN_US = "200"
 """How long a thread looks for the next operator before it sleeps; between operators of one step it waits far less."""
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 
 PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 """fp32 is fp32: with TF32, CUDA's default, outputs part from the goldens by up to 1.4e-4 (measured on an H100)."""
@@ -107,7 +112,7 @@ def open_graph(path: Path, options: SessionOptions, model: str) -> OnnxSession:
 def open_runtime(path: Path, options: SessionOptions, model: str) -> onnxruntime.InferenceSession:
     """The runtime's own session, for engines that bind memory themselves.
 
-    Raises FreeholdError `device_not_granted` or `graph_invalid`.
+    Raises FreeholdError `device_not_granted`, `graph_invalid`, `tensorrt_not_compiled` or `tensorrt_engine_refused`.
     """
     asked = PROVIDERS[options.device]
     settings = onnxruntime.SessionOptions()
@@ -120,6 +125,11 @@ def open_runtime(path: Path, options: SessionOptions, model: str) -> onnxruntime
     # Patterns are kept per shape and texts have thousands of shapes: memory would grow with them. The arena stays on:
     # after 1,000 packed batches of MiniLM on two threads 166 MB and 159 us of CPU a token, against 176 MB and 166 us.
     settings.enable_mem_pattern = False
+    if options.device == "tensorrt":
+        if path.name != TENSORRT:
+            raise FreeholdError("tensorrt_not_compiled", model=model, path=path)
+        # The engine computes the whole graph, or nothing does: no node may go to another provider in silence.
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if asked not in onnxruntime.get_available_providers():
         granted = ", ".join(onnxruntime.get_available_providers())
         raise FreeholdError("device_not_granted", model=model, asked=options.device, granted=granted)
@@ -147,7 +157,8 @@ def _session(path: Path, settings: onnxruntime.SessionOptions, device: str, mode
         providers = [(provider, PROVIDER_OPTIONS.get(provider, {}))]
         return onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
     except LOAD_ERRORS as error:
-        raise FreeholdError("graph_invalid", path=path, reason=_reason(error)) from error
+        code = "tensorrt_engine_refused" if device == "tensorrt" else "graph_invalid"
+        raise FreeholdError(code, path=path, reason=_reason(error)) from error
     except (RuntimeError, ValueError) as error:  # what a provider raises that finds no device or no driver
         reason = f"none: {_reason(error)}"
         raise FreeholdError("device_not_granted", model=model, asked=device, granted=reason) from error

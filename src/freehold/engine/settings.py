@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.artifact import TensorSpec
 from freehold.engine.batcher import Batch
 from freehold.engine.generation import Step
 
@@ -19,6 +20,7 @@ class EngineSettings:
     `precision`: fp32 | bf16 | auto. `threads` 0 and `budget` 0: as tuned, else one thread a core and
     the default budget.
     `prove`: replay the goldens at load; False where the caller replays them.
+    `inputs` and `outputs`: what a tensor graph must have; () asks nothing.
     `state`: the folder for tuning results and prepacked weights; None keeps nothing (the folder is not writable).
     Of text engines: `slots` sequences at a time, `prefill_slice_ms` a slice of a prompt, `kv_mb` MiB for keys and
     values (None: a quarter of the memory that is available), `prefix_cache_mb` for what prompts share (None: a quarter
@@ -31,6 +33,8 @@ class EngineSettings:
     budget: int = 0
     max_tokens: int = 0
     input_shape: tuple[int, ...] | None = None
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
     cores: int = 1
     cpu_key: str = "unknown"
     bf16_hardware: bool = False

@@ -14,6 +14,7 @@ import numpy as np
 from freehold.artifact import Golden, Manifest, TensorSpec, Tolerance, compare
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request, TensorRequest
 from freehold.engine.batcher import Batch, Batcher, Item
+from freehold.engine.declared import check_declared
 from freehold.engine.providers import Session, SessionOptions, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_ROWS, EngineSettings
 from freehold.engine.tuner import Tuning, choose, remembered
@@ -187,6 +188,7 @@ class TensorEngine:
             self.manifest, inputs=self._session.inputs, outputs=self._session.outputs
         )
         self._names = [spec.name for spec in self.manifest.outputs]
+        check_declared(self.manifest, settings.inputs, settings.outputs)
         self._check_input_shape()
         self.batched = self._rows_are_independent()
         goldens = self._model.goldens if settings.prove else ()

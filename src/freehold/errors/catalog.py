@@ -27,6 +27,7 @@ from freehold.errors.texts import (
     pytorch,
     quantize,
     registry,
+    repositories,
     sampling,
     server,
     signing,
@@ -74,6 +75,7 @@ CATALOG: dict[str, Entry] = _merge(
     proof.ENTRIES,
     quantize.ENTRIES,
     tensorrt.ENTRIES,
+    repositories.ENTRIES,
     cli.ENTRIES,
 )
 

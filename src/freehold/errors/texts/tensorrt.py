@@ -1,5 +1,236 @@
-"""Errors of TensorRT and foreign model repositories."""
+"""Errors of compiling for TensorRT."""
 
-from freehold.errors.kinds import Entry
+from freehold.errors.kinds import Entry, Kind
 
-ENTRIES: dict[str, Entry] = {}
+ENTRIES: dict[str, Entry] = {
+    "tensorrt_no_gpu": Entry(
+        Kind.UNAVAILABLE,
+        "There is no GPU {index} here (seen: {seen}), and an engine is built on the GPU that runs it. Nothing was changed.",
+        "Run this on the machine with the GPU (`nvidia-smi` must list it; a container needs --gpus all). `--plan` shows the"
+        " command line without one.",
+        "此处没有 GPU {index}（可见：{seen}），而引擎必须在运行它的 GPU 上构建。未做任何更改。",
+        "请在有 GPU 的机器上运行（`nvidia-smi` 须能列出它；容器需要 --gpus all）。`--plan` 无需 GPU 即可显示命令行。",
+    ),
+    "tensorrt_no_trtexec": Entry(
+        Kind.UNAVAILABLE,
+        "There is no trtexec in {places}. Nothing was changed.",
+        "Install TensorRT with its tools (Debian: libnvinfer-bin; or NVIDIA's image tensorrt), or name the program with"
+        " --trtexec PATH. `--with onnxruntime` builds without it; `--plan` shows the command line.",
+        "在 {places} 中没有 trtexec。未做任何更改。",
+        "请安装带工具的 TensorRT（Debian：libnvinfer-bin；或 NVIDIA 的 tensorrt 镜像），或用 --trtexec PATH 指定程序。"
+        "`--with onnxruntime` 无需它即可构建；`--plan` 显示命令行。",
+    ),
+    "tensorrt_provider_missing": Entry(
+        Kind.UNAVAILABLE,
+        "ONNX Runtime {version} here cannot use TensorRT; it offers {granted}. Nothing was changed.",
+        "In an environment of its own install onnxruntime-gpu instead of onnxruntime, and TensorRT's libraries beside it.",
+        "此处的 ONNX Runtime {version} 不能使用 TensorRT；它提供 {granted}。未做任何更改。",
+        "请在单独的环境中安装 onnxruntime-gpu（替代 onnxruntime），并安装 TensorRT 的库。",
+    ),
+    "tensorrt_program": Entry(
+        Kind.INVALID,
+        "{program} cannot be run: {reason}.",
+        "Give --trtexec the path of TensorRT's own program, and see that it may be executed.",
+        "无法运行 {program}：{reason}。",
+        "请用 --trtexec 指定 TensorRT 自带程序的路径，并确认其可执行。",
+    ),
+    "tensorrt_version_unknown": Entry(
+        Kind.INVALID,
+        "{program} does not say which TensorRT it belongs to (its output: {log}).",
+        "Give --trtexec the path of TensorRT's own program; its help begins with `&&&& RUNNING TensorRT.trtexec`.",
+        "{program} 没有说明它属于哪个版本的 TensorRT（其输出：{log}）。",
+        "请用 --trtexec 指定 TensorRT 自带的程序；其帮助以 `&&&& RUNNING TensorRT.trtexec` 开头。",
+    ),
+    "tensorrt_too_old": Entry(
+        Kind.UNSUPPORTED,
+        "TensorRT {version} is too old; {least} is the oldest that is used here.",
+        "Install TensorRT 10, or name another program with --trtexec.",
+        "TensorRT {version} 太旧；此处最低使用 {least}。",
+        "请安装 TensorRT 10，或用 --trtexec 指定其他程序。",
+    ),
+    "tensorrt_kind": Entry(
+        Kind.UNSUPPORTED,
+        "{path} generates text ({kind}); its key-value memory is not what a TensorRT engine of trtexec has.",
+        "Serve it on the GPU by `engine: vllm` in freehold.yaml.",
+        "{path} 是生成文本的模型（{kind}）；trtexec 构建的 TensorRT 引擎没有其键值内存。",
+        "请在 freehold.yaml 中用 `engine: vllm` 在 GPU 上提供它。",
+    ),
+    "tensorrt_operators": Entry(
+        Kind.UNSUPPORTED,
+        "{path} uses operators that are not ONNX's own: {operators}.",
+        "Compile the artifact that it was made from (`freehold models lineage` shows it), or serve this one with device: cuda.",
+        "{path} 使用了非 ONNX 标准的算子：{operators}。",
+        "请编译它的父制品（`freehold models lineage` 会显示），或用 device: cuda 提供此模型。",
+    ),
+    "tensorrt_quantized": Entry(
+        Kind.UNSUPPORTED,
+        "{path} is quantized in a way that TensorRT has no layers for: {operators}.",
+        "Compile its parent with --precision fp16, or quantize the parent with `--to int8 --method static` and compile that.",
+        "{path} 的量化方式在 TensorRT 中没有对应的层：{operators}。",
+        "请用 --precision fp16 编译其父制品，或用 `--to int8 --method static` 量化父制品后再编译。",
+    ),
+    "tensorrt_input_type": Entry(
+        Kind.UNSUPPORTED,
+        "{name} of {path} is {datatype}, which TensorRT does not take.",
+        "Export the model with float32, int32 or int64 there.",
+        "{path} 的 {name} 是 {datatype}，TensorRT 不接受。",
+        "请以 float32、int32 或 int64 导出模型。",
+    ),
+    "tensorrt_int8_uncalibrated": Entry(
+        Kind.INVALID,
+        "{path} says of no tensor which range it has, and trtexec --int8 would invent them: fast, with wrong answers.",
+        "First `freehold quantize REF --to int8 --method static --calibration FILE.jsonl`, then compile what that makes.",
+        "{path} 没有任何张量的取值范围，trtexec --int8 会随意假定：速度快，但结果错误。",
+        "请先 `freehold quantize REF --to int8 --method static --calibration FILE.jsonl`，再编译其结果。",
+    ),
+    "tensorrt_bf16_unknown": Entry(
+        Kind.UNSUPPORTED,
+        "TensorRT {version} has no bf16.",
+        "Take --precision fp16, or TensorRT 10.",
+        "TensorRT {version} 没有 bf16。",
+        "请使用 --precision fp16，或 TensorRT 10。",
+    ),
+    "tensorrt_precision_in_graph": Entry(
+        Kind.UNSUPPORTED,
+        "TensorRT {version} computes in the precision that the graph is written in, and this graph is float32; it has no"
+        " flag for {precision}.",
+        "Compile with --precision fp32, with TensorRT 10, or a graph that holds {precision} (NVIDIA's ModelOpt AutoCast"
+        " writes one).",
+        "TensorRT {version} 按图中写明的精度计算，而此图为 float32；它没有 {precision} 的选项。",
+        "请使用 --precision fp32，或 TensorRT 10，或换成以 {precision} 写成的图（NVIDIA 的 ModelOpt AutoCast 可生成）。",
+    ),
+    "tensorrt_shape_unknown": Entry(
+        Kind.INVALID,
+        "Nothing says how large the free dimensions of {name} [{dims}] may be: neither limits nor goldens.",
+        "Say the largest that is to be served: --max {name}={shape}. Goldens say it too: `freehold golden record`.",
+        "没有信息说明 {name} [{dims}] 的自由维度可以多大：既无限额，也无金标准样例。",
+        "请给出要提供的最大值：--max {name}={shape}。金标准样例也可说明：`freehold golden record`。",
+    ),
+    "tensorrt_shape_nameless": Entry(
+        Kind.INVALID,
+        "{flag} {shape} does not say of which input.",
+        "Write {flag} NAME={shape}; `--plan` lists the inputs.",
+        "{flag} {shape} 没有说明是哪个输入。",
+        "请写成 {flag} NAME={shape}；`--plan` 会列出输入。",
+    ),
+    "tensorrt_shape_invalid": Entry(
+        Kind.INVALID,
+        "{name} cannot be {shape}: {reason}.",
+        "Correct --min, --opt or --max; `--plan` shows what results.",
+        "{name} 不能是 {shape}：{reason}。",
+        "请更正 --min、--opt 或 --max；`--plan` 会显示结果。",
+    ),
+    "tensorrt_golden_outside": Entry(
+        Kind.INVALID,
+        "A recorded case has {size} in {dim}, and the engine would take {least} to {most}: it could not be proven.",
+        "Widen --min and --max so that every recorded case fits.",
+        "某个录制样例的 {dim} 为 {size}，而引擎只接受 {least} 到 {most}：无法证明。",
+        "请放宽 --min 和 --max，使每个录制样例都在范围内。",
+    ),
+    "tensorrt_operator_unknown": Entry(
+        Kind.UNSUPPORTED,
+        "TensorRT cannot compute the operator {operator}: {reason}. Log: {log}",
+        "Take a newer TensorRT, export the model without {operator}, or serve it with device: cuda.",
+        "TensorRT 无法计算算子 {operator}：{reason}。日志：{log}",
+        "请使用更新的 TensorRT，或导出不含 {operator} 的模型，或用 device: cuda 提供。",
+    ),
+    "tensorrt_memory": Entry(
+        Kind.UNAVAILABLE,
+        "The GPU's memory did not suffice: {reason}. Log: {log}",
+        "Lower --max, give --workspace MB, or end what else uses this GPU.",
+        "GPU 内存不足：{reason}。日志：{log}",
+        "请降低 --max，指定 --workspace MB，或结束占用此 GPU 的其他程序。",
+    ),
+    "tensorrt_profile_refused": Entry(
+        Kind.INVALID,
+        "TensorRT does not accept these shapes: {reason}. Log: {log}",
+        "Give --min, --opt and --max for every input with free dimensions; `--plan` shows what is asked for.",
+        "TensorRT 不接受这些形状：{reason}。日志：{log}",
+        "请为每个有自由维度的输入给出 --min、--opt、--max；`--plan` 会显示请求的内容。",
+    ),
+    "tensorrt_option_unknown": Entry(
+        Kind.UNSUPPORTED,
+        "This trtexec does not know an option: {reason}. Log: {log}",
+        "Name the trtexec of a TensorRT from 8.6 to 11 with --trtexec.",
+        "此 trtexec 不认识某个选项：{reason}。日志：{log}",
+        "请用 --trtexec 指定 TensorRT 8.6 到 11 的 trtexec。",
+    ),
+    "tensorrt_driver": Entry(
+        Kind.UNAVAILABLE,
+        "CUDA does not start: {reason}. Log: {log}",
+        "Install the driver that this TensorRT's CUDA asks for; `nvidia-smi` shows the newest CUDA that the driver takes.",
+        "CUDA 无法启动：{reason}。日志：{log}",
+        "请安装此 TensorRT 的 CUDA 所需的驱动；`nvidia-smi` 显示驱动支持的最高 CUDA 版本。",
+    ),
+    "tensorrt_incompatible": Entry(
+        Kind.INVALID,
+        "The engine is of another TensorRT or another GPU: {reason}. Log: {log}",
+        "Compile again: `freehold compile REF --to tensorrt`.",
+        "该引擎属于其他 TensorRT 或其他 GPU：{reason}。日志：{log}",
+        "请重新编译：`freehold compile REF --to tensorrt`。",
+    ),
+    "tensorrt_failed": Entry(
+        Kind.INVALID,
+        "TensorRT built no engine: {reason}. Log: {log}",
+        "The log has all that it said. Nothing was changed.",
+        "TensorRT 未能构建引擎：{reason}。日志：{log}",
+        "日志中有其全部输出。未做任何更改。",
+    ),
+    "tensorrt_killed": Entry(
+        Kind.UNAVAILABLE,
+        "trtexec was killed, most likely since this machine's memory did not suffice. Log: {log}",
+        "Give the machine or container more memory, or lower --max.",
+        "trtexec 被终止，很可能是本机内存不足。日志：{log}",
+        "请为机器或容器提供更多内存，或降低 --max。",
+    ),
+    "tensorrt_timeout": Entry(
+        Kind.UNAVAILABLE,
+        "trtexec was not done after {seconds} s and was ended. Log: {log}",
+        "Give --timeout more seconds, lower --max, or pass a --timing-cache of an earlier build.",
+        "trtexec 在 {seconds} 秒后仍未完成，已被结束。日志：{log}",
+        "请增大 --timeout，降低 --max，或传入先前构建的 --timing-cache。",
+    ),
+    "tensorrt_output": Entry(
+        Kind.INTERNAL,
+        "What trtexec wrote as outputs cannot be read ({path}): {reason}.",
+        "Report this with the version of TensorRT. Nothing was changed.",
+        "无法读取 trtexec 写出的输出（{path}）：{reason}。",
+        "请附上 TensorRT 版本报告此问题。未做任何更改。",
+    ),
+    "tensorrt_partial": Entry(
+        Kind.UNSUPPORTED,
+        "TensorRT took only parts of the graph ({parts} nodes remain, of other providers: {operators}).",
+        "Take --with trtexec, which names what it cannot compute, or serve the model with device: cuda.",
+        "TensorRT 只接管了图的一部分（剩余 {parts} 个节点，由其他 provider 计算：{operators}）。",
+        "请使用 --with trtexec（会指出无法计算的部分），或用 device: cuda 提供该模型。",
+    ),
+    "tensorrt_proof_failed": Entry(
+        Kind.INVALID,
+        "The engine of {name} does not compute what was recorded: {output} is {seen}, not {expected} ({measure}, allowed"
+        " {allowed}). Nothing was added to the store.",
+        "Take --precision fp32, or bf16 for models whose numbers are too large for fp16.",
+        "{name} 的引擎计算结果与录制的不符：{output} 为 {seen}，应为 {expected}（{measure}，允许 {allowed}）。仓库未作任何更改。",
+        "请使用 --precision fp32；若数值超出 fp16 范围，可用 bf16。",
+    ),
+    "tensorrt_output_exists": Entry(
+        Kind.CONFLICT,
+        "{path} exists already.",
+        "Name a folder that does not exist, or remove that one.",
+        "{path} 已存在。",
+        "请指定一个不存在的文件夹，或先将其删除。",
+    ),
+    "tensorrt_not_compiled": Entry(
+        Kind.INVALID,
+        "Model {model} has no TensorRT engine: {path} is a plain graph.",
+        "Compile it on this machine: `freehold compile REF --to tensorrt`, and serve what that makes; or take device: cuda.",
+        "模型 {model} 没有 TensorRT 引擎：{path} 是普通的图。",
+        "请在本机编译：`freehold compile REF --to tensorrt`，并提供其结果；或使用 device: cuda。",
+    ),
+    "tensorrt_engine_refused": Entry(
+        Kind.INVALID,
+        "The engine {path} cannot be used here: {reason}.",
+        "It is for one GPU architecture and one TensorRT: compile the model again on this machine.",
+        "引擎 {path} 在此不可用：{reason}。",
+        "引擎只适用于一种 GPU 架构和一个 TensorRT 版本：请在本机重新编译该模型。",
+    ),
+}

@@ -1,0 +1,30 @@
+"""What a repository says of one model, in the words of none of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.errors import FreeholdError
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output as it is declared: a datatype of the Open Inference Protocol, -1 for a free dimension."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ForeignModel:
+    """One model: the name that clients ask for, its ONNX graph, and what was declared of it at `where`.
+
+    `notes` are errors that are never raised: on settings that have no counterpart here.
+    """
+
+    name: str
+    graph: Path
+    where: str
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    notes: tuple[FreeholdError, ...] = ()
