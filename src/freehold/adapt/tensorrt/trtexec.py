@@ -27,6 +27,7 @@ STRONGLY_TYPED = 11
 class Build:
     """One build. `version` is TensorRT's ("10.13.3"); `workspace_mb` 0: all that the GPU has. `measured`: trtexec runs
     the engine when it is built, with inputs that it draws itself.
+    """
 
     graph: Path
     engine: Path
