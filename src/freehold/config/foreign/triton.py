@@ -31,7 +31,13 @@ BACKEND_OF_PLATFORM = {
     "tensorflow_savedmodel": "tensorflow",
     "tensorflow_graphdef": "tensorflow",
 }
-OWN_ADVICE = {name: f"triton_backend_{name}" for name in ("tensorrt", "pytorch", "tensorflow", "python", "ensemble")}
+OWN_ADVICE = {
+    "tensorrt": "triton_backend_tensorrt",
+    "pytorch": "triton_backend_pytorch",
+    "tensorflow": "triton_backend_tensorflow",
+    "python": "triton_backend_python",
+    "ensemble": "triton_backend_ensemble",
+}
 """Backends for which the fix is a particular one."""
 
 _READ = {"name", "platform", "backend", "max_batch_size", "input", "output", "version_policy", "default_model_filename"}
