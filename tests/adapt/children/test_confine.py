@@ -1,6 +1,7 @@
 """The program that makes the walls, run as `isolation` runs it; test_isolation.py shows what they keep in."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,14 @@ def test_a_writable_folder_inside_of_a_source_is_writable_alone(tmp_path: Path) 
         tmp_path, list(UNSHARE), lines, reads=[str(tmp_path), str(Path(sys.executable).resolve().parents[1])]
     )
     assert ran.stdout == "30\n", ran.stderr
+
+
+@pytest.mark.parametrize("name", ["a b", "模型", "a\\b", "a\tb", "a\u2028b"])
+def test_folders_of_any_name_are_shown_read_only(tmp_path: Path, name: str) -> None:
+    """The kernel lists mounts with blanks and backslashes escaped, and other characters as their bytes."""
+    source = tmp_path / name
+    source.mkdir()
+    line = f"import os; print(os.statvfs({str(source)!r}).f_flag & os.ST_RDONLY)"
+    reads = [str(source), str(Path(sys.executable).resolve().parents[1])]
+    ran = confined(tmp_path, list(UNSHARE), line, reads=reads)
+    assert ran.stdout == f"{int(os.ST_RDONLY)}\n", ran.stderr

@@ -9,6 +9,7 @@ privilege and becomes the command. System calls go through libc, since Python 3.
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -154,10 +155,14 @@ def memory(place: Path, size: int) -> None:
 
 def mounts_under(root: Path) -> list[Path]:
     """Where something is mounted in `root`, and `root` itself."""
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    # proc(5): the fifth field, in which a space is \040.
-    places = [Path(line.split(" ")[4].encode("latin-1", "surrogateescape").decode("unicode_escape")) for line in lines]
+    lines = Path("/proc/self/mountinfo").read_bytes().strip().split(b"\n")
+    places = [Path(os.fsdecode(unescaped(line.split(b" ")[4]))) for line in lines]  # proc(5): the fifth field
     return [place for place in places if place.is_relative_to(root)]
+
+
+def unescaped(path: bytes) -> bytes:
+    """A path as the kernel lists it, in which a space is \\040."""
+    return re.sub(rb"\\(\d{3})", lambda found: bytes([int(found[1], 8)]), path)
 
 
 def mount(source: str | None, target: Path, kind: str | None, flags: int, data: str | None = None) -> None:
