@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freehold.artifact import Artifact, FileEntry, MadeBy, Manifest, TensorSpec, write_manifest
-from freehold.artifact.artifact import SIGNATURES, stray_names, write_durably
+from freehold.artifact.artifact import SIGNATURES, stray_names, unpinned, write_durably
 from freehold.errors import FreeholdError
 
 
@@ -70,7 +70,7 @@ def test_a_changed_file_of_the_same_size_is_found_by_its_digest(folder: Path) ->
         artifact.check_files()
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"schema": 1}', b'{"schema": "one"}'])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"schema": 1}', b'{"schema": "one"}', b'{"name": "\xff"}'])
 def test_a_broken_manifest_is_a_clear_error(folder: Path, text: bytes) -> None:
     """It says which file and what is wrong with it."""
     (folder / "manifest.json").write_bytes(text)
@@ -95,12 +95,14 @@ def test_a_newer_schema_and_an_unknown_field_are_refused(folder: Path) -> None:
         Artifact.open(folder)
 
 
-def test_a_file_name_that_leaves_the_folder_is_refused(folder: Path) -> None:
-    """A manifest from elsewhere cannot point at the host's files."""
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a\0b", "a" * 300, "link"])
+def test_a_file_name_that_leaves_the_folder_is_refused(folder: Path, name: str) -> None:
+    """A manifest from elsewhere cannot point at the host's files, nor at what no file system can name."""
+    (folder / "link").symlink_to("/etc/passwd")
     raw = msgspec.json.decode((folder / "manifest.json").read_bytes())
-    raw["files"]["../outside"] = {"sha256": "00", "size": 1}
+    raw["files"][name] = {"sha256": "00", "size": 1}
     (folder / "manifest.json").write_bytes(msgspec.json.encode(raw))
-    with pytest.raises(FreeholdError, match="leaves the folder"):
+    with pytest.raises(FreeholdError, match="no name of a file in its folder"):
         Artifact.open(folder)
 
 
@@ -147,3 +149,14 @@ def test_names_that_lead_elsewhere_are_found() -> None:
     bad = ["", ".", "..", "../a", "a/../b", "/a", "a//b", "a/", "./a", "manifest.json", "signatures/x", "a\nb", "a\0b"]
     named = manifest(files={name: FileEntry("0" * 64, 1) for name in [*good, *bad]})
     assert stray_names(named) == bad
+
+
+def test_what_the_manifest_does_not_pin_is_found(folder: Path) -> None:
+    """Files that came later, and links, which may lead to a whole folder; signatures are no such thing."""
+    artifact = Artifact.open(folder)
+    (folder / SIGNATURES).mkdir()
+    (folder / SIGNATURES / "k.json").write_bytes(b"{}")
+    assert unpinned(artifact) == set()
+    (folder / "model.cuda.onnx").write_bytes(b"another")
+    (folder / "more").symlink_to("goldens")
+    assert unpinned(artifact) == {"model.cuda.onnx", "more"}

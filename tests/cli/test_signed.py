@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from freehold.cli.references import local_store
-from freehold.cli.signed import check_signed, requiring, signed_by
+from freehold.cli.signed import check_signed, pinned, requiring, signed_by
 from freehold.config import ModelConfig, load
 from freehold.errors import FreeholdError
 from freehold.store import Stored
@@ -92,6 +92,15 @@ def test_a_changed_byte_is_found_before_anything_is_loaded(stored: Stored, freeh
     (artifact / "model.onnx").write_bytes(raw)
     configure(folder, str(artifact))
     assert freehold("run", "m", "--json").error["code"] == "artifact_corrupt"
+
+
+def test_what_is_checked_is_what_is_opened(stored: Stored, folder: Path) -> None:
+    """A tag that moves after the look does not change what was meant; paths are what they are."""
+    store = local_store(os.environ)
+    model = pinned(ModelConfig("m", "mlp:1"), store)
+    store.add(mlp_artifact(folder / "other", 2.0), "mlp", "1")
+    assert store.find(model.parsed_source).digest == stored.digest
+    assert pinned(ModelConfig("m", str(folder)), store).source == str(folder)
 
 
 @pytest.mark.usefixtures("keys")

@@ -81,6 +81,17 @@ def test_any_changed_byte_is_seen(
     assert refused(folder, trusted) == "signature_of_other"
 
 
+@pytest.mark.parametrize("name", ["model.cuda.onnx", "goldens/more.json", "tokenizer.json"])
+def test_what_nobody_signed_may_not_lie_beside(
+    make_artifact: Make, key: ec.EllipticCurvePrivateKey, trusted: list[PublicKey], name: str
+) -> None:
+    """Engines take the graph of their device, goldens and a tokenizer by their names, whatever the manifest says."""
+    folder = signed_folder(make_artifact(), key)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"another's")
+    assert refused(folder, trusted) == "signature_not_of_file"
+
+
 def test_a_folder_without_a_signature(make_artifact: Make, trusted: list[PublicKey]) -> None:
     """Nothing signed is not the same as wrongly signed."""
     assert refused(make_artifact(), trusted) == "signature_missing"

@@ -16,6 +16,8 @@ TENSORRT = "model.tensorrt.onnx"
 SIGNATURES = "signatures"
 """The folder of an artifact's signatures, which are about its manifest and so no part of it."""
 
+LONGEST_NAME = 255  # bytes of one part of a path, on every usual file system
+
 
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file, read in blocks."""
@@ -42,7 +44,7 @@ class Artifact:
             manifest = msgspec.json.decode(raw, type=Manifest)
         except OSError as error:
             raise FreeholdError("artifact_invalid", path=path, reason=error.strerror or str(error)) from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise FreeholdError("artifact_invalid", path=path, reason=f"{MANIFEST}: {error}") from error
         if manifest.schema != SCHEMA:
             raise FreeholdError(
@@ -50,8 +52,9 @@ class Artifact:
             )
         for name, entry in manifest.files.items():
             file = path / name
-            if not file.resolve().is_relative_to(path.resolve()):
-                raise FreeholdError("artifact_invalid", path=path, reason=f"the file name {name!r} leaves the folder")
+            if not _is_file_name(name) or not file.resolve().is_relative_to(path.resolve()):
+                reason = f"{name[:80]!r} is no name of a file in its folder"
+                raise FreeholdError("artifact_invalid", path=path, reason=reason)
             size = file.stat().st_size if file.is_file() else -1
             if size != entry.size:
                 found = f"{size} bytes" if size >= 0 else "no file"
@@ -102,7 +105,16 @@ def stray_names(manifest: Manifest) -> list[str]:
 def _is_file_name(name: str) -> bool:
     path = PurePosixPath(name)
     plain = name.isprintable() and path.as_posix() == name and not path.is_absolute()
-    return plain and ".." not in path.parts and path.parts[:1] not in ((), (MANIFEST,), (SIGNATURES,))
+    short = all(len(part.encode()) <= LONGEST_NAME for part in path.parts)
+    return plain and short and ".." not in path.parts and path.parts[:1] not in ((), (MANIFEST,), (SIGNATURES,))
+
+
+def unpinned(artifact: Artifact) -> set[str]:
+    """What lies in an artifact's folder and is not in its manifest; a link to a folder is such a thing too."""
+    within = (file for file in artifact.path.rglob("*") if file.is_file() or file.is_symlink())
+    names = {str(file.relative_to(artifact.path)) for file in within}
+    signatures = {name for name in names if name.startswith(f"{SIGNATURES}/")}
+    return names - signatures - artifact.manifest.files.keys() - {MANIFEST}
 
 
 def file_entries(path: Path) -> dict[str, FileEntry]:

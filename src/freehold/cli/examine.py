@@ -14,7 +14,7 @@ from freehold.artifact.golden import load_golden
 from freehold.cli.local import loaded
 from freehold.cli.progress import Say
 from freehold.cli.references import located
-from freehold.cli.signed import signed_by
+from freehold.cli.signed import pinned, signed_by
 from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig, Require
 from freehold.engine.agreement import Agreement, agreement_with, together
@@ -121,6 +121,7 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
     known = Examined(model.id, str(model.parsed_source))
     try:
         say(f"{model.id}: opening")
+        model = await asyncio.to_thread(pinned, model, place.store)
         known = replace(known, signed=await asyncio.to_thread(signed_by, model, place.store))
         model = msgspec.structs.replace(model, require=Require())  # just seen: its files need not be read once more
         source = await asyncio.to_thread(located, model.parsed_source, place.store)

@@ -34,6 +34,18 @@ def signed_by(model: ModelConfig, store: Store) -> str:
     return f"{signed.key.fingerprint[:SHOWN]} ({signed.key.path}){when}"
 
 
+def pinned(model: ModelConfig, store: Store) -> ModelConfig:
+    """`model` by its digest where its source is a tag of the store: what is checked is then what is opened.
+
+    Raises FreeholdError as `Store.find`.
+    """
+    source = model.parsed_source
+    if source.kind != "store":
+        return model
+    stored = store.find(source)
+    return msgspec.structs.replace(model, source=f"{stored.name}@{stored.digest}")
+
+
 def requiring(model: ModelConfig, keys: Sequence[Path]) -> ModelConfig:
     """`model`, of which only a signature of one of `keys` counts."""
     paths = tuple(str(expanded(str(key)).absolute()) for key in keys)

@@ -7,7 +7,7 @@ from pathlib import Path
 from freehold.adapt import graphs
 from freehold.artifact import Artifact, TensorSpec
 from freehold.cli.references import located
-from freehold.cli.signed import check_signed
+from freehold.cli.signed import check_signed, pinned
 from freehold.config import ModelConfig
 from freehold.config.shapes import DeclaredTensor
 from freehold.engine.base import Engine
@@ -72,6 +72,7 @@ def open_model(
         max_output_tokens=model.max_output_tokens or 0,
         on_step=on_step,
     )
+    model = pinned(model, place.store)  # between two looks a tag may move
     check_signed(model, place.store)
     path = _held(model, place)
     if not model.workers:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.artifact import Artifact
-from freehold.artifact.artifact import MANIFEST, SIGNATURES, write_durably
+from freehold.artifact.artifact import MANIFEST, SIGNATURES, unpinned, write_durably
 from freehold.errors import FreeholdError
 from freehold.store import oci
 from freehold.store.collect import read_image
@@ -16,6 +16,7 @@ from freehold.store.store import Store, Stored
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 IN_ANNOTATION = "dev.cosignproject.cosign/signature"
+SHOWN = 5  # files in a message
 LARGEST_PAYLOAD = 1 << 20  # bytes
 
 
@@ -96,8 +97,9 @@ def oci_digest_of(folder: Path, artifact: Artifact) -> str:
 def check_folder(what: str, folder: Path, more: Sequence[Signature], trusted: Sequence[PublicKey]) -> Signed:
     """Whose signature the artifact in `folder` carries, there or among `more`.
 
-    Every file was read then, and is as signed. Raises FreeholdError as `signing.check` and `Artifact.check_files`, and
-    `signature_impossible` for what is no artifact.
+    Every file was read then, and is as signed. Raises FreeholdError as `signing.check` and `Artifact.check_files`,
+    `signature_impossible` for what is no artifact, and `signature_not_of_file` for a file that nobody signed: a graph
+    for another device, say, which an engine would prefer.
     """
     if not (folder / MANIFEST).is_file():
         raise FreeholdError("signature_impossible", what=what, path=folder)
@@ -105,4 +107,7 @@ def check_folder(what: str, folder: Path, more: Sequence[Signature], trusted: Se
     digests = (artifact.digest, oci_digest_of(folder, artifact))
     signed = check(what, digests, [*more, *in_folder(folder)], trusted)
     artifact.check_files()
+    unsigned = sorted(unpinned(artifact))
+    if unsigned:
+        raise FreeholdError("signature_not_of_file", what=what, path=folder, files=", ".join(unsigned[:SHOWN]))
     return signed

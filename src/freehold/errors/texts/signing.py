@@ -32,6 +32,13 @@ _CHECKS: dict[str, Entry] = {
         "{what} 由 {signers} 签名，但仅信任以下密钥：{trusted}。",
         "若信任该签名者，请将其公钥加入 `require: {{keys: [...]}}`；否则请用受信任的密钥签名。",
     ),
+    "signature_not_of_file": Entry(
+        Kind.FORBIDDEN,
+        "The signature of {what} is not about every file in {path}: {files}.",
+        "Remove those files, or sign an artifact that has them.",
+        "{what} 的签名未覆盖 {path} 中的所有文件：{files}。",
+        "请删除这些文件，或改为对包含它们的制品签名。",
+    ),
     "signature_unreadable": Entry(
         Kind.INVALID,
         "{path} is no signature: {reason}.",
