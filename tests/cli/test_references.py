@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from freehold.cli.references import absent, local_store, located, reference, require_here
+from freehold.adapt.origin import Origin
+from freehold.cli.references import absent, local_store, located, models_folder, raw_model, reference, require_here
 from freehold.config import Source, parse, read
 from freehold.errors import FreeholdError
 from freehold.store import Store
@@ -41,6 +42,22 @@ def test_a_missing_path_that_reads_like_a_name_of_the_store(store: Store, folder
             located(parse(source), store)
     with pytest.raises(FreeholdError, match="store_tag_unknown"):
         require_here(parse("tiny:9"), store)
+
+
+def test_what_is_converted_is_a_path_or_was_fetched(store: Store, folder: Path) -> None:
+    """An artifact of the store is one already."""
+    assert raw_model(Source("path", str(folder)), store) == folder
+    with pytest.raises(FreeholdError, match="source_not_local"):
+        raw_model(parse("hf://org/m"), store)
+    fetched = models_folder(store.root.parent) / "org" / "m"
+    fetched.mkdir(parents=True)
+    Origin("hf://org/m", "0" * 40).write(fetched)
+    assert raw_model(parse("hf://org/m"), store) == fetched
+    with pytest.raises(FreeholdError, match="convert_already") as told:
+        raw_model(parse("tiny:1"), store)
+    assert "freehold serve tiny:1" in told.value.fix
+    with pytest.raises(FreeholdError, match="store_tag_unknown"):
+        raw_model(parse("tiny:9"), store)
 
 
 def test_words_become_references(store: Store) -> None:

@@ -22,10 +22,9 @@ from freehold.adapt.work_folder import work_folder
 from freehold.artifact import Artifact
 from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.progress import working
-from freehold.cli.references import local_store
+from freehold.cli.references import local_store, raw_model
 from freehold.cli.trace_text import trace_data, trace_lines
 from freehold.config import absolute, home, parse
-from freehold.config.locate import found
 from freehold.errors import FreeholdError
 from freehold.store.store import check_name
 
@@ -77,7 +76,7 @@ def convert(
     ref, _, tag = name.partition(":")
     check_name(ref, tag)
     shapes = parse_all(input_shape or [])
-    path = found(absolute(parse(source), Path.cwd()))
+    path = raw_model(absolute(parse(source), Path.cwd()), local_store(os.environ))
     if output is not None and (output.exists() or output.is_symlink()):
         raise FreeholdError("convert_output_exists", path=output)
     with _work() as work, working(f"{ref}: reading {path.name}") as say:

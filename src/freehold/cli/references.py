@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from freehold.config import Reading, Source, home, parse
-from freehold.config.locate import locate
+from freehold.config.locate import found, locate
 from freehold.config.presence import absent_models
 from freehold.config.source import NAME
 from freehold.errors import FreeholdError, Kind
@@ -31,6 +31,16 @@ def located(source: Source, store: Store) -> Path:
         return locate(_as_fetched(source, store))
     except FreeholdError as error:
         raise _meant_for_store(source, store, error) or error from None
+
+
+def raw_model(source: Source, store: Store) -> Path:
+    """The file or folder, in whatever format, that a path or a fetched repository means.
+
+    Raises what `config.locate.found` raises, and of an artifact of the store `convert_already` or what `Store.find` does.
+    """
+    if source.kind == "store":
+        raise FreeholdError("convert_already", path=store.find(source).ref)
+    return found(_as_fetched(source, store))
 
 
 def require_here(source: Source, store: Store) -> None:
