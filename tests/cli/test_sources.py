@@ -54,7 +54,7 @@ def test_what_is_opened_is_kept_from_gc(tiny_bert_folder: Path, tiny_artifact: P
     stored = place.store.add(tiny_artifact, "tiny")
     open_model(model(tiny_bert_folder), place)
     assert open_model(ModelConfig(id="m", source=stored.ref), place).digest == stored.digest
-    opened = [*place.graphs.glob("[0-9a-f]*"), place.store.path_of(stored)]
+    opened = [*place.graphs.glob("?" * 64), place.store.path_of(stored)]
     another = Folders(place.store.folders.root, place.store.blobs)
     assert [another.remove(path) for path in opened] == [False, False]
     place.store.close()

@@ -106,7 +106,7 @@ ENTRIES: dict[str, Entry] = {
         "The model has no input {name}; its inputs are {known}.",
         "Name one of {known} in --input-shape NAME=1,32,1024, or give the shapes in this order without names.",
         "模型没有输入 {name}；其输入为：{known}。",
-        "请在 --input-shape 名称=1,32,1024 中使用这些名字，或按此顺序给出不带名字的形状。",
+        "请在 --input-shape 名称=1,32,1024 中使用 {known} 之一，或按此顺序给出不带名字的形状。",
     ),
     "tensorflow_sample_refused": Entry(
         Kind.INVALID,
