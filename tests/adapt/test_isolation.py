@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from freehold.adapt import isolation
 from freehold.adapt.isolation import ChildLimits, run_child, walls_here
 from freehold.errors import FreeholdError
 
@@ -210,6 +211,39 @@ def test_links_of_the_source_lead_where_they_led(child: RunIt, tmp_path: Path) -
     assert child(f'return {{"text": Path("{source / "model"}").read_text()}}', source)["text"] == "weights"
 
 
+def test_links_of_the_source_show_no_folder(child: RunIt, tmp_path: Path) -> None:
+    """Not even one that leads nowhere, and of which only the words name a folder."""
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "key").write_text("secret")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "weights").symlink_to("absent/../../home")
+    (source / "folder").symlink_to("../home")
+    assert child(f'return {{"there": Path("{tmp_path / "home" / "key"}").exists()}}', source)["there"] is False
+
+
+def test_a_pipe_in_place_of_a_step_holds_nobody(child: RunIt) -> None:
+    """Nobody ever writes into it, and the time is over all the same."""
+    failure("isolated_timeout", lambda: child('os.mkfifo(writes / "step.txt")\ntime.sleep(600)', seconds=1.5))
+
+
+def test_a_link_in_place_of_a_step_is_not_read(child: RunIt) -> None:
+    """It would be read by us, who may read more."""
+    heard: list[str] = []
+    body = '(writes / "step.txt").symlink_to("/etc/hostname")\ntime.sleep(0.5)\nreturn {}'
+    failure("isolated_result_invalid", lambda: child(body, say=heard.append))
+    assert heard == []
+
+
+def test_of_much_output_the_end_is_kept(child: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that never stops talking does not fill the folder of logs."""
+    monkeypatch.setattr(isolation, "LARGEST_LOG", 1000)
+    error = failure("isolated_died", lambda: child('print("x" * 100_000 + "almost", flush=True)\nos._exit(3)'))
+    kept = Path(str(error.details["log"])).read_text()
+    assert len(kept) == 1000
+    assert kept.endswith("almost\n")
+
+
 def test_a_child_that_takes_too_long_is_ended_with_all_its_processes(child: RunIt, tmp_path: Path) -> None:
     """Also one that it started into a session of its own."""
     mark = f"{tmp_path.name}-sleeper"
@@ -261,6 +295,8 @@ def test_a_child_reports_by_code(child: RunIt) -> None:
     [
         ('raise ChildError("no_such_code")', "no_such_code"),
         ('raise ChildError("datatype_unsupported")', "datatype_unsupported"),
+        ('raise ChildError("isolated_timeout", seconds="long")', "isolated_timeout"),
+        ('raise ChildError("isolated_cpu", **{"self": 1, "seconds": 2})', "isolated_cpu"),
         ('(writes / "model.onnx").symlink_to("/etc/passwd")\nreturn {}', "neither a file nor a folder"),
         ('os.mkfifo(writes / "result.txt")\nreturn {}', "neither a file nor a folder"),
         ('(writes / "result.json").write_text("{")\nos._exit(0)', "no JSON"),

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import site
+import stat
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ PATIENCE_S = 0.1  # between two looks at a child
 PROBE_S = 20.0
 LAST_WORDS = 300  # characters
 LARGEST_RESULT = 16 << 20  # bytes
+LARGEST_LOG = 8 << 20  # bytes that are kept of a child's output, its end
 MOST_LOOKED_AT = 20_000  # files of a source; a home in which someone keeps a script has more, and is no source
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -237,12 +239,13 @@ class _Run:
         known = {"log": kept, "megabytes": self.limits.memory_bytes >> 20}
         if isinstance(code, str) and code in CATALOG and isinstance(details, dict):
             told = {str(key): printable(str(value)) for key, value in details.items()}
-            with contextlib.suppress(KeyError):  # a detail that the texts of this code need is missing
+            # A detail that the texts of this code need is missing, is none for them, or has a name that is ours.
+            with contextlib.suppress(KeyError, ValueError, TypeError):
                 return FreeholdError(code, **{**told, **known})
         return FreeholdError("isolated_result_invalid", reason=f"it names the error {printable(str(code))!r}", log=kept)
 
     def _said(self) -> str:
-        text = self.output.read_bytes()[-4 * LAST_WORDS :].decode("utf-8", "replace")
+        text = _end_of(self.output, 4 * LAST_WORDS).decode("utf-8", "replace")
         return printable(" | ".join(line.strip() for line in text.splitlines() if line.strip()))[-LAST_WORDS:] or "-"
 
     def _kept(self) -> Path:
@@ -251,11 +254,18 @@ class _Run:
         target = home(os.environ) / "logs" / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            shutil.copyfile(self.output, target)
+            target.write_bytes(_end_of(self.output, LARGEST_LOG))
         except OSError:
             target = Path(tempfile.gettempdir()) / f"freehold-{name}"
-            shutil.copyfile(self.output, target)
+            target.write_bytes(_end_of(self.output, LARGEST_LOG))
         return target
+
+
+def _end_of(path: Path, size: int) -> bytes:
+    """At most `size` bytes: a child may say more than a disk holds twice."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read(size)
 
 
 class _UnsoundError(Exception):
@@ -293,7 +303,11 @@ def _only_plain_files(folder: Path) -> None:
 def _hear(path: Path, heard: str, say: Say) -> str:
     """Say the child's step when it is another one; the step."""
     try:
-        with path.open("rb") as file:
+        # It may be a pipe, which would hold us for ever, or a link to what only we may read.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return heard
             text = printable(file.read(200).decode("utf-8", "replace"))
     except OSError:
         return heard
@@ -345,12 +359,16 @@ def _hops(path: Path) -> Iterator[Path]:
 
 
 def _linked(reads: Sequence[Path]) -> list[str]:
-    """What the links inside the source lead to: the cache of a hub keeps the files of a model so."""
+    """What the source's path leads to, and the files that links in it lead to: the cache of a hub keeps a model so.
+
+    Never a folder: a link to one is not followed by what reads a model, and could show a whole home.
+    """
     found = []
     for path in reads:
+        found += [str(hop) for hop in _hops(path)][1:]
         inside = (Path(where) / name for where, _, names in os.walk(path) for name in names)
-        for place in (path, *islice(inside, MOST_LOOKED_AT)):
-            found += [str(hop) for hop in _hops(place)][1:]
+        for place in islice(inside, MOST_LOOKED_AT):
+            found += [str(hop) for hop in list(_hops(place))[1:] if not hop.is_dir()]
     return found
 
 
