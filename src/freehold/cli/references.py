@@ -36,7 +36,8 @@ def located(source: Source, store: Store) -> Path:
 def raw_model(source: Source, store: Store) -> Path:
     """The file or folder, in whatever format, that a path or a fetched repository means.
 
-    Raises what `config.locate.found` raises, and of an artifact of the store `convert_already` or what `Store.find` does.
+    Raises what `config.locate.found` raises, and for a reference to the store `convert_already` or what `Store.find`
+    raises.
     """
     if source.kind == "store":
         raise FreeholdError("convert_already", path=store.find(source).ref)
