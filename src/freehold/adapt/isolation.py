@@ -43,6 +43,7 @@ FOR_USERS = ("--user", "--map-root-user")
 PATIENCE_S = 0.1  # between two looks at a child
 PROBE_S = 20.0
 LAST_WORDS = 300  # characters
+LONGEST_STEP = 200  # bytes
 LARGEST_RESULT = 16 << 20  # bytes
 LARGEST_LOG = 8 << 20  # bytes that are kept of a child's output, its end
 MOST_LOOKED_AT = 20_000  # files of a source; a home in which someone keeps a script has more, and is no source
@@ -305,12 +306,14 @@ def _hear(path: Path, heard: str, say: Say) -> str:
     try:
         # It may be a pipe, which would hold us for ever, or a link to what only we may read.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return heard
-            text = printable(file.read(200).decode("utf-8", "replace"))
     except OSError:
         return heard
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return heard
+        text = printable(os.read(handle, LONGEST_STEP).decode("utf-8", "replace"))
+    finally:
+        os.close(handle)
     if text != heard:
         say(text)
     return text
