@@ -226,6 +226,29 @@ def test_a_device_that_this_runtime_was_not_built_for_is_an_error(
     assert error.details["granted"] == "CPUExecutionProvider"
 
 
+def test_tensorrt_wants_an_engine_that_was_compiled(mlp_graph: Path) -> None:
+    """A start builds none, which would take minutes; `device: tensorrt` on a plain graph is an error."""
+    error = refusal(mlp_graph, "tensorrt")
+    assert error.code == "tensorrt_not_compiled"
+    assert "freehold compile" in error.fix
+
+
+def test_an_engine_that_the_runtime_refuses_is_to_be_compiled_again(
+    mlp_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the processor's runtime refuses the node that stands for it: nothing else computes in its place."""
+    node = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", ep_cache_context="gone", embed_mode=0)
+    plain = onnx.load(mlp_graph).graph
+    graph = helper.make_graph([node], "engine", plain.input, plain.output)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "model.tensorrt.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    monkeypatch.setitem(PROVIDERS, "tensorrt", "CPUExecutionProvider")
+    error = refusal(path, "tensorrt")
+    assert error.code == "tensorrt_engine_refused"
+    assert "compile the model again" in error.fix
+
+
 def test_a_device_that_is_not_there_is_an_error(
     mlp_graph: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

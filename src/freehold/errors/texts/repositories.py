@@ -7,7 +7,7 @@ ENTRIES: dict[str, Entry] = {
         Kind.INVALID,
         "{where}: {reason}.",
         "Correct that line; the file is read as the server that it was written for reads it.",
-        "{where}：{reason}。",
+        "{where} 有误：{reason}。",
         "请更正该行；此文件按其原服务器的规则读取。",
     ),
     "triton_version_missing": Entry(

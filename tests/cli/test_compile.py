@@ -1,0 +1,78 @@
+"""`freehold compile` where there is no GPU: what it says, and that it changes nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.machine import read_gpus
+from freehold.store import Store
+
+Freehold = Callable[..., Any]
+
+
+@pytest.fixture
+def script(folder: Path) -> Path:
+    """A program that says that it is trtexec, and builds nothing."""
+    path = folder / "trtexec"
+    path.write_text("#!/bin/sh\necho '&&&& RUNNING TensorRT.trtexec [TensorRT v110400] # trtexec'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_plan_shows_command_profiles_and_key(freehold: Freehold, mlp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU and without trtexec; nothing is built."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    ran = freehold("compile", str(mlp), "--to", "tensorrt", "--plan", "--max", "x=32x16", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.data["command"][0] == "trtexec"
+    assert "--maxShapes=x:32x16" in ran.data["command"]
+    assert ran.data["profiles"] == [{"input": "x", "min": [1, 16], "opt": [16, 16], "max": [32, 16]}]
+    assert "TensorRT" in ran.data["unknown"]
+    text = freehold("compile", str(mlp), "--to", "tensorrt", "--plan", "--with", "onnxruntime").out
+    assert "trt_profile_max_shapes=x:64x16" in text
+
+
+def test_a_plan_asks_the_program_for_its_version(freehold: Freehold, mlp: Path, script: Path) -> None:
+    """TensorRT 11 has no flag for fp16, and the graph is float32."""
+    ran = freehold(
+        "compile", str(mlp), "--to", "tensorrt", "--trtexec", str(script), "--plan", "--precision", "fp16", "--json"
+    )
+    assert ran.error["code"] == "tensorrt_precision_in_graph"
+    fine = freehold("compile", str(mlp), "--to", "tensorrt", "--trtexec", str(script), "--plan", "--json")
+    assert fine.data["tensorrt"] == "11.4.0"
+
+
+def test_without_its_tools_nothing_is_changed(
+    freehold: Freehold, mlp: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fix names what to install, and the store stays as it was."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    for words, code in (
+        ((), "tensorrt_no_trtexec"),
+        (("--with", "onnxruntime"), "tensorrt_provider_missing"),
+        (("--trtexec", "gone"), "tensorrt_program"),
+        (("--output", str(folder)), "tensorrt_output_exists"),
+        (("--max", "x=abc"), "input_shape_invalid"),
+        (("--max", "1x16"), "tensorrt_shape_nameless"),
+    ):
+        ran = freehold("compile", str(mlp), "--to", "tensorrt", *words, "--json")
+        assert (ran.code, ran.error["code"]) == (1, code)
+    assert list(Store(folder / "home" / "store").list()) == []
+    assert not any(path.is_dir() for path in (folder / "home").rglob("compile/*"))
+
+
+def test_without_a_gpu_the_plan_is_offered(freehold: Freehold, mlp: Path, script: Path) -> None:
+    """trtexec alone is not enough. GPU 63 is on no machine."""
+    assert len(read_gpus()) < 64
+    ran = freehold("compile", str(mlp), "--to", "tensorrt", "--trtexec", str(script), "--gpu", "63", "--json")
+    assert ran.error["code"] == "tensorrt_no_gpu"
+    assert "--plan" in ran.error["fix"]
+
+
+def test_an_artifact_without_an_engine_is_not_served_by_tensorrt(freehold: Freehold, mlp: Path) -> None:
+    """`device: tensorrt` builds nothing at a start, and never falls back."""
+    ran = freehold("verify", str(mlp), "--device", "tensorrt", "--json")
+    assert ran.code == 1
+    assert "tensorrt_not_compiled" in ran.out + ran.err
