@@ -102,6 +102,8 @@ def test_minilm_in_int8(freehold: Freehold, minilm_artifact: Path, folder: Path)
     assert report["speed"]["ratio"] > 0
     store = Store(folder / "home" / "store")
     stored = store.find(parse("minilm:small"))
+    assert ran.data["parent"] == "minilm-fp32:1"
+    assert store.find(parse("minilm-fp32:1")).digest == stored.manifest.parent
     assert stored.digest == ran.data["digest"]
     (referrer,) = store.referrers(stored, MEDIA_TYPE)
     assert set(referrer.files) == {"report.json"}
@@ -130,6 +132,8 @@ def test_a_quality_that_cannot_be_reached(freehold: Freehold, perceptron: Path, 
     ran = freehold("quantize", str(perceptron), "--to", "int4", "--min-quality", "0.9999999", "--json")
     assert (ran.code, ran.error["code"]) == (1, "quantize_quality_unreached")
     assert in_store(folder) == []
+    best = ran.error["details"]["best"]
+    assert freehold("quantize", str(perceptron), "--to", "int4", "--min-quality", best).code == 0
     assert not list((folder / "home" / "cache" / "quantizations").iterdir())
 
 
@@ -151,11 +155,13 @@ def test_wrong_input(freehold: Freehold, perceptron: Path, folder: Path, words: 
     assert in_store(folder) == []
 
 
-def test_what_is_quantized_already(freehold: Freehold, perceptron: Path) -> None:
-    """A quantized artifact of the store is refused by its precision."""
+def test_what_is_quantized_already(freehold: Freehold, perceptron: Path, folder: Path) -> None:
+    """A quantized artifact of the store is refused by its precision, and called what the user called it."""
     assert freehold("quantize", str(perceptron), "--to", "int8", "--name", "small").code == 0
     ran = freehold("quantize", "small:1", "--to", "int4", "--json")
     assert (ran.code, ran.error["code"]) == (1, "quantize_already")
+    assert ran.error["cause"].startswith("small:1 is quantized already")
+    assert in_store(folder) == ["small:1"]
 
 
 def test_interrupted(minilm_artifact: Path, folder: Path) -> None:

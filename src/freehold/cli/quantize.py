@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from freehold.artifact import Artifact
 from freehold.cli.local import local_place, model_meant
 from freehold.cli.output import Output
 from freehold.cli.progress import working
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 To = Literal["int8", "int4", "w8a8"]
 Method = Literal["dynamic", "static", "nbits"]
 Metric = Literal["cosine", "top1", "accuracy", "perplexity", "spearman"]
+
+LONGEST = 123
+"""Characters of a parent's name before -fp32: the store takes 128."""
 
 
 def quantize(
@@ -74,7 +78,8 @@ def quantize(
 ) -> None:
     """Quantize a model: a new artifact in the store, with a report of its size, speed and quality.
 
-    The parent stays as it is, and is named in the new artifact by its digest. The goldens go along: what the new
+    The parent stays as it is, and is named in the new artifact by its digest; one that the store lacks is kept there
+    too, as NAME-fp32. The goldens go along: what the new
     artifact may differ by is what was measured here, with a margin, and `verify` and every start hold it to that.
 
     An example is a JSON object a line: {"text"}, {"query", "text"}, {"input": {"NAME": values}}; a `label` or, for
@@ -105,12 +110,16 @@ def quantize(
             metric=metric,
             keep=tuple(keep or ()),
             seed=seed,
+            ref=ref,
         )
         with work_folder(place.graphs.parent / "quantizations") as work:
             made = make(asked, work, texts, say)
             say("adding it to the store")
             stored = _put(made.folder, made.report, place.store, folder, tag)
-    _show(output, made.report, stored, folder)
+            parent = (
+                _keep_parent(path, place.store, f"{given.removesuffix(f'-{to}')[:LONGEST]}-fp32") if stored else None
+            )
+    _show(output, made.report, stored, folder, parent)
 
 
 def _float_artifact(model: ModelConfig, place: Place) -> Path:
@@ -139,9 +148,23 @@ def _put(made: Path, report: "Report", store: "Store", folder: Path | None, tag:
     return None
 
 
-def _show(output: Output, report: "Report", stored: "Stored | None", folder: Path | None) -> None:
+def _keep_parent(path: Path, store: "Store", name: str) -> "Stored | None":
+    """Keep the float artifact too, as `name`, where the store lacks it: lineage leads to it, and it can be quantized
+    again. None where it was there, and for an .onnx file, which is no artifact."""
+    if path.is_file() or any(one.digest == Artifact.open(path).digest for one in store.list()):
+        return None
+    return store.add(path, name)
+
+
+def _show(
+    output: Output, report: "Report", stored: "Stored | None", folder: Path | None, parent: "Stored | None"
+) -> None:
     from freehold.adapt.quantize.report import as_data, as_text
 
     where = stored.ref if stored is not None else str(folder)
     data: dict[str, Any] = {"artifact": where, "digest": report.digest, "report": as_data(report)}
-    output.show(data, f"{where}: {report.kind}, {report.precision}, {report.digest[:19]}\n{as_text(report)}")
+    lines = [f"{where}: {report.kind}, {report.precision}, {report.digest[:19]}", as_text(report)]
+    if parent is not None:
+        data["parent"] = parent.ref
+        lines.append(f"  parent       {parent.ref}, kept in the store too")
+    output.show(data, "\n".join(lines))

@@ -25,8 +25,8 @@ class Parent:
     digest: str
 
     @classmethod
-    def open(cls, path: Path) -> "Parent":
-        """Read what lies at `path`, a folder or an .onnx file.
+    def open(cls, path: Path, ref: str = "") -> "Parent":
+        """Read what lies at `path`, a folder or an .onnx file, which errors call `ref`.
 
         Raises FreeholdError `artifact_invalid`, `artifact_corrupt`, `graph_invalid`, `golden_invalid`, or
         `quantize_already` for an artifact that is not in fp32.
@@ -35,7 +35,9 @@ class Parent:
             artifact = Artifact.open(path)
             artifact.check_files()
             if artifact.manifest.precision != "fp32":
-                raise FreeholdError("quantize_already", path=path, found=f"precision {artifact.manifest.precision}")
+                raise FreeholdError(
+                    "quantize_already", path=ref or path, found=f"precision {artifact.manifest.precision}"
+                )
             return cls(artifact, artifact.graph, tuple(load_goldens(artifact.goldens)), artifact.digest)
         session = OnnxSession(path, SessionOptions(), path.stem)
         digest = graph_digest(path)

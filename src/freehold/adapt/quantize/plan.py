@@ -37,6 +37,7 @@ class Activations(NamedTuple):
 class Quantization:
     """What the user asked for. `path` is an artifact folder or an .onnx file; `name` is the new artifact's. No
     `method`: the kind's usual one; no `metric`: the kind's usual one; `keep` are patterns of weights to leave alone.
+    `ref` is how the user named the parent, "" for its path.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Quantization:
     metric: Metric | None = None
     keep: tuple[str, ...] = ()
     seed: int = 0
+    ref: str = ""
 
 
 def method_of(asked: Quantization, manifest: Manifest) -> Method:
@@ -99,10 +101,10 @@ def units_wanted(graph: FloatGraph, asked: Quantization) -> list[Unit]:
     convolves = any(use.role == "convolution" for unit in graph.units for use in unit.uses)
     by_row = asked.to == "w8a8" or (convolves and "nbits" in (asked.method, METHODS[asked.to][0]))
     if by_row and graph.opset < ROW_OPSET:
-        raise FreeholdError("quantize_opset_old", path=graph.path, opset=graph.opset, least=ROW_OPSET)
+        raise FreeholdError("quantize_opset_old", path=graph.called, opset=graph.opset, least=ROW_OPSET)
     wanted = [unit for unit in graph.units if not _matches(unit.name, asked.keep)]
     if not wanted:
-        raise FreeholdError("quantize_nothing", path=graph.path, found=f"{len(names)} weights, all of them kept")
+        raise FreeholdError("quantize_nothing", path=graph.called, found=f"{len(names)} weights, all of them kept")
     return wanted
 
 

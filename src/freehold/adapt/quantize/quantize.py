@@ -62,9 +62,9 @@ def quantize(asked: Quantization, work: Path, texts: Texts, say: Say) -> Quantiz
     needed = int(SCRATCH * _graph_bytes(asked.path))
     if free_bytes(work) < needed:
         raise _full(work, needed)
-    parent = Parent.open(asked.path)
+    parent = Parent.open(asked.path, asked.ref)
     method = method_of(asked, parent.manifest)
-    graph = FloatGraph.open(parent.graph)
+    graph = FloatGraph.open(parent.graph, asked.ref)
     units = units_wanted(graph, asked)
     calibration, held_out, data = _examples(asked, parent, texts)
     try:

@@ -82,7 +82,7 @@ def as_text(report: Report) -> str:
     share = report.size_after / report.size_before
     rows = [
         ("weights", ", ".join([f"{report.quantized} in {report.form}", *_forms_kept(report)])),
-        ("size", f"{_megabytes(report.size_before)} -> {_megabytes(report.size_after)} ({share:.0%})"),
+        ("size", f"{_readable(report.size_before)} -> {_readable(report.size_after)} ({share:.0%})"),
         (
             "speed",
             f"{speed.ratio:.2f} times its parent's on one thread (the parent beside itself: {speed.control:.2f})",
@@ -135,5 +135,5 @@ def _marked(report: Report, cost: Cost) -> str:
     return f"  ({', '.join(forms)})" if forms else ""
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _readable(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

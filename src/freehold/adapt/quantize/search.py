@@ -1,5 +1,6 @@
 """Which weights cost the most quality, and how few of them must be kept in more bits."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -160,9 +161,10 @@ def search(
             return Found(found.forms, found.quality, tuple(steps))
         if not more_bits:  # it costs no size, and the next form starts from there
             forms = _with_kept(forms, order, form)
-    best = max(step.value for step in steps)
+    best = max(steps, key=lambda step: step.value)
+    reached = f"{math.floor(best.value * 1e6) / 1e6:.6f}"  # not more than it: it is what the fix asks for
     raise FreeholdError(
-        "quantize_quality_unreached", metric=metric, wanted=wanted, best=f"{best:.6f}", kept=most, groups=len(order)
+        "quantize_quality_unreached", metric=metric, wanted=wanted, best=reached, kept=best.kept, groups=len(order)
     )
 
 

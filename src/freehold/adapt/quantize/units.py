@@ -74,19 +74,21 @@ class Unit:
 
 @dataclass(frozen=True)
 class FloatGraph:
-    """An ONNX graph that was read without the weights beside it."""
+    """An ONNX graph that was read without the weights beside it; errors name it as `called`."""
 
     path: Path
     model: onnx.ModelProto
     tensors: dict[str, Stored]
     units: tuple[Unit, ...]
+    called: str
 
     @classmethod
-    def open(cls, path: Path) -> "FloatGraph":
-        """Read `path` and find its units, in the order of the graph.
+    def open(cls, path: Path, ref: str = "") -> "FloatGraph":
+        """Read `path`, which errors call `ref`, and find its units, in the order of the graph.
 
         Raises FreeholdError `graph_invalid`, `quantize_already`, `quantize_opset_old` or `quantize_nothing`.
         """
+        called = ref or str(path)
         try:
             model = onnx.load(path, load_external_data=False)
         except (OSError, DecodeError) as error:
@@ -94,18 +96,18 @@ class FloatGraph:
         operators = Counter(node.op_type for node in model.graph.node)
         done = sorted(QUANTIZED & set(operators))
         if done:
-            raise FreeholdError("quantize_already", path=path, found=", ".join(done))
+            raise FreeholdError("quantize_already", path=called, found=", ".join(done))
         opset = opset_of(model)
         if opset < LEAST_OPSET:
-            raise FreeholdError("quantize_opset_old", path=path, opset=opset, least=LEAST_OPSET)
+            raise FreeholdError("quantize_opset_old", path=called, opset=opset, least=LEAST_OPSET)
         tensors = stored_tensors(model, path)
         units = tuple(_units(model.graph, tensors))
         if not units:
             seen = [f"{operators[name]} {name}" for name in (*CANDIDATES, "Gather") if operators[name]]
             types = sorted({str(stored.dtype) for stored in tensors.values() if len(stored.shape) > 1})
             found = f"{', '.join(seen) or 'none of these nodes'}; weights of {', '.join(types) or 'no type'}"
-            raise FreeholdError("quantize_nothing", path=path, found=found)
-        return cls(path, model, tensors, units)
+            raise FreeholdError("quantize_nothing", path=called, found=found)
+        return cls(path, model, tensors, units, called)
 
     @property
     def opset(self) -> int:

@@ -6,17 +6,18 @@ ENTRIES: dict[str, Entry] = {
     "quantize_already": Entry(
         Kind.INVALID,
         "{path} is quantized already: {found}.",
-        "Quantize its parent instead; `freehold models lineage` shows which that is.",
+        "Quantize its parent instead; of one in the store, `freehold models lineage NAME:TAG` shows which that is.",
         "{path} 已经量化过：{found}。",
-        "请改为量化它的父制品；`freehold models lineage` 会显示是哪一个。",
+        "请改为量化它的父制品；若它在仓库中，`freehold models lineage NAME:TAG` 会显示是哪一个。",
     ),
     "quantize_nothing": Entry(
         Kind.INVALID,
         "{path} has no weights that can be quantized: {found}.",
-        "Wanted are MatMul, Gemm or Conv nodes with constant float32 weights, or tables that Gather reads. Convert the"
-        " model in float32, or keep fewer of its weights.",
+        "Wanted are MatMul, Gemm or Conv nodes with 256 or more constant float32 weights, or tables of 16384 or more that"
+        " Gather reads; of fewer nothing is saved. Convert the model in float32, or keep fewer of its weights.",
         "{path} 中没有可量化的权重：{found}。",
-        "需要带有常量 float32 权重的 MatMul、Gemm 或 Conv 节点，或由 Gather 读取的表。请以 float32 转换模型，或减少要保留的权重。",
+        "需要至少带有 256 个常量 float32 权重的 MatMul、Gemm 或 Conv 节点，或由 Gather 读取的至少 16384 个元素的表；更小则无从节省。"
+        "请以 float32 转换模型，或减少要保留的权重。",
     ),
     "quantize_opset_old": Entry(
         Kind.INVALID,
@@ -78,9 +79,9 @@ ENTRIES: dict[str, Entry] = {
         Kind.INVALID,
         "No mix of precisions reaches {metric} {wanted}: the best, with {kept} of {groups} groups of weights kept in more"
         " bits, is {best}. Nothing was added to the store.",
-        "Ask for --min-quality {best} or less, take --method nbits or --to int8, or calibrate with texts of your own.",
+        "Ask for --min-quality {best} or less, take --to int8 --method nbits, or calibrate with examples of your own.",
         "任何精度组合都达不到 {metric} {wanted}：{groups} 组权重中有 {kept} 组保留更多位数时最好，为 {best}。仓库未作任何更改。",
-        "请把 --min-quality 设为 {best} 或更低，改用 --method nbits 或 --to int8，或用自己的文本校准。",
+        "请把 --min-quality 设为 {best} 或更低，改用 --to int8 --method nbits，或用自己的样例校准。",
     ),
     "quantize_proof_failed": Entry(
         Kind.INVALID,
