@@ -54,6 +54,7 @@ def test_named_dimensions_are_free_ones(tmp_path: Path) -> None:
     [
         ({"cases": []}, "no case"),
         ({"framework": 3}, "framework"),
+        ({"notes": 5}, "notes"),
         ({"cases": [{"label": "a", "inputs": ["x"], "outputs": ["z"]}]}, "no array"),
         ({"cases": [{"label": "a", "inputs": ["x"], "outputs": ["y"]}]}, "belongs to no case"),
         ({"cases": [{"label": "a", "inputs": [], "outputs": ["y"]}]}, "no inputs or no outputs"),
@@ -87,9 +88,7 @@ def test_arrays_of_other_types_and_pickles_are_refused(tmp_path: Path) -> None:
         golden_of(tmp_path, result, "sha256:1")
 
 
-def test_a_file_that_would_unpack_to_too_much_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_would_unpack_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the sizes in its directory, before any of it is unpacked."""
     result = left(tmp_path)
     with (

@@ -1,19 +1,17 @@
 """What a child process wrote, read with suspicion: nothing of it is run, and what does not agree is refused."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
+from freehold.adapt.array_file import Array, UnsoundArraysError, read_arrays
 from freehold.adapt.children.report import CASES
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, TensorSpec
 from freehold.artifact.golden import NUMPY_TYPES
 from freehold.errors import FreeholdError
 
 LARGEST_CASES = 1 << 30  # bytes of all recorded arrays
-Array = np.ndarray[Any, Any]
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -44,6 +42,7 @@ class ChildResult(msgspec.Struct, frozen=True):
     inputs: tuple[Described, ...] = ()
     outputs: tuple[Described, ...] = ()
     cases: tuple[ChildCase, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def made_with(self) -> dict[str, str]:
@@ -104,14 +103,9 @@ def _spec(row: Described) -> TensorSpec:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > LARGEST_CASES:
-            raise _invalid(f"{CASES} unpacks to {size >> 20} MB")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise _invalid(f"{CASES} cannot be read: {error}") from None
+        return read_arrays(path, LARGEST_CASES)
+    except UnsoundArraysError as error:
+        raise _invalid(str(error)) from None
 
 
 def _tensor(arrays: dict[str, Array], key: str) -> Tensor:

@@ -67,7 +67,7 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
             shutil.move(writes / name, folder / name)
     checked(folder / "model.onnx")
     read = result_of(result)
-    notes = "; ".join(printable(str(note)) for note in result.get("notes", ()))
+    notes = "; ".join(printable(note) for note in read.notes)
     return Manifest(
         SCHEMA,
         asked.name,

@@ -6,7 +6,6 @@ without unpickling. A .jsonl holds one call a line: {"inputs": {NAME: nested lis
 """
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from freehold.adapt.array_file import UnsoundArraysError, read_arrays
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, TensorSpec
 from freehold.artifact.golden import NUMPY_TYPES
 from freehold.engine.base import Array
 from freehold.engine.providers import Session
 from freehold.errors import FreeholdError
 
+LARGEST = 1 << 30  # bytes of arrays: all of them become part of the artifact
 _KEY = re.compile(r"(?:(?P<case>[^.]+)\.)?(?P<way>in|out)\.(?P<name>.+)")
 
 
@@ -56,15 +57,15 @@ class _Call(NamedTuple):
 def _of_npz(path: Path) -> list[_Call]:
     calls: dict[str, _Call] = {}
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            for key in file.files:
-                match = _KEY.fullmatch(key)
-                if match is None:
-                    raise FreeholdError("answers_unreadable", path=path, reason=f"the array {key!r} has no in. or out.")
-                call = calls.setdefault(match["case"] or "", _Call(f"case {match['case'] or 0}", "", {}, {}))
-                (call.inputs if match["way"] == "in" else call.outputs)[match["name"]] = file[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, LARGEST)
+    except UnsoundArraysError as error:
         raise FreeholdError("answers_unreadable", path=path, reason=str(error)) from None
+    for key, array in arrays.items():
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise FreeholdError("answers_unreadable", path=path, reason=f"the array {key!r} has no in. or out.")
+        call = calls.setdefault(match["case"] or "", _Call(f"case {match['case'] or 0}", "", {}, {}))
+        (call.inputs if match["way"] == "in" else call.outputs)[match["name"]] = array
     return list(calls.values())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from freehold.adapt.array_file import UnsoundArraysError, read_arrays
 from freehold.adapt.child_results import LARGEST_CASES
 from freehold.adapt.children.report import RESULT
 from freehold.adapt.conversion import Conversion, Say
@@ -162,12 +163,11 @@ def _read(result: dict[str, Any], path: Path, count: int) -> list[tuple[list[Rec
     """What the child left, checked. Raises FreeholdError `isolated_result_invalid`."""
     try:
         rows = msgspec.convert(result.get("samples"), list[list[Recorded]], strict=True)
-        if len(rows) != count or path.stat().st_size > LARGEST_CASES:
-            raise ValueError(f"{len(rows)} samples, {path.stat().st_size >> 20} MB")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        if len(rows) != count:
+            raise ValueError(f"{len(rows)} samples")
+        arrays = read_arrays(path, LARGEST_CASES)
         return [(modules, _of_sample(arrays, number, len(modules))) for number, modules in enumerate(rows)]
-    except (msgspec.ValidationError, ValueError, OSError, KeyError) as error:
+    except (msgspec.ValidationError, ValueError, KeyError, UnsoundArraysError) as error:
         raise FreeholdError("isolated_result_invalid", reason=f"{RESULT} or {MODULES}: {error}", log="-") from None
 
 
