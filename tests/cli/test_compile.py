@@ -8,6 +8,7 @@ import pytest
 
 from freehold.machine import read_gpus
 from freehold.store import Store
+from tests.trtexec_stand_in import write_stand_in
 
 Freehold = Callable[..., Any]
 
@@ -76,3 +77,25 @@ def test_an_artifact_without_an_engine_is_not_served_by_tensorrt(freehold: Freeh
     ran = freehold("verify", str(mlp), "--device", "tensorrt", "--json")
     assert ran.code == 1
     assert "tensorrt_not_compiled" in ran.out + ran.err
+
+
+def test_a_compiled_model_is_in_the_store_with_its_parent(
+    freehold: Freehold, mlp: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line to lineage; a second compilation finds its engine. GPU and trtexec are stood in for."""
+    bin_folder = write_stand_in(folder / "bin").parent
+    driver = bin_folder / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho '0, NVIDIA L4, GPU-1, 550.54.15, 23034, 1, 8.9'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+    assert freehold("convert", str(mlp), "--name", "dense").code == 0
+    first = freehold("compile", "dense:1", "--to", "tensorrt", "--name", "fast", "--json")
+    assert first.code == 0, first.err
+    assert (first.data["artifact"], first.data["cached"], first.data["build_s"]) == ("fast:1", False, 4.25)
+    assert first.data["proof"] == {"status": "self", "replayed": 2, "cases": 2}
+    again = freehold("compile", "dense:1", "--to", "tensorrt", "--name", "fast")
+    assert "built before" in again.out
+    dense, fast = sorted(Store(folder / "home" / "store").list(), key=lambda stored: stored.name)
+    assert fast.manifest.parent == dense.digest
+    assert "dense" in freehold("models", "lineage", "fast").out
+    assert freehold("verify", "fast:1").code == 0  # on the processor it is what its parent is

@@ -52,8 +52,8 @@ def serve(
         str | None,
         typer.Argument(
             metavar="MODEL|DIR|CONFIG",
-            help="A model folder, .onnx file, NAME:TAG of the store, or configuration."
-            " Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
+            help="A model folder, .onnx file, NAME:TAG of the store, a repository of Triton or MLServer, or a"
+            " configuration. Default: MODEL_PATH, ./freehold.yaml, ./config.yaml.",
         ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,

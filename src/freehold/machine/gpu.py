@@ -1,4 +1,4 @@
-"""NVIDIA GPUs, by the driver's own library (NVML) where the package nvidia-ml-py is installed, else by nvidia-smi."""
+"""NVIDIA GPUs, by the driver's own library (NVML) where the package nvidia-ml-py can use it, else by nvidia-smi."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ def read_gpus() -> tuple[Gpu, ...]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return ()
+        return _by_smi()
     try:
         driver = pynvml.nvmlSystemGetDriverVersion()
         return tuple(_read(index, driver) for index in range(pynvml.nvmlDeviceGetCount()))
