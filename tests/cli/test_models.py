@@ -85,6 +85,16 @@ def test_show_tells_all_of_one(store: Store, freehold: Freehold) -> None:
     assert freehold("models", "show", "./mlp", "--json").error["code"] == "store_ref_wanted"
 
 
+def test_show_tells_of_a_report_s_tables_how_long_they_are(store: Store, freehold: Freehold) -> None:
+    """A sensitivity of a hundred weights is for programs."""
+    report = b'{"sensitivity": [{"name": "a", "loss": 0.5}, {"name": "b", "loss": 0.1}], "seconds": [0.2, 0.1]}'
+    store.attach(store.find(parse("mlp:2")), REPORT, {"report.json": report})
+    told = freehold("models", "show", "mlp:2").out
+    assert "sensitivity = 2 rows, which --json has" in told
+    assert "seconds = [0.2, 0.1]" in told
+    assert freehold("models", "show", "mlp:2", "--json").data["metrics"]["sensitivity"][1]["name"] == "b"
+
+
 def test_add_takes_artifacts_and_model_folders(
     folder: Path, tiny_bert_folder: Path, mlp: Path, freehold: Freehold
 ) -> None:

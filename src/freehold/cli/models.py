@@ -256,7 +256,7 @@ def _told(
         ("parent", " ".join(filter(None, (manifest.parent or "", ", ".join(parents))))),
         *(("file", f"{name}  {readable(entry.size)}  {entry.sha256[:12]}") for name, entry in manifest.files.items()),
         *(_attached(one) for one in attached),
-        *(("metric", f"{name} = {value}") for name, value in metrics.items()),
+        *(("metric", f"{name} = {_measured(value)}") for name, value in metrics.items()),
     ]
     said, before = [f"{stored.ref}  {readable(stored.size)}"], ""
     for label, text in facts:
@@ -275,6 +275,13 @@ def _attached(one: dict[str, Any]) -> tuple[str, str]:
     if one["artifact_type"] == SIGNATURE:
         return "signature", f"says it is by {one['annotations'].get(SIGNER, 'an unknown key')[:19]}"
     return "attached", f"{one['artifact_type']}  {', '.join(one['files'])}"
+
+
+def _measured(value: Any) -> str:
+    """A value of a report in a line: of a table, how long it is."""
+    if isinstance(value, list) and any(isinstance(row, dict) for row in value):
+        return f"{len(value)} rows, which --json has"
+    return str(value)
 
 
 def _moved(move: Move) -> str:
