@@ -4,6 +4,7 @@ Tests marked `gpu` run where there is one.
 """
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -373,3 +374,21 @@ def minilm_folder() -> Path:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def tensorflow_python() -> Path:
+    """The Python of TensorFlow's environment."""
+    python = Path(__file__).parents[1] / ".venv-tensorflow" / "bin" / "python"
+    assert python.exists(), "TensorFlow has no environment here. Make it: make .venv-tensorflow/.done"
+    return python
+
+
+@pytest.fixture(scope="session")
+def tensorflow_models(tensorflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `adapt/tensorflow_models.py` makes: SavedModels, Keras files, planted payloads. Do not write here."""
+    folder = tmp_path_factory.mktemp("tensorflow")
+    script = Path(__file__).parent / "adapt" / "tensorflow_models.py"
+    made = subprocess.run([tensorflow_python, script, folder], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr[-4000:]
+    return folder

@@ -1,7 +1,6 @@
 """Packed runs of what `adapt` writes, and what transformers answers for the same folders."""
 
 import importlib.util
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -212,24 +211,6 @@ def generated() -> Callable[[Path, Ids, int], list[list[int]]]:
 def ids() -> Callable[..., list[list[int]]]:
     """`ids(lengths, vocab_size, seed=0)` draws texts."""
     return random_ids
-
-
-@pytest.fixture(scope="session")
-def tensorflow_python() -> Path:
-    """The Python of TensorFlow's environment."""
-    python = Path(__file__).parents[2] / ".venv-tensorflow" / "bin" / "python"
-    assert python.exists(), "TensorFlow has no environment here. Make it: make .venv-tensorflow/.done"
-    return python
-
-
-@pytest.fixture(scope="session")
-def tensorflow_models(tensorflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `tensorflow_models.py` makes: SavedModels, Keras files, planted payloads. Do not write here."""
-    folder = tmp_path_factory.mktemp("tensorflow")
-    script = Path(__file__).parent / "tensorflow_models.py"
-    made = subprocess.run([tensorflow_python, script, folder], capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr[-4000:]
-    return folder
 
 
 def plant(artifact: Path, weight: str) -> None:
