@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
+
+from freehold.adapt import graphs
 
 INPUTS: dict[str, np.ndarray[Any, Any]] = {
     "FP32": np.array([[1.5, -2, 3e38]], np.float32),
@@ -81,6 +85,18 @@ def test_tritonclient_reads_health_and_metadata(client: triton.InferenceServerCl
     assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
     assert (metadata["platform"], metadata["versions"]) == ("onnx_onnxv1", ["1"])
     assert metadata["properties"]["digest"].startswith("sha256:")
+
+
+def test_the_metadata_of_a_classifier_has_its_labels(
+    serve_only: Callable[..., httpx.Client], encoder_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """In the order of its logits; of a model without labels there is no such property."""
+    raw = encoder_folder(tmp_path / "raw", architecture="BertForSequenceClassification", labels=3)
+    client = serve_only("tiny", classes=graphs.build(raw, tmp_path / "cache"))
+    metadata = client.get("/v2/models/classes").json()
+    assert json.loads(metadata["properties"]["labels"]) == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    assert metadata["outputs"][0]["shape"] == [-1, 3]
+    assert "labels" not in client.get("/v2/models/tiny").json()["properties"]
 
 
 def test_tritonclient_reads_our_errors(client: triton.InferenceServerClient) -> None:

@@ -309,7 +309,8 @@ class TensorMetadata(msgspec.Struct):
 
 
 class ModelMetadata(msgspec.Struct):
-    """What `GET /v2/models/{model}` answers. `properties` carries our kind, digest and proof."""
+    """What `GET /v2/models/{model}` answers. `properties` carries our kind, digest and proof, and of a
+    classifier `labels`, a JSON list in the order of its logits."""
 
     name: str
     versions: tuple[str, ...]

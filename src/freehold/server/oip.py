@@ -1,5 +1,7 @@
 """Open Inference Protocol v2 over REST: metadata and infer, for tensors and, by the same call, for text models."""
 
+import json
+
 import numpy as np
 
 from freehold import __version__
@@ -89,6 +91,8 @@ def describe(served: Served) -> oip.ModelMetadata:
         "precision": engine.precision,
         "proof": engine.proof.status,
     }
+    if engine.manifest.labels:
+        properties["labels"] = json.dumps(engine.manifest.labels, ensure_ascii=False)  # properties are texts
     return oip.ModelMetadata(
         served.id, (VERSION,), PLATFORM, oip.tensor_metadata(inputs), oip.tensor_metadata(outputs), properties
     )
