@@ -16,7 +16,7 @@ from pathlib import Path
 
 from freehold.config import ModelConfig
 from freehold.errors import FreeholdError
-from freehold.gateway import leash
+from freehold.machine import leash
 
 log = logging.getLogger(__name__)
 

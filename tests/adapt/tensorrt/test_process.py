@@ -1,5 +1,7 @@
 """Runs of a program, whatever it does."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,13 +75,7 @@ def test_a_late_program_is_ended_with_all_that_it_started(script: Script, tmp_pa
     assert refusal(program, tmp_path / "log", 0.5).code == "tensorrt_timeout"
     assert time.monotonic() - begun < 60
     child = int((tmp_path / "child").read_text())
-    limit = time.monotonic() + 30
-    while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
-        if "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            break
-        time.sleep(0.02)
-    else:
-        assert not Path(f"/proc/{child}").exists()
+    until(lambda: gone(child))
 
 
 def test_bytes_that_are_no_text_are_read(script: Script, tmp_path: Path) -> None:
@@ -101,3 +97,30 @@ def test_the_version_is_the_banners(script: Script, tmp_path: Path) -> None:
     with pytest.raises(FreeholdError) as caught:
         version_of_program(str(script("echo hello")), tmp_path / "log")
     assert caught.value.code == "tensorrt_version_unknown"
+
+
+def test_a_build_ends_with_the_process_that_asked_for_it(script: Script, tmp_path: Path) -> None:
+    """However that ended: nothing goes on holding the GPU."""
+    program = script(f"echo $$ > {tmp_path / 'pid'}\nexec sleep 300")
+    code = "import sys; from pathlib import Path; from freehold.adapt.tensorrt.process import run_trtexec\n"
+    code += "run_trtexec([sys.argv[1]], Path(sys.argv[2]), 300, print)"
+    with subprocess.Popen([sys.executable, "-c", code, program, tmp_path / "log"]) as asking:
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
+        asking.kill()
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait; only a broken test waits long."""
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, be it waited for or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

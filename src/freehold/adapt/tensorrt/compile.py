@@ -1,6 +1,7 @@
 """A compilation from what is asked to an artifact with an engine that was proven."""
 
 import asyncio
+import errno
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +27,11 @@ from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
 from freehold.engine.verify import replay
 from freehold.errors import FreeholdError
-from freehold.machine import Gpu
+from freehold.machine import Gpu, free_bytes
 
 TOOL = "freehold.adapt.tensorrt"
 REPLAY_S = 60.0
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,17 @@ def compile_engine(asked: Compilation, gpus: Sequence[Gpu], work: Path, cache: P
     Engines are kept in `cache`, and used again where nothing that they depend on has changed; each time the recorded
     cases are replayed through the engine on this GPU. Raises FreeholdError before anything is built for whatever is
     missing or wrong: `tensorrt_no_gpu`, `tensorrt_no_trtexec`, `tensorrt_provider_missing`, and as `open_subject` and
-    `plan`; later as `run_trtexec`, and `tensorrt_proof_failed`.
+    `plan`; later as `run_trtexec`, and `tensorrt_proof_failed` and `tensorrt_disk_full`.
     """
+    try:
+        return _compile(asked, gpus, work, cache, say)
+    except OSError as error:
+        if error.errno in FULL:
+            raise FreeholdError("tensorrt_disk_full", path=work, free=free_bytes(work) // 1_000_000) from error
+        raise
+
+
+def _compile(asked: Compilation, gpus: Sequence[Gpu], work: Path, cache: Path, say: Say) -> Compiled:
     machine = _machine(asked, gpus, work)
     subject = open_subject(asked.path, asked.name, work, say)
     scratch = work / "engine"

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 from freehold.adapt.conversion import Say
 from freehold.adapt.tensorrt.log import Log, parse_log, step_of
 from freehold.errors import FreeholdError
+from freehold.machine import leash
 
 LARGEST_LOG = 16 << 20  # bytes; what comes after is read and dropped
 LONGEST_LINE = 1 << 16
 PROBE_S = 60.0
+SHOWN = 200  # characters
 
 _CODES = {
     "operator": "tensorrt_operator_unknown",
@@ -33,16 +36,14 @@ def run_trtexec(command: Sequence[str], log: Path, limit_s: float, say: Say) -> 
     says `tensorrt_operator_unknown`, `tensorrt_memory`, `tensorrt_profile_refused`, `tensorrt_option_unknown`,
     `tensorrt_driver`, `tensorrt_incompatible` or `tensorrt_failed`.
     """
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the program that the user named or installed
-            [*command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise FreeholdError("tensorrt_program", program=command[0], reason=error.strerror or str(error)) from error
+    process = subprocess.Popen(  # noqa: S603 - the program that the user named or installed
+        # So that it ends with this process, however that ends: a build left behind would hold the GPU for hours.
+        [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     late = threading.Event()
 
     def end() -> None:
@@ -62,6 +63,8 @@ def run_trtexec(command: Sequence[str], log: Path, limit_s: float, say: Say) -> 
             process.stdout.close()
     if late.is_set():
         raise FreeholdError("tensorrt_timeout", seconds=round(limit_s), log=log)
+    if code in (leash.NOT_FOUND, leash.NOT_EXECUTABLE) and "&&&&" not in text:
+        raise FreeholdError("tensorrt_program", program=command[0], reason=text.strip()[-SHOWN:])
     return _judged(parse_log(text), code, log)
 
 

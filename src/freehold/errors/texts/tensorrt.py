@@ -212,6 +212,13 @@ ENTRIES: dict[str, Entry] = {
         "{name} 的引擎计算结果与录制的不符：{output} 为 {seen}，应为 {expected}（{measure}，允许 {allowed}）。仓库未作任何更改。",
         "请使用 --precision fp32；若数值超出 fp16 范围，可用 bf16。",
     ),
+    "tensorrt_disk_full": Entry(
+        Kind.UNAVAILABLE,
+        "There is no more space in {path} ({free} MB are free). Nothing was changed.",
+        "Free some space there, or set FREEHOLD_HOME to a disk that has it.",
+        "{path} 中空间不足（可用 {free} MB）。未做任何更改。",
+        "请在该处释放空间，或将 FREEHOLD_HOME 设到有空间的磁盘。",
+    ),
     "tensorrt_output_exists": Entry(
         Kind.CONFLICT,
         "{path} exists already.",

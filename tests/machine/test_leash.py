@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from freehold.gateway import leash
+from freehold.machine import leash
 
 LEASH = (sys.executable, "-I", "-S", leash.__file__)
 
@@ -21,6 +21,14 @@ def is_there(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def soon(found: Callable[[], bool]) -> None:
+    """Wait until `found()`; only a broken test waits long."""
+    limit = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
 
 
 def test_it_becomes_the_program() -> None:
@@ -47,7 +55,7 @@ def test_it_does_not_begin_when_who_started_it_is_gone_already() -> None:
     assert subprocess.run([*LEASH, "1", "sleep", "60"], check=False).returncode == 1
 
 
-def test_the_program_is_asked_to_leave_when_who_started_it_is_killed(soon: Callable[..., Any]) -> None:
+def test_the_program_is_asked_to_leave_when_who_started_it_is_killed() -> None:
     """Also by SIGKILL, after which nothing of ours can run."""
     starter = textwrap.dedent(f"""
         import os, subprocess, time
