@@ -129,3 +129,11 @@ def test_whoever_reads_other_formats_finds_them_too(tmp_path: Path) -> None:
     with pytest.raises(FreeholdError) as caught:
         found(Source("path", str(tmp_path / "n.gguf")))
     assert caught.value.code == "model_path_missing"
+
+
+def test_a_model_of_a_triton_repository_is_its_newest_graph(tmp_path: Path) -> None:
+    """So that a configuration may name it, with keys of its own."""
+    for version in ("1", "2"):
+        (tmp_path / "net" / version).mkdir(parents=True)
+        (tmp_path / "net" / version / "model.onnx").touch()
+    assert locate(Source("path", str(tmp_path / "net"))) == tmp_path / "net" / "2" / "model.onnx"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from freehold.config.foreign.triton import is_triton_model, read_triton_model
 from freehold.config.source import Source
 from freehold.errors import FreeholdError
 
@@ -16,7 +17,8 @@ _CONFIG_FILES = frozenset({".yaml", ".yml", ".json"})
 def locate(source: Source, mounts: Sequence[str] = MOUNTS) -> Path:
     """The .onnx file or model folder that a path source means: X, X.onnx or X/model.onnx, the first that exists.
 
-    A folder with a `manifest.json` or `config.json` is returned itself. Raises `source_is_upstream` or
+    A folder with a `manifest.json` or `config.json` is returned itself; of one model of a Triton repository the newest
+    version's graph (`read_triton_model`, which says what it raises). Raises `source_is_upstream` or
     `source_not_local` for a source that is no path, else `model_path_missing`, `model_path_unmounted`,
     `model_path_elsewhere`, `model_path_unreadable`, `model_path_format`, `model_path_is_part`, `model_path_is_config`.
     """
@@ -53,7 +55,11 @@ def candidates(path: Path) -> tuple[Path, ...]:
 def _within_folder(folder: Path) -> Path:
     describes_itself = any((folder / name).is_file() for name in ("manifest.json", "config.json"))
     graph = folder / "model.onnx"
-    return graph if graph.is_file() and not describes_itself else folder
+    if describes_itself:
+        return folder
+    if graph.is_file():
+        return graph
+    return read_triton_model(folder).graph if is_triton_model(folder) else folder
 
 
 def _of_our_format(file: Path) -> Path:
