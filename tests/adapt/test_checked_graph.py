@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from freehold.adapt.checked_graph import checked, locations, opset_of
+from freehold.adapt.checked_graph import check_locations, checked, locations, opset_of
 from freehold.errors import FreeholdError
 
 
@@ -59,3 +59,32 @@ def test_weights_must_lie_beside_the_graph(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(FreeholdError, match="onnx_data_outside"):
         checked(graph(tmp_path / "m.onnx", location="link"))
+
+
+@pytest.mark.parametrize("location", ["w.bin", "../w.bin", "/etc/passwd"])
+def test_weights_of_inner_graphs_must_lie_beside_it_too(tmp_path: Path, location: str) -> None:
+    """A branch of an If has initializers of its own."""
+    (tmp_path / "in").mkdir()
+    for place in (tmp_path, tmp_path / "in"):
+        (place / "w.bin").write_bytes(np.ones((4, 2), np.float32).tobytes())
+    inner = onnx.load(graph(tmp_path / "inner.onnx", location=location), load_external_data=False).graph
+    del inner.input[:]
+    node = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])]
+    inputs.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
+    made = helper.make_graph([node], "outer", inputs, list(inner.output))
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "in" / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert locations(model) == [location]
+    if location == "w.bin":
+        check_locations(path)
+        return
+    with pytest.raises(FreeholdError, match="onnx_data_outside"):
+        check_locations(path)
+
+
+def test_a_graph_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A process that promised one may have left none."""
+    with pytest.raises(FreeholdError, match="No such file"):
+        check_locations(tmp_path / "m.onnx")

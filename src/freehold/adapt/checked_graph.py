@@ -1,5 +1,6 @@
 """Whether an .onnx file is what ONNX asks of a model, and keeps to its own folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -14,17 +15,8 @@ def checked(path: Path) -> onnx.ModelProto:
 
     Raises FreeholdError `onnx_invalid`, `onnx_data_missing`, `onnx_data_outside`.
     """
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise FreeholdError("onnx_invalid", path=path, reason="it is no ONNX protobuf") from error
-    folder = path.parent.resolve()
-    for location in locations(model):
-        target = path.parent / location
-        if not target.resolve().is_relative_to(folder):
-            raise FreeholdError("onnx_data_outside", path=path, location=location)
-        if not target.is_file():
-            raise FreeholdError("onnx_data_missing", path=path, location=location)
+    model = _read(path)
+    _check_locations(path, model)
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
@@ -32,12 +24,53 @@ def checked(path: Path) -> onnx.ModelProto:
     return model
 
 
+def check_locations(path: Path) -> None:
+    """Of a graph that is sound and somebody else's: that its weights lie beside it.
+
+    Raises FreeholdError `onnx_invalid`, `onnx_data_missing`, `onnx_data_outside`.
+    """
+    _check_locations(path, _read(path))
+
+
 def locations(model: onnx.ModelProto) -> list[str]:
-    """The files, relative to the graph's, in which its weights lie."""
-    tensors = [tensor for tensor in model.graph.initializer if uses_external_data(tensor)]
-    for node in model.graph.node:
-        tensors += [each.t for each in node.attribute if each.HasField("t") and uses_external_data(each.t)]
-    return sorted({ExternalDataInfo(tensor).location for tensor in tensors})
+    """The files, relative to the graph's, in which its weights lie, those of inner graphs and functions too."""
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    tensors = [*_initializers(model.graph), *(tensor for node in nodes for tensor in _tensors(node))]
+    return sorted({ExternalDataInfo(tensor).location for tensor in tensors if uses_external_data(tensor)})
+
+
+def _initializers(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    sparse = [part for each in graph.sparse_initializer for part in (each.values, each.indices)]
+    return [*graph.initializer, *sparse]
+
+
+def _tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor among a node's attributes, however deep."""
+    for each in node.attribute:
+        yield from (each.t, *each.tensors)
+        for inner in (each.g, *each.graphs):
+            yield from _initializers(inner)
+            for one in inner.node:
+                yield from _tensors(one)
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise FreeholdError("onnx_invalid", path=path, reason="it is no ONNX protobuf") from error
+    except OSError as error:
+        raise FreeholdError("onnx_invalid", path=path, reason=error.strerror or str(error)) from error
+
+
+def _check_locations(path: Path, model: onnx.ModelProto) -> None:
+    folder = path.parent.resolve()
+    for location in locations(model):
+        target = path.parent / location
+        if not target.resolve().is_relative_to(folder):
+            raise FreeholdError("onnx_data_outside", path=path, location=location)
+        if not target.is_file():
+            raise FreeholdError("onnx_data_missing", path=path, location=location)
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from freehold import __version__
+from freehold.adapt.checked_graph import check_locations
 from freehold.adapt.child_results import golden_of, result_of, specs_of
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.folder import Dense, Normalize, limits_of
@@ -86,12 +87,14 @@ def job_of(raw: RawFolder, asked: Conversion) -> dict[str, Any]:
 def artifact_of(raw: RawFolder, asked: Conversion, writes: Path, result: dict[str, Any], folder: Path) -> Manifest:
     """Lay out in `folder` what the child left in `writes`, once it is seen to be sound.
 
-    Raises FreeholdError `labels_unequal`, `padding_not_masked`, and as `golden_of`, `specs_of` and `write_tokenizer`.
+    Raises FreeholdError `labels_unequal`, `padding_not_masked`, and as `check_locations`, `golden_of`, `specs_of` and
+    `write_tokenizer`.
     """
     lengths = _lengths(result)
     manifest = _manifest(raw, asked, result, lengths)
     for path in writes.glob(f"{GRAPH}*"):
         path.rename(folder / path.name)
+    check_locations(folder / GRAPH)
     if raw.reads_text:
         shipped = raw.transformer / TOKENIZER
         source = shipped if shipped.is_file() else writes / TOKENIZER
@@ -112,12 +115,18 @@ def _lengths(result: Mapping[str, Any]) -> _Lengths:
     try:
         return msgspec.convert(result, _Lengths)
     except msgspec.ValidationError as error:
-        raise FreeholdError("isolated_result_invalid", reason=error, log="-") from None
+        raise _invalid(error) from None
+
+
+def _invalid(reason: object) -> FreeholdError:
+    return FreeholdError("isolated_result_invalid", reason=reason, log="-")
 
 
 def _manifest(raw: RawFolder, asked: Conversion, result: dict[str, Any], lengths: _Lengths) -> Manifest:
     """Raises FreeholdError `labels_unequal`, and as `specs_of` and `limits_of`."""
     inputs, outputs = specs_of(result)
+    if not outputs[0].shape:
+        raise _invalid(f"{outputs[0].name} has no dimension")
     width = outputs[0].shape[-1]
     if raw.labels and width != len(raw.labels):
         raise FreeholdError("labels_unequal", path=raw.transformer, labels=len(raw.labels), width=width)
@@ -170,6 +179,8 @@ def _check_padding(manifest: Manifest, cases: tuple[Case, ...], graph: Path) -> 
         feeds: Feeds = {name: value.array() for name, value in case.inputs.items() if isinstance(value, Tensor)}
         if MASK not in feeds or feeds[MASK].all():
             continue
+        if output not in case.outputs or any(value.shape != feeds[MASK].shape for value in feeds.values()):
+            raise _invalid(f"the case {case.label!r} has no {output}, or inputs of several sizes")
         masked = {name: np.where(feeds[MASK] == 1, value, 0) for name, value in feeds.items()}
         seen = session.run([output], {name: value for name, value in masked.items() if name in taken})[0]
         parted = compare(output, case.outputs[output].array(), seen, tolerance_for(manifest.precision))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from freehold import __version__
+from freehold.adapt.checked_graph import check_locations
 from freehold.adapt.child_results import golden_of, result_of, specs_of
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.environments import FRAMEWORKS
@@ -30,7 +31,7 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     """Write graph, weights and goldens of a SavedModel or Keras file into the empty `folder`; its manifest, unpinned.
 
     Raises FreeholdError: `tensorflow_...`, `keras_...`, `environment_...`, `input_shape...`, `datatype_unsupported`,
-    and as `run_child`.
+    and as `run_child` and `check_locations`.
     """
     if asked.kind not in ("auto", "tensor"):
         raise FreeholdError("tensorflow_kind", kind=asked.kind, source=asked.source.name)
@@ -62,6 +63,7 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     for name in GRAPH_FILES:
         if (writes / name).is_file():
             shutil.move(writes / name, folder / name)
+    check_locations(folder / GRAPH_FILES[0])
     save_golden(folder / "goldens" / "raw.json", golden)
     for label, reason in _refused(result).items():
         say(REFUSED.format(label=label, reason=printable(reason)))
