@@ -42,3 +42,11 @@ def test_a_place_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "work").write_text("x")
     with pytest.raises(OSError, match="work"), work_folder(tmp_path / "work"):
         pass
+
+
+def test_a_folder_that_goes_meanwhile_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another conversion removes its own without asking anybody, here between the list and the look."""
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / "gone", *listed(path)]))
+    with work_folder(tmp_path) as folder:
+        assert folder.is_dir()

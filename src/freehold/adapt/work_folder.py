@@ -38,8 +38,11 @@ def work_folder(parent: Path) -> Iterator[Path]:
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """A handle that holds the lock of `folder`; None when somebody else does."""
-    handle = os.open(folder, os.O_RDONLY)
+    """A handle that holds the lock of `folder`; None when somebody else does, or has just removed it."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
