@@ -3,6 +3,7 @@
 import fcntl
 import json
 import resource
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -214,6 +215,23 @@ def test_a_kill_between_the_renames_is_mended(hub: ModelHub, fetch: Fetch, folde
     fetch().complete(say)
     assert (folder / WEIGHTS).is_file()
     assert {path.rsplit("/", 1)[-1] for path in hub.loaded()[asked:]} <= {"config.json", "modules.json"}
+
+
+def test_what_the_user_laid_there_outlives_a_kill_between_the_renames(
+    hub: ModelHub, fetch: Fetch, folder: Path, say: Say
+) -> None:
+    """A newer commit was about to replace the folder: its goldens come along in the end."""
+    fetch().complete(say)
+    (folder / "goldens").mkdir()
+    (folder / "goldens" / "raw.json").write_text("mine")
+    staging, old = fetch().staging, folder.with_name(".m.replaced")
+    shutil.copytree(folder, staging)
+    folder.rename(old)
+    fetch().complete(say)
+    assert (folder / "goldens" / "raw.json").read_text() == "mine"
+    old.mkdir()
+    fetch().complete(say)
+    assert not old.exists()
 
 
 def test_two_fetches_take_turns(hub: ModelHub, fetch: Fetch, folder: Path, say: Say) -> None:

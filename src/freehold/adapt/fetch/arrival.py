@@ -107,7 +107,9 @@ class Arrival:
         folder = self.errand.folder
         with _told(folder, 0):
             folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f".{folder.name}.lock"), folder):
+        with _locked(folder.with_name(f".{folder.name}.lock"), folder, say):
+            with _told(folder, 0):
+                _mend(folder)
             plan = self.plan()
             with _told(folder, plan.bytes_missing):
                 self._fill(plan, say)
@@ -224,12 +226,28 @@ def _bring_foreign(folder: Path, staging: Path) -> None:
             _bring(path, staging / name)
 
 
+def _replaced(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.replaced")
+
+
+def _mend(folder: Path) -> None:
+    """Give a folder its name back that a kill in the middle of `_exchange` took: what the user laid into it is there.
+
+    After a kill at its end, what was to be removed is.
+    """
+    old = _replaced(folder)
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+    elif old.is_dir():
+        shutil.rmtree(old)
+
+
 def _exchange(staging: Path, folder: Path) -> None:
     """Give the filled folder its name, durably. A kill between the two renames leaves it whole under its own."""
     for path in [staging, *(path for path in staging.rglob("*") if path.is_dir())]:
         _sync(path)
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.replaced")
+        old = _replaced(folder)
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
         staging.rename(folder)
@@ -248,12 +266,16 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path, folder: Path) -> Iterator[None]:
+def _locked(path: Path, folder: Path, say: Say) -> Iterator[None]:
     """Hold an exclusive lock that the kernel drops with the process: of two fetches into one folder, one waits."""
     with _told(folder, 0):
         file = path.open("w")
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another fetch into the same folder")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -127,7 +127,7 @@ class Download:
         if have:
             headers["Range"] = f"bytes={have}-"
             etag = _etag_of(part).read_text(encoding="utf-8") if _etag_of(part).is_file() else ""
-            if etag.startswith('"'):  # a weak one says nothing about bytes
+            if etag.startswith('"') and etag.isascii():  # a weak one says nothing about bytes
                 headers["If-Range"] = etag
         return headers
 
@@ -140,7 +140,7 @@ class Download:
             raise _CutError("it answered another range than was asked for")
         if status == 200:
             whole = response.headers.get("content-length", "")
-            if whole.isdigit() and int(whole) != self.file.size and "content-encoding" not in response.headers:
+            if whole.isdecimal() and int(whole) != self.file.size and "content-encoding" not in response.headers:
                 raise self._error("fetch_size_differs", expected=self.file.size, found=int(whole))
             return 0
         elsewhere = host_of(str(response.url)) != self.hub.host
