@@ -17,8 +17,8 @@ IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 EMPTY_BYTES = b"{}"
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
-"""What decoding raises."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises; the last for a document of nothing but brackets."""
 
 ARTIFACT = "application/vnd.freehold.artifact.v1+json"
 CONFIG = "application/vnd.freehold.manifest.v1+json"

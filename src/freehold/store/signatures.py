@@ -84,7 +84,7 @@ def in_folder(folder: Path) -> list[Signature]:
     for path in sorted((folder / SIGNATURES).glob("*.json")):
         try:
             found.append(msgspec.json.decode(path.read_bytes(), type=Signature))
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, *oci.UNREADABLE) as error:
             raise FreeholdError("signature_unreadable", path=path, reason=error) from error
     return found
 

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from freehold import __version__
 from freehold.errors import FreeholdError
+from freehold.store.oci import UNREADABLE
 
 PAYLOAD_TYPE = "cosign container image signature"
 ALGORITHM = ec.ECDSA(hashes.SHA256())
@@ -197,7 +198,7 @@ def names(signature: Signature, digests: Sequence[str]) -> bool:
 def _payload(signature: Signature) -> _Payload | None:
     try:
         return msgspec.json.decode(signature.payload, type=_Payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 

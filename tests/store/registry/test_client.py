@@ -116,7 +116,7 @@ def test_what_is_forbidden_says_so(opened: Open) -> None:
     assert raised.value.code == "registry_forbidden"
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"\xff\xfe", b"[]"])
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"\xff\xfe", b"[]", b'{"a":' + b"[" * 100_000])
 def test_a_server_that_is_no_registry(opened: Open, body: bytes) -> None:
     """A web server that answers everything with a page is refused, not read."""
     with answering(http("200 OK", body)) as host, pytest.raises(FreeholdError) as raised:
@@ -139,6 +139,13 @@ def test_redirects_in_a_circle_end(opened: Open) -> None:
     ):
         opened(host).tags()
     assert "circle" in raised.value.cause
+
+
+def test_pages_in_a_circle_end(opened: Open) -> None:
+    """A list whose next page is itself is refused, and not read for ever."""
+    page = http("200 OK", b'{"tags": ["1"]}', 'Link: </v2/m/tags/list>; rel="next"')
+    with answering(page) as host, pytest.raises(FreeholdError, match="no last page"):
+        opened(host).tags()
 
 
 def test_tags_come_in_pages(opened: Open) -> None:

@@ -67,7 +67,7 @@ class HuggingFace:
             info: Any = ModelInfo(**response.json())  # type: ignore[no-untyped-call] # the library's own lack
             revision = info.sha or source.version or "main"
             files = tuple(self._file(source.name, revision, each) for each in info.siblings)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             reason = f"its list of files cannot be read: {type(error).__name__}: {error}"
             raise FreeholdError("hub_answer_invalid", host=self.host, reason=reason) from None
         return Repository(source, revision, f"{self.endpoint}/{source.name}", files)

@@ -26,6 +26,7 @@ from freehold.adapt.fetch.failures import TOKENS, host_of, status_failure, unrea
 from freehold.adapt.fetch.repository import Errand, RemoteFile, Repository, safe_name
 from freehold.adapt.fetch.transport import Transport
 from freehold.errors import FreeholdError
+from freehold.store.oci import UNREADABLE
 
 ENDPOINT = "https://www.modelscope.cn"
 DEFAULT_BRANCH = "master"
@@ -102,7 +103,7 @@ class ModelScope:
         """As `Hub.refusal`."""
         try:
             code = msgspec.json.decode(response.content, type=_Envelope).Code
-        except (msgspec.MsgspecError, UnicodeDecodeError, httpx2.ResponseNotRead):
+        except (*UNREADABLE, httpx2.ResponseNotRead):
             code = response.status_code
         if code == NO_FILE_TREE:
             return self._revision_missing(errand)
@@ -146,7 +147,7 @@ class ModelScope:
             envelope = msgspec.json.decode(response.content, type=_Envelope)
             if response.status_code == 200 and envelope.Code == 200:
                 return msgspec.json.decode(envelope.Data, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             if response.status_code == 200:
                 reason = f"its answer to {route} cannot be read: {error}"
                 raise FreeholdError("hub_answer_invalid", host=self.host, reason=reason) from None

@@ -16,6 +16,7 @@ from freehold.adapt.checkpoint import INDEX, SINGLE
 from freehold.adapt.fetch.repository import RemoteFile, Repository
 from freehold.adapt.model_card import card_of
 from freehold.errors import FreeholdError
+from freehold.store.oci import UNREADABLE
 
 T = TypeVar("T")
 Read = Callable[[RemoteFile], bytes]
@@ -165,7 +166,7 @@ class Selection:
             return None
         try:
             return msgspec.json.decode(self.read(file), type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise self._error("hub_file_invalid", file=name, reason=str(error)) from None
 
     def _error(self, code: str, **details: object) -> FreeholdError:

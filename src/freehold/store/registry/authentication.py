@@ -14,6 +14,7 @@ import httpx2
 import msgspec
 
 from freehold.errors import FreeholdError
+from freehold.store.oci import UNREADABLE
 from freehold.store.registry.credentials import Credentials
 
 _CHALLENGE = re.compile(r'([A-Za-z0-9_-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -98,7 +99,7 @@ class RegistryAuth(httpx2.Auth):
             return None
         try:
             given = msgspec.json.decode(answer.content, type=_Token)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
         token = given.token or given.access_token
         return f"Bearer {token}" if token else None

@@ -25,6 +25,7 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+MOST_PAGES = 10_000  # of one list
 COMMIT_S = 600.0  # a registry may read a large blob once more before it answers
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may succeed later
 _HUB_API = "registry-1.docker.io"
@@ -211,21 +212,28 @@ class Repository:
 
     def tags(self) -> list[str]:
         """Every tag; none where the repository is not there, or does not tell."""
-        found: list[str] = []
-        path: str | None = "tags/list"
-        while path is not None:
-            answer = self.ask("GET", path, fine=THERE_OR_NOT | {405})
-            if not answer.found:
-                break
-            found += self.decode(answer.content, _Tags).tags or []
-            path = answer.following
-        return found
+        pages = self.pages("tags/list", fine=THERE_OR_NOT | {405})
+        return [tag for page in pages if page.found for tag in self.decode(page.content, _Tags).tags or []]
+
+    def pages(self, path: str, *, headers: Mapping[str, str] | None = None, fine: frozenset[int]) -> Iterator[Answer]:
+        """Every page of a list, where its last may be one that is not there.
+
+        Raises FreeholdError as `ask`, and `registry_refused` for a list whose pages lead in a circle.
+        """
+        seen: set[str] = set()
+        while path:
+            if path in seen or len(seen) == MOST_PAGES:
+                raise self.refused(200, "its list has no last page")
+            seen.add(path)
+            page = self.ask("GET", path, headers=headers, fine=fine)
+            yield page
+            path = (page.following or "") if page.found else ""
 
     def decode(self, raw: bytes, shape: type[T]) -> T:
         """A JSON document of the registry. Raises `registry_refused` for what is none."""
         try:
             return msgspec.json.decode(raw, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except oci.UNREADABLE as error:
             raise self.refused(200, f"it does not speak the distribution protocol: {error}") from None
 
     def refused(self, status: int, reason: str) -> FreeholdError:
@@ -272,7 +280,7 @@ _ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 def _said(raw: bytes) -> list[_Complaint]:
     try:
         return msgspec.json.decode(raw, type=_Complaints).errors
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except oci.UNREADABLE:
         return []
 
 

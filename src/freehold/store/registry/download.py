@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from freehold.store.registry.client import CutError, Repository
 from freehold.store.registry.meter import Meter
 
 _BLOCK = 1 << 20
+_POLL_S = 0.05
 
 
 class Hash(Protocol):
@@ -33,7 +35,7 @@ def download(repository: Repository, wanted: Descriptor, blobs: Blobs, meter: Me
     the client.
     """
     path = blobs.incoming / f"{blobs.path(wanted.digest).name}{PART}"
-    with _alone(path, blobs) as file:
+    with _alone(path, blobs, meter) as file:
         if blobs.has(wanted.digest, wanted.size):  # another process brought it meanwhile
             path.unlink()
             meter.keep(wanted.size)
@@ -53,15 +55,25 @@ def download(repository: Repository, wanted: Descriptor, blobs: Blobs, meter: Me
 
 
 @contextmanager
-def _alone(path: Path, blobs: Blobs) -> Iterator[IO[bytes]]:
-    """`path`, made where it is not there, while no other process writes it."""
+def _alone(path: Path, blobs: Blobs, meter: Meter) -> Iterator[IO[bytes]]:
+    """`path`, made where it is not there, while no other process writes it. Raises StoppedError as `Meter.move`."""
     while True:
         with blobs.errors(0), path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not _locked(file):
+                meter.move(0)  # whoever gives up is not to wait for another process
+                time.sleep(_POLL_S)
             if _is_still(file, path):
                 yield file
                 return
         # The process before us finished it, and it lies elsewhere now.
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_still(file: IO[bytes], path: Path) -> bool:

@@ -104,7 +104,7 @@ def _manifest(store: Store, repository: Repository, reference: str, image: Image
     """The artifact's own manifest, which has come."""
     try:
         return msgspec.json.decode(store.blobs.read(image.config.digest), type=Manifest)
-    except msgspec.MsgspecError as error:
+    except oci.UNREADABLE as error:
         raise FreeholdError("registry_not_artifact", place=repository, reference=reference, reason=error) from error
 
 

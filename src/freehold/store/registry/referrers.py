@@ -60,13 +60,11 @@ def describe(raw: bytes, image: ImageManifest) -> Descriptor:
 def _from_api(repository: Repository, subject: str) -> list[Descriptor] | None:
     """What the referrers API lists; None where there is none."""
     found: list[Descriptor] = []
-    path: str | None = f"referrers/{subject}"
-    while path is not None:
-        answer = repository.ask("GET", path, headers={"Accept": oci.IMAGE_INDEX}, fine=frozenset({200, 404, 405}))
-        if not answer.found:
+    headers = {"Accept": oci.IMAGE_INDEX}
+    for page in repository.pages(f"referrers/{subject}", headers=headers, fine=frozenset({200, 404, 405})):
+        if not page.found:
             return None
-        found += repository.decode(answer.content, ImageIndex).manifests
-        path = answer.following
+        found += repository.decode(page.content, ImageIndex).manifests
     return found
 
 
