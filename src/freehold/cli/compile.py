@@ -32,7 +32,7 @@ def compile_(
     to: Annotated[To, typer.Option("--to", help="What is compiled for.")],
     precision: Annotated[
         Precision | None,
-        typer.Option(help="What is computed in. Default: the model's. int8 wants a static int8 model."),
+        typer.Option(help="What is computed in. Default: the model's. int8 wants a graph with its scales."),
     ] = None,
     least: Annotated[
         list[str] | None, typer.Option("--min", metavar="NAME=1x32", help="Least shape of an input; may be repeated.")

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import msgspec
+import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from freehold.adapt import graphs
 from freehold.adapt.tensorrt.subject import Port, open_subject
@@ -87,3 +88,25 @@ def test_a_file_that_is_no_graph_is_refused(dense: Artifact, tmp_path: Path) -> 
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"\xff" * 64)
     assert refusal(swapped(dense, garbage), tmp_path).code == "graph_invalid"
+
+
+@pytest.mark.parametrize(("zero", "refused"), [(TensorProto.UINT8, True), (None, True), (TensorProto.INT8, False)])
+def test_only_what_is_quantized_around_zero_is_taken(
+    dense: Artifact, tmp_path: Path, zero: int | None, refused: bool
+) -> None:
+    """uint8 has another middle, and is what ONNX takes where nothing is said."""
+    points = ["zero"] if zero is not None else []
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", *points], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", *points], ["y"]),
+    ]
+    constants = [helper.make_tensor("scale", TensorProto.FLOAT, [], [0.1])]
+    constants += [helper.make_tensor("zero", zero, [], [0])] if zero is not None else []
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8]) for name in "xy"]
+    graph = helper.make_graph(nodes, "rounded", ends[:1], ends[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "q.onnx")
+    path = swapped(dense, tmp_path / "q.onnx")
+    if refused:
+        assert refusal(path, tmp_path).code == "tensorrt_asymmetric"
+    else:
+        assert open_subject(path, "m", tmp_path, lambda _: None).explicit

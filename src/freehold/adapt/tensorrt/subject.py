@@ -33,6 +33,8 @@ AT_RUN_TIME = frozenset({"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"
 """Operators of graphs that quantize as they run, which TensorRT has no layers for: it wants QuantizeLinear and
 DequantizeLinear with constant scales."""
 
+ZERO_POINT = 2  # the place of this input of QuantizeLinear
+
 
 @dataclass(frozen=True)
 class Port:
@@ -74,8 +76,8 @@ class Subject:
 def open_subject(path: Path, name: str, work: Path, say: Say) -> Subject:
     """Read the artifact at `path`, or make one of the .onnx file there, in the scratch folder `work`.
 
-    Raises FreeholdError `tensorrt_kind`, `tensorrt_operators`, `tensorrt_quantized`, `tensorrt_input_type`,
-    `graph_invalid`, and as `Artifact.open`, `load_goldens` and the door of .onnx files.
+    Raises FreeholdError `tensorrt_kind`, `tensorrt_operators`, `tensorrt_quantized`, `tensorrt_asymmetric`,
+    `tensorrt_input_type`, `graph_invalid`, and as `Artifact.open`, `load_goldens` and the door of .onnx files.
     """
     artifact, parent = (_of_file(path, name, work, say), "") if path.is_file() else _of_folder(path)
     manifest = artifact.manifest
@@ -92,6 +94,8 @@ def open_subject(path: Path, name: str, work: Path, say: Say) -> Subject:
     }
     types = {tensor.data_type for one in graphs for tensor in one.initializer}
     _check_operators(path, operators)
+    if any(_has_offsets(one) for one in graphs):
+        raise FreeholdError("tensorrt_asymmetric", path=path)
     constants = {tensor.name for tensor in model.graph.initializer}
     return Subject(
         artifact=artifact,
@@ -129,6 +133,24 @@ def _check_operators(path: Path, operators: set[str]) -> None:
     foreign = sorted(name for name in operators if "." in name and not name.startswith("ai.onnx."))
     if foreign:
         raise FreeholdError("tensorrt_operators", path=path, operators=", ".join(foreign))
+
+
+def _has_offsets(graph: GraphProto) -> bool:
+    """Whether anything is quantized around another point than zero: uint8, which is also ONNX's default."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants |= {
+        node.output[0]: attribute.t
+        for node in graph.node
+        for attribute in node.attribute
+        if node.op_type == "Constant" and attribute.HasField("t")
+    }
+    for node in graph.node:
+        if node.op_type == "QuantizeLinear":
+            typed = any(attribute.name == "output_dtype" for attribute in node.attribute)
+            zero = constants.get(node.input[2]) if len(node.input) > ZERO_POINT else None
+            if (zero is None and not typed) or (zero is not None and zero.data_type == TensorProto.UINT8):
+                return True
+    return False
 
 
 def _graphs(graph: GraphProto) -> Iterator[GraphProto]:

@@ -65,9 +65,17 @@ ENTRIES: dict[str, Entry] = {
     "tensorrt_quantized": Entry(
         Kind.UNSUPPORTED,
         "{path} is quantized in a way that TensorRT has no layers for: {operators}.",
-        "Compile its parent with --precision fp16, or quantize the parent with `--to int8 --method static` and compile that.",
+        "Compile its parent with --precision fp16 (`freehold models lineage` shows it).",
         "{path} 的量化方式在 TensorRT 中没有对应的层：{operators}。",
-        "请用 --precision fp16 编译其父制品，或用 `--to int8 --method static` 量化父制品后再编译。",
+        "请用 --precision fp16 编译其父制品（`freehold models lineage` 会显示）。",
+    ),
+    "tensorrt_asymmetric": Entry(
+        Kind.UNSUPPORTED,
+        "{path} is quantized to uint8, around other points than zero; TensorRT takes int8 around zero alone.",
+        "Compile its parent with --precision fp16, or bring a graph that was quantized for TensorRT (NVIDIA's ModelOpt writes"
+        " one) through `freehold convert`.",
+        "{path} 量化为 uint8，零点不为零；TensorRT 只接受以零为中心的 int8。",
+        "请用 --precision fp16 编译其父制品，或把为 TensorRT 量化的图（NVIDIA 的 ModelOpt 可生成）用 `freehold convert` 导入。",
     ),
     "tensorrt_input_type": Entry(
         Kind.UNSUPPORTED,
@@ -79,9 +87,10 @@ ENTRIES: dict[str, Entry] = {
     "tensorrt_int8_uncalibrated": Entry(
         Kind.INVALID,
         "{path} says of no tensor which range it has, and trtexec --int8 would invent them: fast, with wrong answers.",
-        "First `freehold quantize REF --to int8 --method static --calibration FILE.jsonl`, then compile what that makes.",
+        "Take --precision fp16, or bring a graph that was quantized for TensorRT (NVIDIA's ModelOpt writes one) through"
+        " `freehold convert`.",
         "{path} 没有任何张量的取值范围，trtexec --int8 会随意假定：速度快，但结果错误。",
-        "请先 `freehold quantize REF --to int8 --method static --calibration FILE.jsonl`，再编译其结果。",
+        "请使用 --precision fp16，或把为 TensorRT 量化的图（NVIDIA 的 ModelOpt 可生成）用 `freehold convert` 导入。",
     ),
     "tensorrt_bf16_unknown": Entry(
         Kind.UNSUPPORTED,
