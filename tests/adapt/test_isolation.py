@@ -201,6 +201,25 @@ def test_a_child_has_no_privileges(child: RunIt) -> None:
     assert status["NoNewPrivs"] == "1"
 
 
+def test_what_is_inheritable_is_not_inherited(python: Callable[[str], Path], writes: Path) -> None:
+    """Older Docker starts its containers with inheritable capabilities, which root keeps over an exec."""
+    program = python('return {"status": Path("/proc/self/status").read_text()}')
+    script = f"""
+import ctypes
+from pathlib import Path
+from freehold.adapt.isolation import run_child
+libc, header, words = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.capget(header, words) == 0
+words[2], words[5] = words[1], words[4]
+assert libc.capset(header, words) == 0
+print(run_child('any', {{}}, reads=[Path(each) for each in {list(map(str, NUMPY))}], writes=Path({str(writes)!r}),
+                trusted=False, python=Path({str(program)!r}), say=lambda text: None)["status"])
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    status = dict(line.split(":\t", 1) for line in ran.stdout.splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapInh"], 16) == 0
+
+
 def test_links_of_the_source_lead_where_they_led(child: RunIt, tmp_path: Path) -> None:
     """The cache of a hub keeps a model as links to files beside its folder."""
     (tmp_path / "blobs").mkdir()

@@ -22,6 +22,7 @@ KEPT_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC  # which a user namespace may not 
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41}
 MOST_CAPABILITIES = 64
+CAPABILITY_VERSION = 0x20080522  # linux/capability.h; six words: effective, permitted, inheritable, twice
 BY_SIGNAL = 128
 
 # The system's programs and libraries, as far as they are there.
@@ -94,6 +95,9 @@ def give_up_privileges() -> None:
     """Of all that root may do nothing is left behind the next exec, and no set-user-id program gives it back."""
     for capability in range(MOST_CAPABILITIES):
         libc().prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers that there are not, and for non-root
+    # What is inheritable would come through the exec all the same: older Docker starts its containers with some.
+    header, nothing = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    call("capset", libc().capset(header, nothing))
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
