@@ -26,6 +26,7 @@ def test_unknown_fields_are_left_alone(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("{", "truncated"),
+        ('{"other": ' + "[" * 100_000, "recursion"),
         ('{"width": "3"}', r"\$\.width"),
         ("{}", "width"),
         ("[]", "object"),

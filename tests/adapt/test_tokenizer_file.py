@@ -56,7 +56,7 @@ def test_more_ids_than_embeddings_are_refused(tiny_bert_folder: Path, tmp_path: 
     assert not (tmp_path / "t.json").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model": {"type": "Nothing"}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"model": {"type": "Nothing"}}', "[" * 100_000])
 def test_what_is_no_tokenizer_is_refused(text: str, tmp_path: Path) -> None:
     """No JSON, no object, no model, an unknown model."""
     (tmp_path / "tokenizer.json").write_text(text)

@@ -19,7 +19,7 @@ def read(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise FreeholdError("model_folder_invalid", path=path, reason=error.strerror or str(error)) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FreeholdError("model_folder_invalid", path=path, reason=str(error)) from error
 
 

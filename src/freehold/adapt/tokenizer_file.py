@@ -42,7 +42,7 @@ def write_tokenizer(
             rest = [document["normalizer"]] if document.get("normalizer") else []
             document["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *rest]}
         text = json.dumps(document, ensure_ascii=False)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise FreeholdError("tokenizer_file_invalid", path=source, reason=str(error)) from error
     tokenizer = _parse(source, text)
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
