@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -45,6 +46,15 @@ def test_another_kind_than_the_folders_is_refused(asked: Conversion, tiny_bert_f
     """It embeds, and cannot rerank."""
     with pytest.raises(FreeholdError, match="convert_kind_unsuitable"):
         convert(replace(asked, source=tiny_bert_folder, kind="rerank"), print)
+
+
+@pytest.mark.parametrize("changes", [{"input_shapes": ((1, 5),)}, {"opset": 17}])
+def test_what_says_nothing_about_a_text_model_is_refused(
+    asked: Conversion, tiny_bert_folder: Path, changes: dict[str, Any]
+) -> None:
+    """Its lengths are free, and its graph is written in one opset."""
+    with pytest.raises(FreeholdError, match="convert_option_unused"):
+        convert(replace(asked, source=tiny_bert_folder, **changes), print)
 
 
 def test_goldens_of_other_weights_are_no_proof(asked: Conversion, tiny_bert_folder: Path, tmp_path: Path) -> None:

@@ -79,19 +79,33 @@ def test_wrong_answers_fail_the_proof(asked: Conversion, tmp_path: Path) -> None
     [
         ({"kind": "embed"}, "convert_kind_unsuitable"),
         ({"opset": 20}, "convert_opset_kept"),
-        ({"input_shapes": ((1, 5, 5, 5),), "recorded": None}, None),
+        ({"input_shapes": ((1, 5, 5, 5),)}, "input_shape_misfit"),
+        ({"input_shapes": ((1, 5, 5),)}, "input_shape_misfit"),
+        ({"input_shapes": ((1, 5, 4),), "input_types": ("int64",)}, "input_shape_misfit"),
+        ({"input_shapes": ((1, 5, 4),), "input_names": ("z",)}, "input_name_unknown"),
+        ({"input_shapes": ((1, 5, 4), (1, 5, 4))}, "input_shapes_count"),
+        ({"code": "model.py:Net"}, "convert_option_unused"),
+        ({"signature": "serve"}, "convert_option_unused"),
     ],
 )
-def test_what_cannot_be_done_with_a_graph_is_told(
-    asked: Conversion, changes: dict[str, object], code: str | None
-) -> None:
-    """Another kind or opset; a shape of another rank only leaves the lengths to us."""
-    if code is None:
-        assert converted(asked, **changes).proof.status == "self"
-        return
+def test_what_cannot_be_done_with_a_graph_is_told(asked: Conversion, changes: dict[str, object], code: str) -> None:
+    """Another kind or opset; shapes that are not its inputs'; what is about other formats."""
     with pytest.raises(FreeholdError) as raised:
         converted(asked, **changes)
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "manifest.json", "goldens/w", "./signatures/w"])
+def test_weights_under_a_name_that_has_another_use_are_refused(asked: Conversion, name: str) -> None:
+    """They would be written over the graph, taken for a golden, or left out of what is pinned."""
+    folder = asked.source.parent
+    model = onnx.load(asked.source, load_external_data=False)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "raw.data").rename(folder / name)
+    next(one for one in model.graph.initializer[0].external_data if one.key == "location").value = name
+    asked.source.write_bytes(model.SerializeToString())
+    with pytest.raises(FreeholdError, match="another use"):
+        converted(asked)
 
 
 def test_a_damaged_graph_is_told(asked: Conversion) -> None:

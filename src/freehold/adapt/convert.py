@@ -35,6 +35,14 @@ DOORS: dict[Format, str] = {
     Format.ONNX: "freehold.adapt.from_onnx",
 }
 """The module of each format's door, which is imported when it is needed."""
+TORCH = frozenset({Format.PICKLE, Format.SAFETENSORS, Format.SCRIPT, Format.PROGRAM})
+KERAS = frozenset({Format.KERAS, Format.KERAS_H5})
+TAKEN_BY: dict[str, frozenset[Format]] = {
+    "--code": TORCH,
+    "--signature": KERAS | {Format.SAVED_MODEL},
+    "--goldens": frozenset({Format.ONNX}),
+}
+"""Options that say something of some formats, and nothing of the others."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +65,12 @@ class Converted:
 def convert(asked: Conversion, say: Say, *, always_trace: bool = False) -> Converted:
     """Convert `asked.source` into `asked.work / "artifact"`, and replay its goldens.
 
-    Raises FreeholdError: what `detect` and the door of the format raise, `convert_disk_full`, `convert_unwritable`.
+    Raises FreeholdError: what `detect` and the door of the format raise, `convert_option_unused`, `convert_disk_full`,
+    `convert_unwritable`.
     """
     begun = time.monotonic()
     found = detect(asked.source)
+    _check_options(asked, found)
     asked = replace(asked, source=found.path)
     folder = asked.work / "artifact"
     try:
@@ -76,6 +86,17 @@ def convert(asked: Conversion, say: Say, *, always_trace: bool = False) -> Conve
     seconds = time.monotonic() - begun
     seen = _traced(asked, folder, say) if proof.failure is not None or always_trace else None
     return Converted(artifact, found, proof, parity, _dimensions(artifact.graph), seconds, seen)
+
+
+def _check_options(asked: Conversion, found: Detected) -> None:
+    """Nothing that was asked for is passed over in silence. Raises `convert_option_unused`."""
+    given = {"--code": asked.code, "--signature": asked.signature, "--goldens": asked.recorded}
+    for option, value in given.items():
+        if value and found.format not in TAKEN_BY[option]:
+            known = ", ".join(one for one in Format if one in TAKEN_BY[option])
+            raise FreeholdError(
+                "convert_option_unused", option=option, path=found.path, format=str(found.format), known=known
+            )
 
 
 async def _replayed(artifact: Artifact) -> tuple[Proof, tuple[Parity, ...]]:

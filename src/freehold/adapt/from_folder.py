@@ -29,12 +29,18 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     """The door of Hugging Face folders, known to us or not.
 
     Raises FreeholdError as `graphs.build` and `from_huggingface.write`, `convert_kind_unsuitable`,
-    `convert_extra_missing`, `golden_of_other_weights`.
+    `convert_extra_missing`, `convert_option_unused`, `golden_of_other_weights`.
     """
     asked = replace(asked, source=asked.source.absolute())
     if asked.kind == "tensor" or not written_without_torch(asked.source):
         need_packages(EXPORTS)
         return from_huggingface.write(asked, folder, say)
+    for option, value in (("--input-shape", asked.input_shapes), ("--opset", asked.opset)):
+        if value:  # a text model's sizes are its tokenizer's, and these graphs are written in one opset
+            known = "models that a framework exports"
+            raise FreeholdError(
+                "convert_option_unused", option=option, path=asked.source, format="hugging face folder", known=known
+            )
     say("writing the graph")
     built = graphs.build(asked.source, asked.work / "graphs", kind=asked.kind)
     manifest = Artifact.open(built).manifest

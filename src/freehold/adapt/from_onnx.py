@@ -1,7 +1,9 @@
 """An .onnx file becomes an artifact: checked, named, and given goldens; its graph is not changed."""
 
 import shutil
-from pathlib import Path
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import onnxruntime
@@ -11,6 +13,7 @@ from freehold.adapt.checked_graph import checked, locations, opset_of
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.recorded_answers import read_answers
 from freehold.artifact import Ancestor, Case, Golden, MadeBy, Manifest, RecordedBy, Tensor, save_golden
+from freehold.artifact.artifact import MANIFEST, SIGNATURES
 from freehold.artifact.golden import DATATYPES
 from freehold.artifact.manifest import SCHEMA
 from freehold.engine.base import Array
@@ -20,6 +23,8 @@ from freehold.engine.tensor import sample_row
 from freehold.errors import FreeholdError
 
 TOOL = "freehold.adapt.from_onnx"
+Shape = tuple[int, ...]
+OWN_NAMES = frozenset({"model.onnx", "goldens", MANIFEST, SIGNATURES})
 ROWS = (("batch 1", 1), ("batch 3", 3))
 
 
@@ -30,7 +35,8 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     own answers to seeded inputs are, which prove no conversion (`self`).
 
     Raises FreeholdError `convert_kind_unsuitable`, `convert_opset_kept`, `golden_inputs_refused`,
-    `golden_type_unsupported`, and as `checked`, `open_session` and `read_answers`.
+    `golden_type_unsupported`, `input_shapes_count`, `input_name_unknown`, `input_shape_misfit`, and as `checked`,
+    `open_session` and `read_answers`.
     """
     if asked.kind not in ("auto", "tensor"):
         raise FreeholdError("convert_kind_unsuitable", path=asked.source, format="onnx", kind=asked.kind)
@@ -42,12 +48,16 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     target = folder / "model.onnx"
     shutil.copyfile(asked.source, target)
     for location in locations(model):
+        if PurePosixPath(location).parts[0] in OWN_NAMES:
+            reason = f"its weights lie in {location!r}, a name that an artifact has another use for"
+            raise FreeholdError("onnx_invalid", path=asked.source, reason=reason)
         (folder / location).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(asked.source.parent / location, folder / location)
     session = open_session(target, SessionOptions(), asked.name)
+    samples = _samples(session, asked)
     digest = graph_digest(asked.source)
     say("recording its answers")
-    golden = read_answers(asked.recorded, session, digest) if asked.recorded else _own(session, asked, digest)
+    golden = read_answers(asked.recorded, session, digest) if asked.recorded else _own(session, asked, samples, digest)
     save_golden(folder / "goldens" / ("raw.json" if golden.raw else "self.json"), golden)
     made_with = {"format": "onnx", "opset": str(opset), "onnxruntime": onnxruntime.__version__}
     if model.producer_name:
@@ -67,13 +77,40 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     )
 
 
-def _own(session: Session, asked: Conversion, digest: str) -> Golden:
+def _samples(session: Session, asked: Conversion) -> dict[str, Shape]:
+    """The shapes that were asked for, by input; they say how long free dimensions are.
+
+    Raises FreeholdError `input_shapes_count`, `input_name_unknown`, `input_shape_misfit`.
+    """
+    known = {spec.name: spec for spec in session.inputs}
+    if len(asked.input_shapes) > len(known):
+        count = len(asked.input_shapes)
+        raise FreeholdError("input_shapes_count", found=count, expected=len(known), inputs=", ".join(known))
+    found: dict[str, Shape] = {}
+    told = zip_longest(asked.input_shapes, asked.input_names, asked.input_types, fillvalue="")
+    for spec, (shape, name, datatype) in zip(session.inputs, told, strict=False):
+        meant = known.get(name) if name else spec
+        if meant is None:
+            raise FreeholdError("input_name_unknown", name=name, inputs=", ".join(known))
+        typed = DATATYPES[np.dtype(datatype)] if datatype else meant.datatype
+        fits = len(shape) == len(meant.shape) and all(
+            size in (-1, given) for size, given in zip(meant.shape, shape, strict=True)
+        )
+        if not fits or typed != meant.datatype:
+            given = f"{list(shape)} {typed}"
+            expected = f"{list(meant.shape)} {meant.datatype}"
+            raise FreeholdError("input_shape_misfit", name=meant.name, found=given, expected=expected)
+        found[meant.name] = shape
+    return found
+
+
+def _own(session: Session, asked: Conversion, samples: Mapping[str, Shape], digest: str) -> Golden:
     """What ONNX Runtime answers here to one row and to three. Raises FreeholdError `golden_inputs_refused`."""
     free = all(spec.shape and spec.shape[0] == -1 for spec in session.inputs)
     names = [spec.name for spec in session.outputs]
     cases = []
     for label, rows in ROWS if free else (("as given", 1),):
-        feeds = _feeds(session, asked, rows)
+        feeds = _feeds(session, samples, asked.seed, rows)
         try:
             outputs = dict(zip(names, session.run(names, feeds), strict=True))
         except FreeholdError as error:
@@ -84,13 +121,11 @@ def _own(session: Session, asked: Conversion, digest: str) -> Golden:
     return Golden(RecordedBy("onnxruntime", onnxruntime.__version__, digest), tuple(cases))
 
 
-def _feeds(session: Session, asked: Conversion, rows: int) -> dict[str, Array]:
+def _feeds(session: Session, samples: Mapping[str, Shape], seed: int, rows: int) -> dict[str, Array]:
     """Seeded rows; the shape that was asked for says how long free dimensions are."""
-    named = dict(zip(asked.input_names, asked.input_shapes, strict=False))
     feeds = {}
-    for place, spec in enumerate(session.inputs):
-        hint = named.get(spec.name) or next(iter(asked.input_shapes[place : place + 1]), None)
-        drawn = [sample_row([spec], hint, asked.seed + row)[spec.name] for row in range(rows)]
+    for spec in session.inputs:
+        drawn = [sample_row([spec], samples.get(spec.name), seed + row)[spec.name] for row in range(rows)]
         feeds[spec.name] = np.concatenate(drawn) if rows > 1 else drawn[0]
     return feeds
 

@@ -105,6 +105,7 @@ def test_inputs_are_found_by_name(tmp_path: Path, torch_models: ModuleType) -> N
         ("Net", [], "input_shape_needed"),
         ("Reader", ["1,4:int64"], "input_shape_count"),
         ("Line", ["1,4", "1,4"], "input_shape_count"),
+        ("Reader", ["id=1,4:int64", "mask=1,4:int64"], "input_name_unknown"),
         ("Line", ["1,5"], "input_shape_refused"),
         ("Reader", ["1,4", "1,4"], "input_shape_refused"),
         ("Line", ["1,4:int7"], "input_type_unknown"),
@@ -116,7 +117,7 @@ def test_inputs_are_found_by_name(tmp_path: Path, torch_models: ModuleType) -> N
 def test_what_cannot_be_recorded_is_told(
     tmp_path: Path, torch_models: ModuleType, model: str, shapes: list[str], code: str
 ) -> None:
-    """Shapes that are missing, too many or wrong, unknown types, chance, and answers that are no tensors."""
+    """Shapes that are missing, too many or wrong, unknown names and types, chance, and answers that are no tensors."""
     with pytest.raises(ChildError, match=code):
         work(asked(tmp_path, getattr(torch_models, model)(), *shapes))
 

@@ -72,6 +72,9 @@ def sample_of(job: Job, loaded: Loaded) -> Sample:
         raise ChildError("input_shape_needed", inputs=wanted)
     if len(shapes) < loaded.required or (parameters and len(shapes) > len(parameters)):
         raise ChildError("input_shape_count", found=len(shapes), inputs=wanted, required=loaded.required)
+    strange = [name for name in names if name and name not in parameters]
+    if strange and set(names) & set(parameters):  # where all are strange, they are new names
+        raise ChildError("input_name_unknown", name=strange[0], inputs=wanted)
     order = list(range(len(shapes)))
     if all(names) and set(names) <= set(parameters):
         order.sort(key=lambda place: parameters.index(names[place]))

@@ -115,6 +115,13 @@ ENTRIES: dict[str, Entry] = {
         "{path} 中有 {count} 个可能的模型；其内容为：{found}",
         "请直接指定文件，或包含 config.json 或 saved_model.pb 的目录。",
     ),
+    "convert_option_unused": Entry(
+        Kind.INVALID,
+        "{option} says nothing about {path} ({format}); it is for: {known}.",
+        "Leave {option} out.",
+        "{option} 不适用于 {path}（{format}）；适用于：{known}。",
+        "请去掉 {option}。",
+    ),
     "convert_already": Entry(
         Kind.CONFLICT,
         "{path} is an artifact already.",

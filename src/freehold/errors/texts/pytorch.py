@@ -45,6 +45,13 @@ ENTRIES: dict[str, Entry] = {
         "给出的形状对应 {found}；模型的输入为 {inputs}，中间有遗漏。",
         "请为所需的最后一个输入之前的每个输入都给出形状。",
     ),
+    "input_name_unknown": Entry(
+        Kind.INVALID,
+        "The model has no input {name}; it takes: {inputs}.",
+        "Correct the name before the = of --input-shape.",
+        "模型没有输入 {name}；它的输入为：{inputs}。",
+        "请更正 --input-shape 中 = 之前的名称。",
+    ),
     "input_shape_refused": Entry(
         Kind.INVALID,
         "The model does not run on {shapes}: {error}",

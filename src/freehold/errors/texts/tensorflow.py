@@ -125,9 +125,9 @@ ENTRIES: dict[str, Entry] = {
     "input_shape_misfit": Entry(
         Kind.INVALID,
         "The input {name} is {expected}; the given shape {found} does not fit it.",
-        "Give a shape of the same length with the same fixed sizes; -1 leaves a free one open.",
+        "Give a shape of the same length with the same fixed sizes.",
         "输入 {name} 的形状为 {expected}；给出的 {found} 与之不符。",
-        "请给出维数相同、固定尺寸一致的形状；-1 表示不指定某个可变维度。",
+        "请给出维数相同、固定尺寸一致的形状。",
     ),
     "keras_signature": Entry(
         Kind.INVALID,
