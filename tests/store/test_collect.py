@@ -134,6 +134,16 @@ def test_nothing_is_removed_while_what_is_reached_is_unknown(store: Store, make_
     assert blobs(store) == set()
 
 
+def test_an_index_that_lost_its_bytes_is_no_empty_one(store: Store, make_artifact: Callable[..., Path]) -> None:
+    """A new process finds a file of no bytes, as some file systems leave it when the power fails: all blobs stay."""
+    store.add(make_artifact(), "m")
+    before = blobs(store)
+    (store.root / "index.json").write_bytes(b"")
+    with pytest.raises(FreeholdError, match="store_damaged"):
+        Store(store.root).collect()
+    assert blobs(store) == before
+
+
 def test_gc_waits_for_those_who_add(store: Store, make_artifact: Callable[..., Path]) -> None:
     """Blobs that nothing refers to yet are theirs."""
     store.add(make_artifact(), "m")

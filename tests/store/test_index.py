@@ -108,6 +108,9 @@ def test_what_other_tools_copied_in_is_understood() -> None:
     assert len(decode(told(half | {"org.opencontainers.image.created": "?"}), lambda _: image(CONFIG)).entries) == 1
     dated = half | {"vnd.freehold.size": "7", "org.opencontainers.image.created": "yesterday"}
     assert len(decode(told(dated), lambda _: image(CONFIG)).entries) == 1
+    early = half | {"vnd.freehold.size": "7", "org.opencontainers.image.created": "2025-12-31"}
+    (bare_date,) = decode(told(early), unread).entries
+    assert bare_date.added < START
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b'{"schemaVersion": 2, "manifests": [{"digest": 1}]}', b"\xff"])

@@ -68,12 +68,13 @@ def test_readers_wait_for_nobody(file: IndexFile, tmp_path: Path) -> None:
         assert file.read() == Index()
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]"])
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b""])
 def test_damage_is_named(file: IndexFile, tmp_path: Path, content: bytes) -> None:
     """And never written over."""
     file.begin()
     (tmp_path / "index.json").write_bytes(content)
-    for verb in (file.read, lambda: file.change(lambda index: index.with_tag(ENTRY))):
+    fresh = IndexFile(tmp_path, unread)
+    for verb in (file.read, fresh.read, lambda: file.change(lambda index: index.with_tag(ENTRY))):
         with pytest.raises(FreeholdError, match="store_damaged"):
             verb()
     assert (tmp_path / "index.json").read_bytes() == content

@@ -199,14 +199,16 @@ def _ours(descriptor: Descriptor) -> Entry | Attached | None:
     notes = descriptor.annotations
     if SUBJECT in notes:
         return _attached(descriptor, notes[SUBJECT], notes)
-    if not {NAME, DIGEST, SIZE, CREATED} <= notes.keys() or not notes[SIZE].isdecimal():
+    if not {NAME, DIGEST, SIZE, CREATED} <= notes.keys():
         return None
     try:
-        added = datetime.fromisoformat(notes[CREATED])
+        added, size = datetime.fromisoformat(notes[CREATED]), int(notes[SIZE])
     except ValueError:
         return None
+    if added.tzinfo is None:
+        added = added.replace(tzinfo=UTC)
     name, tag = notes[NAME], notes.get(REF_NAME, "").partition(":")[2]
-    return Entry(name, tag, notes[DIGEST], descriptor.digest, descriptor.size, int(notes[SIZE]), added)
+    return Entry(name, tag, notes[DIGEST], descriptor.digest, descriptor.size, size, added)
 
 
 def _foreign(descriptor: Descriptor, read: Read) -> Entry | Attached | None:

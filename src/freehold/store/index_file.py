@@ -26,7 +26,7 @@ class IndexFile:
         self._path = root / "index.json"
         self._layout = root / "oci-layout"
         self._read_image = read_image
-        self._seen: tuple[bytes, Index] = (b"", Index())
+        self._seen: tuple[bytes, Index] | None = None
 
     def exists(self) -> bool:
         """Whether there is a layout."""
@@ -49,16 +49,17 @@ class IndexFile:
         """
         try:
             raw = self._path.read_bytes()
-            if raw != self._seen[0]:
+            seen = self._seen
+            if seen is None or seen[0] != raw:
                 self._check_layout()
-                self._seen = raw, decode(raw, self._read_image)
+                seen = self._seen = raw, decode(raw, self._read_image)
         except FileNotFoundError:
             return Index()
         except OSError as error:
             raise FreeholdError("store_unreadable", path=self._root, reason=error.strerror or str(error)) from error
         except UNREADABLE as error:
             raise FreeholdError("store_damaged", path=self._path, reason=str(error)) from error
-        return self._seen[1]
+        return seen[1]
 
     def change(self, change: Callable[[Index], Index]) -> Index:
         """Replace the index by what `change` makes of it, with the moves of its tags in the history first.
