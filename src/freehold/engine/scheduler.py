@@ -104,6 +104,6 @@ class Scheduler:
 
     def _slice(self, sequence: Sequence) -> Slice:
         seconds = self._slice_s if self.running else self._slice_s * LONE_SLICES
-        grains = max(1, int((seconds - self._fixed_s) * self._alone_speed) // self._grain)
+        grains = max(1, round((seconds - self._fixed_s) * self._alone_speed / self._grain))
         end = min(sequence.computed + grains * self._grain, sequence.prompt_tokens)
         return Slice(sequence, sequence.computed, end)
