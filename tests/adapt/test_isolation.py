@@ -230,6 +230,17 @@ def test_links_of_the_source_lead_where_they_led(child: RunIt, tmp_path: Path) -
     assert child(f'return {{"text": Path("{source / "model"}").read_text()}}', source)["text"] == "weights"
 
 
+def test_a_source_may_consist_of_many_links(child: RunIt, tmp_path: Path) -> None:
+    """More than fit into one argument of a program, 128 KB."""
+    source, blobs = tmp_path / "source", tmp_path / f"{'b' * 200}"
+    source.mkdir()
+    blobs.mkdir()
+    for number in range(500):
+        (blobs / str(number)).write_text("weights")
+        (source / str(number)).symlink_to(blobs / str(number))
+    assert child(f'return {{"text": Path("{source / "499"}").read_text()}}', source)["text"] == "weights"
+
+
 def test_links_of_the_source_show_no_folder(child: RunIt, tmp_path: Path) -> None:
     """Not even one that leads nowhere, and of which only the words name a folder."""
     (tmp_path / "home").mkdir(exist_ok=True)

@@ -145,7 +145,7 @@ def run_child(
         (scratch / "root").mkdir()
         order = scratch / "job.json"
         order.write_text(json.dumps({**job, "writes": _absolute(writes), "trusted": trusted}, default=str))
-        run = _Run(plan, _environment(packages, python), order, scratch / "output.log", limits)
+        run = _Run(_written(plan, scratch), _environment(packages, python), order, scratch / "output.log", limits)
         ended = run.until_the_end(writes, say)
         return run.result(writes, ended)
 
@@ -157,20 +157,26 @@ def walls_here() -> Walls:
         return Walls((), "`unshare` of util-linux is not installed")
     reason = ""
     for words in (UNSHARE, (*UNSHARE, *FOR_USERS)):
-        with tempfile.TemporaryDirectory(prefix="freehold-probe-") as root:
+        with tempfile.TemporaryDirectory(prefix="freehold-probe-") as name:
+            root = Path(name) / "root"
+            root.mkdir()
             plan: confine.Plan = {
                 "command": [_absolute(Path(sys.executable)), "-I", "-S", "-c", ""],
                 "namespaces": list(words),
-                "root": root,
+                "root": str(root),
                 "reads": _python_places(None),
                 "writes": [],
                 "folder": "/",
                 "limits": {},
                 "temporary_bytes": 1 << 20,
             }
-            tried = subprocess.run(  # noqa: S603 - our own words
-                _words(plan), capture_output=True, timeout=PROBE_S, check=False, text=True
-            )
+            try:
+                tried = subprocess.run(  # noqa: S603 - our own words
+                    _words(_written(plan, Path(name))), capture_output=True, timeout=PROBE_S, check=False, text=True
+                )
+            except subprocess.TimeoutExpired:
+                reason = reason or f"a trial of it took longer than {PROBE_S:.0f} s"
+                continue
         if tried.returncode == 0:
             return Walls(words)
         reason = reason or " ".join(tried.stderr.split())[-LAST_WORDS:] or f"exit code {tried.returncode}"
@@ -181,7 +187,7 @@ def walls_here() -> Walls:
 class _Run:
     """One child from its start to what it left."""
 
-    plan: confine.Plan
+    plan: Path
     environ: Mapping[str, str]
     order: Path
     output: Path
@@ -319,8 +325,14 @@ def _hear(path: Path, heard: str, say: Say) -> str:
     return text
 
 
-def _words(plan: confine.Plan) -> list[str]:
-    return [sys.executable, "-I", "-S", confine.__file__, json.dumps(plan)]
+def _written(plan: confine.Plan, folder: Path) -> Path:
+    path = folder / "plan.json"
+    path.write_text(json.dumps(plan))
+    return path
+
+
+def _words(plan: Path) -> list[str]:
+    return [sys.executable, "-I", "-S", confine.__file__, str(plan)]
 
 
 def _environment(packages: Path, python: Path | None) -> dict[str, str]:

@@ -31,7 +31,8 @@ def confined(tmp_path: Path, words: list[str], line: str, **changes: Any) -> sub
         "temporary_bytes": 1 << 20,
         **changes,
     }
-    command = [sys.executable, "-I", "-S", confine.__file__, json.dumps(plan)]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    command = [sys.executable, "-I", "-S", confine.__file__, str(tmp_path / "plan.json")]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 

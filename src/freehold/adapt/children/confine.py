@@ -1,9 +1,10 @@
 """Becomes another program with nothing around it: limits, a file tree of its own, no network, no privileges.
 
-Run by its path, before anything of the house is imported: `python -I -S confine.py PLAN`, where PLAN is one JSON object
-(`Plan`). The first turn sets limits and the signal that follows the parent's death; where the plan names namespaces,
-`unshare` of util-linux makes them and runs this file a second time inside, which lays out the tree, gives up every
-privilege and becomes the command. System calls go through libc, since Python 3.11 has none of them.
+Run by its path, before anything of the house is imported: `python -I -S confine.py PLAN`, where PLAN is a file with one
+JSON object (`Plan`): the links of a large source are more than fits into an argument. The first turn sets limits and
+the signal that follows the parent's death; where the plan names namespaces, `unshare` of util-linux makes them and runs
+this file a second time inside, which lays out the tree, gives up every privilege and becomes the command. System calls
+go through libc, since Python 3.11 has none of them.
 """
 
 import ctypes
@@ -24,6 +25,7 @@ SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41
 MOST_CAPABILITIES = 64
 CAPABILITY_VERSION = 0x20080522  # linux/capability.h; six words: effective, permitted, inheritable, twice
 BY_SIGNAL = 128
+INSIDE = "inside"
 
 # The system's programs and libraries, as far as they are there.
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/sys/devices/system/cpu")
@@ -37,15 +39,15 @@ out in; `reads` and `writes`: paths that are seen, at the same place; `folder`: 
 of a resource (RLIMIT_...) -> amount; `temporary_bytes`: size of /tmp."""
 
 
-def main(plan: Plan) -> int:
+def main(path: str, turn: str = "") -> int:
     """The exit code of the command, where this is not replaced by it."""
-    if plan["namespaces"]:
+    plan: Plan = json.loads(Path(path).read_bytes())
+    inside = turn == INSIDE
+    if plan["namespaces"] and not inside:
         die_with_parent()
         set_limits(plan["limits"])
-        inner = {**plan, "namespaces": [], "inside": True}
-        again = (sys.executable, "-I", "-S", __file__, json.dumps(inner))
+        again = (sys.executable, "-I", "-S", __file__, path, INSIDE)
         os.execvp(plan["namespaces"][0], [*plan["namespaces"], *again])  # noqa: S606 - no shell is what is wanted
-    inside = bool(plan.get("inside"))
     if inside:
         lay_out(plan)
     else:
@@ -193,4 +195,4 @@ def libc() -> ctypes.CDLL:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    sys.exit(main(*sys.argv[1:]))
