@@ -60,7 +60,20 @@ def test_the_artifact_can_go_to_a_folder(freehold: Callable[..., object], mlp: P
     Artifact.open(folder / "out" / "mlp").check_files()
     refused = freehold("convert", str(mlp), "--name", "mlp", "--output", "out/mlp", "--json")
     assert refused.error["code"] == "convert_output_exists"
+    spoken = freehold("convert", str(mlp), "--name", "mlp", "--output", "out/a folder").out
+    assert spoken.strip().endswith("Serve it: freehold serve 'out/a folder'"), "as a shell takes it"
     assert kept(folder) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(
+    freehold: Callable[..., object], mlp: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that was asked for, and the one of this user."""
+    (folder / "file").touch()
+    refused = freehold("convert", str(mlp), "--name", "mlp", "--output", "file/mlp", "--json")
+    assert refused.error["code"] == "convert_unwritable"
+    monkeypatch.setenv("FREEHOLD_HOME", str(folder / "file" / "home"))
+    assert freehold("convert", str(mlp), "--name", "mlp", "--json").error["code"] == "convert_unwritable"
 
 
 def test_a_failed_proof_keeps_nothing(freehold: Callable[..., object], mlp: Path, folder: Path) -> None:

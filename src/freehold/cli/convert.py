@@ -1,10 +1,11 @@
 """`freehold convert`: a raw model in, a proven artifact in the store."""
 
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -110,10 +111,13 @@ def _work() -> Iterator[Path]:
     before = signal.signal(signal.SIGTERM, _leave)
     parent = home(os.environ) / "cache" / "conversions"
     try:
-        with work_folder(parent) as folder:
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(work_folder(parent))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise FreeholdError("convert_unwritable", path=parent, reason=reason) from None
             yield folder
-    except PermissionError as error:
-        raise FreeholdError("convert_unwritable", path=parent, reason=error.strerror) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -126,9 +130,9 @@ def _keep(artifact: Artifact, name: str, tag: str, output: Path | None) -> str:
     """Put it where it was asked for; how commands are told of it there."""
     if output is None:
         return local_store(os.environ).add(artifact.path, name, tag).ref
-    output.parent.mkdir(parents=True, exist_ok=True)
     aside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(artifact.path, aside)
         aside.rename(output)
     except OSError as error:
@@ -172,7 +176,8 @@ def _show(output: Output, made: Converted, kept: str) -> None:
     lines = [f"{kept}  {made.artifact.digest}", f"  {manifest.kind}, from {made.detected.format}"]
     for what, specs in (("input", data["inputs"]), ("output", data["outputs"])):
         lines += [f"  {what:6} {row['name']}  {row['datatype']} [{_sizes(row['shape'])}]" for row in specs]
-    lines.append(f"  proof: {made.proof.status}, {made.proof.cases} cases recorded by {made.proof.recorded_by or '-'}")
+    count = f"{made.proof.cases} case{'' if made.proof.cases == 1 else 's'}"
+    lines.append(f"  proof: {made.proof.status}, {count} recorded by {made.proof.recorded_by or '-'}")
     lines += [
         f"    {row.output}, {row.label or '-'}: max abs {row.max_abs:.2g}"
         + (f", cosine {row.cosine_min:.6f}" if row.cosine_min is not None else "")
@@ -183,7 +188,7 @@ def _show(output: Output, made: Converted, kept: str) -> None:
     lines += [output.told(note, LABELS[output.language].note) for note in notes]
     if made.trace is not None:
         lines += trace_lines(made.trace, output.language)
-    lines.append(f"Serve it: freehold serve {kept}")
+    lines.append(f"Serve it: freehold serve {shlex.quote(kept)}")
     output.show(data, "\n".join(lines))
 
 
