@@ -20,9 +20,9 @@ _NETWORK: dict[str, Entry] = {
     "network_proxy_login": Entry(
         Kind.UNAUTHENTICATED,
         "The proxy asks for a user name and a password.",
-        "Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or `network: {{proxy: \"${{env:CORP_PROXY}}\"}}` and that variable; special characters of the password are written as %40 and the like.",
+        'Set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, or `network: {{proxy: "${{env:CORP_PROXY}}"}}` and that variable; special characters of the password are written as %40 and the like.',
         "代理要求提供用户名和密码。",
-        "请将 HTTPS_PROXY 设为 http://USER:PASSWORD@HOST:PORT，或使用 `network: {{proxy: \"${{env:CORP_PROXY}}\"}}` 并设置该变量；密码中的特殊字符请写成 %40 等形式。",
+        '请将 HTTPS_PROXY 设为 http://USER:PASSWORD@HOST:PORT，或使用 `network: {{proxy: "${{env:CORP_PROXY}}"}}` 并设置该变量；密码中的特殊字符请写成 %40 等形式。',
     ),
 }
 
