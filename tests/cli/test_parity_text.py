@@ -12,9 +12,7 @@ CLOSE = Tolerance(max_abs=1e-4)
 BARS = (0,) * len(EDGES)
 
 
-def examined(
-    *measured: Measured, tolerance: Tolerance | None = CLOSE, report: bool = False
-) -> Examined:
+def examined(*measured: Measured, tolerance: Tolerance | None = CLOSE, report: bool = False) -> Examined:
     replayed = tuple(Replayed(one.case, 0.1, measured=(one,)) for one in measured)
     golden = GoldenFile("raw.json", RecordedBy("torch", "2", "sha256:0"), raw=True, cases=2, replayed=replayed)
     return Examined("m", "/m", goldens=(golden,), precision="fp32", tolerance=tolerance, measured_tolerance=report)

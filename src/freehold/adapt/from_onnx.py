@@ -89,6 +89,7 @@ def _samples(session: Session, asked: Conversion) -> dict[str, Shape]:
     found: dict[str, Shape] = {}
     told = zip_longest(asked.input_shapes, asked.input_names, asked.input_types, fillvalue="")
     for spec, (shape, name, datatype) in zip(session.inputs, told, strict=False):
+        assert isinstance(shape, tuple), "there is a shape for every name and type"
         meant = known.get(name) if name else spec
         if meant is None:
             raise FreeholdError("input_name_unknown", name=name, inputs=", ".join(known))

@@ -10,7 +10,6 @@ import torch
 from freehold.adapt.children.report import ChildError
 from freehold.adapt.children.trace import MODULES, work
 
-
 # What torch says of itself when it saves or reads a program; a child's words go to its log.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
