@@ -35,7 +35,7 @@ soak: $(VENV)/.torch $(TENSORFLOW)/.done ## the long tests, full size
 	@tools/need.sh $(COMPONENTS)
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-check: $(VENV)/.dev ## formatting, lint, types, who may import whom, budgets, papers
+check: $(VENV)/.torch ## formatting, lint, types, who may import whom, budgets, papers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
