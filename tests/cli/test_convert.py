@@ -132,7 +132,10 @@ def test_an_interrupted_conversion_leaves_nothing(
     (folder / "endless.py").write_text("import time\nprint('begun')\ntime.sleep(600)\n")
     command = [sys.executable, "-m", "freehold.cli.main", "convert", str(weights), "--name", "line"]
     command += ["--code", "endless.py:Net", "--trust-code", "--input-shape", "1,4"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "TMPDIR": str(folder)}  # a child is known by the place of its plan
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         assert wait_for(lambda: children_of(folder))
         process.send_signal(number)
@@ -155,7 +158,7 @@ def wait_for(done: Callable[[], object]) -> bool:
 
 
 def children_of(folder: Path) -> list[str]:
-    """Processes that write below `folder`, by their command lines."""
+    """Processes behind walls whose plan lies in `folder`, by their command lines."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
