@@ -1,7 +1,6 @@
 """Is a model what its manifest says, and does it compute what was recorded? For `verify`, `golden check`, `check`."""
 
 import asyncio
-import random
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,10 +17,10 @@ from freehold.cli.signed import pinned, signed_by
 from freehold.cli.sources import Place, prepare
 from freehold.config import ModelConfig, Require
 from freehold.engine.agreement import Agreement, agreement_with, together
-from freehold.engine.base import Answer, Engine, Request
+from freehold.engine.base import Engine
 from freehold.engine.opening import golden_folder
 from freehold.engine.parity import Measured, measure
-from freehold.engine.verify import replay, tolerance_of
+from freehold.engine.verify import judge, order_of, tolerance_of
 from freehold.errors import FreeholdError
 
 BUDGET_S = 60.0
@@ -164,30 +163,18 @@ def _say_in(say: Say, name: str, text: str) -> None:
 
 
 def _replay(engine: Engine, golden: Golden, limit: float, say: Say) -> tuple[Replayed, ...]:
-    """Case by case, as a start would judge them, and on after a failure; past `limit` in a seeded order."""
-    order = list(range(len(golden.cases)))
-    random.Random(engine.manifest.made_by.source).shuffle(order)  # a reproducible subset, not a secret
+    """Case by case, as a start would judge them, and on after a failure; past `limit` no more."""
+    manifest, precision = engine.manifest, engine.precision
     done: list[Replayed] = []
-    for place in order:
+    for place in order_of(golden, manifest):
         if done and time.monotonic() > limit:
             break
-        say(f"case {len(done) + 1} of {len(order)}")
+        say(f"case {len(done) + 1} of {len(golden.cases)}")
         begun = time.monotonic()
-        alone = msgspec.structs.replace(golden, cases=(golden.cases[place],))
-        heard: list[Answer] = []
-        failure = replay(partial(_heard, engine, heard), engine.manifest, [alone], engine.precision).failure
-        if failure is not None:
-            failure = FreeholdError("proof_failed", **{**failure.details, "case": place})
+        answer, failure = judge(engine.answer, golden, place, manifest, precision)
         seconds = time.monotonic() - begun
-        case, manifest = golden.cases[place], engine.manifest
-        near = agreement_with(case, heard[0]) if manifest.kind == "generate" else None
-        tolerance = tolerance_of(manifest, engine.precision)
-        measured = measure(place, case, heard[0], manifest, tolerance, engine.precision)
+        case = golden.cases[place]
+        near = agreement_with(case, answer) if manifest.kind == "generate" else None
+        measured = measure(place, case, answer, manifest, tolerance_of(manifest, precision), precision)
         done.append(Replayed(place, seconds, failure, near, measured))
     return tuple(sorted(done, key=lambda one: one.case))
-
-
-def _heard(engine: Engine, heard: list[Answer], request: Request) -> Answer:
-    """The engine's answer, which is kept in `heard` too."""
-    heard.append(engine.answer(request))
-    return heard[-1]

@@ -76,6 +76,26 @@ def first_difference(case: Case, answer: Answer, manifest: Manifest, precision: 
     return None
 
 
+def order_of(golden: Golden, manifest: Manifest) -> list[int]:
+    """The places of its cases in the order, seeded by the model's source, of a replay that may not reach the last."""
+    places = list(range(len(golden.cases)))
+    random.Random(manifest.made_by.source).shuffle(places)  # a reproducible subset, not a secret
+    return places
+
+
+def judge(
+    answer: Callable[[Request], Answer], golden: Golden, place: int, manifest: Manifest, precision: str
+) -> tuple[Answer, FreeholdError | None]:
+    """Replay the case at `place`: what was answered, and the error `proof_failed` where that leaves the record.
+
+    Raises FreeholdError `golden_invalid` and what `answer` raises.
+    """
+    case = golden.cases[place]
+    seen = answer(request_of(case, manifest))
+    difference = first_difference(case, seen, manifest, precision)
+    return seen, None if difference is None else _failure(manifest.name, place, difference)
+
+
 def replay(
     answer: Callable[[Request], Answer],
     manifest: Manifest,
@@ -88,26 +108,28 @@ def replay(
     When there are more than fit, a subset in an order seeded by the model's source is replayed and counted, at least
     one case of every golden. The status is `raw` when a golden of another framework was among them.
     """
-    if not any(golden.cases for golden in goldens):
-        return Proof("none")
-    order = random.Random(manifest.made_by.source)  # a reproducible subset, not a secret
     total = sum(len(golden.cases) for golden in goldens)
     limit = time.monotonic() + budget_s
     replayed = 0
     for golden in goldens:
-        places = list(range(len(golden.cases)))
-        order.shuffle(places)
-        for turn, place in enumerate(places):
+        for turn, place in enumerate(order_of(golden, manifest)):
             if turn and time.monotonic() > limit:
                 break
-            case = golden.cases[place]
-            difference = first_difference(case, answer(request_of(case, manifest)), manifest, precision)
+            _, failure = judge(answer, golden, place, manifest, precision)
             replayed += 1
-            if difference is not None:
-                failure = _failure(manifest.name, place, difference)
+            if failure is not None:
                 return Proof("failed", total, replayed, _who(golden.recorded_by), failure)
-    raw = [golden for golden in goldens if golden.raw and golden.cases]
-    return Proof("raw" if raw else "self", total, replayed, _who((raw or list(goldens))[0].recorded_by))
+    return shown_by(goldens, replayed)
+
+
+def shown_by(goldens: Sequence[Golden], replayed: int) -> Proof:
+    """What it proves that `replayed` cases of `goldens`, some of each, came out as they were recorded."""
+    with_cases = [golden for golden in goldens if golden.cases]
+    if not with_cases:
+        return Proof("none")
+    raw = [golden for golden in with_cases if golden.raw]
+    total = sum(len(golden.cases) for golden in with_cases)
+    return Proof("raw" if raw else "self", total, replayed, _who((raw or with_cases)[0].recorded_by))
 
 
 def record(answer: Callable[[Request], Answer], manifest: Manifest, requests: Sequence[Case], version: str) -> Golden:
@@ -135,4 +157,4 @@ def _failure(model: str, place: int, difference: Difference) -> FreeholdError:
 
 
 def _who(recorded_by: RecordedBy) -> str:
-    return f"{recorded_by.framework} {recorded_by.version}"
+    return f"{recorded_by.framework} {recorded_by.version}".strip()
