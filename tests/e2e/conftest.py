@@ -30,6 +30,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 FREEHOLD = Path(sysconfig.get_path("scripts")) / "freehold"
 PATIENCE_S = 30.0  # only a broken test waits this long
+LONG_PATIENCE_S = 300.0  # where PyTorch or TensorFlow starts
 ONNX_TYPES = {"FP32": "float", "FP64": "double", "INT64": "int64", "BOOL": "bool", "BYTES": "string"}
 SLOW_WIDTH = 256
 REMEMBERED = 1000  # refusals of a crowd
@@ -339,15 +340,41 @@ def loading(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.wait()
 
 
-@pytest.fixture
-def freehold(home: Path, tmp_path: Path) -> Callable[..., Ended]:
+def commanding(home: Path, folder: Path) -> Callable[..., Ended]:
     """`freehold("serve", ..., home=, prefix=, VARIABLE=)`: a command that is expected to end by itself."""
 
-    def run(*words: object, home: Path = home, prefix: tuple[str, ...] = (), **env: str) -> Ended:
+    def run(
+        *words: object, home: Path = home, prefix: tuple[str, ...] = (), patience_s: float = PATIENCE_S, **env: str
+    ) -> Ended:
         command = [*prefix, str(FREEHOLD), *map(str, words)]
-        settings = {"env": environment(home, **env), "cwd": tmp_path, "timeout": PATIENCE_S}
+        settings = {"env": environment(home, **env), "cwd": folder, "timeout": patience_s}
         ended = subprocess.run(command, check=False, capture_output=True, text=True, **settings)
         assert "Traceback" not in ended.stderr, ended.stderr
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def freehold(home: Path, tmp_path: Path) -> Callable[..., Ended]:
+    """A command in the folder of this test: `commanding`."""
+    return commanding(home, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_freehold(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
+    """The same for what many tests share."""
+    return commanding(home, tmp_path_factory.mktemp("commands"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[..., Ended]:
+    """`shell(line, home=)`: a line as a reader types it in the folder of this test, where `freehold` is a command."""
+
+    def run(line: str, *, home: Path) -> Ended:
+        path = f"{FREEHOLD.parent}{os.pathsep}{os.environ['PATH']}"
+        settings = {"env": environment(home, PATH=path), "cwd": tmp_path, "timeout": LONG_PATIENCE_S}
+        ended = subprocess.run(line, shell=True, check=False, capture_output=True, text=True, **settings)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run

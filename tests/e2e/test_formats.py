@@ -1,8 +1,5 @@
 """Every raw format on its whole way: converted by the command, proven, served, and right over HTTP."""
 
-import os
-import subprocess
-import sysconfig
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from freehold.artifact.golden import DATATYPES, load_goldens
 from freehold.config import parse
 from freehold.store.store import Store
 
-FREEHOLD = Path(sysconfig.get_path("scripts")) / "freehold"
+PATIENCE_S = 300.0  # PyTorch or TensorFlow starts for each
 CODE = Path(__file__).parents[1] / "adapt" / "pytorch_models.py"
 LINE = ("--code", f"{CODE}:Line", "--trust-code", "--input-shape", "1,4")
 
@@ -70,16 +67,16 @@ def served(
     raw: dict[str, Raw],
     tensorflow_python: Path,
     tmp_path_factory: pytest.TempPathFactory,
+    shared_freehold: Callable[..., Any],
     shared_launch: Callable[..., Any],
 ) -> Iterator[tuple[Any, Store]]:
     """One server of all that was converted, and the store that it serves from."""
     home = tmp_path_factory.mktemp("formats") / "freehold"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FREEHOLD_")}
-    environment = {**kept, "FREEHOLD_HOME": str(home), "FREEHOLD_TENSORFLOW_PYTHON": str(tensorflow_python)}
+    variables = {"FREEHOLD_TENSORFLOW_PYTHON": str(tensorflow_python)}
     for name, one in raw.items():
-        command = [FREEHOLD, "convert", one.path, "--name", name, *one.words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        words = ("convert", one.path, "--name", name, *one.words)
+        done = shared_freehold(*words, home=home, patience_s=PATIENCE_S, **variables)
+        assert done.code == 0, f"{name}: {done.out}{done.err}"
     models = [{"id": name, "source": f"{name}:1"} for name in raw]
     store = Store(home / "store")
     yield shared_launch({"models": models}, home=home), store
