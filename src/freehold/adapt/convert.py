@@ -14,11 +14,11 @@ from freehold.adapt.detect import Detected, Format, detect
 from freehold.adapt.trace import trace
 from freehold.adapt.trace_steps import Trace
 from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
-from freehold.engine.base import Answer, Engine, Proof, Request
+from freehold.engine.base import Engine, Proof
 from freehold.engine.opening import open_engine
 from freehold.engine.parity import Measured, Parity, measure, together
 from freehold.engine.settings import EngineSettings
-from freehold.engine.verify import replay, tolerance_of
+from freehold.engine.verify import judge, shown_by, tolerance_of
 from freehold.errors import FreeholdError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -110,29 +110,19 @@ async def _replayed(artifact: Artifact) -> tuple[Proof, tuple[Parity, ...]]:
 
 def _judge(engine: Engine, goldens: list[Golden]) -> tuple[Proof, tuple[Parity, ...]]:
     """Every case of every golden, and how near each output came; the first failure is the proof's."""
+    manifest, precision = engine.manifest, engine.precision
+    tolerance = tolerance_of(manifest, precision)
     measured: list[Measured] = []
-    failure = None
-    manifest = engine.manifest
-    tolerance = tolerance_of(manifest, engine.precision)
+    failures: list[FreeholdError] = []
     for golden in goldens:
         for place, case in enumerate(golden.cases):
-            heard: list[Answer] = []
-
-            def answer(request: Request, heard: list[Answer] = heard) -> Answer:
-                heard.append(engine.answer(request))
-                return heard[-1]
-
-            alone = Golden(golden.recorded_by, (case,))
-            failed = replay(answer, manifest, [alone], engine.precision).failure
-            failure = failure or (failed and FreeholdError("proof_failed", **{**failed.details, "case": place}))
-            measured += measure(place, case, heard[0], manifest, tolerance, engine.precision)
-    total = sum(len(golden.cases) for golden in goldens)
-    if not total:
-        return Proof("none"), ()
-    first = next((golden for golden in goldens if golden.raw), goldens[0])
-    who = f"{first.recorded_by.framework} {first.recorded_by.version}".strip()
-    status = "failed" if failure is not None else "raw" if first.raw else "self"
-    return Proof(status, total, total, who, failure), together(measured)
+            answer, failure = judge(engine.answer, golden, place, manifest, precision)
+            failures += [failure] if failure is not None else []
+            measured += measure(place, case, answer, manifest, tolerance, precision)
+    shown = shown_by(goldens, sum(len(golden.cases) for golden in goldens))
+    if failures:
+        shown = replace(shown, status="failed", failure=failures[0])
+    return shown, together(measured)
 
 
 def _traced(asked: Conversion, folder: Path, say: Say) -> Trace | None:
