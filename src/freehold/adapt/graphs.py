@@ -5,7 +5,6 @@ The artifact lies under the cache by the digest of everything that shapes it, so
 
 import errno
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from freehold.adapt.encoder_artifact import EncoderArtifact
 from freehold.adapt.folder import open_folder
 from freehold.adapt.recipe import Plan
 from freehold.artifact import Artifact, write_manifest
+from freehold.artifact.artifact import sync_folder
 from freehold.errors import FreeholdError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -118,15 +118,7 @@ def _write(plan: Plan, target: Path) -> None:
         if target.exists():  # damaged, or it would have been usable
             shutil.rmtree(target)
         aside.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

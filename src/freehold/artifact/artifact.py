@@ -128,8 +128,12 @@ def file_entries(path: Path) -> dict[str, FileEntry]:
 
 def write_manifest(path: Path, manifest: Manifest) -> Artifact:
     """Pin the files that lie in `path` now into `manifest`, write it durably, and open the result."""
-    complete = msgspec.structs.replace(manifest, files=file_entries(path))
-    write_durably(path / MANIFEST, msgspec.json.format(msgspec.json.encode(complete), indent=2))
+    return rewrite_manifest(path, msgspec.structs.replace(manifest, files=file_entries(path)))
+
+
+def rewrite_manifest(path: Path, manifest: Manifest) -> Artifact:
+    """Write `manifest` over the files that it pins already, which are not read again, and open the result."""
+    write_durably(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     return Artifact.open(path)
 
 
@@ -145,8 +149,13 @@ def write_durably(path: Path, data: bytes) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from freehold.artifact.artifact import sha256_of
+from freehold.artifact.artifact import sha256_of, sync_folder
 from freehold.errors import FreeholdError
 from freehold.store.oci import digest_of
 
@@ -140,7 +140,7 @@ class Blobs:
     def settle(self) -> None:
         """Make the names of new blobs durable; to be called before something refers to them."""
         with self.errors(0):
-            sync(self.folder)
+            sync_folder(self.folder)
 
     @contextmanager
     def errors(self, size: int) -> Iterator[None]:
@@ -174,12 +174,3 @@ def _blocks(source: Path) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise FreeholdError("artifact_invalid", path=source, reason=error.strerror or str(error)) from error
-
-
-def sync(folder: Path) -> None:
-    """Make the entries of `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from freehold.artifact import Artifact, Manifest
-from freehold.artifact.artifact import MANIFEST
+from freehold.artifact.artifact import MANIFEST, sync_folder
 from freehold.errors import FreeholdError
-from freehold.store.blobs import Blobs, sync
+from freehold.store.blobs import Blobs
 from freehold.store.locks import try_exclusive, try_shared
 
 ASIDE = ".making-"
@@ -96,9 +96,9 @@ class Folders:
                     self._place(f"sha256:{entry.sha256}", aside / name)
                 self._place(digest, aside / MANIFEST)
                 aside.chmod(0o755)
-                sync(aside)
+                sync_folder(aside)
                 self._put(aside, target, digest)
-                sync(self.root)
+                sync_folder(self.root)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

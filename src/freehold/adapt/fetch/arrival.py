@@ -21,6 +21,7 @@ from freehold.adapt.fetch.transport import Transport
 from freehold.adapt.model_card import read_card
 from freehold.adapt.origin import NOTE, Origin, read_origin
 from freehold.artifact import FileEntry
+from freehold.artifact.artifact import sync_folder
 from freehold.errors import FreeholdError
 from freehold.machine import free_bytes
 
@@ -245,7 +246,7 @@ def _mend(folder: Path) -> None:
 def _exchange(staging: Path, folder: Path) -> None:
     """Give the filled folder its name, durably. A kill between the two renames leaves it whole under its own."""
     for path in [staging, *(path for path in staging.rglob("*") if path.is_dir())]:
-        _sync(path)
+        sync_folder(path)
     if folder.exists():
         old = _replaced(folder)
         shutil.rmtree(old, ignore_errors=True)
@@ -254,15 +255,7 @@ def _exchange(staging: Path, folder: Path) -> None:
         shutil.rmtree(old)
     else:
         staging.rename(folder)
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder.parent)
 
 
 @contextmanager
