@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freehold.artifact import Artifact, FileEntry, MadeBy, Manifest, TensorSpec, write_manifest
-from freehold.artifact.artifact import SIGNATURES, stray_names, unpinned, write_durably
+from freehold.artifact.artifact import SIGNATURES, rewrite_manifest, stray_names, unpinned, write_durably
 from freehold.errors import FreeholdError
 
 
@@ -50,6 +50,16 @@ def test_the_digest_changes_with_any_file(folder: Path) -> None:
     before = Artifact.open(folder).digest
     (folder / "goldens" / "raw.json").write_bytes(b"[]")
     assert write_manifest(folder, manifest()).digest != before
+
+
+def test_a_manifest_that_says_something_else_pins_the_same_files(folder: Path) -> None:
+    """What it says is another, what it pins is not, and another digest tells the two apart."""
+    before = Artifact.open(folder)
+    after = rewrite_manifest(folder, msgspec.structs.replace(before.manifest, name="renamed"))
+    assert (after.manifest.name, after.manifest.files) == ("renamed", before.manifest.files)
+    assert after == Artifact.open(folder)
+    assert after.digest != before.digest
+    after.check_files()
 
 
 def test_a_missing_or_shortened_file_is_named(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """An artifact on disk: a folder whose manifest pins every file in it."""
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ SIGNATURES = "signatures"
 """The folder of an artifact's signatures, which are about its manifest and so no part of it."""
 
 LONGEST_NAME = 255  # bytes of one part of a path, on every usual file system
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Of an OSError: there is no room for what was to be written."""
 
 
 def sha256_of(path: Path) -> str:

@@ -7,7 +7,15 @@ import pytest
 
 from freehold.adapt.quantize.forms import Blocks, ByRow, Dynamic, Static
 from freehold.adapt.quantize.parent import Parent
-from freehold.adapt.quantize.plan import Activations, Quantization, form_of, ladder_of, method_of, units_wanted
+from freehold.adapt.quantize.plan import (
+    Activations,
+    Quantization,
+    calibrates,
+    form_of,
+    ladder_of,
+    method_of,
+    units_wanted,
+)
 from freehold.adapt.quantize.units import FloatGraph
 from freehold.artifact import MadeBy, Manifest
 from freehold.errors import FreeholdError
@@ -59,6 +67,16 @@ def test_forms() -> None:
     assert ladder_of("int4", "nbits", nothing) == (Blocks(8, 32), None)
     assert ladder_of("int8", "dynamic", nothing) == (ByRow(), None)
     assert ladder_of("int8", "nbits", nothing) == ladder_of("w8a8", "dynamic", nothing) == (None,)
+
+
+def test_a_calibration_is_made_where_a_form_needs_it() -> None:
+    """Scales found at each run need none; those of the form that a search may turn to do."""
+    plain, searched = Quantization(Path(), "n"), Quantization(Path(), "n", min_quality=0.9)
+    assert not calibrates(plain, "dynamic")
+    assert calibrates(searched, "dynamic")
+    assert calibrates(plain, "static")
+    assert calibrates(Quantization(Path(), "n", "w8a8"), "dynamic")
+    assert not calibrates(searched, "nbits")
 
 
 def test_keep(mlp: Path) -> None:

@@ -88,6 +88,11 @@ def ladder_of(to: Precision, method: Method, seen: Activations) -> tuple[Form | 
     return (ByRow(seen.rows), None) if method != "nbits" and to == "int8" else (None,)
 
 
+def calibrates(asked: Quantization, method: Method) -> bool:
+    """Whether a form that may be taken depends on what activations are like; dynamic ones only in their ladder."""
+    return method != "nbits" and (asked.to == "w8a8" or method == "static" or asked.min_quality is not None)
+
+
 def units_wanted(graph: FloatGraph, asked: Quantization) -> list[Unit]:
     """The units of `graph` without those that the user keeps.
 

@@ -17,7 +17,16 @@ from freehold.adapt.quantize.examples import Example, halves, random_examples, r
 from freehold.adapt.quantize.forms import Form
 from freehold.adapt.quantize.laboratory import Laboratory
 from freehold.adapt.quantize.parent import Parent
-from freehold.adapt.quantize.plan import Activations, Method, Quantization, form_of, ladder_of, method_of, units_wanted
+from freehold.adapt.quantize.plan import (
+    Activations,
+    Method,
+    Quantization,
+    calibrates,
+    form_of,
+    ladder_of,
+    method_of,
+    units_wanted,
+)
 from freehold.adapt.quantize.proving import MARGIN, prove
 from freehold.adapt.quantize.quality import DEFAULTS, Metric, Quality
 from freehold.adapt.quantize.report import SCHEMA, Data, Proof, Report
@@ -27,6 +36,7 @@ from freehold.adapt.quantize.speed import measure_speed
 from freehold.adapt.quantize.tasks import FeedTask, Task, task_of
 from freehold.adapt.quantize.units import FloatGraph, Unit
 from freehold.artifact import Artifact, MadeBy, Manifest, write_manifest
+from freehold.artifact.artifact import rewrite_manifest
 from freehold.engine.external_data import weight_bytes
 from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
@@ -96,7 +106,8 @@ class _Run:
         """Measure, search where a quality is wanted, write, prove."""
         seen = self._seen(calibration)
         form = form_of(self.asked.to, self.method, seen)
-        ladder = ladder_of(self.asked.to, self.method, seen)
+        searched = self.asked.min_quality is not None
+        ladder = ladder_of(self.asked.to, self.method, seen) if searched else ()
         self.say("writing weights in every form")
         scratch = self.work / "scratch"
         scratch.mkdir()
@@ -137,8 +148,8 @@ class _Run:
         return Quantized(folder, report)
 
     def _seen(self, calibration: Task) -> Activations:
-        """What activations are like; nothing for methods that need not know, and for models that generate."""
-        if self.method == "nbits" or not isinstance(calibration, FeedTask):
+        """What activations are like; nothing where no form needs to know, and for models that generate."""
+        if not calibrates(self.asked, self.method) or not isinstance(calibration, FeedTask):
             return Activations({}, {})
         self.say("calibrating")
         scratch = self.work / "calibration"
@@ -182,16 +193,15 @@ class _Run:
         rewritten = rewrite(self.graph, forms)
         rewritten.data.save(folder)
         rewritten.save(folder / "model.onnx")
-        artifact = write_manifest(folder, self._manifest(forms))
+        manifest = self._manifest(forms)
         self.say("replaying the goldens")
-        if artifact.manifest.kind == "generate":
+        if manifest.kind == "generate":
             # Only here: it needs a decoder's whole engine.
             from freehold.adapt.decoder_agreement import note_agreement  # noqa: PLC0415 - see above
 
-            note_agreement(artifact)
-            artifact = write_manifest(folder, artifact.manifest)
-        manifest, proof = prove(artifact, measured)
-        return write_manifest(folder, manifest), proof
+            note_agreement(Artifact(folder, manifest, digest=""))
+        manifest, proof = prove(write_manifest(folder, manifest), measured)
+        return rewrite_manifest(folder, manifest), proof
 
     def _manifest(self, forms: Forms) -> Manifest:
         parent, manifest = self.parent, self.parent.manifest
