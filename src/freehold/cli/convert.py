@@ -2,13 +2,10 @@
 
 import os
 import shlex
-import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,15 +16,14 @@ from freehold.adapt.convert import Converted
 from freehold.adapt.convert import convert as convert_model
 from freehold.adapt.input_shapes import parse_all
 from freehold.adapt.isolation import ChildLimits, walls_here
-from freehold.adapt.work_folder import work_folder
 from freehold.artifact import Artifact
+from freehold.cli.making import move_out, named, refuse_existing, working_in
 from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.progress import working
 from freehold.cli.references import local_store, raw_model
 from freehold.cli.trace_text import trace_data, trace_lines
 from freehold.config import absolute, home, parse
 from freehold.errors import FreeholdError
-from freehold.store.store import check_name
 
 Kind = Literal["auto", "tensor", "embed", "rerank", "classify", "generate"]
 
@@ -74,12 +70,10 @@ def convert(
     shapes; the artifact is kept only if this machine's engine answers the same. What carries code (pickles, .pt2,
     --code, Lambda layers) is refused without --trust-code.
     """
-    ref, _, tag = name.partition(":")
-    check_name(ref, tag)
+    ref, tag = named(name)
     shapes = parse_all(input_shape or [])
     path = raw_model(absolute(parse(source), Path.cwd()), local_store(os.environ))
-    if output is not None and (output.exists() or output.is_symlink()):
-        raise FreeholdError("convert_output_exists", path=output)
+    refuse_existing(output, "convert_output_exists")
     with _work() as work, working(f"{ref}: reading {path.name}") as say:
         asked = Conversion(
             path,
@@ -107,38 +101,21 @@ def convert(
 
 @contextmanager
 def _work() -> Iterator[Path]:
-    """A work folder that also goes when this process is asked to leave. Raises `convert_unwritable`."""
-    before = signal.signal(signal.SIGTERM, _leave)
+    """A work folder of FREEHOLD_HOME. Raises `convert_unwritable`."""
     parent = home(os.environ) / "cache" / "conversions"
-    try:
-        with ExitStack() as stack:
-            try:
-                folder = stack.enter_context(work_folder(parent))
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise FreeholdError("convert_unwritable", path=parent, reason=reason) from None
-            yield folder
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(working_in(parent))
+        except OSError as error:
+            raise FreeholdError("convert_unwritable", path=parent, reason=error.strerror or str(error)) from None
+        yield folder
 
 
 def _keep(artifact: Artifact, name: str, tag: str, output: Path | None) -> str:
     """Put it where it was asked for; how commands are told of it there."""
     if output is None:
         return local_store(os.environ).add(artifact.path, name, tag).ref
-    aside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(artifact.path, aside)
-        aside.rename(output)
-    except OSError as error:
-        raise FreeholdError("convert_unwritable", path=output, reason=error.strerror or str(error)) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    move_out(artifact.path, output, "convert_unwritable")
     return str(output)
 
 
