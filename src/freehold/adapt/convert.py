@@ -1,7 +1,6 @@
 """From any raw model to a proven artifact: the door is found, the files are pinned, the goldens replayed."""
 
 import asyncio
-import errno
 import importlib
 import time
 from dataclasses import dataclass, replace
@@ -14,14 +13,13 @@ from freehold.adapt.detect import Detected, Format, detect
 from freehold.adapt.trace import trace
 from freehold.adapt.trace_steps import Trace
 from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
+from freehold.artifact.artifact import FULL
 from freehold.engine.base import Engine, Proof
 from freehold.engine.opening import open_engine
 from freehold.engine.parity import Measured, Parity, measure, together
 from freehold.engine.settings import EngineSettings
 from freehold.engine.verify import judge, shown_by, tolerance_of
 from freehold.errors import FreeholdError
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 DOORS: dict[Format, str] = {
     Format.PICKLE: "freehold.adapt.from_pytorch",

@@ -3,7 +3,6 @@
 The artifact lies under the cache by the digest of everything that shapes it, so a second start finds it there.
 """
 
-import errno
 import fcntl
 import shutil
 from collections.abc import Iterator
@@ -21,10 +20,9 @@ from freehold.adapt.encoder_artifact import EncoderArtifact
 from freehold.adapt.folder import open_folder
 from freehold.adapt.recipe import Plan
 from freehold.artifact import Artifact, write_manifest
-from freehold.artifact.artifact import sync_folder
+from freehold.artifact.artifact import FULL, sync_folder
 from freehold.errors import FreeholdError
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # How a decoder's weights may be held; everything else is written in fp32, whatever it is computed in later.
 DECODER_PRECISIONS = ("fp32", "int8", "int4", "w8a8", "fast")
 COMPUTED_IN = ("fp32", "bf16", "auto")

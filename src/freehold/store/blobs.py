@@ -11,11 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from freehold.artifact.artifact import sha256_of, sync_folder
+from freehold.artifact.artifact import FULL, sha256_of, sync_folder
 from freehold.errors import FreeholdError
 from freehold.store.oci import digest_of
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PART = ".part"
 """Suffix of a file in `incoming` that a later try goes on with."""
 

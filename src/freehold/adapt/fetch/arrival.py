@@ -4,7 +4,6 @@ What arrives lies in a hidden folder beside the one that is wanted, `.NAME.fetch
 interrupted. Only when every file is there and checked does that folder get its name; one that had the name before goes.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -21,14 +20,13 @@ from freehold.adapt.fetch.transport import Transport
 from freehold.adapt.model_card import read_card
 from freehold.adapt.origin import NOTE, Origin, read_origin
 from freehold.artifact import FileEntry
-from freehold.artifact.artifact import sync_folder
+from freehold.artifact.artifact import FULL, sync_folder
 from freehold.errors import FreeholdError
 from freehold.machine import free_bytes
 
 AT_ONCE = 4  # files; a hub's storage gives each connection a share
 RESERVE = 64 << 20  # bytes that are left free
 TOLD_EVERY_S = 0.25
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Digest = Callable[[Path], str]
 Say = Callable[[str], None]

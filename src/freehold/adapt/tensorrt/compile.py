@@ -1,7 +1,6 @@
 """A compilation from what is asked to an artifact with an engine that was proven."""
 
 import asyncio
-import errno
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from freehold.adapt.tensorrt.subject import Subject, open_subject
 from freehold.adapt.tensorrt.trtexec import PLACES
 from freehold.adapt.tensorrt.wrapper import ENGINE, write_wrapper
 from freehold.artifact import Artifact, MadeBy, Manifest, write_manifest
-from freehold.artifact.artifact import TENSORRT
+from freehold.artifact.artifact import FULL, TENSORRT
 from freehold.engine.base import Proof
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
@@ -31,7 +30,6 @@ from freehold.machine import Gpu, free_bytes
 
 TOOL = "freehold.adapt.tensorrt"
 REPLAY_S = 60.0
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
