@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import onnx
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from freehold.errors import FreeholdError
 
@@ -32,27 +32,29 @@ def contents(raw: bytes, name: str) -> Contents:
         model = ModelProto.FromString(raw)
     except Exception as error:  # protobuf's own errors have no public base
         raise FreeholdError("graph_invalid", path=name, reason=str(error)) from error
-    nodes = Counter(
-        f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-        for graph in _graphs(model.graph)
-        for node in graph.node
-    )
+    graphs = [*graphs_in(model.graph)]
+    nodes = Counter(operator_of(node) for graph in graphs for node in graph.node)
     return Contents(
         opsets={entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
         operators=dict(sorted(nodes.items())),
         inputs={value.name: _value(value) for value in model.graph.input},
         outputs={value.name: _value(value) for value in model.graph.output},
-        initializers={tensor.name: _tensor(tensor) for graph in _graphs(model.graph) for tensor in graph.initializer},
+        initializers={tensor.name: _tensor(tensor) for graph in graphs for tensor in graph.initializer},
     )
 
 
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+def operator_of(node: NodeProto) -> str:
+    """ "MatMul", with its domain "com.microsoft.Gelu"."""
+    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+
+
+def graphs_in(graph: GraphProto) -> Iterator[GraphProto]:
     """The graph and those inside its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graphs(inner)
+                yield from graphs_in(inner)
 
 
 def _value(value: ValueInfoProto) -> str:

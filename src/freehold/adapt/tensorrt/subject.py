@@ -1,7 +1,6 @@
 """What is compiled: an artifact's graph in standard operators, and whether TensorRT can be given it at all."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from onnx import GraphProto, TensorProto, ValueInfoProto
 
 from freehold.adapt import from_onnx
 from freehold.adapt.conversion import Conversion, Say
+from freehold.adapt.graph_contents import graphs_in, operator_of
 from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
 from freehold.engine.opening import golden_folder
 from freehold.errors import FreeholdError
@@ -88,10 +88,8 @@ def open_subject(path: Path, name: str, work: Path, say: Say) -> Subject:
         model = onnx.load(graph, load_external_data=False)
     except (DecodeError, OSError) as error:
         raise FreeholdError("graph_invalid", path=graph, reason=str(error)) from error
-    graphs = [*_graphs(model.graph)]
-    operators = {
-        f"{node.domain}.{node.op_type}" if node.domain else node.op_type for one in graphs for node in one.node
-    }
+    graphs = [*graphs_in(model.graph)]
+    operators = {operator_of(node) for one in graphs for node in one.node}
     types = {tensor.data_type for one in graphs for tensor in one.initializer}
     _check_operators(path, operators)
     if any(_has_offsets(one) for one in graphs):
@@ -151,15 +149,6 @@ def _has_offsets(graph: GraphProto) -> bool:
             if (zero is None and not typed) or (zero is not None and zero.data_type == TensorProto.UINT8):
                 return True
     return False
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """The graph and those inside its nodes."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graphs(inner)
 
 
 def _port(value: ValueInfoProto, path: Path) -> Port:
