@@ -61,7 +61,8 @@ class Writing:
 
 
 class Form(Protocol):
-    """How a weight is held and multiplied. `name` goes into reports and manifests; `bits` are those of a weight."""
+    """How a weight is held and multiplied; a table whose rows are looked up is written by `look_up` whatever its form.
+    `name` goes into reports and manifests; `bits` are those of a weight."""
 
     @property
     def name(self) -> str: ...
@@ -70,7 +71,7 @@ class Form(Protocol):
     def bits(self) -> int: ...
 
     def write(self, writing: Writing, use: Use) -> str:
-        """Add nodes that do what `use` does; the name of the tensor that they make."""
+        """Add nodes that do what `use`, which is no lookup, does; the name of the tensor that they make."""
         ...
 
 
@@ -126,8 +127,6 @@ class Dynamic:
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
         graph = writing.graph
-        if use.role == "lookup":
-            return look_up(graph, use)
         values, scale, zero = writing.once(self.name, use.states, lambda: self._quantized(graph, use.states))
         if use.role == "convolution":
             return convolve(writing, use, (values, zero, scale))
@@ -205,8 +204,6 @@ class ByRow:
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
         graph = writing.graph
-        if use.role == "lookup":
-            return look_up(graph, use)
         if use.role == "convolution":
             axes = range(1, len(use.weight.stored.shape))
             values, scale = writing.once(self.name, use.states, lambda: quantized(graph, use.states, axes, MIDDLE))
@@ -257,8 +254,6 @@ class Blocks:
         if use.role == "convolution":
             return ByRow().write(writing, use)
         graph, weight = writing.graph, use.weight
-        if use.role == "lookup":
-            return look_up(graph, use)
         height, width = weight.shape
         codes, stem = BlockCodes(weight, self.bits, self.size), f"{weight.stored.name}.q{self.bits}b{self.size}"
         parts = [graph.external(stem, codes), graph.external(f"{stem}.scales", codes.scales)]
@@ -300,8 +295,6 @@ class Static:
     def write(self, writing: Writing, use: Use) -> str:
         """As the Protocol says."""
         graph, stored = writing.graph, use.weight.stored
-        if use.role == "lookup":
-            return look_up(graph, use)
         states = writing.once(self.name, use.states, lambda: (self._rounded(graph, use.states, use.states),))[0]
         axis = 1 if use.weight.turned else 0
         kernel = self._dequantized(graph, use.weight, stored, axis)

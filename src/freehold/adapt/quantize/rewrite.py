@@ -10,7 +10,7 @@ import onnx
 from onnx import helper
 
 from freehold.adapt.onnx_graph import DataFile, GraphWriter, initializers
-from freehold.adapt.quantize.forms import Form, Writing
+from freehold.adapt.quantize.forms import Form, Writing, look_up
 from freehold.adapt.quantize.units import FloatGraph, names_read, opsets_with_ours
 
 INLINE_BYTES = 1024
@@ -50,7 +50,10 @@ def rewrite(source: FloatGraph, forms: Forms, data: DataFile | None = None) -> R
             continue
         form, use = replaced[place]
         writing.attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        form.write(writing, use)
+        if use.role == "lookup":
+            look_up(writer, use)
+        else:
+            form.write(writing, use)
         writer.nodes[-1].output[0] = use.output
     return Rewritten(_model(source, writer), data)
 
