@@ -13,7 +13,6 @@ import msgspec
 
 from freehold.adapt import from_huggingface, graphs
 from freehold.adapt.conversion import Conversion, Say
-from freehold.adapt.from_pytorch import need_packages
 from freehold.adapt.huggingface_folder import written_without_torch
 from freehold.adapt.isolation import run_child
 from freehold.artifact import Ancestor, Artifact, Manifest, load_goldens, save_golden
@@ -22,18 +21,16 @@ from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
 
 RECORDED = "recorded.json"
-EXPORTS = ("torch", "transformers", "onnxscript")
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     """The door of Hugging Face folders, known to us or not.
 
     Raises FreeholdError as `graphs.build` and `from_huggingface.write`, `convert_kind_unsuitable`,
-    `convert_extra_missing`, `convert_option_unused`, `golden_of_other_weights`.
+    `convert_option_unused`, `golden_of_other_weights`.
     """
     asked = replace(asked, source=asked.source.absolute())
     if asked.kind == "tensor" or not written_without_torch(asked.source):
-        need_packages(EXPORTS)
         return from_huggingface.write(asked, folder, say)
     for option, value in (("--input-shape", asked.input_shapes), ("--opset", asked.opset)):
         if value:  # a text model's sizes are its tokenizer's, and these graphs are written in one opset

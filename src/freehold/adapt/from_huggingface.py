@@ -15,16 +15,16 @@ from freehold import __version__
 from freehold.adapt.checked_graph import check_locations
 from freehold.adapt.child_results import golden_of, result_of, specs_of
 from freehold.adapt.conversion import Conversion, Say
+from freehold.adapt.digests import DigestMemo
 from freehold.adapt.folder import Dense, Normalize, limits_of
 from freehold.adapt.from_pytorch import need_packages
-from freehold.adapt.goldens import weights_digest
 from freehold.adapt.goldens.texts import LABELLED, QUERY
 from freehold.adapt.huggingface_folder import PREPROCESSOR, RawFolder, open_raw
 from freehold.adapt.isolation import run_child
 from freehold.adapt.origin import origin_of
+from freehold.adapt.recipe import digest_of_weights
 from freehold.adapt.tokenizer_file import copy_settings, write_tokenizer
 from freehold.artifact import Ancestor, Case, MadeBy, Manifest, Tensor, compare, save_golden, tolerance_for
-from freehold.artifact.artifact import sha256_of
 from freehold.engine.providers import Feeds, SessionOptions, open_session
 from freehold.errors import FreeholdError
 
@@ -41,11 +41,6 @@ class _Lengths(msgspec.Struct, frozen=True):
     max_tokens: int = 0
     positions: int = 0
     vocab_size: int = 0
-
-
-def opens(source: Path) -> bool:
-    """Whether this door is the one for `source`."""
-    return (source / "config.json").is_file() or (source / "modules.json").is_file()
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
@@ -131,7 +126,9 @@ def _manifest(raw: RawFolder, asked: Conversion, result: dict[str, Any], lengths
     if raw.labels and width != len(raw.labels):
         raise FreeholdError("labels_unequal", path=raw.transformer, labels=len(raw.labels), width=width)
     embeds = raw.kind == "embed"
-    source = weights_digest({str(file.relative_to(raw.path)): sha256_of(file) for file in raw.weight_files})
+    memo = DigestMemo(asked.work / "digests")  # the note of a fetched folder names the weights too
+    source = digest_of_weights(raw.path, raw.weight_files, memo)
+    origin = origin_of(raw.path, memo.sha256)
     return Manifest(
         schema=1,
         name=asked.name,
@@ -150,7 +147,7 @@ def _manifest(raw: RawFolder, asked: Conversion, result: dict[str, Any], lengths
         labels=() if raw.kind == "rerank" else raw.labels,
         prompts=raw.prompts,
         license=raw.license,
-        ancestors=(origin_of(raw.path) or Ancestor("source", raw.path.resolve().name, source, license=raw.license),),
+        ancestors=(origin or Ancestor("source", raw.path.resolve().name, source, license=raw.license),),
         made_with=result_of(result).made_with,
     )
 
