@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from freehold.errors import FreeholdError
-from freehold.store.locks import exclusive, shared, try_exclusive, try_shared
+from freehold.store.locks import exclusive, lies_at, shared, take, try_exclusive, try_shared
 
 
 def test_one_at_a_time_or_many_that_share(tmp_path: Path) -> None:
@@ -45,3 +45,18 @@ def test_folders_are_held(tmp_path: Path) -> None:
     assert alone is not None
     assert try_shared(tmp_path) is None
     os.close(alone)
+
+
+def test_what_is_open_is_held_until_it_is_closed(tmp_path: Path) -> None:
+    """And known again at its place, but not once another lies there, or none."""
+    place = tmp_path / "file"
+    with place.open("w") as file:
+        with place.open("w") as other:
+            assert take(other.fileno())
+            assert not take(file.fileno())
+        assert take(file.fileno())
+        assert lies_at(file.fileno(), place)
+        place.unlink()
+        assert not lies_at(file.fileno(), place)
+        place.touch()
+        assert not lies_at(file.fileno(), place)

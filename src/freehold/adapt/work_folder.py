@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from freehold.store.locks import try_exclusive
+
 
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
@@ -17,16 +19,13 @@ def work_folder(parent: Path) -> Iterator[Path]:
     what killed conversions left, and are removed first. Raises OSError where `parent` cannot be written.
     """
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    everyone = _lock(parent, wait=True)
-    assert everyone is not None
+    everyone = os.open(parent, os.O_RDONLY)
     try:
+        fcntl.flock(everyone, fcntl.LOCK_EX)
         for left in parent.iterdir():
-            held = _lock(left, wait=False)
-            if held is not None:
-                shutil.rmtree(left, ignore_errors=True)
-                os.close(held)
+            _sweep(left)
         folder = Path(tempfile.mkdtemp(dir=parent))
-        mine = _lock(folder, wait=True)
+        mine = try_exclusive(folder)  # nobody else looks at it before `everyone` is closed
     finally:
         os.close(everyone)
     assert mine is not None
@@ -37,15 +36,12 @@ def work_folder(parent: Path) -> Iterator[Path]:
         os.close(mine)
 
 
-def _lock(folder: Path, *, wait: bool) -> int | None:
-    """A handle that holds the lock of `folder`; None when somebody else does, or has just removed it."""
+def _sweep(left: Path) -> None:
+    """Remove a folder that nobody holds."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+        held = try_exclusive(left)
+    except FileNotFoundError:  # its own conversion removed it just now
+        return
+    if held is not None:
+        shutil.rmtree(left, ignore_errors=True)
+        os.close(held)

@@ -1,6 +1,5 @@
 """What `models gc` removes beside the store: written graphs and prepacked weights that nobody uses any more."""
 
-import fcntl
 import re
 import shutil
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from freehold.artifact import Artifact
 from freehold.errors import FreeholdError
 from freehold.store.folders import ASIDE, Folders
+from freehold.store.locks import take
 
 _GRAPHS = re.compile(r"[0-9a-f]{64}")
 _FAMILY = re.compile(r"[0-9a-f]{32}")
@@ -80,9 +80,7 @@ def _digests(graphs: Path, exclude: list[Path]) -> Iterator[str]:
 def _remove_family(family: Path) -> bool:
     """False where a process is writing a copy there."""
     with (family / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(lock.fileno()):
             return False
         shutil.rmtree(family, ignore_errors=True)
     return True

@@ -12,7 +12,7 @@ from freehold.artifact import Artifact, Manifest
 from freehold.artifact.artifact import MANIFEST, sync_folder
 from freehold.errors import FreeholdError
 from freehold.store.blobs import Blobs
-from freehold.store.locks import try_exclusive, try_shared
+from freehold.store.locks import lies_at, try_exclusive, try_shared
 
 ASIDE = ".making-"
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES})
@@ -37,7 +37,7 @@ class Folders:
         `store_unwritable`.
         """
         target = self.root / digest.removeprefix("sha256:")
-        if target in self._held and _is(target, self._held[target]) and _usable(target, digest):
+        if target in self._held and lies_at(self._held[target], target) and _usable(target, digest):
             return target
         while True:
             if not _usable(target, digest):
@@ -139,7 +139,7 @@ class Folders:
             return None
         if descriptor is None:
             return None
-        if not _is(target, descriptor):
+        if not lies_at(descriptor, target):
             os.close(descriptor)
             return None
         with suppress(OSError):  # a folder that may only be read
@@ -151,12 +151,4 @@ def _usable(target: Path, digest: str) -> bool:
     try:
         return Artifact.open(target).digest == digest
     except FreeholdError:
-        return False
-
-
-def _is(target: Path, descriptor: int) -> bool:
-    """Whether the folder behind `descriptor` is the one that lies at `target`."""
-    try:
-        return os.path.samestat(target.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
         return False

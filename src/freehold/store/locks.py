@@ -46,14 +46,29 @@ def try_shared(folder: Path) -> int | None:
     return _try(folder, fcntl.LOCK_SH)
 
 
-def _try(folder: Path, sort: int) -> int | None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def take(descriptor: int, sort: int = fcntl.LOCK_EX) -> bool:
+    """Hold what is open as `descriptor` until that is closed; False where somebody else's lock is in the way."""
     try:
         fcntl.flock(descriptor, sort | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return False
+    return True
+
+
+def lies_at(descriptor: int, path: Path) -> bool:
+    """Whether what is open as `descriptor` is what lies at `path` now: it may have been moved before it was held."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _try(folder: Path, sort: int) -> int | None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    if take(descriptor, sort):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager
@@ -81,11 +96,7 @@ def _opened_to_share(path: Path) -> Iterator[int | None]:
 
 def _wait(descriptor: int, path: Path, sort: int, patience_s: float) -> None:
     limit = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(descriptor, sort | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= limit:
-                raise FreeholdError("store_busy", path=path.parent, seconds=round(patience_s)) from None
-            time.sleep(_POLL_S)
+    while not take(descriptor, sort):
+        if time.monotonic() >= limit:
+            raise FreeholdError("store_busy", path=path.parent, seconds=round(patience_s))
+        time.sleep(_POLL_S)

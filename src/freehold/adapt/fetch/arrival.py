@@ -23,6 +23,7 @@ from freehold.artifact import FileEntry
 from freehold.artifact.artifact import FULL, sync_folder
 from freehold.errors import FreeholdError
 from freehold.machine import free_bytes
+from freehold.store.locks import take
 
 AT_ONCE = 4  # files; a hub's storage gives each connection a share
 RESERVE = 64 << 20  # bytes that are left free
@@ -262,9 +263,7 @@ def _locked(path: Path, folder: Path, say: Say) -> Iterator[None]:
     with _told(folder, 0):
         file = path.open("w")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(file.fileno()):
             say("waiting for another fetch into the same folder")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

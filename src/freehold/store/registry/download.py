@@ -1,6 +1,5 @@
 """One blob from a registry: resumed after a cut, also one of an earlier process, and verified before it counts."""
 
-import fcntl
 import hashlib
 import os
 import time
@@ -13,6 +12,7 @@ import httpx2
 
 from freehold.errors import FreeholdError
 from freehold.store.blobs import PART, Blobs
+from freehold.store.locks import lies_at, take
 from freehold.store.oci import Descriptor
 from freehold.store.registry.client import CutError, Repository
 from freehold.store.registry.meter import Meter
@@ -59,28 +59,13 @@ def _alone(path: Path, blobs: Blobs, meter: Meter) -> Iterator[IO[bytes]]:
     """`path`, made where it is not there, while no other process writes it. Raises StoppedError as `Meter.move`."""
     while True:
         with blobs.errors(0), path.open("a+b") as file:
-            while not _locked(file):
+            while not take(file.fileno()):
                 meter.move(0)  # whoever gives up is not to wait for another process
                 time.sleep(_POLL_S)
-            if _is_still(file, path):
+            if lies_at(file.fileno(), path):
                 yield file
                 return
         # The process before us finished it, and it lies elsewhere now.
-
-
-def _locked(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_still(file: IO[bytes], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _complete(repository: Repository, wanted: Descriptor, file: IO[bytes], meter: Meter) -> str:
