@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from freehold.artifact import Artifact, MadeBy, Manifest, load_goldens
+from freehold.artifact import Artifact, Golden, MadeBy, Manifest, load_goldens
 from freehold.engine.base import Engine
 from freehold.engine.embed import open_embed
 from freehold.engine.external_data import graph_digest
@@ -31,7 +31,7 @@ def open_artifact(path: Path, settings: EngineSettings) -> Engine:
         return open_rerank(artifact, settings)
     if manifest.kind == "generate":
         return OnnxTextEngine(artifact, settings)
-    goldens = tuple(load_goldens(artifact.goldens))
+    goldens = _to_prove_by(artifact.goldens, settings)
     return TensorEngine(TensorModel(artifact.graph_for(settings.device), manifest, artifact.digest, goldens), settings)
 
 
@@ -45,8 +45,13 @@ def open_graph_file(path: Path, name: str, settings: EngineSettings) -> Engine:
     digest = graph_digest(path)
     # Inputs and outputs are read from the session when it is opened, so that a large graph is parsed once.
     manifest = Manifest(1, name, "tensor", "tensor", "fp32", (), (), MadeBy("file", "", digest), {})
-    goldens = tuple(load_goldens(golden_folder(path)))
+    goldens = _to_prove_by(golden_folder(path), settings)
     return TensorEngine(TensorModel(path, manifest, digest, goldens), settings)
+
+
+def _to_prove_by(folder: Path, settings: EngineSettings) -> tuple[Golden, ...]:
+    """The goldens of `folder`, unread where the caller replays them itself."""
+    return tuple(load_goldens(folder)) if settings.prove else ()
 
 
 def golden_folder(path: Path) -> Path:

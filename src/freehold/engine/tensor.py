@@ -191,8 +191,7 @@ class TensorEngine:
         check_declared(self.manifest, settings.inputs, settings.outputs)
         self._check_input_shape()
         self.batched = self._rows_are_independent()
-        goldens = self._model.goldens if settings.prove else ()
-        self.proof = replay(self.answer, self.manifest, goldens, self.precision)
+        self.proof = replay(self.answer, self.manifest, self._model.goldens, self.precision)
         self.precision = held_in(self.manifest, self.precision)
         return self._tune()
 
