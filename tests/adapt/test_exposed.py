@@ -53,6 +53,7 @@ def test_a_graph_tells_its_inputs_nodes_and_weights(graph_path: Path) -> None:
     assert [(spec.name, spec.datatype, spec.shape) for spec in graph.inputs] == [("x", "FP32", (-1, 4))]
     assert [(node.op, node.name) for node in graph.nodes][:2] == [("Gemm", "/Gemm_0"), ("Relu", "/Relu_1")]
     assert graph.weights == {"first.weight": (4, 4)}
+    assert graph_inputs(graph_path) == graph.inputs
 
 
 def test_wrong_inputs_are_told_in_the_runtimes_words(graph_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_dialects_of_one_encoder_agree_wherever_they_meet(minilm_folder: Path, t
     """Attention is computed otherwise, and names are counted otherwise: no false alarm, and MiniLM's layers are met."""
     artifact = Artifact.open(build(minilm_folder, tmp_path))
     cases = [case for golden in load_goldens(artifact.goldens) for case in golden.cases]
-    samples = samples_of(artifact.path, cases)
+    samples = samples_of(artifact, cases)
     trace = trace_graphs(artifact.graph, artifact.path / "model.portable.onnx", samples[:2], CLOSE)
     assert trace.first is None
     assert len(trace.steps) > 80
@@ -121,7 +121,7 @@ def test_a_weight_of_minilm_planted_wrong_in_layer_three_is_named(
     planted(wrong, "encoder.layer.3.output.dense.weight")
     artifact = Artifact.open(right)
     cases = [case for golden in load_goldens(artifact.goldens) for case in golden.cases]
-    trace = trace_graphs(right / "model.onnx", wrong / "model.onnx", samples_of(right, cases, 1), CLOSE)
+    trace = trace_graphs(right / "model.onnx", wrong / "model.onnx", samples_of(artifact, cases, 1), CLOSE)
     assert trace.first is not None
     assert trace.first.kind == "Gemm"
     assert trace.first.about == "encoder.layer.3.output.dense.weight, encoder.layer.3.output.dense.bias"

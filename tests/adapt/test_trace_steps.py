@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from freehold.adapt.trace_steps import Gap, Step, Trace, alike, gap_of
+from freehold.adapt.trace_steps import Gap, Step, Trace, alike, gap_of, widest
 from freehold.artifact import Tolerance
 
 CLOSE = Tolerance(max_abs=1e-4)
@@ -37,6 +37,13 @@ def test_the_largest_growth_is_found() -> None:
     trace = traced(1e-6, 1e-3, 0.1, 0.02, 0.12)
     assert trace.jump is trace.steps[2]
     assert traced(0.0, 1e-5).jump is None
+
+
+def test_the_widest_trace_ends_farthest_off() -> None:
+    """Whatever lies inside it; one without steps is the last to be chosen."""
+    inside, end = traced(0.9, 0.1), traced(0.1, 0.2)
+    assert widest([inside, end, traced()]) is end
+    assert widest([traced()]).steps == ()
 
 
 def test_a_tolerance_is_of_the_largest_element_inside_a_network() -> None:

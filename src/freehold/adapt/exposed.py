@@ -57,7 +57,7 @@ class ExposedGraph:
         self.parameters = frozenset(
             tensor.name for tensor in graph.initializer if tensor.dims and tensor.data_type in FLOATS
         )
-        self.inputs = tuple(_spec(value) for value in graph.input if value.name not in self.weights)
+        self.inputs = _fed(graph)
         self.outputs = tuple(value.name for value in graph.output)
         self.nodes = tuple(_node(node, place, self.weights) for place, node in enumerate(graph.node))
         known = set(self.outputs)
@@ -72,6 +72,11 @@ class ExposedGraph:
         return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
 
 
+def graph_inputs(path: Path) -> tuple[TensorSpec, ...]:
+    """What the graph at `path` is fed, without opening a session. Raises FreeholdError `graph_invalid`."""
+    return _fed(_read(path).graph)
+
+
 def _read(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
@@ -84,6 +89,12 @@ def _node(node: onnx.NodeProto, place: int, weights: Collection[str]) -> Node:
     name = node.name or f"{node.op_type} #{place}"
     read = tuple(each for each in node.input if each in weights)
     return Node(node.op_type, name, tuple(node.input), tuple(filter(None, node.output)), read, metadata)
+
+
+def _fed(graph: onnx.GraphProto) -> tuple[TensorSpec, ...]:
+    """Inputs that are no weights, which old graphs list as inputs too."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return tuple(_spec(value) for value in graph.input if value.name not in weights)
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

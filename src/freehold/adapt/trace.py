@@ -19,7 +19,7 @@ from freehold.adapt.from_pytorch import FORMATS
 from freehold.adapt.isolation import run_child
 from freehold.adapt.module_names import Place, places
 from freehold.adapt.trace_feeds import Sample, samples_of
-from freehold.adapt.trace_steps import Step, Trace, alike, gap_of
+from freehold.adapt.trace_steps import Step, Trace, alike, gap_of, widest
 from freehold.artifact import Artifact, Tolerance, load_goldens
 from freehold.engine.base import Array
 from freehold.engine.verify import tolerance_of
@@ -55,7 +55,7 @@ def trace(asked: Conversion, artifact_folder: Path, say: Say) -> Trace | None:
     needed = PACKAGES.get(form)
     if needed is None or not cases or any(find_spec(package) is None for package in needed):
         return None
-    samples = samples_of(artifact_folder, cases, MOST_SAMPLES)
+    samples = samples_of(artifact, cases, MOST_SAMPLES)
     with TemporaryDirectory(prefix="freehold-trace-", dir=asked.work) as folder:
         recorded = _run_raw(asked, form, samples, Path(folder), say)
     if recorded is None:
@@ -70,7 +70,7 @@ def trace(asked: Conversion, artifact_folder: Path, say: Say) -> Trace | None:
         traces.append(
             Trace(str(asked.source), str(artifact.graph), "module", sample.label, tolerance, steps, unmatched)
         )
-    return max(traces, key=lambda each: each.steps[-1].gap.relative if each.steps else -1.0)
+    return widest(traces)
 
 
 def compare_modules(

@@ -56,12 +56,8 @@ def sample_of(case: Case, manifest: Manifest, tokenizer: Path) -> Sample:
     return _of_text(request, label, manifest, tokenizer)
 
 
-def samples_of(path: Path, cases: Sequence[Case], most: int = 4) -> list[Sample]:
-    """One case of every shape class, at most `most`, for the artifact at `path`: of texts the longest.
-
-    Raises FreeholdError.
-    """
-    artifact = Artifact.open(path)
+def samples_of(artifact: Artifact, cases: Sequence[Case], most: int = 4) -> list[Sample]:
+    """One case of every shape class, at most `most`, for `artifact`: of texts the longest. Raises FreeholdError."""
     classes: dict[str, list[Case]] = {}
     for case in cases:
         classes.setdefault(label_of(case), []).append(case)

@@ -7,7 +7,7 @@ from freehold.adapt.alignment import floats, pairs
 from freehold.adapt.exposed import ExposedGraph, Node
 from freehold.adapt.module_names import module_of
 from freehold.adapt.trace_feeds import Sample
-from freehold.adapt.trace_steps import Step, Trace, alike, gap_of
+from freehold.adapt.trace_steps import Step, Trace, alike, gap_of, widest
 from freehold.artifact import Tolerance
 from freehold.errors import FreeholdError
 
@@ -34,7 +34,7 @@ def trace_graphs(
     for number, sample in enumerate(samples, 1):
         say(f"comparing every node: case {number} of {len(samples)}")
         traces.append(_trace(one, other, sample, tolerance))
-    return max(traces, key=lambda trace: trace.steps[-1].gap.relative if trace.steps else -1.0)
+    return widest(traces)
 
 
 def _trace(one: ExposedGraph, other: ExposedGraph, sample: Sample, tolerance: Tolerance) -> Trace:

@@ -91,6 +91,11 @@ class Trace:
         return found
 
 
+def widest(traces: Sequence[Trace]) -> Trace:
+    """The trace whose last step differs most; one without steps only where there is no other."""
+    return max(traces, key=lambda trace: trace.steps[-1].gap.relative if trace.steps else -1.0)
+
+
 NOISE = 1e-4
 """Differences that float32 makes by itself, in units of the largest element: below it nothing has grown."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from freehold.adapt.trace_feeds import Sample, sample_of, samples_of
 from freehold.adapt.trace_steps import Trace
-from freehold.artifact import Artifact, Case, Manifest, Tensor, Tolerance, load_goldens, tolerance_for
+from freehold.artifact import Artifact, Case, Tensor, Tolerance, load_goldens, tolerance_for
 from freehold.cli.inputs import held
 from freehold.cli.local import model_meant
 from freehold.cli.progress import Say
@@ -30,18 +30,18 @@ SEEDED_CASES = 2
 
 @dataclass(frozen=True)
 class _Opened:
-    """One side of the comparison: its graph and, of an artifact, what it says of itself."""
+    """One side of the comparison: its graph and, of anything but a bare file, its artifact."""
 
     path: Path
     graph: Path
-    manifest: Manifest | None
+    artifact: Artifact | None
 
     @classmethod
     def at(cls, path: Path, device: str) -> "_Opened":
         if path.is_file():
             return cls(path, path, None)
         artifact = Artifact.open(path)
-        return cls(path, artifact.graph_for(device), artifact.manifest)
+        return cls(path, artifact.graph_for(device), artifact)
 
     def cases(self) -> list[Case]:
         """Its recorded cases, those of other frameworks first."""
@@ -90,18 +90,19 @@ def _prepared(model: ModelConfig, place: Place) -> Path:
 
 def _tolerance(candidate: _Opened, model: ModelConfig) -> Tolerance:
     precision = "fp32" if model.precision == "auto" else model.precision
-    return tolerance_for(precision) if candidate.manifest is None else tolerance_of(candidate.manifest, precision)
+    artifact = candidate.artifact
+    return tolerance_for(precision) if artifact is None else tolerance_of(artifact.manifest, precision)
 
 
 def _samples(candidate: _Opened, reference: _Opened, model: ModelConfig) -> list[Sample]:
     """From the first of the two that has recorded cases; of tensors, those of a bare file will do."""
     for side in (candidate, reference):
         cases = side.cases()
-        if cases and side.manifest is not None:
-            return samples_of(side.path, cases, MOST_CASES)
+        if cases and side.artifact is not None:
+            return samples_of(side.artifact, cases, MOST_CASES)
         if cases:
             return [_of_tensors(case) for case in cases[:MOST_CASES]]
-    return _seeded(candidate if candidate.manifest is not None else reference, model)
+    return _seeded(candidate if candidate.artifact is not None else reference, model)
 
 
 def _of_tensors(case: Case) -> Sample:
@@ -111,12 +112,12 @@ def _of_tensors(case: Case) -> Sample:
 
 def _seeded(side: _Opened, model: ModelConfig) -> list[Sample]:
     """Seeded texts for a model of texts, seeded arrays for all others but decoders, which answer what was asked."""
-    manifest = side.manifest
-    if manifest is None or manifest.kind == "tensor":
+    artifact = side.artifact
+    if artifact is None or artifact.manifest.kind == "tensor":
         return _seeded_arrays(side.graph, model.input_shape)
+    manifest = artifact.manifest
     if manifest.kind == "generate":
         raise FreeholdError("trace_no_cases", path=side.path)
-    artifact = Artifact.open(side.path)
     longest = manifest.limits.max_tokens or manifest.limits.positions
     requests = text_requests(manifest.kind, TextTokenizer(artifact.tokenizer, longest), longest)
     cases: Sequence[Case] = [Case(_texts(request), {}, "seeded") for request in islice(requests, SEEDED_CASES)]  # type: ignore[arg-type] # these are the two kinds of text_requests
@@ -130,9 +131,9 @@ def _texts(request: EmbedRequest | RerankRequest) -> dict[str, str | Tensor]:
 
 
 def _seeded_arrays(graph: Path, hint: tuple[int, ...] | None) -> list[Sample]:
-    from freehold.adapt.exposed import ExposedGraph
+    from freehold.adapt.exposed import graph_inputs
 
-    inputs = ExposedGraph(graph).inputs
+    inputs = graph_inputs(graph)
     samples = []
     for seed in range(SEEDED_CASES):
         arrays = sample_row(inputs, hint, seed)
