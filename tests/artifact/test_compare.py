@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.artifact import Tolerance, compare, tolerance_for
-from freehold.artifact.compare import cosine
+from freehold.artifact.compare import apart, cosine
 
 CLOSE = Tolerance(max_abs=1e-4)
 
@@ -66,6 +66,14 @@ def test_reduced_precisions_are_held_to_their_angle() -> None:
 def test_an_unknown_precision_is_held_to_the_strictest_reduced_one() -> None:
     """int8 without a quality report is treated like fp16."""
     assert tolerance_for("int8") == tolerance_for("fp16")
+
+
+def test_how_far_apart_two_outputs_are() -> None:
+    """The angle and the largest gap; where only one of two is a number, no gap is larger."""
+    angle, gap = apart(np.array([3.0, 4.0], np.float32), np.array([4.0, 3.0], np.float32))
+    assert angle == pytest.approx(0.96)
+    assert gap == 1.0
+    assert apart(np.ones(2, np.float32), np.array([1.0, np.nan], np.float32))[1] == np.inf
 
 
 def test_empty_outputs_are_equal() -> None:

@@ -76,6 +76,12 @@ def gaps(expected: np.ndarray[Any, Any], seen: np.ndarray[Any, Any]) -> np.ndarr
     return np.where(np.isnan(gap), np.inf, gap)
 
 
+def apart(expected: np.ndarray[Any, Any], seen: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Cosine and largest gap of two float arrays of one shape with an element at least, both taken in float64."""
+    want, have = expected.astype(np.float64), seen.astype(np.float64)
+    return cosine(want, have), float(gaps(want, have).max())
+
+
 def cosine(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
     """Cosine of the angle between two tensors taken as vectors; equal zero vectors give 1, one zero vector gives 0.
 

@@ -55,6 +55,13 @@ def test_angle_of_embeddings(embedder: Path, tmp_path: Path) -> None:
     assert (proof.cases, proof.raw) == (0, False)
 
 
+def test_an_example_that_came_out_as_no_number(mlp: Path, tmp_path: Path) -> None:
+    """Its gap is infinite, and that is found also where the goldens themselves come out well."""
+    artifact = written(Parent.open(mlp), tmp_path / "new", Dynamic())
+    with pytest.raises(FreeholdError, match="not all numbers"):
+        prove(artifact, Quality(1, max_abs=float("inf")))
+
+
 def test_outputs_that_must_be_equal(mlp: Path, tmp_path: Path) -> None:
     """A golden that no tolerance covers, here one of another shape, fails."""
     parent = Parent.open(mlp)

@@ -4,12 +4,11 @@ import asyncio
 import math
 
 import msgspec
-import numpy as np
 
 from freehold.adapt.quantize.quality import Quality
 from freehold.adapt.quantize.report import Proof
 from freehold.artifact import Artifact, Case, Golden, Manifest, Tolerance, load_goldens
-from freehold.artifact.compare import cosine
+from freehold.artifact.compare import apart
 from freehold.engine.base import Answer, Engine
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
@@ -73,6 +72,5 @@ def _differences(case: Case, answer: Answer, manifest: Manifest) -> list[tuple[f
         want, have = tensor.array(), answer.outputs[name]
         have = have if manifest.kind == "tensor" else have[0]
         if want.dtype.kind == "f" and want.shape == have.shape and want.size:
-            gap = float(np.abs(want.astype(np.float64) - have).max())
-            seen.append((cosine(want.astype(np.float64), have.astype(np.float64)), gap))
+            seen.append(apart(want, have))
     return seen

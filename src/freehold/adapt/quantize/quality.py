@@ -11,7 +11,7 @@ import numpy as np
 from freehold.adapt.quantize.examples import Example
 from freehold.adapt.quantize.tasks import Observed
 from freehold.artifact import Manifest
-from freehold.artifact.compare import cosine
+from freehold.artifact.compare import apart
 from freehold.engine.base import Array
 from freehold.errors import FreeholdError
 
@@ -69,9 +69,9 @@ def quality(manifest: Manifest, examples: Sequence[Example], before: Observed, s
     """Compare what the parent answered `before` with what is `seen` now."""
     if before.tokens is not None and before.logprobs is not None:
         return _of_tokens(examples, before, seen)
-    floats = [pair for pair in zip(before.rows, seen.rows, strict=True) if pair[0].dtype.kind == "f" and pair[0].size]
-    angles = [cosine(*(one.astype(np.float64) for one in pair)) for pair in floats]
-    gaps = [float(np.abs(want.astype(np.float64) - have).max()) for want, have in floats]
+    both = zip(before.rows, seen.rows, strict=True)
+    pairs = [apart(want, have) for want, have in both if want.dtype.kind == "f" and want.size]
+    angles = [angle for angle, _ in pairs]
     several = manifest.kind in ("embed", "tensor", "classify") and bool(angles)
     expected = [example.expected for example in examples]
     known = all(one is not None for one in expected)
@@ -79,7 +79,7 @@ def quality(manifest: Manifest, examples: Sequence[Example], before: Observed, s
         examples=len(examples),
         cosine_min=_rounded(min(angles)) if several else None,
         cosine_mean=_rounded(sum(angles) / len(angles)) if several else None,
-        max_abs=float(f"{max(gaps):.3g}") if gaps else None,
+        max_abs=float(f"{max(gap for _, gap in pairs):.3g}") if pairs else None,
         spearman=_spearman_of(manifest, before, seen),
         top1=_top1(manifest, before, seen),
         accuracy=_accuracy(manifest, seen, expected) if known else None,
