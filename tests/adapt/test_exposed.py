@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from freehold.adapt.checkpoint import Checkpoint
-from freehold.adapt.exposed import ExposedGraph
+from freehold.adapt.exposed import ExposedGraph, graph_inputs
 from freehold.adapt.onnx_graph import GraphWriter
 from freehold.errors import FreeholdError
 
