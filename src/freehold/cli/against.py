@@ -11,11 +11,11 @@ from freehold.adapt.trace_steps import Trace
 from freehold.artifact import Artifact, Case, Tensor, Tolerance, load_goldens, tolerance_for
 from freehold.cli.inputs import held
 from freehold.cli.local import model_meant
+from freehold.cli.parity_text import allowed_text
 from freehold.cli.progress import Say
 from freehold.cli.references import located
 from freehold.cli.samples import text_requests
 from freehold.cli.sources import Place, prepare
-from freehold.cli.trace_text import allowed_text
 from freehold.config import ModelConfig
 from freehold.engine.base import EmbedRequest, RerankRequest
 from freehold.engine.opening import golden_folder

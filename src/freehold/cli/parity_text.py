@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.artifact import Tolerance
 from freehold.cli.examine import Examined
 from freehold.engine.parity import Parity, together
 
@@ -42,9 +43,14 @@ def tolerance_text(one: Examined) -> str:
     """`max_abs 0.0001 (of fp32)`, `cosine_min 0.98 (of the artifact's quality report)`."""
     if one.tolerance is None:
         return "token by token"
-    bounds = [f"{name} {value:g}" for name, value in msgspec.to_builtins(one.tolerance).items() if value is not None]
     origin = "the artifact's quality report" if one.measured_tolerance else one.precision
-    return f"{', '.join(bounds) or 'anything'} (of {origin})"
+    return f"{allowed_text(one.tolerance)} (of {origin})"
+
+
+def allowed_text(tolerance: Tolerance) -> str:
+    """`max_abs 0.0001`, as a tolerance is written."""
+    bounds = msgspec.to_builtins(tolerance)
+    return ", ".join(f"{name} {value:g}" for name, value in bounds.items() if value is not None) or "anything"
 
 
 def cells_of(row: Parity) -> tuple[str, ...]:

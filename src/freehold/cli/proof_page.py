@@ -9,7 +9,7 @@ from freehold import __version__
 from freehold.artifact.artifact import write_durably
 from freehold.cli.charts import Mark, histogram, marks_plot
 from freehold.cli.examine import Examined, GoldenFile
-from freehold.cli.parity_text import cells_of, tolerance_text
+from freehold.cli.parity_text import COLUMNS, cells_of, tolerance_text
 from freehold.engine.parity import EDGES, Measured, together, total
 from freehold.errors import FreeholdError, Language
 
@@ -69,7 +69,7 @@ WORDS: dict[Language, Words] = {
             "error": "not loaded",
         },
         facts=("Model", "Digest", "Path", "Files", "Tolerance"),
-        columns=("output", "shape class", "cases", "max abs", "max rel", "cosine min", "mean", "top-1", "differ"),
+        columns=COLUMNS,
         parity="By output and shape class",
         by_case="Largest absolute difference of each case",
         cosine_by_case="1 - cosine of each case: 0 is the same direction",

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from freehold.adapt.trace_steps import Step, Trace
-from freehold.artifact import Tolerance
 from freehold.cli.charts import Mark, line_plot
+from freehold.cli.parity_text import allowed_text
 from freehold.cli.proof_page import plot
 from freehold.errors import Language
 
@@ -105,12 +105,6 @@ def trace_section(trace: Trace, language: Language) -> str:
     marks = [Mark(step.gap.relative, f"{step.name}: {gap_text(step)}", step.within) for step in trace.steps]
     picture = line_plot(marks, words[trace.unit], trace.tolerance.max_abs, words["tolerance"])
     return f"<section><h2>{escape(words['title'])}</h2><ul>{items}</ul>{plot(words['growth'], picture)}</section>\n"
-
-
-def allowed_text(tolerance: Tolerance) -> str:
-    """`max_abs 0.0001`, as a tolerance is written."""
-    bounds = msgspec.to_builtins(tolerance)
-    return ", ".join(f"{name} {value:g}" for name, value in bounds.items() if value is not None) or "anything"
 
 
 def gap_text(step: Step) -> str:
