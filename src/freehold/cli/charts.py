@@ -53,38 +53,37 @@ class Scale:
 
 def marks_plot(marks: Sequence[Mark], across: str, limit: float | None = None, limit_text: str = "") -> str:
     """A mark a value, in their order, over a logarithmic axis; `limit` is a dashed line. `across` names the order."""
-    scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
-    step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
+    scale, places, step = _laid_out(marks, limit)
     radius = max(1.5, min(5.0, step / 3))
-    parts = [_axis(scale)]
-    for place, mark in enumerate(marks):
-        x, y = LEFT + step * (place + 0.5), scale.y(mark.value)
+    parts = []
+    for (x, y), mark in zip(places, marks, strict=True):
         colour = "good" if mark.good else "bad"
         parts.append(
             f'<g class="{colour}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{y:.1f}"/>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(mark.title)}</title></circle></g>'
         )
-    if limit is not None:
-        parts.append(_limit(scale, limit, limit_text))
-    return _picture([*parts, _across(across)], across)
+    return _picture([_axis(scale), *parts, _limit(scale, limit, limit_text), _across(across)], across)
 
 
 def line_plot(marks: Sequence[Mark], across: str, limit: float | None = None, limit_text: str = "") -> str:
     """The marks' values as one line in their order; marks that are not good are drawn on it. As `marks_plot` else."""
-    scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
-    step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
-    places = [(LEFT + step * (place + 0.5), scale.y(mark.value)) for place, mark in enumerate(marks)]
+    scale, places, _ = _laid_out(marks, limit)
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts = [_axis(scale), f'<polyline class="path" points="{path}"/>']
+    parts = [f'<polyline class="path" points="{path}"/>']
     for (x, y), mark in zip(places, marks, strict=True):
         colour = "good" if mark.good else "bad"
         parts.append(
             f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{2.0 if mark.good else 3.5}">'
             f"<title>{escape(mark.title)}</title></circle>"
         )
-    if limit is not None:
-        parts.append(_limit(scale, limit, limit_text))
-    return _picture([*parts, _across(across)], across)
+    return _picture([_axis(scale), *parts, _limit(scale, limit, limit_text), _across(across)], across)
+
+
+def _laid_out(marks: Sequence[Mark], limit: float | None) -> tuple[Scale, list[tuple[float, float]], float]:
+    """The axis, x and y of each mark on it, and the width that a mark has."""
+    scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
+    step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
+    return scale, [(LEFT + step * (place + 0.5), scale.y(mark.value)) for place, mark in enumerate(marks)], step
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], across: str) -> str:
@@ -136,7 +135,9 @@ def _axis(scale: Scale) -> str:
     return "".join(parts)
 
 
-def _limit(scale: Scale, limit: float, text: str) -> str:
+def _limit(scale: Scale, limit: float | None, text: str) -> str:
+    if limit is None:
+        return ""
     y = scale.y(limit)
     return (
         f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
