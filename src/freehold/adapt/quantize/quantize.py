@@ -11,7 +11,6 @@ import msgspec
 import onnxruntime
 
 from freehold import __version__
-from freehold.adapt.graphs import FULL
 from freehold.adapt.quantize.activations import CUT, row_settings, watch
 from freehold.adapt.quantize.examples import Example, halves, random_examples, read_examples
 from freehold.adapt.quantize.forms import Form
@@ -36,7 +35,7 @@ from freehold.adapt.quantize.speed import measure_speed
 from freehold.adapt.quantize.tasks import FeedTask, Task, task_of
 from freehold.adapt.quantize.units import FloatGraph, Unit
 from freehold.artifact import Artifact, MadeBy, Manifest, write_manifest
-from freehold.artifact.artifact import rewrite_manifest
+from freehold.artifact.artifact import FULL, rewrite_manifest
 from freehold.engine.external_data import weight_bytes
 from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
