@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from freehold.artifact import Artifact, Golden, load_goldens
+from freehold.artifact import Artifact, Golden, Manifest, load_goldens
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request
 from freehold.engine.batcher import Batcher, Item, first_come, nearest_length
 from freehold.engine.packed import pack
 from freehold.engine.padded import pad
-from freehold.engine.providers import Session, SessionOptions, installed, open_session, runtime_version
+from freehold.engine.providers import Feeds, Session, SessionOptions, installed, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_TOKENS, EngineSettings
 from freehold.engine.tokenizer import Encoded, TextTokenizer
 from freehold.engine.tuner import Tuning, choose, remembered
@@ -42,6 +43,12 @@ class Reader(Protocol):
         ...
 
 
+def laying_of(manifest: Manifest) -> Callable[[Sequence[Encoded]], Feeds]:
+    """How its graph takes sequences: packed or padded, with the types of tokens where it reads them."""
+    lay = pad if manifest.layout == "padded" else pack
+    return partial(lay, with_types=any(spec.name == "token_type_ids" for spec in manifest.inputs))
+
+
 class Encoder:
     """An encoder graph behind a token-budget batcher; the kind's `reader` turns requests into sequences.
 
@@ -63,7 +70,7 @@ class Encoder:
         self._reader = reader
         self._padded = self.manifest.layout == "padded"
         self._output = self.manifest.outputs[0].name
-        self._with_types = any(spec.name == "token_type_ids" for spec in self.manifest.inputs)
+        self._laid_out = laying_of(self.manifest)
         self._long_texts = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{self.manifest.name}")
         self._tokenizer: TextTokenizer | None = None
         self.tuning: Tuning | None = None  # after `load`
@@ -143,8 +150,7 @@ class Encoder:
 
     def _run(self, sequences: Sequence[Encoded]) -> Sequence[Array]:
         assert self._session is not None
-        lay = pad if self._padded else pack
-        rows = self._session.run([self._output], lay(sequences, self._with_types))[0]
+        rows = self._session.run([self._output], self._laid_out(sequences))[0]
         return list(rows)
 
     def _open(self) -> Tuning:

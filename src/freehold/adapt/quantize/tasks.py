@@ -16,9 +16,8 @@ from freehold.artifact import Artifact, Manifest
 from freehold.artifact.manifest import Decoder
 from freehold.engine.base import Array
 from freehold.engine.decoder_session import DecoderSession
+from freehold.engine.encoder import laying_of
 from freehold.engine.kv_memory import KvMemory, Layout
-from freehold.engine.packed import pack
-from freehold.engine.padded import pad
 from freehold.engine.providers import Feeds, SessionOptions
 from freehold.engine.scoring import ROWS, score
 from freehold.engine.session import OnnxSession, open_runtime
@@ -190,9 +189,7 @@ def task_of(artifact: Artifact, examples: Sequence[Example]) -> Task:
         return ForcedTask(manifest.decoder, manifest.limits.positions or LONGEST, examples, pairs)
     tokenizer = TextTokenizer(artifact.tokenizer, manifest.limits.max_tokens or manifest.limits.positions)
     sequences = [_encoded(tokenizer, manifest, example) for example in examples]
-    lay = pad if manifest.layout == "padded" else pack
-    typed = any(spec.name == "token_type_ids" for spec in manifest.inputs)
-    return FeedTask(manifest, examples, tuple(lay(batch, typed) for batch in _batches(sequences)))
+    return FeedTask(manifest, examples, tuple(map(laying_of(manifest), _batches(sequences))))
 
 
 def _session(graph: Path) -> OnnxSession:

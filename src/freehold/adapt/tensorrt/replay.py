@@ -15,8 +15,7 @@ from freehold.adapt.tensorrt.trtexec import numbers, replay_command
 from freehold.artifact import Case, Golden, Manifest
 from freehold.engine.base import Answer, Array, EmbedRequest, Proof, RerankRequest, TensorRequest
 from freehold.engine.embed import TextReader
-from freehold.engine.packed import pack
-from freehold.engine.padded import pad
+from freehold.engine.encoder import laying_of
 from freehold.engine.providers import Feeds
 from freehold.engine.rerank import PairReader
 from freehold.engine.tensor import DTYPES
@@ -105,16 +104,14 @@ def feeds_of(case: Case, subject: Subject) -> Feeds:
     """A recorded case as the graph takes it, by input name. Raises FreeholdError `golden_invalid`."""
     manifest = subject.artifact.manifest
     request = request_of(case, manifest)
-    names = [port.name for port in subject.inputs]
     if isinstance(request, TensorRequest):
         types = {port.name: DTYPES[port.datatype] for port in subject.inputs}
-        return {name: request.inputs[name].astype(types[name], copy=False) for name in names}
+        return {name: request.inputs[name].astype(dtype, copy=False) for name, dtype in types.items()}
     assert isinstance(request, EmbedRequest | RerankRequest)  # subjects of other kinds are refused
     reader = PairReader(manifest.pair) if manifest.kind == "rerank" else TextReader()
     limits = manifest.limits
     sequences = reader.encode(TextTokenizer(subject.artifact.tokenizer, limits.max_tokens or limits.positions), request)
-    lay = pad if manifest.layout == "padded" else pack
-    return lay(sequences, "token_type_ids" in names)
+    return laying_of(manifest)(sequences)
 
 
 def read_outputs(path: Path, subject: Subject) -> dict[str, Array]:
