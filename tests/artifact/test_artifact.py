@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from freehold.artifact import Artifact, FileEntry, MadeBy, Manifest, TensorSpec, write_manifest
-from freehold.artifact.artifact import SIGNATURES, rewrite_manifest, stray_names, unpinned, write_durably
+from freehold.artifact.artifact import SIGNATURES, rewrite_manifest, stray_names, unfit, unpinned, write_durably
 from freehold.errors import FreeholdError
 
 
@@ -159,6 +159,8 @@ def test_names_that_lead_elsewhere_are_found() -> None:
     bad = ["", ".", "..", "../a", "a/../b", "/a", "a//b", "a/", "./a", "manifest.json", "signatures/x", "a\nb", "a\0b"]
     named = manifest(files={name: FileEntry("0" * 64, 1) for name in [*good, *bad]})
     assert stray_names(named) == bad
+    assert unfit(named) == "'' is no name of a file in its folder"
+    assert not unfit(manifest(files={name: FileEntry("0" * 64, 1) for name in good}))
 
 
 def test_what_the_manifest_does_not_pin_is_found(folder: Path) -> None:

@@ -49,15 +49,12 @@ class Artifact:
             raise FreeholdError("artifact_invalid", path=path, reason=error.strerror or str(error)) from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise FreeholdError("artifact_invalid", path=path, reason=f"{MANIFEST}: {error}") from error
-        if manifest.schema != SCHEMA:
-            raise FreeholdError(
-                "artifact_invalid", path=path, reason=f"schema {manifest.schema}, this version reads {SCHEMA}"
-            )
+        if reason := unfit(manifest):
+            raise FreeholdError("artifact_invalid", path=path, reason=reason)
         for name, entry in manifest.files.items():
             file = path / name
-            if not _is_file_name(name) or not file.resolve().is_relative_to(path.resolve()):
-                reason = f"{name[:80]!r} is no name of a file in its folder"
-                raise FreeholdError("artifact_invalid", path=path, reason=reason)
+            if not file.resolve().is_relative_to(path.resolve()):
+                raise FreeholdError("artifact_invalid", path=path, reason=_not_within(name))
             size = file.stat().st_size if file.is_file() else -1
             if size != entry.size:
                 found = f"{size} bytes" if size >= 0 else "no file"
@@ -97,12 +94,24 @@ class Artifact:
                 )
 
 
+def unfit(manifest: Manifest) -> str:
+    """Why this version may not go by a manifest, for a message, or "". One may come from anywhere."""
+    if manifest.schema != SCHEMA:
+        return f"schema {manifest.schema}, this version reads {SCHEMA}"
+    stray = stray_names(manifest)
+    return _not_within(stray[0]) if stray else ""
+
+
 def stray_names(manifest: Manifest) -> list[str]:
     """File names that lead out of the artifact's folder, or to what is not one of its files: another's doing.
 
     Whoever writes files by the names of a manifest that came from elsewhere looks here first.
     """
     return [name for name in manifest.files if not _is_file_name(name)]
+
+
+def _not_within(name: str) -> str:
+    return f"{name[:80]!r} is no name of a file in its folder"
 
 
 def _is_file_name(name: str) -> bool:

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.artifact import Artifact, Manifest
-from freehold.artifact.artifact import MANIFEST, stray_names
-from freehold.artifact.manifest import SCHEMA
+from freehold.artifact.artifact import MANIFEST, unfit
 from freehold.config.source import NAME, TAG, Source
 from freehold.errors import FreeholdError
 from freehold.store.blobs import Blobs
@@ -326,11 +325,7 @@ class Store:
                 known = msgspec.json.decode(self.blobs.read(digest), type=Manifest)
             except UNREADABLE as error:
                 raise FreeholdError("store_not_artifact", digest=digest, reason=str(error)) from error
-            if known.schema != SCHEMA:
-                reason = f"schema {known.schema}, this version reads {SCHEMA}"
-                raise FreeholdError("store_not_artifact", digest=digest, reason=reason)
-            if stray := stray_names(known):
-                reason = f"{stray[0]!r} is no name of a file in its folder"
+            if reason := unfit(known):
                 raise FreeholdError("store_not_artifact", digest=digest, reason=reason)
             self._manifests[digest] = known
         return known

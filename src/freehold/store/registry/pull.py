@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from freehold.artifact import Manifest
-from freehold.artifact.artifact import stray_names
-from freehold.artifact.manifest import SCHEMA
+from freehold.artifact.artifact import unfit
 from freehold.errors import FreeholdError
 from freehold.store import oci
 from freehold.store.oci import Descriptor, ImageManifest
@@ -51,7 +50,7 @@ def pull(store: Store, repository: Repository, reference: str, name: str, tag: s
         receiving = _Receiving(store, repository, Meter(f"pull {repository}", say))
         receiving.blobs([image.config])
         manifest = _manifest(store, repository, reference, image)
-        if reason := _strange(manifest) or oci.mismatch(image, manifest):
+        if reason := unfit(manifest) or oci.mismatch(image, manifest):
             raise FreeholdError("registry_not_artifact", place=repository, reference=reference, reason=reason)
         receiving.blobs(image.layers)
         referrers = receiving.referrers(fetched.digest)
@@ -90,14 +89,6 @@ def _image(repository: Repository, reference: str, fetched: Fetched) -> ImageMan
         reference=reference,
         reason=reason or f"it is {fetched.media_type}",
     )
-
-
-def _strange(manifest: Manifest) -> str:
-    """What no artifact of ours would say, for a message, or "": the registry may hold anybody's."""
-    if manifest.schema != SCHEMA:
-        return f"schema {manifest.schema}, this version reads {SCHEMA}"
-    stray = stray_names(manifest)
-    return f"{stray[0]!r} is no name of a file in its folder" if stray else ""
 
 
 def _manifest(store: Store, repository: Repository, reference: str, image: ImageManifest) -> Manifest:
