@@ -8,7 +8,7 @@ import pytest
 
 from freehold.config import Network
 from freehold.errors import FreeholdError
-from freehold.store.http_client import is_distrust, open_client, routes, unreachable_because
+from freehold.store.http_client import is_distrust, open_client, retry_after_s, routes, unreachable_because
 from tests.forward_proxy import OTHERWISE, Authority, Proxy, authority, forward_proxy
 from tests.model_hub import Fault, ModelHub, serving
 
@@ -176,3 +176,9 @@ def test_a_redirect_to_another_host_takes_no_authorization(hub: ModelHub) -> Non
         )
     assert answer.content == b"x" * 4000
     assert ["authorization" in seen.headers for seen in hub.seen] == [True, False]
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("²", 0.0)])
+def test_what_a_server_asks_to_wait(header: str, seconds: float) -> None:
+    """In seconds; a date counts as nothing."""
+    assert retry_after_s(httpx2.Response(503, headers={"Retry-After": header.encode()})) == seconds

@@ -18,6 +18,8 @@ from freehold.errors import FreeholdError
 CONNECT_S = 10.0
 SILENCE_S = 30.0  # without a byte, after which an answer counts as cut
 USER_AGENT = f"freehold/{__version__}"
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that another try of the same request may not meet."""
 LOOPBACK = ("all://localhost", "all://*.localhost", "all://127.0.0.0/8", "all://[::1]")
 
 
@@ -56,6 +58,12 @@ def unreachable_because(error: httpx2.RequestError) -> str:
         return "it does not accept connections in time" if _connecting(error) else "it went silent in the middle"
     reason = " ".join(str(error).split()) or type(error).__name__
     return f"the proxy refused: {reason}" if isinstance(error, httpx2.ProxyError) else reason
+
+
+def retry_after_s(response: httpx2.Response) -> float:
+    """Seconds that a server asks to wait (RFC 9110, 10.2.3), 0 where it names none or a date."""
+    wanted = response.headers.get("retry-after", "")
+    return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0
 
 
 def is_distrust(error: httpx2.RequestError) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from freehold.adapt.fetch.transport import Patience, Transport, retry_after_s
+from freehold.adapt.fetch.transport import Patience, Transport
 from freehold.errors import FreeholdError
 from tests.model_hub import Fault, ModelHub
 
@@ -57,9 +57,3 @@ def test_pauses_double_and_end() -> None:
     assert [patience.pause_s(failures) for failures in range(1, 6)] == [0.5, 1.0, 2.0, 4.0, 4.0]
     assert patience.pause_s(1, 3.0) == 3.0
     assert patience.pause_s(1, 3600.0) == 4.0
-
-
-@pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("²", 0.0)])
-def test_what_a_server_asks_to_wait(header: str, seconds: float) -> None:
-    """In seconds; a date counts as nothing."""
-    assert retry_after_s(httpx2.Response(503, headers={"Retry-After": header.encode()})) == seconds

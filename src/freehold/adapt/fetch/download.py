@@ -11,10 +11,10 @@ import httpx2
 from freehold.adapt.fetch.failures import host_of, unreachable
 from freehold.adapt.fetch.halt import Halt
 from freehold.adapt.fetch.repository import Errand, Hub, RemoteFile
-from freehold.adapt.fetch.transport import PASSING, Transport, retry_after_s
+from freehold.adapt.fetch.transport import Transport
 from freehold.artifact.artifact import sha256_of
 from freehold.errors import FreeholdError
-from freehold.store.http_client import is_distrust, unreachable_because
+from freehold.store.http_client import PASSING, is_distrust, retry_after_s, unreachable_because
 
 
 class StoppedError(Exception):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import httpx2
 
 from freehold.errors import FreeholdError
-from freehold.store.http_client import is_distrust
+from freehold.store.http_client import PASSING, is_distrust, retry_after_s
 
 READ_TRIES = 3  # of what is asked first: a network without a way out is to be told soon
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that another try may not meet
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,3 @@ class Transport:
                     raise FreeholdError("hub_answer_invalid", host=response.url.host, reason=reason)
         kept = {name: value for name, value in response.headers.items() if name != "content-encoding"}
         return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
-
-
-def retry_after_s(response: httpx2.Response) -> float:
-    """Seconds that a server asks to wait (RFC 9110, 10.2.3), 0 where it names none or a date."""
-    wanted = response.headers.get("retry-after", "")
-    return float(wanted) if wanted.isascii() and wanted.isdigit() else 0.0

@@ -13,7 +13,7 @@ import msgspec
 
 from freehold.errors import FreeholdError
 from freehold.store import oci
-from freehold.store.http_client import is_distrust, unreachable_because
+from freehold.store.http_client import PASSING, is_distrust, retry_after_s, unreachable_because
 from freehold.store.registry.authentication import RegistryAuth
 from freehold.store.registry.credentials import DOCKER_HUB, Credentials
 
@@ -27,7 +27,7 @@ MANIFESTS = (
 )
 MOST_PAGES = 10_000  # of one list
 COMMIT_S = 600.0  # a registry may read a large blob once more before it answers
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same request may succeed later
+LONGEST_WAIT_S = 60.0  # of those that a registry may ask for
 _HUB_API = "registry-1.docker.io"
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?")
 
@@ -257,8 +257,8 @@ class Repository:
         status = response.status_code
         codes = ", ".join(filter(None, dict.fromkeys(one.code for one in said)))
         reason = "; ".join(filter(None, dict.fromkeys(one.message for one in said))) or response.reason_phrase or "-"
-        if status in _PASSING:
-            return CutError(self.refused(status, reason), _retry_after(response))
+        if status in PASSING:
+            return CutError(self.refused(status, reason), min(retry_after_s(response), LONGEST_WAIT_S))
         if status == httpx2.codes.UNAUTHORIZED:
             return FreeholdError("registry_login_needed", registry=self.host, place=self)
         if status == httpx2.codes.FORBIDDEN:
@@ -282,9 +282,3 @@ def _said(raw: bytes) -> list[_Complaint]:
         return msgspec.json.decode(raw, type=_Complaints).errors
     except oci.UNREADABLE:
         return []
-
-
-def _retry_after(response: httpx2.Response) -> float:
-    """Seconds that the registry asks to wait; dates, which none sends, count as nothing."""
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), 60.0) if text.isdecimal() else 0.0
