@@ -81,10 +81,11 @@ class _Matching:
 
     def by_name(self, fits: Callable[[Computed, Computed], bool]) -> None:
         """Equal names, where the two fit."""
-        places = {one.name: place for place, one in enumerate(self.theirs)}
+        taken = self._taken()
+        places = {one.name: place for place, one in enumerate(self.theirs) if place not in taken}
         for place, one in self._left():
             other = places.get(one.name)
-            if other is not None and other not in self._taken() and fits(one, self.theirs[other]):
+            if other is not None and fits(one, self.theirs[other]):
                 self.found[place] = other
 
     def by_value(self) -> None:
