@@ -10,7 +10,7 @@ from freehold.artifact.artifact import MANIFEST, SIGNATURES, unpinned, write_dur
 from freehold.errors import FreeholdError
 from freehold.store import oci
 from freehold.store.collect import read_image
-from freehold.store.oci import SIGNATURE, SIGNER, Descriptor
+from freehold.store.oci import SIGNATURE, SIGNER
 from freehold.store.signing import PublicKey, Signature, Signed, check, names
 from freehold.store.store import Store, Stored
 
@@ -25,13 +25,7 @@ def attach(store: Store, stored: Stored, signature: Signature) -> str:
     layer = oci.describe(signature.payload, PAYLOAD)
     text = msgspec.to_builtins(signature.signature)  # base64
     layer = msgspec.structs.replace(layer, annotations={IN_ANNOTATION: text})
-    about = Descriptor(
-        media_type=oci.IMAGE_MANIFEST, digest=stored.oci_digest, size=len(store.blobs.read(stored.oci_digest))
-    )
-    with store.writing():
-        store.blobs.put(signature.payload)
-        store.blobs.put(oci.EMPTY_BYTES)
-        return store.admit_referrer(oci.referrer_of(about, SIGNATURE, (layer,), {SIGNER: signature.key}))
+    return store.attach_layers(stored, SIGNATURE, [(layer, signature.payload)], {SIGNER: signature.key})
 
 
 def take_along(folder: Path, store: Store, stored: Stored) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,7 +147,7 @@ class Store:
         Blobs are verified by sha256 when the folder is made; a later open compares sizes. Raises `store_blob_missing`,
         `store_blob_corrupt`.
         """
-        with self._errors(), shared(self.root / "lock"):
+        with self.blobs.errors(0), shared(self.root / "lock"):
             return self.folders.open(stored.digest, stored.manifest)
 
     def tag(self, source: Source, tag: str, name: str = "") -> Stored:
@@ -210,17 +210,24 @@ class Store:
         annotations: Mapping[str, str] | None = None,
     ) -> str:
         """Keep `files` as something said about `subject`, once; the OCI digest of its manifest."""
-        layers = tuple(describe(data, _media_type(title), title) for title, data in files.items())
-        about = Descriptor(
-            media_type=IMAGE_MANIFEST,
-            digest=subject.oci_digest,
-            size=len(self.blobs.read(subject.oci_digest)),
-        )
+        layers = [(describe(data, _media_type(title), title), data) for title, data in files.items()]
+        return self.attach_layers(subject, artifact_type, layers, annotations)
+
+    def attach_layers(
+        self,
+        subject: Stored,
+        artifact_type: str,
+        layers: Sequence[tuple[Descriptor, bytes]],
+        annotations: Mapping[str, str] | None = None,
+    ) -> str:
+        """As `attach`, for content in the form of another tool: `layers` are what describes it, and it."""
+        size = len(self.blobs.read(subject.oci_digest))
+        about = Descriptor(media_type=IMAGE_MANIFEST, digest=subject.oci_digest, size=size)
+        described = tuple(layer for layer, _ in layers)
         with self.writing():
-            for data in files.values():
+            for data in (EMPTY_BYTES, *(data for _, data in layers)):
                 self.blobs.put(data)
-            self.blobs.put(EMPTY_BYTES)
-            return self.admit_referrer(referrer_of(about, artifact_type, layers, dict(annotations or {})))
+            return self.admit_referrer(referrer_of(about, artifact_type, described, dict(annotations or {})))
 
     def admit_referrer(self, image: bytes) -> str:
         """Enter a manifest with a subject, whose blobs are all here; inside `writing`. Its OCI digest.
@@ -277,14 +284,14 @@ class Store:
         def bare(index: Index) -> Index:
             return index.without([entry for entry in index.entries if not entry.tag]) if untagged else index
 
-        with self._errors(), exclusive(self.root / "lock", patience_s):
+        with self.blobs.errors(0), exclusive(self.root / "lock", patience_s):
             index = bare(self._file.read()) if plan else self._file.change(bare)
             return sweep(index, self.blobs, self.folders, plan=plan, unused_days=unused_days)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Blobs written inside are not collected before the index refers to them; makes the layout at its first use."""
-        with self._errors():
+        with self.blobs.errors(0):
             for folder in (self.blobs.folder, self.blobs.incoming):
                 folder.mkdir(parents=True, exist_ok=True)
             with shared(self.root / "lock"):
@@ -304,11 +311,6 @@ class Store:
             except FreeholdError as error:
                 log.warning("%s:%s (%s): %s %s", entry.name, entry.tag, entry.digest, error.cause, error.fix)
         return listed
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        with self.blobs.errors(0):
-            yield
 
     def _next_number(self, index: Index, name: str) -> str:
         there = {int(entry.tag) for entry in index.named(name) if entry.tag.isdecimal()}
