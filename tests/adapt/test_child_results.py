@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freehold.adapt import child_results
-from freehold.adapt.child_results import golden_of, result_of, specs_of
+from freehold.adapt.child_results import golden_of, result_of, specs_of, take_graph
 from freehold.adapt.children.report import RecordedCase, described, save_cases
 from freehold.errors import FreeholdError
 
@@ -99,3 +99,14 @@ def test_a_file_that_would_unpack_to_too_much_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(child_results, "LARGEST_CASES", 1 << 20)
     with pytest.raises(FreeholdError, match="unpacks to 3 MB"):
         golden_of(tmp_path, result, "sha256:1")
+
+
+def test_a_graph_is_taken_with_its_weights_and_nothing_else(tmp_path: Path) -> None:
+    """What a child calls like a graph's file besides stays behind."""
+    writes, folder = tmp_path / "writes", tmp_path / "artifact"
+    writes.mkdir()
+    folder.mkdir()
+    for name in ("model.onnx", "model.onnx.data", "model.onnx.so"):
+        (writes / name).write_bytes(name.encode())
+    assert take_graph(writes, folder).read_bytes() == b"model.onnx"
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "model.onnx.data"]

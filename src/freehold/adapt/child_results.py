@@ -1,7 +1,8 @@
 """What a child process wrote, read with suspicion: nothing of it is run, and what does not agree is refused."""
 
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +13,9 @@ from freehold.artifact.golden import NUMPY_TYPES
 from freehold.errors import FreeholdError
 
 LARGEST_CASES = 1 << 30  # bytes of all recorded arrays
+GRAPH_FILES = ("model.onnx", "model.onnx.data")
+
+T = TypeVar("T")
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -53,10 +57,23 @@ class ChildResult(msgspec.Struct, frozen=True):
 
 def result_of(result: dict[str, Any]) -> ChildResult:
     """What `run_child` returned, checked. Raises FreeholdError `isolated_result_invalid`."""
+    return part_of(result, ChildResult)
+
+
+def part_of(result: dict[str, Any], kind: type[T]) -> T:
+    """What a door reads of a result beyond `ChildResult`. Raises FreeholdError `isolated_result_invalid`."""
     try:
-        return msgspec.convert(result, ChildResult, strict=True)
+        return msgspec.convert(result, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
+
+
+def take_graph(writes: Path, folder: Path) -> Path:
+    """Move the graph that a child wrote, with its weights where they lie beside it, into `folder`; its path there."""
+    for name in GRAPH_FILES:
+        if (writes / name).is_file():
+            shutil.move(writes / name, folder / name)
+    return folder / GRAPH_FILES[0]
 
 
 def specs_of(result: dict[str, Any]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -67,7 +84,7 @@ def specs_of(result: dict[str, Any]) -> tuple[tuple[TensorSpec, ...], tuple[Tens
     read = result_of(result)
     inputs, outputs = (tuple(_spec(one) for one in rows) for rows in (read.inputs, read.outputs))
     if not inputs or not outputs:
-        raise _invalid("it names no inputs or no outputs")
+        raise invalid("it names no inputs or no outputs")
     return inputs, outputs
 
 
@@ -79,7 +96,7 @@ def golden_of(writes: Path, result: dict[str, Any], source_digest: str) -> Golde
     """
     read = result_of(result)
     if not read.cases:
-        raise _invalid("it recorded no case")
+        raise invalid("it recorded no case")
     arrays = _arrays(writes / CASES)
     cases = []
     for number, case in enumerate(read.cases):
@@ -87,16 +104,16 @@ def golden_of(writes: Path, result: dict[str, Any], source_digest: str) -> Golde
         inputs |= {name: _tensor(arrays, f"{number}.in.{name}") for name in case.inputs}
         outputs = {name: _tensor(arrays, f"{number}.out.{name}") for name in case.outputs}
         if not inputs or not outputs:
-            raise _invalid(f"case {number} has no inputs or no outputs")
+            raise invalid(f"case {number} has no inputs or no outputs")
         cases.append(Case(inputs, outputs, case.label))
     if arrays:
-        raise _invalid(f"{CASES} holds {sorted(arrays)[0]!r}, which belongs to no case")
+        raise invalid(f"{CASES} holds {sorted(arrays)[0]!r}, which belongs to no case")
     return Golden(RecordedBy(read.framework, read.version, source_digest), tuple(cases))
 
 
 def _spec(row: Described) -> TensorSpec:
     if row.datatype not in {*NUMPY_TYPES, "BYTES"}:
-        raise _invalid(f"{row.name} has the unknown type {row.datatype!r}")
+        raise invalid(f"{row.name} has the unknown type {row.datatype!r}")
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in row.shape)
     return TensorSpec(row.name, row.datatype, shape)
 
@@ -105,18 +122,19 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         return read_arrays(path, LARGEST_CASES)
     except UnsoundArraysError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
 
 
 def _tensor(arrays: dict[str, Array], key: str) -> Tensor:
     array = arrays.pop(key, None)
     if array is None:
-        raise _invalid(f"{CASES} has no array {key!r}")
+        raise invalid(f"{CASES} has no array {key!r}")
     try:
         return Tensor.of(array)
     except KeyError:
-        raise _invalid(f"the array {key!r} has the type {array.dtype}") from None
+        raise invalid(f"the array {key!r} has the type {array.dtype}") from None
 
 
-def _invalid(reason: str) -> FreeholdError:
+def invalid(reason: str) -> FreeholdError:
+    """What a child left is not sound."""
     return FreeholdError("isolated_result_invalid", reason=reason, log="-")

@@ -4,7 +4,6 @@ What `written_without_torch` answers for takes `graphs.build`, unless this way i
 """
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from freehold import __version__
 from freehold.adapt.checked_graph import check_locations
-from freehold.adapt.child_results import golden_of, result_of, specs_of
+from freehold.adapt.child_results import golden_of, invalid, part_of, result_of, specs_of, take_graph
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.digests import DigestMemo
 from freehold.adapt.folder import Dense, Normalize, limits_of
@@ -85,11 +84,9 @@ def artifact_of(raw: RawFolder, asked: Conversion, writes: Path, result: dict[st
     Raises FreeholdError `labels_unequal`, `padding_not_masked`, and as `check_locations`, `golden_of`, `specs_of` and
     `write_tokenizer`.
     """
-    lengths = _lengths(result)
+    lengths = part_of(result, _Lengths)
     manifest = _manifest(raw, asked, result, lengths)
-    for path in writes.glob(f"{GRAPH}*"):
-        path.rename(folder / path.name)
-    check_locations(folder / GRAPH)
+    check_locations(take_graph(writes, folder))
     if raw.reads_text:
         shipped = raw.transformer / TOKENIZER
         source = shipped if shipped.is_file() else writes / TOKENIZER
@@ -106,22 +103,11 @@ def _described(module: Dense | Normalize) -> dict[str, Any]:
     return {"type": type(module).__name__, **fields} | ({"file": str(fields["file"])} if "file" in fields else {})
 
 
-def _lengths(result: Mapping[str, Any]) -> _Lengths:
-    try:
-        return msgspec.convert(result, _Lengths)
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
-
-
-def _invalid(reason: object) -> FreeholdError:
-    return FreeholdError("isolated_result_invalid", reason=reason, log="-")
-
-
 def _manifest(raw: RawFolder, asked: Conversion, result: dict[str, Any], lengths: _Lengths) -> Manifest:
     """Raises FreeholdError `labels_unequal`, and as `specs_of` and `limits_of`."""
     inputs, outputs = specs_of(result)
     if not outputs[0].shape:
-        raise _invalid(f"{outputs[0].name} has no dimension")
+        raise invalid(f"{outputs[0].name} has no dimension")
     width = outputs[0].shape[-1]
     if raw.labels and width != len(raw.labels):
         raise FreeholdError("labels_unequal", path=raw.transformer, labels=len(raw.labels), width=width)
@@ -177,7 +163,7 @@ def _check_padding(manifest: Manifest, cases: tuple[Case, ...], graph: Path) -> 
         if MASK not in feeds or feeds[MASK].all():
             continue
         if output not in case.outputs or any(value.shape != feeds[MASK].shape for value in feeds.values()):
-            raise _invalid(f"the case {case.label!r} has no {output}, or inputs of several sizes")
+            raise invalid(f"the case {case.label!r} has no {output}, or inputs of several sizes")
         masked = {name: np.where(feeds[MASK] == 1, value, 0) for name, value in feeds.items()}
         seen = session.run([output], {name: value for name, value in masked.items() if name in taken})[0]
         parted = compare(output, case.outputs[output].array(), seen, tolerance_for(manifest.precision))

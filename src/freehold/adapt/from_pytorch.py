@@ -1,12 +1,11 @@
 """A PyTorch file becomes an artifact of kind tensor: PyTorch's exporter runs in a child, never in this process."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 
 from freehold import __version__
 from freehold.adapt.checked_graph import checked
-from freehold.adapt.child_results import golden_of, result_of, specs_of
+from freehold.adapt.child_results import golden_of, result_of, specs_of, take_graph
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.detect import Format, detect
 from freehold.adapt.isolation import printable, run_child, walls_here
@@ -23,7 +22,6 @@ FORMATS = {
     Format.PROGRAM: "program",
 }
 PACKAGES = ("torch", "onnxscript")
-FILES = ("model.onnx", "model.onnx.data")
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
@@ -62,10 +60,7 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     digest = f"sha256:{sha256_of(asked.source)}"
     inputs, outputs = specs_of(result)
     save_golden(folder / "goldens" / "raw.json", golden_of(writes, result, digest))
-    for name in FILES:
-        if (writes / name).is_file():
-            shutil.move(writes / name, folder / name)
-    checked(folder / "model.onnx")
+    checked(take_graph(writes, folder))
     read = result_of(result)
     notes = "; ".join(printable(note) for note in read.notes)
     return Manifest(

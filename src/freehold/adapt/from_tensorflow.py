@@ -4,15 +4,13 @@ Channels stay last: a graph has the inputs of its source, in the same layout and
 """
 
 import os
-import shutil
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from freehold import __version__
 from freehold.adapt.checked_graph import check_locations
-from freehold.adapt.child_results import golden_of, result_of, specs_of
+from freehold.adapt.child_results import golden_of, part_of, result_of, specs_of, take_graph
 from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.environments import FRAMEWORKS
 from freehold.adapt.goldens import weights_digest
@@ -23,8 +21,13 @@ from freehold.artifact.manifest import SCHEMA
 from freehold.errors import FreeholdError
 
 TOOL = "freehold.adapt.from_tensorflow"
-GRAPH_FILES = ("model.onnx", "model.onnx.data")
 REFUSED = "The model itself takes no inputs of the class {label}, which is not recorded: {reason}"
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    """Shape classes that the model itself takes no inputs of -> what it said."""
+
+    refused: dict[str, str]
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
@@ -60,12 +63,9 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     )
     golden = golden_of(writes, result, digest)
     inputs, outputs = specs_of(result)
-    for name in GRAPH_FILES:
-        if (writes / name).is_file():
-            shutil.move(writes / name, folder / name)
-    check_locations(folder / GRAPH_FILES[0])
+    check_locations(take_graph(writes, folder))
     save_golden(folder / "goldens" / "raw.json", golden)
-    for label, reason in _refused(result).items():
+    for label, reason in part_of(result, _Refused).refused.items():
         say(REFUSED.format(label=label, reason=printable(reason)))
     return Manifest(
         schema=SCHEMA,
@@ -92,14 +92,6 @@ def digest_of(source: Path) -> str:
         return weights_digest({path.relative_to(source).as_posix(): sha256_of(path) for path in paths})
     except OSError as error:
         raise FreeholdError("tensorflow_source_invalid", source=source.name, reason=error) from error
-
-
-def _refused(result: dict[str, Any]) -> dict[str, str]:
-    """Shape classes that the model itself takes no inputs of -> what it said."""
-    try:
-        return msgspec.convert(result.get("refused"), dict[str, str])
-    except msgspec.ValidationError as error:
-        raise FreeholdError("isolated_result_invalid", reason=error, log="-") from None
 
 
 def precision_of(outputs: tuple[TensorSpec, ...]) -> str:
