@@ -1,5 +1,6 @@
 """The encoder architectures that are known, and what their `config.json` says."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -87,10 +88,15 @@ class EncoderConfig(msgspec.Struct, frozen=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the outputs of a classification head, in order; transformers' default is two."""
-        if self.id2label:
-            return tuple(name for _, name in sorted(self.id2label.items()))
-        return tuple(f"LABEL_{index}" for index in range(self.num_labels or 2))
+        """Names of the outputs of a classification head, in order."""
+        return labels_of(self.id2label, self.num_labels)
+
+
+def labels_of(id2label: Mapping[int, str] | None, num_labels: int | None) -> tuple[str, ...]:
+    """Names of the outputs of a head, in order, by the fields of `config.json`; transformers' default is two."""
+    if id2label:
+        return tuple(name for _, name in sorted(id2label.items()))
+    return tuple(f"LABEL_{index}" for index in range(num_labels or 2))
 
 
 def architecture_of(folder: Path) -> str:

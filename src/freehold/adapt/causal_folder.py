@@ -6,13 +6,12 @@ from typing import Literal
 
 import msgspec
 
-from freehold.adapt.architectures import architecture_of
+from freehold.adapt.architectures import architecture_of, labels_of
 from freehold.adapt.checkpoint import weight_files
 from freehold.adapt.decoder_config import FORMS, DecoderConfig, read_decoder_config, writer_of
 from freehold.adapt.decoder_folder import chat_template_of
 from freehold.adapt.documents import read
 from freehold.adapt.folder import (
-    Dense,
     Module,
     PoolingMode,
     Sentence,
@@ -22,6 +21,7 @@ from freehold.adapt.folder import (
     modules_of,
     prompts_of,
     sentence_of,
+    transformer_of,
 )
 from freehold.adapt.reranking import QWEN3_PAIR, Reranking, of_template
 from freehold.adapt.tokenizer_file import read_tokenizer
@@ -94,8 +94,7 @@ class CausalFolder:
     @property
     def weight_files(self) -> tuple[Path, ...]:
         """Every file that holds weights of this model, those of dense modules too."""
-        after = self.head.after if isinstance(self.head, Sentence) else ()
-        return (*self.weights, *(module.file for module in after if isinstance(module, Dense)))
+        return (*self.weights, *(self.head.files if isinstance(self.head, Sentence) else ()))
 
     def limits(self, max_tokens: int | None) -> Limits:
         """Truncation length and positions. Raises FreeholdError `max_tokens_beyond_positions`."""
@@ -114,7 +113,7 @@ def open_causal(path: Path, kind: str = "auto") -> CausalFolder | None:
     `pooling_unknown`, `scoring_unknown`, `token_unknown`.
     """
     modules = modules_of(path)
-    transformer = path / modules[0].path if modules else path
+    transformer = transformer_of(path, modules)
     architecture = architecture_of(transformer)
     if writer_of(architecture) not in FORMS:
         return None
@@ -192,16 +191,14 @@ class _Attention(msgspec.Struct, frozen=True):
 
 
 class _Labels(msgspec.Struct, frozen=True):
-    """Outputs of a classification head; two without names are transformers' default."""
+    """Outputs of a classification head."""
 
     id2label: dict[int, str] | None = None
     num_labels: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        if self.id2label:
-            return tuple(name for _, name in sorted(self.id2label.items()))
-        return tuple(f"LABEL_{index}" for index in range(self.num_labels or 2))
+        return labels_of(self.id2label, self.num_labels)
 
 
 class _LogitScore(msgspec.Struct, frozen=True):

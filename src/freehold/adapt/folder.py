@@ -50,6 +50,11 @@ class Sentence(msgspec.Struct, frozen=True):
         return widths[-1] if widths else hidden_size
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The weights of the dense modules."""
+        return tuple(module.file for module in self.after if isinstance(module, Dense))
+
+    @property
     def normalized(self) -> bool:
         """True when embeddings leave with length 1."""
         return bool(self.after) and isinstance(self.after[-1], Normalize)
@@ -79,7 +84,7 @@ class ModelFolder:
     @property
     def weight_files(self) -> tuple[Path, ...]:
         """Every file that holds weights of this model, those of dense modules too."""
-        return (*self.weights, *(module.file for module in self.sentence.after if isinstance(module, Dense)))
+        return (*self.weights, *self.sentence.files)
 
     def limits(self, max_tokens: int | None) -> Limits:
         """Truncation length and positions; `max_tokens` overrides the folder's own length.
@@ -109,7 +114,7 @@ def open_folder(path: Path) -> ModelFolder:
     if not path.is_dir():
         raise FreeholdError("model_folder_invalid", path=path, reason="no such folder")
     modules = modules_of(path)
-    transformer = path / modules[0].path if modules else path
+    transformer = transformer_of(path, modules)
     if not (transformer / "config.json").is_file():
         weight_files(transformer)  # a GGUF or pickle folder without a config has a better story to tell
     config = read_config(transformer / "config.json")
@@ -199,6 +204,11 @@ def modules_of(folder: Path) -> list[Module]:
         if Path(module.path).is_absolute() or ".." in Path(module.path).parts:
             raise FreeholdError("model_folder_invalid", path=path, reason=f"the path {module.path!r} leaves the folder")
     return modules
+
+
+def transformer_of(folder: Path, modules: list[Module]) -> Path:
+    """Where config.json, weights and tokenizer lie: in the folder of module 0, without modules in `folder` itself."""
+    return folder / modules[0].path if modules else folder
 
 
 def prompts_of(folder: Path) -> dict[str, str]:

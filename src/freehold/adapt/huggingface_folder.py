@@ -10,22 +10,22 @@ from typing import Literal
 import msgspec
 
 from freehold.adapt.architectures import FORMS as ENCODERS
-from freehold.adapt.architectures import architecture_of
+from freehold.adapt.architectures import architecture_of, labels_of
 from freehold.adapt.checkpoint import Checkpoint, weight_files
 from freehold.adapt.conversion import Conversion
 from freehold.adapt.decoder_config import FORMS as DECODERS
 from freehold.adapt.decoder_config import writer_of
 from freehold.adapt.documents import read, read_or
 from freehold.adapt.folder import (
-    Dense,
     PoolingMode,
     Sentence,
     length_of,
+    license_of,
     modules_of,
     prompts_of,
     sentence_of,
+    transformer_of,
 )
-from freehold.adapt.model_card import read_card
 from freehold.artifact import Kind
 from freehold.errors import FreeholdError
 
@@ -90,7 +90,7 @@ class RawFolder:
     @property
     def weight_files(self) -> tuple[Path, ...]:
         """Every file that holds weights of this model, those of dense modules too."""
-        return (*self.weights, *(module.file for module in self.sentence.after if isinstance(module, Dense)))
+        return (*self.weights, *self.sentence.files)
 
 
 def written_without_torch(path: Path) -> bool:
@@ -99,7 +99,7 @@ def written_without_torch(path: Path) -> bool:
     Raises FreeholdError `model_folder_invalid`, `weights_quantized`.
     """
     modules = modules_of(path)
-    transformer = path / modules[0].path if modules else path
+    transformer = transformer_of(path, modules)
     architecture = architecture_of(transformer)
     if architecture not in ENCODERS and writer_of(architecture) not in DECODERS:
         return False
@@ -115,7 +115,7 @@ def open_raw(asked: Conversion) -> RawFolder:
     """
     path = asked.source
     modules = modules_of(path)
-    transformer = path / modules[0].path if modules else path
+    transformer = transformer_of(path, modules)
     architecture = architecture_of(transformer)
     config = read(transformer / "config.json", _Config)
     task = _task(transformer, architecture, config, bool(modules), asked.kind)
@@ -133,7 +133,7 @@ def open_raw(asked: Conversion) -> RawFolder:
         max_tokens=length.max_seq_length,
         image=_image(transformer, config, asked) if task == "image" else (0, 0, 0),
         prompts=prompts_of(path),
-        license=read_card(path / "README.md").license,
+        license=license_of(path / "README.md"),
     )
     if asked.kind not in ("auto", raw.kind):
         raise _unsuitable(raw.transformer, architecture, asked.kind, (raw.kind,))
@@ -159,10 +159,8 @@ class _Config(msgspec.Struct, frozen=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the outputs of a head, in order; transformers' default is two."""
-        if self.id2label:
-            return tuple(name for _, name in sorted(self.id2label.items()))
-        return tuple(f"LABEL_{index}" for index in range(self.num_labels or 2))
+        """Names of the outputs of a head, in order."""
+        return labels_of(self.id2label, self.num_labels)
 
 
 class _Size(msgspec.Struct, frozen=True):
