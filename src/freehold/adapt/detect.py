@@ -115,7 +115,7 @@ def _archive(path: Path) -> Format:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # a name that is no UTF-8 is a ValueError
         raise FreeholdError("convert_archive_damaged", path=path, reason=str(error)) from None
     inner = {name.split("/", 1)[1] for name in names if "/" in name}
     if "config.json" in names and "metadata.json" in names:

@@ -173,7 +173,7 @@ def to_onnx(
             tensors_to_rename=dict(zip(before, [*(spec.name for spec in inputs), *outputs], strict=True)),
             opset=opset,
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, NotImplementedError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:  # tf2onnx has no error of its own
         raise ChildError("tensorflow_conversion", reason=first_line(error)) from error
     refuse_unknown_nodes(model, source)
     shapes = {name: value.shape for name, value in traced.structured_outputs.items()}
