@@ -50,18 +50,6 @@ def test_a_file_is_taken_in_by_its_digest(blobs: Blobs, tmp_path: Path) -> None:
     assert list(blobs.incoming.iterdir()) == []
 
 
-def test_a_finished_file_is_adopted(blobs: Blobs) -> None:
-    """After every byte was read; a wrong one is gone."""
-    part = blobs.incoming / "a.part"
-    part.write_bytes(b"content")
-    blobs.adopt(part, digest_of(b"content"))
-    assert blobs.read(digest_of(b"content")) == b"content"
-    part.write_bytes(b"another")
-    with pytest.raises(FreeholdError, match="store_blob_corrupt"):
-        blobs.adopt(part, digest_of(b"more"))
-    assert list(blobs.incoming.iterdir()) == []
-
-
 @pytest.mark.parametrize("how", ["read", "verify"])
 def test_damage_is_seen_and_can_be_mended(blobs: Blobs, how: str) -> None:
     """The damaged file is moved aside, so the same content can be written again."""

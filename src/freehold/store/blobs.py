@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -89,30 +89,19 @@ class Blobs:
         Raises `artifact_corrupt` where the file is another, `artifact_invalid` where it cannot be read, `store_full`,
         `store_unwritable`.
         """
-        if self.has(digest, size):
+        with nullcontext() if self.has(digest, size) else self.writing(size) as file:
             summed = hashlib.sha256()
             for block in _blocks(source):
                 summed.update(block)
-            self._expect(source, digest, f"sha256:{summed.hexdigest()}")
-            return
-        with self.writing(size) as file:
-            summed = hashlib.sha256()
-            for block in _blocks(source):
-                summed.update(block)
-                file.write(block)
-            self._expect(source, digest, f"sha256:{summed.hexdigest()}")
-            self.keep(file, digest)
-
-    def adopt(self, path: Path, digest: str) -> None:
-        """Move a finished file of `incoming` into its place. Raises `store_blob_corrupt` where it is another."""
-        found = f"sha256:{sha256_of(path)}"
-        if found != digest:
-            path.unlink()
-            raise FreeholdError("store_blob_corrupt", digest=digest, found=found[:19], path=path)
-        with self.errors(0), path.open("rb") as file:
-            os.fsync(file.fileno())
-            path.chmod(0o444)
-            path.replace(self.path(digest))
+                if file is not None:
+                    file.write(block)
+            found = f"sha256:{summed.hexdigest()}"
+            if found != digest:
+                raise FreeholdError(
+                    "artifact_corrupt", path=source.parent, file=source.name, expected=digest[7:19], found=found[7:19]
+                )
+            if file is not None:
+                self.keep(file, digest)
 
     @contextmanager
     def writing(self, size: int) -> Iterator[IO[bytes]]:
@@ -157,13 +146,6 @@ class Blobs:
         with suppress(OSError):  # a store that may only be read: said all the same
             path.replace(self.incoming / f"damaged-{path.name}")
         return FreeholdError("store_blob_corrupt", digest=digest, found=found[:19], path=path)
-
-    @staticmethod
-    def _expect(source: Path, digest: str, found: str) -> None:
-        if found != digest:
-            raise FreeholdError(
-                "artifact_corrupt", path=source.parent, file=source.name, expected=digest[7:19], found=found[7:19]
-            )
 
 
 def _blocks(source: Path) -> Iterator[bytes]:

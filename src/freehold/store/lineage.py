@@ -34,11 +34,6 @@ class Step:
     children: tuple["Step", ...] = ()
     asked: bool = False
 
-    @property
-    def is_artifact(self) -> bool:
-        """Whether it is an artifact, in this store or not."""
-        return self.role in ("onnx", "quantized", "compiled", "derived", "absent")
-
     def walk(self) -> Iterator["Step"]:
         """This step and all below it, parents first."""
         yield self
