@@ -41,8 +41,7 @@ def work(job: Job) -> dict[str, Any]:
     step(job["writes"], "PyTorch loads the model")
     loaded = load(job)
     sample = sample_of(job, loaded)
-    names, _ = _answer(loaded, sample)
-    _same_again(loaded, sample)
+    names = _same_again(loaded, sample)
     step(job["writes"], "PyTorch exports the graph")
     exported = export(job, loaded, sample.names, sample.tensors, names)
     step(job["writes"], "PyTorch answers what is recorded")
@@ -212,13 +211,17 @@ def _outputs(name: str, value: Any) -> list[tuple[str, Any]]:
     return [pair for title, each in rows for pair in _outputs(title, each)]
 
 
-def _same_again(loaded: Loaded, sample: Sample) -> None:
-    """A model that draws numbers cannot be recorded. Raises ChildError `model_not_deterministic`."""
+def _same_again(loaded: Loaded, sample: Sample) -> list[str]:
+    """Names of the outputs of a model that answers twice the same: one that draws numbers cannot be recorded.
+
+    Raises ChildError `model_not_deterministic`, and as `_answer`.
+    """
     names, first = _answer(loaded, sample)
     _, second = _answer(loaded, sample)
     for name, one, other in zip(names, first, second, strict=True):
         if one.shape != other.shape or not np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True):
             raise ChildError("model_not_deterministic", output=name)
+    return names
 
 
 def _array(tensor: torch.Tensor) -> Array:
