@@ -16,16 +16,14 @@ from freehold.engine.agreement import Agreement, agreement_with
 from freehold.engine.base import ScoreRequest
 from freehold.engine.decoder_session import DecoderSession, open_decoder
 from freehold.engine.forced import length_of
-from freehold.engine.kv_memory import KvMemory, Layout
 from freehold.engine.providers import SessionOptions
-from freehold.engine.scoring import ROWS, score
+from freehold.engine.scoring import memory_for, score
 from freehold.engine.verify import request_of
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu
 
 BUDGET_S = 10.0
 """A first start waits for it: beyond, the rest of the cases says nothing of agreement."""
-PADDING_ROWS = 2
 MEASURED = ("agreement", "perplexity_ratio")
 
 
@@ -34,7 +32,7 @@ def note_agreement(artifact: Artifact, budget_s: float = BUDGET_S) -> None:
     `agreement` FP32 [1] and, where the recorder's logprobs are there, `perplexity_ratio` FP32 [1] (`Agreement`).
 
     What cases said of another precision is dropped. The manifest must pin the goldens anew. Raises OSError, and
-    FreeholdError `golden_invalid`, `decoder_manifest_invalid` or as `open_decoder`, `KvMemory` and `score`.
+    FreeholdError `golden_invalid`, `decoder_manifest_invalid` or as `open_decoder`, `memory_for` and `score`.
     """
     goldens = {path: load_golden(path) for path in sorted(artifact.goldens.glob("*.json"))}
     cases = [case for golden in goldens.values() for case in golden.cases]
@@ -43,8 +41,7 @@ def note_agreement(artifact: Artifact, budget_s: float = BUDGET_S) -> None:
     decoder = artifact.manifest.decoder
     if decoder is None:
         raise FreeholdError("decoder_manifest_invalid", path=artifact.path)
-    layout = Layout.of(decoder, max(length_of(case) for case in cases))
-    with closing(KvMemory(layout, slots=1, rows=ROWS + PADDING_ROWS)) as memory:
+    with closing(memory_for(decoder, max(length_of(case) for case in cases))) as memory:
         session = open_decoder(artifact, SessionOptions(threads=read_cpu().usable_cores), memory)
         session.measure()
         limit = time.monotonic() + budget_s

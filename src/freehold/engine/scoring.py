@@ -4,13 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from freehold.artifact.manifest import Decoder
 from freehold.engine.base import Answer, Array
 from freehold.engine.decoder_session import DecoderSession, Row
+from freehold.engine.kv_memory import KvMemory, Layout
 
 SLICE = 512
 """Tokens of the prompt computed at a time."""
 ROWS = 8
 """Tokens of the answer computed at a time, where drafts are."""
+PADDING_ROWS = 2
+
+
+def memory_for(decoder: Decoder, longest: int) -> KvMemory:
+    """Memory in which a prompt and its answer of `longest` tokens together are scored. Raises as `KvMemory`."""
+    return KvMemory(Layout.of(decoder, longest), slots=1, rows=ROWS + PADDING_ROWS)
 
 
 def score(session: DecoderSession, slot: int, prompt: Sequence[int], answer: Sequence[int]) -> Answer:

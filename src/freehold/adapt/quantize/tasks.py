@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -17,15 +16,14 @@ from freehold.artifact.manifest import Decoder
 from freehold.engine.base import Array
 from freehold.engine.decoder_session import DecoderSession
 from freehold.engine.encoder import laying_of
-from freehold.engine.kv_memory import KvMemory, Layout
+from freehold.engine.kv_memory import KvMemory
 from freehold.engine.providers import Feeds, SessionOptions
-from freehold.engine.scoring import ROWS, score
+from freehold.engine.scoring import memory_for, score
 from freehold.engine.session import OnnxSession, open_runtime
 from freehold.engine.settings import DEFAULT_BUDGET_TOKENS
 from freehold.engine.tokenizer import Encoded, TextTokenizer, open_tokenizer
 from freehold.errors import FreeholdError
 
-PADDING_ROWS = 2
 LONGEST = 256
 """Tokens of an example of a model that generates, so that a measurement stays short."""
 TIMED_EXAMPLES = 2
@@ -144,12 +142,8 @@ class ForcedTask:
         memory = self._memory()
         return ForcedStopwatch(self._session(graph, memory), memory, self.pairs[:TIMED_EXAMPLES])
 
-    @cached_property
-    def _layout(self) -> Layout:
-        return Layout.of(self.decoder, max(len(prompt) + len(answer) for prompt, answer in self.pairs))
-
     def _memory(self) -> KvMemory:
-        return KvMemory(self._layout, slots=1, rows=ROWS + PADDING_ROWS)
+        return memory_for(self.decoder, max(len(prompt) + len(answer) for prompt, answer in self.pairs))
 
     def _session(self, graph: Path, memory: KvMemory) -> DecoderSession:
         runtime = open_runtime(graph, SessionOptions(), graph.stem)
