@@ -13,6 +13,7 @@ from freehold.adapt.quantize.units import FloatGraph
 from freehold.artifact import Manifest
 
 FLOAT = "float.onnx"
+VARIANT = "variant.onnx"
 
 
 @dataclass
@@ -24,7 +25,6 @@ class Laboratory:
     folder: Path
     data: DataFile = field(default_factory=DataFile)
     _answers: dict[int, Observed] = field(default_factory=dict)
-    _variants: int = 0
 
     @classmethod
     def open(cls, source: FloatGraph, manifest: Manifest, folder: Path, forms: Sequence[Form]) -> "Laboratory":
@@ -42,16 +42,11 @@ class Laboratory:
         """The source as it lies here."""
         return self.folder / FLOAT
 
-    def variant(self, forms: Forms) -> Path:
-        """Write the source with its units in `forms`, each one of those that the laboratory was opened with."""
-        self._variants += 1
-        path = self.folder / f"variant-{self._variants}.onnx"
-        rewrite(self.source, forms, self.data).save(path)
-        return path
-
     def judge(self, forms: Forms, task: Task) -> Quality:
-        """How near the source with `forms` comes to the source itself. Raises as `Task.observe`."""
-        path = self.variant(forms)
+        """How near the source comes to itself with its units in `forms`, each one of those that the laboratory was
+        opened with. Raises OSError, and as `Task.observe`."""
+        path = self.folder / VARIANT
+        rewrite(self.source, forms, self.data).save(path)
         try:
             return quality(self.manifest, task.examples, self.reference(task), task.observe(path))
         finally:
