@@ -124,9 +124,14 @@ def _spearman_of(manifest: Manifest, before: Observed, seen: Observed) -> float 
 
 
 def _similarities(rows: Array) -> Array:
-    """Cosines of all pairs of rows."""
+    """Cosines of all pairs of rows, each pair once."""
+    return np.asarray(_cosines(rows)[np.triu_indices(len(rows), 1)])
+
+
+def _cosines(rows: Array) -> Array:
+    """[rows, rows]."""
     units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return np.asarray((units @ units.T)[np.triu_indices(len(rows), 1)])
+    return np.asarray(units @ units.T)
 
 
 def _top1(manifest: Manifest, before: Observed, seen: Observed) -> float | None:
@@ -161,8 +166,7 @@ def _neighbours(rows: Array, labels: Sequence[Any]) -> float | None:
         groups[label] += 1
     if len(groups) < FEW_LABELS or max(groups.values()) < 2:
         return None
-    units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    similar = units @ units.T
+    similar = _cosines(rows)
     np.fill_diagonal(similar, -np.inf)
     nearest = similar.argmax(axis=1)
     return _rounded(sum(labels[i] == labels[n] for i, n in enumerate(nearest)) / len(labels))
