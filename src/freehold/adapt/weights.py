@@ -123,7 +123,7 @@ class BlockCodes:
         for values in self.rows.passes():
             groups = self.grouped(values)
             scales = self.scales_of(groups)
-            codes = groups * _inverse(scales)[:, :, None]
+            codes = groups * inverse_of(scales)[:, :, None]
             np.rint(codes, out=codes)
             np.minimum(codes, middle - 1, out=codes)
             codes += middle
@@ -181,7 +181,7 @@ class ChannelCodes:
     def blocks(self) -> Iterator[Array]:
         """Rows of the transposed matrix, from a second reading: scales need every row whole."""
         scales = np.concatenate(list(self.scales.blocks()))
-        inverse = _inverse(scales)
+        inverse = inverse_of(scales)
         for slab in self.rows.slabs():
             yield np.ascontiguousarray(np.rint(slab * inverse[:, None]).astype(np.int8).T)
 
@@ -217,6 +217,6 @@ def _significant(scales: Array) -> Floats:
     return kept
 
 
-def _inverse(scales: Floats) -> Floats:
+def inverse_of(scales: Floats) -> Floats:
     """1 / scale, 0 for a scale of 0."""
     return np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)

@@ -14,7 +14,7 @@ from freehold.adapt.checkpoint import Floats
 from freehold.adapt.onnx_graph import MICROSOFT, GraphWriter
 from freehold.adapt.quantize.stored import Stored, StoredMatrix
 from freehold.adapt.quantize.units import Use
-from freehold.adapt.weights import Array, BlockCodes, ChannelCodes, ChannelScales, Matrix
+from freehold.adapt.weights import Array, BlockCodes, ChannelCodes, ChannelScales, Matrix, inverse_of
 
 INT8_ACTIVATIONS = 4
 """MatMulNBits' accuracy level at which it may quantize activations to int8 too: its fast kernels need that."""
@@ -37,7 +37,7 @@ class RowCodes:
     def blocks(self) -> Iterator[Array]:
         """Whole rows."""
         scales = np.concatenate(list(ChannelScales(self.rows).blocks()))
-        inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)
+        inverse = inverse_of(scales)
         done = 0
         for values in self.rows.passes():
             yield np.rint(values * inverse[done : done + len(values), None]).astype(np.int8)
