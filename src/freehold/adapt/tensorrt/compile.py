@@ -80,20 +80,16 @@ def _compile(asked: Compilation, gpus: Sequence[Gpu], work: Path, cache: Path, s
     planned = plan(subject, asked, machine, scratch, cache)
     engines = EngineCache(cache)
     kept = engines.find(planned.key)
-    told = None
-    if kept is not None:
-        for name in (ENGINE, TENSORRT):
-            shutil.copyfile(kept / name, scratch / name)
-    else:
-        told = _build(planned, subject, asked, say)
-    artifact = _write(work / "compiled", subject, asked.name, planned, machine)
+    told = _build(planned, subject, asked, say) if kept is None else None
+    manifest = _manifest(asked.name, subject, planned, machine)
+    artifact = _write(work / "compiled", subject, manifest, kept or scratch)
     say("replaying the goldens")
     proof = _prove(artifact, subject, planned, asked, work)
     if proof.failure is not None:
         raise proof.failure
     if kept is None:
         engines.keep(planned.key, [scratch / ENGINE, scratch / TENSORRT])
-    size = (scratch / ENGINE).stat().st_size
+    size = (artifact.path / ENGINE).stat().st_size
     return Compiled(artifact.path, artifact.digest, planned, proof, kept is not None, told, size)
 
 
@@ -128,17 +124,18 @@ def _build(planned: Plan, subject: Subject, asked: Compilation, say: Say) -> Log
     return told
 
 
-def _write(folder: Path, subject: Subject, name: str, planned: Plan, machine: Machine) -> Artifact:
+def _write(folder: Path, subject: Subject, manifest: Manifest, built: Path) -> Artifact:
+    """The artifact in `folder`, with the engine that lies in `built`."""
     folder.mkdir()
     for file in subject.data_files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(subject.artifact.path / file, folder / file)
     for file in (ENGINE, TENSORRT):
-        shutil.copyfile(planned.build.engine.parent / file, folder / file)
-    return write_manifest(folder, msgspec.structs.replace(_manifest(subject, planned, machine), name=name))
+        shutil.copyfile(built / file, folder / file)
+    return write_manifest(folder, manifest)
 
 
-def _manifest(subject: Subject, planned: Plan, machine: Machine) -> Manifest:
+def _manifest(name: str, subject: Subject, planned: Plan, machine: Machine) -> Manifest:
     """The parent's, with what was changed and with what; a tolerance that was measured counts in the same precision."""
     manifest, build, gpu = subject.artifact.manifest, planned.build, machine.gpu
     assert gpu is not None  # checked before anything was built
@@ -153,6 +150,7 @@ def _manifest(subject: Subject, planned: Plan, machine: Machine) -> Manifest:
     }
     return msgspec.structs.replace(
         manifest,
+        name=name,
         precision=build.precision,
         parent=subject.parent or None,
         made_by=MadeBy(TOOL, __version__, manifest.made_by.source),

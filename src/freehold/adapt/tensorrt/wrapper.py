@@ -13,10 +13,11 @@ from onnx import helper
 from freehold.adapt.onnx_graph import IR_VERSION, MICROSOFT, OPSET
 from freehold.adapt.tensorrt.subject import DATATYPES, Port
 from freehold.artifact.artifact import TENSORRT, write_durably
+from freehold.engine.session import PROVIDERS
 from freehold.errors import FreeholdError
 
 ENGINE = "model.tensorrt.plan"
-PROVIDER = "TensorrtExecutionProvider"
+PROVIDER = PROVIDERS["tensorrt"]
 OPERATOR = "EPContext"
 CODES = {name: code for code, name in DATATYPES.items()}
 
