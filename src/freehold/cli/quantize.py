@@ -151,9 +151,10 @@ def _put(made: Path, report: "Report", store: "Store", folder: Path | None, tag:
 def _keep_parent(path: Path, store: "Store", name: str) -> "Stored | None":
     """Keep the float artifact too, as `name`, where the store lacks it: lineage leads to it, and it can be quantized
     again. None where it was there, and for an .onnx file, which is no artifact."""
-    if path.is_file() or any(one.digest == Artifact.open(path).digest for one in store.list()):
+    if path.is_file():
         return None
-    return store.add(path, name)
+    digest = Artifact.open(path).digest
+    return None if any(one.digest == digest for one in store.list()) else store.add(path, name)
 
 
 def _show(
