@@ -53,25 +53,8 @@ def require_here(source: Source, store: Store) -> None:
 
 
 def absent(reading: Reading, store: Store) -> tuple[list[FreeholdError], list[FreeholdError]]:
-    """Problems and notes about models of a configuration that are not here, by path or in the store.
-
-    What is missing is only worth a note in a configuration with `deploy`, which is meant for other machines.
-    """
-    problems, notes = absent_models(reading)
-    config = reading.config
-    for index, model in enumerate(config.models if config is not None else ()):
-        source = model.parsed_source
-        if source.kind != "store":
-            continue
-        try:
-            require_here(source, store)
-        except FreeholdError as error:
-            if config is not None and config.deploy is not None and error.kind is Kind.NOT_FOUND:
-                where = reading.tree.at("models", index, "source").where
-                notes.append(FreeholdError("note_model_not_here", where=where, id=model.id, path=source))
-            else:
-                problems.append(error)
-    return problems, notes
+    """Problems and notes about models of a configuration that are not here, by path or in the store."""
+    return absent_models(reading, store.find)
 
 
 def _as_fetched(source: Source, store: Store) -> Source:
