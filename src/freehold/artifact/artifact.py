@@ -132,10 +132,15 @@ def unpinned(artifact: Artifact) -> set[str]:
 def file_entries(path: Path) -> dict[str, FileEntry]:
     """Entries for every file under `path` but the manifest and signatures of it, in name order."""
     return {
-        str(file.relative_to(path)): FileEntry(sha256_of(file), file.stat().st_size)
+        str(file.relative_to(path)): file_entry(file)
         for file in sorted(path.rglob("*"))
         if file.is_file() and file.name != MANIFEST and path / SIGNATURES not in file.parents
     }
+
+
+def file_entry(file: Path) -> FileEntry:
+    """The entry of one file."""
+    return FileEntry(sha256_of(file), file.stat().st_size)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> Artifact:

@@ -13,7 +13,7 @@ import typer
 
 from freehold import __version__
 from freehold.artifact import Artifact, Case, FileEntry, Golden, RecordedBy, save_golden
-from freehold.artifact.artifact import MANIFEST, sha256_of, write_durably
+from freehold.artifact.artifact import MANIFEST, file_entry, rewrite_manifest
 from freehold.cli.examine import BUDGET_S
 from freehold.cli.golden_store import add_with_golden, refuse_stored
 from freehold.cli.golden_text import continue_all, prompt_ids
@@ -208,13 +208,11 @@ def _into_artifact(folder: Path, name: str, golden: Golden) -> str:
     if entry in artifact.manifest.files:
         _pin(artifact, others)
     save_golden(path, golden)
-    _pin(artifact, dict(sorted({**others, entry: FileEntry(sha256_of(path), path.stat().st_size)}.items())))
-    return Artifact.open(folder).digest
+    return _pin(artifact, dict(sorted({**others, entry: file_entry(path)}.items()))).digest
 
 
-def _pin(artifact: Artifact, files: dict[str, FileEntry]) -> None:
-    manifest = msgspec.structs.replace(artifact.manifest, files=files)
-    write_durably(artifact.path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+def _pin(artifact: Artifact, files: dict[str, FileEntry]) -> Artifact:
+    return rewrite_manifest(artifact.path, msgspec.structs.replace(artifact.manifest, files=files))
 
 
 def _show(output: Output, model: ModelConfig, target: Path, golden: Golden, change: Change) -> None:

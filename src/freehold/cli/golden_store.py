@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from freehold import __version__
-from freehold.artifact import Golden, MadeBy, save_golden, write_manifest
+from freehold.artifact import Golden, MadeBy, save_golden
+from freehold.artifact.artifact import file_entry, rewrite_manifest
 from freehold.errors import FreeholdError
 from freehold.store import Store, Stored
 from freehold.store.folders import ASIDE
@@ -19,14 +20,16 @@ def add_with_golden(store: Store, stored: Stored, file: str, golden: Golden) -> 
 
     Raises what `Store.path_of` and `Store.add` raise.
     """
-    manifest = stored.manifest
-    path = store.path_of(stored)
+    manifest, source = stored.manifest, store.path_of(stored)
     made_by = MadeBy("freehold golden record", __version__, manifest.made_by.source)
     with store.writing(), tempfile.TemporaryDirectory(dir=store.folders.root, prefix=ASIDE) as work:
         folder = Path(work) / stored.name
-        shutil.copytree(path, folder, copy_function=_link)
-        save_golden(folder / "goldens" / file, golden)  # by renaming: the files of the store are not written to
-        write_manifest(folder, msgspec.structs.replace(manifest, parent=stored.digest, made_by=made_by))
+        shutil.copytree(source, folder, copy_function=_link)
+        path = folder / "goldens" / file
+        save_golden(path, golden)  # by renaming: the files of the store are not written to
+        files = dict(sorted({**manifest.files, f"goldens/{file}": file_entry(path)}.items()))
+        changes = {"parent": stored.digest, "made_by": made_by, "files": files}
+        rewrite_manifest(folder, msgspec.structs.replace(manifest, **changes))
         return store.add(folder, stored.name)
 
 
