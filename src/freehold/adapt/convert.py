@@ -10,6 +10,7 @@ import onnx
 
 from freehold.adapt.conversion import Conversion, Door, Say
 from freehold.adapt.detect import Detected, Format, detect
+from freehold.adapt.graph_contents import shape_of
 from freehold.adapt.trace import trace
 from freehold.adapt.trace_steps import Trace
 from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
@@ -133,13 +134,7 @@ def _traced(asked: Conversion, folder: Path, say: Say) -> Trace | None:
 
 
 def _dimensions(graph: Path) -> dict[str, tuple[int | str, ...]]:
-    """The shapes in the graph, by input and output; a free dimension is its name, or "?"."""
+    """The shapes in the graph, by input and output."""
     model = onnx.load(graph, load_external_data=False)
     values = (*model.graph.input, *model.graph.output)
-    return {
-        value.name: tuple(
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-            for dim in value.type.tensor_type.shape.dim
-        )
-        for value in values
-    }
+    return {value.name: shape_of(value) for value in values}

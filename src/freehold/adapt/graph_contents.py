@@ -1,7 +1,7 @@
 """What an ONNX graph consists of, counted: to say how two graphs differ without opening a session."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -57,16 +57,20 @@ def graphs_in(graph: GraphProto) -> Iterator[GraphProto]:
                 yield from graphs_in(inner)
 
 
+def shape_of(value: ValueInfoProto) -> tuple[int | str, ...]:
+    """The sizes of an input or output; a free dimension is its name, "?" where it has none."""
+    dims = value.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims)
+
+
 def _value(value: ValueInfoProto) -> str:
-    tensor = value.type.tensor_type
-    shape = [dim.dim_param or (str(dim.dim_value) if dim.HasField("dim_value") else "?") for dim in tensor.shape.dim]
-    return _typed(tensor.elem_type, shape)
+    return _typed(value.type.tensor_type.elem_type, shape_of(value))
 
 
 def _tensor(tensor: TensorProto) -> str:
-    return _typed(tensor.data_type, [str(size) for size in tensor.dims])
+    return _typed(tensor.data_type, tensor.dims)
 
 
-def _typed(code: int, shape: list[str]) -> str:
+def _typed(code: int, shape: Sequence[int | str]) -> str:
     known = code in onnx.TensorProto.DataType.values()
-    return f"{onnx.TensorProto.DataType.Name(code) if known else code} [{', '.join(shape)}]"
+    return f"{onnx.TensorProto.DataType.Name(code) if known else code} [{', '.join(map(str, shape))}]"
