@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from freehold.artifact import Artifact, FileEntry, MadeBy, Manifest, TensorSpec, write_manifest
-from freehold.artifact.artifact import SIGNATURES, rewrite_manifest, stray_names, unfit, unpinned, write_durably
+from freehold.artifact.artifact import (
+    SIGNATURES,
+    link_or_copy,
+    rewrite_manifest,
+    stray_names,
+    unfit,
+    unpinned,
+    write_durably,
+)
 from freehold.errors import FreeholdError
 
 
@@ -172,3 +180,14 @@ def test_what_the_manifest_does_not_pin_is_found(folder: Path) -> None:
     (folder / "model.cuda.onnx").write_bytes(b"another")
     (folder / "more").symlink_to("goldens")
     assert unpinned(artifact) == {"model.cuda.onnx", "more"}
+
+
+def test_a_file_is_linked_where_that_can_be(tmp_path: Path) -> None:
+    """Else copied: /proc is another file system everywhere. What is not there is an error in both."""
+    (tmp_path / "weights").write_bytes(b"weights")
+    link_or_copy(tmp_path / "weights", tmp_path / "linked")
+    assert (tmp_path / "linked").samefile(tmp_path / "weights")
+    link_or_copy("/proc/self/comm", tmp_path / "copied")
+    assert (tmp_path / "copied").read_bytes()
+    with pytest.raises(FileNotFoundError):
+        link_or_copy(tmp_path / "absent", tmp_path / "none")

@@ -1,7 +1,6 @@
 """A graph opened so that every tensor inside it can be read."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 
 from freehold.artifact import TensorSpec
+from freehold.artifact.artifact import link_or_copy
 from freehold.artifact.golden import DATATYPES
 from freehold.engine.base import Array
 from freehold.engine.external_data import external_data
@@ -149,13 +149,5 @@ def _on_other(model: onnx.ModelProto, path: Path, device: str) -> Any:
         copy = Path(folder) / path.name
         copy.write_bytes(model.SerializeToString())
         for file in external_data(path):
-            _lay_beside(file.resolve(), copy.parent / file.name)
+            link_or_copy(file.resolve(), copy.parent / file.name)  # such runtimes refuse symbolic links
         return open_session(copy, SessionOptions(device), path.stem).run
-
-
-def _lay_beside(file: Path, place: Path) -> None:
-    """The same file under another name where the disk is the same, else a copy: symbolic links are refused."""
-    try:
-        place.hardlink_to(file)
-    except OSError:
-        shutil.copyfile(file, place)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -167,6 +168,14 @@ def write_durably(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """The same file under another name where the disk is the same, else a copy. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def sync_folder(folder: Path) -> None:

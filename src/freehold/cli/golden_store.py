@@ -1,6 +1,5 @@
 """A golden for an artifact of the store: it stays as it is, and a new one beside it carries the golden."""
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +8,7 @@ import msgspec
 
 from freehold import __version__
 from freehold.artifact import Golden, MadeBy, save_golden
-from freehold.artifact.artifact import file_entry, rewrite_manifest
+from freehold.artifact.artifact import file_entry, link_or_copy, rewrite_manifest
 from freehold.errors import FreeholdError
 from freehold.store import Store, Stored
 from freehold.store.folders import ASIDE
@@ -24,7 +23,7 @@ def add_with_golden(store: Store, stored: Stored, file: str, golden: Golden) -> 
     made_by = MadeBy("freehold golden record", __version__, manifest.made_by.source)
     with store.writing(), tempfile.TemporaryDirectory(dir=store.folders.root, prefix=ASIDE) as work:
         folder = Path(work) / stored.name
-        shutil.copytree(source, folder, copy_function=_link)
+        shutil.copytree(source, folder, copy_function=link_or_copy)
         path = folder / "goldens" / file
         save_golden(path, golden)  # by renaming: the files of the store are not written to
         files = dict(sorted({**manifest.files, f"goldens/{file}": file_entry(path)}.items()))
@@ -41,10 +40,3 @@ def refuse_stored(target: Path, store: Store) -> None:
     hexes = target.absolute().relative_to(root).parts[:1]
     ref = next((one.ref for one in store.list() if one.digest.removeprefix("sha256:") in hexes), "NAME:TAG")
     raise FreeholdError("store_in_stored_folder", path=target, ref=ref)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
