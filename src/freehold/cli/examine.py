@@ -127,8 +127,11 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
         path = await asyncio.to_thread(prepare, source, place.graphs, model.precision, model.kind)
         known = replace(known, path=str(path))
         if path.is_dir():
-            say(f"{model.id}: hashing its files")
-            known = replace(known, files=await asyncio.to_thread(_hash_files, path))
+            artifact = Artifact.open(path)
+            if not known.signed:  # whoever looked for a signature has just hashed them
+                say(f"{model.id}: hashing its files")
+                await asyncio.to_thread(artifact.check_files)
+            known = replace(known, files=len(artifact.manifest.files))
         say(f"{model.id}: loading")
         async with loaded(model, replace(place, prove=False)) as engine:  # its cases are replayed here, one by one
             known = replace(known, kind=engine.manifest.kind, digest=engine.digest, precision=engine.precision)
@@ -139,12 +142,6 @@ async def examine(model: ModelConfig, place: Place, say: Say, budget_s: float = 
             return replace(known, goldens=goldens)
     except FreeholdError as error:
         return replace(known, error=error)
-
-
-def _hash_files(path: Path) -> int:
-    artifact = Artifact.open(path)
-    artifact.check_files()
-    return len(artifact.manifest.files)
 
 
 def _replay_all(engine: Engine, folder: Path, budget_s: float, say: Say) -> tuple[GoldenFile, ...]:
