@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Literal
 
 PROGRAM = shutil.which("docker-registry")
@@ -51,6 +52,12 @@ def docker_registry(folder: Path, auth: str = "") -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def password_settings(folder: Path) -> str:
+    """The block of a registry's configuration by which only anna comes in, whose password is "open sesame"."""
+    (folder / "htpasswd").write_text(LOGIN)
+    return f"auth: {{htpasswd: {{realm: test, path: '{folder / 'htpasswd'}'}}}}\n"
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -178,6 +185,18 @@ def relay_to(upstream: str) -> Iterator[Relay]:
         stack.callback(relay.close)
         stack.callback(listening.shutdown, socket.SHUT_RDWR)
         yield relay
+
+
+@contextmanager
+def in_background(server: BaseServer) -> Iterator[None]:
+    """A server of the standard library that answers on a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 @contextmanager

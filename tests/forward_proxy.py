@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.docker_registry import free_port
+
 OTHERWISE = "0.0.0.0"
 PATIENCE_S = 30.0  # only a broken test waits this long
 
@@ -43,9 +45,7 @@ def forward_proxy(folder: Path, login: str = "") -> Iterator[Proxy]:
     """Start tinyproxy with its files in `folder`; `login` ("user password") is asked for, when given."""
     program = shutil.which("tinyproxy")
     assert program is not None, "tinyproxy is not installed: apt-get install tinyproxy"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings, log = folder / "tinyproxy.conf", folder / "tinyproxy.log"
     log.touch()
     rules = [f"Port {port}", "Listen 127.0.0.1", f'LogFile "{log}"', "LogLevel Connect", "MaxClients 50", "Timeout 30"]

@@ -5,7 +5,6 @@ It answers as distribution-spec 1.1 asks for, and leaves everything else to the 
 
 import json
 import re
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from freehold.store.oci import IMAGE_INDEX, digest_of
+from tests.docker_registry import in_background
 
 MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/[^/]+")
 REFERRERS = re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>sha256:[0-9a-f]{64})")
@@ -138,11 +138,5 @@ class _Request(BaseHTTPRequestHandler):
 @contextmanager
 def modern_front(upstream: str) -> Iterator[Modern]:
     """The server before the registry at `upstream`."""
-    with Modern(upstream) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Modern(upstream) as server, in_background(server):
+        yield server

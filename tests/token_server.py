@@ -3,7 +3,6 @@
 import base64
 import datetime
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.docker_registry import in_background
 
 ISSUER, SERVICE = "test-issuer", "test-registry"
 LOGIN = "anna", "open sesame"
@@ -93,15 +94,9 @@ def token_service() -> Iterator[TokenService]:
             self.end_headers()
             self.wfile.write(body)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server, in_background(server):
         service.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield service
-        finally:
-            server.shutdown()
-            thread.join()
+        yield service
 
 
 def _plain(document: dict[str, object]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from freehold.cli.references import local_store
 from freehold.store import Stored
-from tests.docker_registry import LOGIN, docker_registry, free_port
+from tests.docker_registry import docker_registry, free_port, password_settings
 
 from .conftest import Ran, Running
 from .test_models import mlp_artifact
@@ -22,8 +22,7 @@ Freehold = Callable[..., Ran]
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry with the user anna."""
     folder = tmp_path_factory.mktemp("registry")
-    (folder / "htpasswd").write_text(LOGIN)
-    with docker_registry(folder, f"auth: {{htpasswd: {{realm: test, path: '{folder / 'htpasswd'}'}}}}\n") as host:
+    with docker_registry(folder, password_settings(folder)) as host:
         yield host
 
 

@@ -13,7 +13,7 @@ from freehold.store.registry.client import Repository
 from freehold.store.registry.credentials import Credentials
 from freehold.store.registry.pull import pull
 from freehold.store.registry.push import push
-from tests.docker_registry import LOGIN, Relay, docker_registry, relay_to, silent
+from tests.docker_registry import Relay, docker_registry, password_settings, relay_to, silent
 from tests.token_server import IDENTITY_TOKEN, TokenService, token_service
 
 Open = Callable[..., Repository]
@@ -24,8 +24,7 @@ ANNA = Credentials("anna", "open sesame")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry with a password file."""
     folder = tmp_path_factory.mktemp("guarded")
-    (folder / "htpasswd").write_text(LOGIN)
-    with docker_registry(folder, f"auth: {{htpasswd: {{realm: test, path: '{folder / 'htpasswd'}'}}}}\n") as host:
+    with docker_registry(folder, password_settings(folder)) as host:
         yield host
 
 
