@@ -121,7 +121,11 @@ def test_a_helper_outside_path_is_not_run(docker: Write) -> None:
     assert raised.value.code == "registry_login_helper"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"r.example": {"auth": "###"}}}', '{"auths": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"auths": {"r.example": {"auth": "###"}}}', '{"auths": 3}', '{"x": ' + "[" * 100_000],
+    ids=["cut", "list", "base64", "number", "brackets"],
+)
 def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     """It is said which file, and nothing of what is in it."""
     (tmp_path / "config.json").write_text(text)

@@ -30,7 +30,8 @@ def test_neighbours_are_of_the_same_registry(store: Store, make_artifact: Callab
 
 def test_a_broken_or_missing_file_only_costs_work(tmp_path: Path) -> None:
     """Nothing rests on it."""
-    (tmp_path / FILE).write_text("{")
-    assert Places(tmp_path).last("m") is None
+    for raw in (b"{", b'[{"repository": "\xff", "name": "m", "oci_digest": ""}]', b"[" * 100_000):
+        (tmp_path / FILE).write_bytes(raw)
+        assert Places(tmp_path).last("m") is None
     Places(tmp_path / "nowhere").note(Place("a.example/m", "m", "sha256:1"))
     assert Places(tmp_path / "nowhere").last("m") is None

@@ -15,6 +15,7 @@ import msgspec
 
 from freehold.config.home import expanded
 from freehold.errors import FreeholdError
+from freehold.store.oci import UNREADABLE
 
 USERNAME, PASSWORD = "FREEHOLD_REGISTRY_USERNAME", "FREEHOLD_REGISTRY_PASSWORD"
 DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
@@ -82,7 +83,7 @@ def _from_file(path: Path, host: str, environ: Mapping[str, str]) -> Credentials
         file = msgspec.json.decode(path.read_bytes(), type=_File)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no Docker configuration"
         raise FreeholdError("registry_login_unreadable", path=path, reason=reason) from None
     names = [_HUB_KEY, *sorted(DOCKER_HUB)] if host in DOCKER_HUB else [host, f"https://{host}", f"http://{host}"]
@@ -130,7 +131,7 @@ def _ask_helper(name: str, server: str, environ: Mapping[str, str]) -> Credentia
         raise FreeholdError("registry_login_helper", program=program, reason=said[:200] or "it failed")
     try:
         answer = msgspec.json.decode(ran.stdout, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         raise FreeholdError("registry_login_helper", program=program, reason="its answer is not understood") from None
     if answer.username == _TOKEN_USER:
         return Credentials("", "", answer.secret)

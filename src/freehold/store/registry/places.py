@@ -9,6 +9,7 @@ from freehold.artifact.artifact import write_durably
 from freehold.errors import FreeholdError
 from freehold.store.blobs import Blobs
 from freehold.store.collect import read_image
+from freehold.store.oci import UNREADABLE
 
 FILE = "registries.json"
 _KEPT = 1000
@@ -56,7 +57,7 @@ class Places:
     def _read(self) -> list[Place]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=list[Place])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             return []
 
 
