@@ -79,15 +79,32 @@ def test_an_artifact_without_an_engine_is_not_served_by_tensorrt(freehold: Freeh
     assert "tensorrt_not_compiled" in ran.out + ran.err
 
 
-def test_a_compiled_model_is_in_the_store_with_its_parent(
-    freehold: Freehold, mlp: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the command line to lineage; a second compilation finds its engine. GPU and trtexec are stood in for."""
+@pytest.fixture
+def tools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands for a GPU and for trtexec is on PATH."""
     bin_folder = write_stand_in(folder / "bin").parent
     driver = bin_folder / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho '0, NVIDIA L4, GPU-1, 550.54.15, 23034, 1, 8.9'\n")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+
+
+@pytest.mark.usefixtures("tools")
+def test_an_artifact_leaves_for_a_folder(freehold: Freehold, mlp: Path, folder: Path) -> None:
+    """With --output the store keeps nothing; a place that cannot be written to is an error of its own."""
+    assert freehold("convert", str(mlp), "--name", "dense").code == 0
+    (folder / "file").write_text("")
+    refused = freehold("compile", "dense:1", "--to", "tensorrt", "--output", "file/fast", "--json")
+    assert (refused.code, refused.error["code"]) == (1, "tensorrt_unwritable")
+    ran = freehold("compile", "dense:1", "--to", "tensorrt", "--output", "fast", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.data["artifact"], (folder / "fast" / "manifest.json").is_file()) == ("fast", True)
+    assert [stored.name for stored in Store(folder / "home" / "store").list()] == ["dense"]
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_compiled_model_is_in_the_store_with_its_parent(freehold: Freehold, mlp: Path, folder: Path) -> None:
+    """From the command line to lineage; a second compilation finds its engine. GPU and trtexec are stood in for."""
     assert freehold("convert", str(mlp), "--name", "dense").code == 0
     first = freehold("compile", "dense:1", "--to", "tensorrt", "--name", "fast", "--json")
     assert first.code == 0, first.err

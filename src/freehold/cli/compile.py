@@ -1,7 +1,6 @@
 """`freehold compile`: an engine for the GPU of this machine, proven, as an artifact of its own."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,19 +73,16 @@ def compile_(
     from freehold.adapt.tensorrt.plan import Compilation
     from freehold.adapt.tensorrt.profiles import Asked
     from freehold.adapt.tensorrt.trtexec import find_trtexec
-    from freehold.adapt.work_folder import work_folder
-    from freehold.store.store import check_name
+    from freehold.cli.making import named, refuse_existing, working_in
 
     output: Output = ctx.obj
-    if folder is not None and folder.exists():
-        raise FreeholdError("tensorrt_output_exists", path=folder)
+    refuse_existing(folder, "tensorrt_output_exists")
     shapes = Asked.of(*(parse_all(texts or []) for texts in (least, usual, most)))
     program = find_trtexec(trtexec, os.environ)
     if trtexec and program is None:
         raise FreeholdError("tensorrt_program", program=trtexec, reason="it is not there")
     model = model_meant(ref, os.environ, Path.cwd())
-    given, _, tag = (name or f"{model.id}-tensorrt").partition(":")
-    check_name(given, tag)
+    given, tag = named(name or f"{model.id}-tensorrt")
     with local_place(os.environ, tune=False) as place, working(ref) as say:
         cache = place.graphs.parent / "tensorrt"
         asked = Compilation(
@@ -102,7 +98,7 @@ def compile_(
             limit_s=timeout,
             logs=place.store.root.parent / "logs",
         )
-        with work_folder(place.graphs.parent / "compile") as work:
+        with working_in(place.graphs.parent / "compile") as work:
             if plan:
                 planned = plan_only(asked, read_gpus(), work, cache, say)
                 output.show(planned.as_data(), planned.as_text())
@@ -115,10 +111,11 @@ def compile_(
 
 def _put(made: Path, name: str, tag: str, store: "Store", folder: Path | None) -> "Stored | None":
     """Into the store, or into `folder` where that was asked for."""
+    from freehold.cli.making import move_out
+
     if folder is None:
         return store.add(made, name, tag)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(made, folder)
+    move_out(made, folder, "tensorrt_unwritable")
     return None
 
 

@@ -1,7 +1,6 @@
 """`freehold quantize`: a smaller, faster artifact, with a report of what it costs."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -88,15 +87,12 @@ def quantize(
     """
     from freehold.adapt.quantize.plan import Quantization
     from freehold.adapt.quantize.quantize import quantize as make
-    from freehold.adapt.work_folder import work_folder
-    from freehold.store.store import check_name
+    from freehold.cli.making import named, refuse_existing, working_in
 
     output: Output = ctx.obj
-    if folder is not None and (folder.exists() or folder.is_symlink()):
-        raise FreeholdError("quantize_output_exists", path=folder)
+    refuse_existing(folder, "quantize_output_exists")
     model = model_meant(ref, os.environ, Path.cwd())
-    given, _, tag = (name or f"{model.id}-{to}").partition(":")
-    check_name(given, tag)
+    given, tag = named(name or f"{model.id}-{to}")
     with local_place(os.environ, tune=False) as place, working(ref) as say:
         path = _float_artifact(model, place)
         asked = Quantization(
@@ -112,7 +108,7 @@ def quantize(
             seed=seed,
             ref=ref,
         )
-        with work_folder(place.graphs.parent / "quantizations") as work:
+        with working_in(place.graphs.parent / "quantizations") as work:
             made = make(asked, work, texts, say)
             say("adding it to the store")
             stored = _put(made.folder, made.report, place.store, folder, tag)
@@ -130,21 +126,17 @@ def _put(made: Path, report: "Report", store: "Store", folder: Path | None, tag:
     """Into the store, with its report beside it; into `folder` where that was asked for."""
     from freehold.adapt.quantize.report import FILE, MEDIA_TYPE, encode
     from freehold.artifact.artifact import write_durably
+    from freehold.cli.making import move_out
 
     if folder is None:
         stored = store.add(made, report.name, tag)
         store.attach(stored, MEDIA_TYPE, {FILE: encode(report)})
         return stored
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    move_out(made, folder, "quantize_unwritable")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(made, aside)
-        aside.rename(folder)
         write_durably(folder.with_name(f"{folder.name}.{FILE}"), encode(report))
     except OSError as error:
         raise FreeholdError("quantize_unwritable", path=folder, reason=error.strerror or str(error)) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return None
 
 

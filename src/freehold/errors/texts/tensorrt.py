@@ -235,6 +235,13 @@ ENTRIES: dict[str, Entry] = {
         "{path} 已存在。",
         "请指定一个不存在的文件夹，或先将其删除。",
     ),
+    "tensorrt_unwritable": Entry(
+        Kind.UNAVAILABLE,
+        "The artifact cannot be written to {path}: {reason}.",
+        "Give --output a folder that this user may write, or leave it out: the store keeps it then.",
+        "无法将制品写入 {path}：{reason}。",
+        "请为 --output 指定当前用户可写的目录，或省略它：制品将保存到存储中。",
+    ),
     "tensorrt_not_compiled": Entry(
         Kind.INVALID,
         "Model {model} has no TensorRT engine: {path} is a plain graph.",
