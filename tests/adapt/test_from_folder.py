@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from freehold.adapt.conversion import Conversion
 from freehold.adapt.convert import convert
+from freehold.artifact.artifact import unpinned
 from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
 
@@ -40,6 +41,8 @@ def test_a_folder_without_goldens_is_recorded_by_transformers(asked: Conversion,
     assert golden.recorded_by.framework == "transformers"
     assert golden.recorded_by.source == made.artifact.manifest.made_by.source
     assert made.artifact.manifest.ancestors[0].name == "tiny-bert"
+    made.artifact.check_files()
+    assert not unpinned(made.artifact)
 
 
 def test_another_kind_than_the_folders_is_refused(asked: Conversion, tiny_bert_folder: Path) -> None:

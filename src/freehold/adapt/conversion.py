@@ -45,6 +45,7 @@ class Door(Protocol):
     def __call__(self, asked: Conversion, folder: Path, say: Say) -> Manifest:
         """Write every file of the artifact but the manifest into the empty `folder`; goldens lie in its `goldens/`.
 
+        Where the manifest names files, it pins them all, and none is read once more to be hashed.
         Raises FreeholdError; `folder` is then thrown away.
         """
         ...

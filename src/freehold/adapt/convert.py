@@ -14,7 +14,7 @@ from freehold.adapt.graph_contents import shape_of
 from freehold.adapt.trace import trace
 from freehold.adapt.trace_steps import Trace
 from freehold.artifact import Artifact, Golden, load_goldens, write_manifest
-from freehold.artifact.artifact import FULL
+from freehold.artifact.artifact import FULL, rewrite_manifest
 from freehold.engine.base import Engine, Proof
 from freehold.engine.opening import open_engine
 from freehold.engine.parity import Measured, Parity, measure, together
@@ -75,7 +75,8 @@ def convert(asked: Conversion, say: Say, *, always_trace: bool = False) -> Conve
     try:
         folder.mkdir()
         door: Door = importlib.import_module(DOORS[found.format]).write
-        artifact = write_manifest(folder, door(asked, folder, say))
+        manifest = door(asked, folder, say)
+        artifact = (rewrite_manifest if manifest.files else write_manifest)(folder, manifest)
     except OSError as error:
         if error.errno in FULL:
             raise FreeholdError("convert_disk_full", path=asked.work) from error

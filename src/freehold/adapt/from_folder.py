@@ -16,11 +16,11 @@ from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.huggingface_folder import written_without_torch
 from freehold.adapt.isolation import run_child
 from freehold.artifact import Ancestor, Artifact, Manifest, load_goldens, save_golden
-from freehold.artifact.artifact import MANIFEST
+from freehold.artifact.artifact import MANIFEST, file_entry
 from freehold.artifact.golden import load_golden
 from freehold.errors import FreeholdError
 
-RECORDED = "recorded.json"
+RECORDED, GOLDEN = "recorded.json", "goldens/raw.json"
 
 
 def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
@@ -46,12 +46,14 @@ def write(asked: Conversion, folder: Path, say: Say) -> Manifest:
     for path in built.iterdir():
         if path.name != MANIFEST:
             shutil.move(path, folder / path.name)
+    files = manifest.files
     if not any(golden.raw for golden in load_goldens(folder / "goldens")) and _can_record():
         _record(asked, manifest, folder, say)
+        files = dict(sorted({**files, GOLDEN: file_entry(folder / GOLDEN)}.items()))
     source = Ancestor("source", asked.source.name, manifest.made_by.source, license=manifest.license)
     ancestors = manifest.ancestors or (source,)
     made_with = manifest.made_with or {"format": "hugging face folder", "exporter": "freehold graphs"}
-    return msgspec.structs.replace(manifest, name=asked.name, files={}, ancestors=ancestors, made_with=made_with)
+    return msgspec.structs.replace(manifest, name=asked.name, files=files, ancestors=ancestors, made_with=made_with)
 
 
 def _can_record() -> bool:
@@ -72,4 +74,4 @@ def _record(asked: Conversion, manifest: Manifest, folder: Path, say: Say) -> No
             recorded=golden.recorded_by.source,
             weights=manifest.made_by.source,
         )
-    save_golden(folder / "goldens" / "raw.json", golden)
+    save_golden(folder / GOLDEN, golden)
