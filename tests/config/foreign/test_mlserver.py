@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from freehold.config.foreign.declared import Tensor
 from freehold.config.foreign.mlserver import SETTINGS, read_mlserver_model
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
 
 Lay = Callable[..., Path]
@@ -31,7 +31,10 @@ def test_a_model_is_read_with_what_it_declares(lay: Lay) -> None:
     folder = written(lay("m", files=("net/iris.onnx",)), settings)
     model = read_mlserver_model(folder)
     assert (model.name, model.graph) == ("iris", folder / "net" / "iris.onnx")
-    assert (model.inputs, model.outputs) == ((Tensor("x", "FP32", (-1, 4)),), (Tensor("y", "INT64", (-1,)),))
+    assert (model.inputs, model.outputs) == (
+        (DeclaredTensor("x", "FP32", (-1, 4)),),
+        (DeclaredTensor("y", "INT64", (-1,)),),
+    )
     assert model.notes == ()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.config.foreign.declared import Tensor
 from freehold.config.foreign.triton import is_triton_model, read_triton_model
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
 
 Lay = Callable[..., Path]
@@ -31,15 +31,15 @@ def test_a_configured_model_is_read_with_its_batch_in_front(lay: Lay) -> None:
     folder = lay("other", CONFIG)
     model = read_triton_model(folder)
     assert (model.name, model.graph) == ("densenet", folder / "1" / "model.onnx")
-    assert model.inputs == (Tensor("x", "FP32", (-1, 3, -1)),)
-    assert model.outputs == (Tensor("y", "BYTES", (-1, 4)),)
+    assert model.inputs == (DeclaredTensor("x", "FP32", (-1, 3, -1)),)
+    assert model.outputs == (DeclaredTensor("y", "BYTES", (-1, 4)),)
     assert model.notes == ()
 
 
 def test_without_a_batch_the_dimensions_are_the_graphs(lay: Lay) -> None:
     """`max_batch_size: 0`, or none, leaves `dims` as they are."""
     model = read_triton_model(lay("m", 'input { name: "x" data_type: TYPE_INT64 dims: [ 2 ] }'))
-    assert model.inputs == (Tensor("x", "INT64", (2,)),)
+    assert model.inputs == (DeclaredTensor("x", "INT64", (2,)),)
 
 
 def test_a_folder_without_a_configuration_is_a_model(lay: Lay) -> None:

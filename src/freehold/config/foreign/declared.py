@@ -3,16 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output as it is declared: a datatype of the Open Inference Protocol, -1 for a free dimension."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +17,6 @@ class ForeignModel:
     name: str
     graph: Path
     where: str
-    inputs: tuple[Tensor, ...] = ()
-    outputs: tuple[Tensor, ...] = ()
+    inputs: tuple[DeclaredTensor, ...] = ()
+    outputs: tuple[DeclaredTensor, ...] = ()
     notes: tuple[FreeholdError, ...] = ()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from freehold.config.document import read_file
-from freehold.config.foreign.declared import ForeignModel, Tensor
+from freehold.config.foreign.declared import ForeignModel
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
 
 SETTINGS = "model-settings.json"
@@ -82,14 +83,14 @@ def _pretrained(parameters: dict[str, Any]) -> str:
     return str(named or "ORG/NAME")
 
 
-def _tensors(path: Path, settings: dict[str, Any], key: str) -> Iterator[Tensor]:
+def _tensors(path: Path, settings: dict[str, Any], key: str) -> Iterator[DeclaredTensor]:
     declared = settings.get(key) or []
     for entry in declared if isinstance(declared, list) else [None]:
         match entry:
             case {"name": str(name), "datatype": str(datatype), "shape": list(shape)} if all(
                 type(size) is int and (size >= 1 or size == -1) for size in shape
             ):
-                yield Tensor(name, datatype, tuple(shape))
+                yield DeclaredTensor(name, datatype, tuple(shape))
             case _:
                 reason = f"each of `{key}` needs name, datatype and shape, with -1 for free dimensions"
                 raise FreeholdError("repository_file_invalid", where=path, reason=reason)

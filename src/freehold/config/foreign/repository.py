@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from freehold.config.document import Node, Value
-from freehold.config.foreign.declared import ForeignModel, Tensor
+from freehold.config.foreign.declared import ForeignModel
 from freehold.config.foreign.mlserver import is_mlserver_model, read_mlserver_model
 from freehold.config.foreign.triton import is_triton_model, read_triton_model
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
 
 OWN = ("manifest.json", "config.json", "model.onnx")
@@ -61,6 +62,6 @@ def _entries(model: ForeignModel) -> Iterator[tuple[str, Node]]:
             yield key, Node(value, model.where, key=key)
 
 
-def _declared(tensor: Tensor, where: str) -> Node:
+def _declared(tensor: DeclaredTensor, where: str) -> Node:
     shape = Node([Node(size, where) for size in tensor.shape], where)
     return Node({"name": Node(tensor.name, where), "datatype": Node(tensor.datatype, where), "shape": shape}, where)

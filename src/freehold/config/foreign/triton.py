@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from freehold.config.document import Node, read_file
-from freehold.config.foreign.declared import ForeignModel, Tensor
+from freehold.config.foreign.declared import ForeignModel
 from freehold.config.foreign.text_format import parse_text_format
+from freehold.config.shapes import DeclaredTensor
 from freehold.errors import FreeholdError
 
 CONFIG = "config.pbtxt"
@@ -125,7 +126,7 @@ def _allowed(config: Node, versions: dict[int, Path]) -> list[int]:
     return sorted(versions)[-max(1, count) :]
 
 
-def _tensor(node: Node, batched: bool) -> Tensor:
+def _tensor(node: Node, batched: bool) -> DeclaredTensor:
     """A declared input or output as the graph has it: with the batch in front, which `max_batch_size` leaves out."""
     name, kind = str(_one(node, "name", "")), str(_one(node, "data_type", ""))
     shape = tuple(_dims(node, "dims"))
@@ -134,7 +135,7 @@ def _tensor(node: Node, batched: bool) -> Tensor:
         raise FreeholdError("triton_reshape", where=reshaped.where, name=name)
     if not name or not kind.startswith("TYPE_"):
         raise FreeholdError("repository_file_invalid", where=node.where, reason="a tensor needs `name` and `data_type`")
-    return Tensor(name, _TYPES.get(kind, kind.removeprefix("TYPE_")), ((-1,) if batched else ()) + shape)
+    return DeclaredTensor(name, _TYPES.get(kind, kind.removeprefix("TYPE_")), ((-1,) if batched else ()) + shape)
 
 
 def _dims(node: Node, field: str) -> Iterator[int]:
