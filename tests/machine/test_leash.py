@@ -33,7 +33,7 @@ def soon(found: Callable[[], bool]) -> None:
 
 def test_it_becomes_the_program() -> None:
     """Its words, its exit code; found on PATH."""
-    command = [*LEASH, str(os.getpid()), "sh", "-c", 'echo "$0 $$"; exit 7', "a b"]
+    command = leash.leashed(["sh", "-c", 'echo "$0 $$"; exit 7', "a b"])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 7
     assert done.stdout.startswith("a b ")

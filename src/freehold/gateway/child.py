@@ -161,8 +161,7 @@ class Child:
         """A start that is cancelled is waited for all the same: it would leave a process that nobody knows."""
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
-                *self._recipe.command(port),
+                *leash.leashed(self._recipe.command(port)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

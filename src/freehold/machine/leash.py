@@ -13,6 +13,11 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # what shells exit with
 
 
+def leashed(command: list[str]) -> list[str]:
+    """The command line that runs `command` so for this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+
+
 def main(parent: int, command: list[str]) -> int:
     """Exit code where the program cannot be started; otherwise this never returns.
 

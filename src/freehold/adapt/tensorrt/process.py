@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ def run_trtexec(command: Sequence[str], log: Path, limit_s: float, say: Say) -> 
     """
     process = subprocess.Popen(  # noqa: S603 - the program that the user named or installed
         # So that it ends with this process, however that ends: a build left behind would hold the GPU for hours.
-        [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command],
+        leash.leashed([*command]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
