@@ -13,7 +13,7 @@ from freehold.cli import models_diff, models_lineage, models_registry, models_si
 from freehold.cli.caches import sweep_caches
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import working
-from freehold.cli.references import local_store, reference
+from freehold.cli.references import Ref, local_store, reference
 from freehold.config import home
 from freehold.config.source import Source
 from freehold.errors import FreeholdError
@@ -28,8 +28,6 @@ models_diff.add_to(app)
 models_lineage.add_to(app)
 models_registry.add_to(app)
 models_sign.add_to(app)
-
-Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest.")]
 
 
 @app.command(name="list", epilog=EPILOG)

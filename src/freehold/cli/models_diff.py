@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from freehold.cli.output import EPILOG, Output
-from freehold.cli.references import local_store, reference
+from freehold.cli.references import REF_HELP, local_store, reference
 from freehold.store import Store, Stored
 from freehold.store.differences import Change, FileChange, file_changes, manifest_changes, metric_changes, metrics_of
 
@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def diff(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest.")],
+    a: Annotated[str, typer.Argument(metavar="A", help=REF_HELP)],
     b: Annotated[str, typer.Argument(metavar="B", help="The artifact to compare it with.")],
 ) -> None:
     """Show how two artifacts differ: graphs, manifests, what their reports measured, files and sizes.

@@ -10,7 +10,7 @@ import typer
 from freehold.artifact.artifact import write_durably
 from freehold.cli.lineage_picture import page
 from freehold.cli.output import EPILOG, Output
-from freehold.cli.references import local_store, reference
+from freehold.cli.references import Ref, local_store, reference
 from freehold.errors import FreeholdError
 from freehold.store.lineage import Step
 from freehold.store.lineage import lineage as tree_of
@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def lineage(
     ctx: typer.Context,
-    ref: Annotated[str, typer.Argument(metavar="REF", help="NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest.")],
+    ref: Ref,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also draw it as a page of its own.")
     ] = None,

@@ -15,7 +15,7 @@ import typer
 from freehold.cli.network import network_here
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import working
-from freehold.cli.references import local_store, reference
+from freehold.cli.references import Ref, local_store, reference
 from freehold.config import Source, parse
 from freehold.errors import FreeholdError
 from freehold.store import Store, Stored
@@ -23,7 +23,6 @@ from freehold.store import Store, Stored
 if TYPE_CHECKING:
     from freehold.store.registry.client import Repository
 
-Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest.")]
 PlainHttp = Annotated[
     bool | None,
     typer.Option("--plain-http/--tls", help="Without TLS, or with it. Default: without only on this machine."),

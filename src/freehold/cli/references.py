@@ -3,6 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from freehold.config import Reading, Source, home, parse
 from freehold.config.locate import found, locate
@@ -10,6 +13,10 @@ from freehold.config.presence import absent_models
 from freehold.config.source import NAME
 from freehold.errors import FreeholdError, Kind
 from freehold.store import Store
+
+REF_HELP = "NAME:TAG, NAME@sha256:DIGEST, or NAME for the newest."
+Ref = Annotated[str, typer.Argument(metavar="REF", help=REF_HELP)]
+"""An artifact of the store as commands are told of it; `reference` reads it."""
 
 
 def local_store(environ: Mapping[str, str], cache: Path | None = None) -> Store:
