@@ -145,11 +145,12 @@ class Arrival:
     def _load(self, plan: Plan, say: Say) -> dict[str, str]:
         """Every missing file, a few at a time; the first failure ends all. The sha256 of each."""
         halt = Halt()
-        transport = replace(self.transport, sleep=halt.wait)
         errand = replace(self.errand, needed=tuple(file.name for file in self.files))
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch") as pool:
             running = {
-                file.name: pool.submit(Download(file, self.staging / file.name, self.hub, errand, transport, halt).run)
+                file.name: pool.submit(
+                    Download(file, self.staging / file.name, self.hub, errand, self.transport, halt).run
+                )
                 for file in sorted(plan.missing, key=lambda file: -file.size)
             }
             try:
