@@ -42,7 +42,7 @@ def pull(store: Store, repository: Repository, reference: str, name: str, tag: s
     """
     fetched = repository.manifest(reference)
     if fetched is None:
-        tags = [one for one in repository.tags() if not one.startswith("sha256-")]
+        tags = _tags(repository)
         shown = ", ".join(tags[-8:]) or "-"
         raise FreeholdError("registry_nothing_there", place=repository, reference=reference, tags=shown)
     image = _image(repository, reference, fetched)
@@ -66,13 +66,18 @@ def newest_tag(repository: Repository) -> str:
 
     Raises `registry_tag_wanted`.
     """
-    tags = [one for one in repository.tags() if not one.startswith("sha256-")]
+    tags = _tags(repository)
     numbers = sorted((one for one in tags if one.isdecimal()), key=int)
     if "latest" in tags or not numbers:
         if "latest" not in tags and tags:
             raise FreeholdError("registry_tag_wanted", place=repository, tags=", ".join(tags[-8:]))
         return "latest"
     return numbers[-1]
+
+
+def _tags(repository: Repository) -> list[str]:
+    """The tags that people set; the others keep what is said about artifacts (`referrers`)."""
+    return [one for one in repository.tags() if not one.startswith("sha256-")]
 
 
 def _image(repository: Repository, reference: str, fetched: Fetched) -> ImageManifest:
