@@ -219,6 +219,12 @@ class ModelConfig(Shape, frozen=True):
     upstream_model: Annotated[
         Text | None, doc("What another server calls the model; null: the same id, or the only one that it lists.")
     ] = None
+    replicas: Annotated[
+        tuple[Url, ...], doc("More addresses of an upstream that serve the same model; requests are shared among all.")
+    ] = ()
+    locality: Annotated[
+        Text | None, doc("Where it computes: a site, a region, a legal domain. Routes can insist on one.")
+    ] = None
 
     @property
     def hosting(self) -> Literal["here", "child", "upstream"]:
@@ -254,13 +260,91 @@ class RouteTarget(Shape, frozen=True):
     weight: Annotated[Annotated[int, Meta(ge=0)], doc("Its share, relative to the route's other weights.")] = 1
 
 
+class Shadow(Shape, frozen=True):
+    """A model that gets copies of a route's requests. Its answers are compared and dropped."""
+
+    id: Annotated[Text, doc("The id of a model of `models`.")]
+    percent: Annotated[Annotated[int, Meta(ge=0, le=100)], doc("Share of the requests that is copied.", "%")] = 100
+    compare: Annotated[
+        Literal["auto", "exact", "numeric", "text"],
+        doc("`auto`: numbers where answers are vectors, scores or tensors, else text."),
+    ] = "auto"
+    tolerance: Annotated[Annotated[float, Meta(ge=0)], doc("Numbers may differ by so much, absolutely.")] = 1e-3
+    similarity: Annotated[Annotated[float, Meta(ge=0, le=1)], doc("Texts must be as alike as this; 1: equal.")] = 0.9
+
+
+class Hold(Shape, frozen=True):
+    """Requests that wait while no model of a route can answer yet."""
+
+    requests: Annotated[Annotated[int, Meta(ge=0)], doc("So many at most; 0: none waits.")] = 64
+    seconds: Annotated[Seconds, doc("So long at most, then 503.", "seconds")] = 30.0
+
+
 class Route(Shape, frozen=True):
     """A name that clients ask for, served by one or more models."""
 
     model: Annotated[Identifier, doc("The name clients ask for.")]
-    to: Annotated[tuple[RouteTarget, ...], doc("The models that share its requests.")]
+    to: Annotated[tuple[RouteTarget, ...], doc("The models that share its requests, by their weights.")]
     fallback: Annotated[Text | None, doc("The model asked when none of `to` answers.")] = None
-    shadow: Annotated[Text | None, doc("A model that gets a copy of each request; its answers are dropped.")] = None
+    shadow: Annotated[
+        Text | Shadow | None, doc("A model that gets a copy of requests; its answers are compared and dropped.")
+    ] = None
+    balance: Annotated[
+        Literal["least", "prefix"],
+        doc(
+            "Which replica of a model: `least` busy, or for chats the one that saw the same beginning before (`prefix`)."
+        ),
+    ] = "least"
+    locality: Annotated[Text | None, doc("Only models with this `locality` may answer; refused otherwise.")] = None
+    hold: Annotated[Hold, doc("How many may wait, and how long, while its models load.")] = Hold()
+
+    @property
+    def shadowed(self) -> Shadow | None:
+        """The shadow in its long form."""
+        return Shadow(self.shadow) if isinstance(self.shadow, str) else self.shadow
+
+
+class Gateway(Shape, frozen=True):
+    """How requests are passed on to other servers."""
+
+    body_mb: Annotated[
+        Count, doc("The largest body of a request that `freehold gateway`, Nginx and Envoy pass on.", "MiB")
+    ] = 8
+    retries: Annotated[
+        Annotated[int, Meta(ge=0, le=10)], doc("Further attempts at other replicas, only before the first byte.")
+    ] = 2
+    eject_failures: Annotated[Count, doc("So many failures in a row take a replica out.")] = 5
+    eject_s: Annotated[Seconds, doc("For so long the first time; each time in a row longer.", "seconds")] = 5.0
+    pending: Annotated[Count | None, doc("Requests in flight at one replica; null: as `limits` say.", "requests")] = (
+        None
+    )
+
+
+class Acme(Shape, frozen=True):
+    """An authority that issues certificates by ACME (RFC 8555), asked by http-01 on `http_port`."""
+
+    domains: Annotated[tuple[Text, ...], doc("The names of the certificate; the first one is its subject.")]
+    directory: Annotated[Url, doc("The authority's directory.")] = "https://acme-v02.api.letsencrypt.org/directory"
+    email: Annotated[Text | None, doc("Where the authority writes to.")] = None
+    ca: Annotated[Text | None, doc("A PEM file with the authority that the directory's own certificate is of.")] = None
+    accept_terms: Annotated[bool, doc("You have read and accept the authority's terms of service.")] = False
+
+
+class Tls(Shape, frozen=True):
+    """HTTPS on this machine: a certificate of your own, or one by ACME."""
+
+    certificate: Annotated[Text | None, doc("A PEM file: the certificate, then those between it and its root.")] = None
+    key: Annotated[Text | None, doc("A PEM file: its private key.")] = None
+    acme: Annotated[Acme | None, doc("Get and renew the certificate by ACME instead.")] = None
+    client_ca: Annotated[
+        Text | None, doc("A PEM file of authorities; clients must then show a certificate of one of them.")
+    ] = None
+    http_port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None, doc("A port for plain HTTP that sends clients to HTTPS.")
+    ] = None
+    hsts_s: Annotated[
+        Annotated[int, Meta(ge=0)], doc("How long browsers insist on HTTPS; 0: they are told nothing.", "seconds")
+    ] = 31_536_000
 
 
 class Server(Shape, frozen=True):
@@ -272,6 +356,7 @@ class Server(Shape, frozen=True):
         Annotated[float, Meta(ge=0)], doc("After SIGTERM, how long requests in flight may take to finish.", "seconds")
     ] = 25.0
     body_timeout_s: Annotated[Seconds, doc("How long a client may take to send its body.", "seconds")] = 30.0
+    tls: Annotated[Tls | None, doc("HTTPS; null: plain HTTP.")] = None
 
 
 class Access(Shape, frozen=True):
@@ -287,6 +372,10 @@ class Network(Shape, frozen=True):
     """How this machine reaches others."""
 
     ca: Annotated[Text | None, doc("A PEM file of certificate authorities to trust besides the system's.")] = None
+    client_certificate: Annotated[
+        Text | None, doc("A PEM file: the certificate that this node shows upstreams that ask for one (mutual TLS).")
+    ] = None
+    client_key: Annotated[Text | None, doc("A PEM file: the private key of `client_certificate`.")] = None
     proxy: Annotated[
         ProxyUrl | None, doc("The proxy for downloads; never used for loopback and for declared upstreams.")
     ] = None
@@ -326,6 +415,7 @@ class Config(Shape, frozen=True):
     limits: Annotated[Limits, doc("The limits of every model that does not set its own.")] = Limits()
     require: Annotated[Require, doc("What every model must show that does not say otherwise.")] = Require()
     server: Annotated[Server, doc("The listener.")] = Server()
+    gateway: Annotated[Gateway, doc("How requests are passed on to other servers.")] = Gateway()
     access: Annotated[Access, doc("Who may call.")] = Access()
     network: Annotated[Network, doc("How this machine reaches others.")] = Network()
     deploy: Annotated[Deploy | None, doc("Where `freehold deploy` puts it.")] = None

@@ -1,0 +1,5 @@
+"""Errors of requests that a second model answers for comparison."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}
