@@ -1,13 +1,15 @@
 """`freehold.yaml`, arguments and environment -> frozen objects. Knows errors, and nothing else of the house."""
 
 from freehold.config.canonical import absolute, id_from
+from freehold.config.forms import Ability
 from freehold.config.home import home
 from freehold.config.invalid import ConfigInvalidError
+from freehold.config.listening import Acme, Server, Tls
 from freehold.config.load import Reading, load, read
 from freehold.config.locate import locate
+from freehold.config.routing import Hold, Route, RouteTarget, Shadow
 from freehold.config.secret import resolve
 from freehold.config.shapes import (
-    Ability,
     Access,
     Config,
     Defaults,
@@ -20,15 +22,13 @@ from freehold.config.shapes import (
     Network,
     Observe,
     Require,
-    Route,
-    RouteTarget,
-    Server,
 )
 from freehold.config.source import Source, parse
 
 __all__ = [
     "Ability",
     "Access",
+    "Acme",
     "Config",
     "ConfigInvalidError",
     "Defaults",
@@ -36,6 +36,7 @@ __all__ = [
     "Dify",
     "Generation",
     "Gpus",
+    "Hold",
     "Limits",
     "ModelConfig",
     "Network",
@@ -45,7 +46,9 @@ __all__ = [
     "Route",
     "RouteTarget",
     "Server",
+    "Shadow",
     "Source",
+    "Tls",
     "absolute",
     "home",
     "id_from",

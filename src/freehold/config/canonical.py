@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from freehold.config.document import Node
+from freehold.config.forms import ID
 from freehold.config.home import expanded
-from freehold.config.shapes import ID
 from freehold.config.source import Source, parse
 from freehold.errors import FreeholdError
 

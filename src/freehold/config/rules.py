@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from freehold.config.document import Node
-from freehold.config.shapes import Config, ModelConfig, Route
+from freehold.config.routing import Route
+from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from freehold.config.forms import REFERENCE
 from freehold.config.home import expanded
-from freehold.config.shapes import REFERENCE
 from freehold.errors import FreeholdError
 
 

@@ -4,59 +4,35 @@ The JSON Schema, the reference page and the checks of a file are all made from t
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from freehold.config.forms import (
+    Ability,
+    Count,
+    Dimension,
+    Duration,
+    Identifier,
+    ProxyUrl,
+    Seconds,
+    Secret,
+    Shape,
+    Text,
+    Url,
+    doc,
+    form,
+)
+from freehold.config.listening import Server
+from freehold.config.routing import Gateway, Route
 from freehold.config.source import Source, parse
 
 NVIDIA_GPU = "nvidia.com/gpu"
 
-ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-REFERENCE = rf"^\$\{{(env:{ENV_NAME}|file:[^}}\r\n]+)\}}$"
-ID = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"
-DURATION = r"^(forever|[0-9]+(s|m|h|d))$"
-
 _DURATION_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DEADLINE_S = 50.0  # Dify gives up on embeddings and reranks after 60 s
 _FIRST_TOKEN_DEADLINE_S = 120.0  # Dify waits 300 s for each byte of a chat, and keep-alive comments reset even that
-
-
-def doc(text: str, unit: str = "", default: str = "") -> Any:
-    """The documentation of one key: its line, its unit, and in words a default that depends on other keys."""
-    extra = {name: value for name, value in (("unit", unit), ("default", default)) if value}
-    return Meta(description=text, extra=extra or None)
-
-
-def _form(pattern: str, notation: str, code: str = "config_value_invalid") -> Any:
-    """A text of a fixed form, how the form is written for people, and the error of a text that has another."""
-    return Meta(pattern=pattern, extra={"notation": notation, "code": code})
-
-
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
-Dimension = Annotated[
-    int, Meta(ge=-1, extra={"notation": "-1 | integer >= 1", "never": 0}, extra_json_schema={"not": {"const": 0}})
-]
-Secret = Annotated[str, _form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_secret_literal")]
-Identifier = Annotated[str, _form(ID, "[A-Za-z0-9._-], 1 to 128", "config_id_invalid")]
-Duration = Annotated[str, _form(DURATION, "forever | 90s | 30m | 12h | 7d")]
-Text = Annotated[str, Meta(min_length=1)]
-Ability = Literal["chat", "vision", "tools", "stt", "tts", "embed", "rerank"]
-Url = Annotated[str, _form(r"^https?://[^\s/@]+(/[^\s@]*)?$", "http(s)://HOST[/PATH]")]
-ProxyUrl = Annotated[
-    str,
-    _form(
-        rf"^(\$\{{(env:{ENV_NAME}|file:[^}}\r\n]+)\}}|(https?|socks5h?)://[^\s/@$]+/?)$",
-        "http://HOST:PORT | ${env:NAME} | ${file:PATH}",
-        "config_proxy_invalid",
-    ),
-]
-
-
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One mapping of the configuration."""
 
 
 class Limits(Shape, frozen=True):
@@ -253,112 +229,6 @@ class ModelConfig(Shape, frozen=True):
         return float(int(self.keep_alive[:-1]) * _DURATION_S[self.keep_alive[-1]])
 
 
-class RouteTarget(Shape, frozen=True):
-    """One model that a route sends requests to."""
-
-    id: Annotated[Text, doc("The id of a model of `models`.")]
-    weight: Annotated[Annotated[int, Meta(ge=0)], doc("Its share, relative to the route's other weights.")] = 1
-
-
-class Shadow(Shape, frozen=True):
-    """A model that gets copies of a route's requests. Its answers are compared and dropped."""
-
-    id: Annotated[Text, doc("The id of a model of `models`.")]
-    percent: Annotated[Annotated[int, Meta(ge=0, le=100)], doc("Share of the requests that is copied.", "%")] = 100
-    compare: Annotated[
-        Literal["auto", "exact", "numeric", "text"],
-        doc("`auto`: numbers where answers are vectors, scores or tensors, else text."),
-    ] = "auto"
-    tolerance: Annotated[Annotated[float, Meta(ge=0)], doc("Numbers may differ by so much, absolutely.")] = 1e-3
-    similarity: Annotated[Annotated[float, Meta(ge=0, le=1)], doc("Texts must be as alike as this; 1: equal.")] = 0.9
-
-
-class Hold(Shape, frozen=True):
-    """Requests that wait while no model of a route can answer yet."""
-
-    requests: Annotated[Annotated[int, Meta(ge=0)], doc("So many at most; 0: none waits.")] = 64
-    seconds: Annotated[Seconds, doc("So long at most, then 503.", "seconds")] = 30.0
-
-
-class Route(Shape, frozen=True):
-    """A name that clients ask for, served by one or more models."""
-
-    model: Annotated[Identifier, doc("The name clients ask for.")]
-    to: Annotated[tuple[RouteTarget, ...], doc("The models that share its requests, by their weights.")]
-    fallback: Annotated[Text | None, doc("The model asked when none of `to` answers.")] = None
-    shadow: Annotated[
-        Text | Shadow | None, doc("A model that gets a copy of requests; its answers are compared and dropped.")
-    ] = None
-    balance: Annotated[
-        Literal["least", "prefix"],
-        doc(
-            "Which replica of a model: `least` busy, or for chats the one that saw the same beginning before (`prefix`)."
-        ),
-    ] = "least"
-    locality: Annotated[Text | None, doc("Only models with this `locality` may answer; refused otherwise.")] = None
-    hold: Annotated[Hold, doc("How many may wait, and how long, while its models load.")] = Hold()
-
-    @property
-    def shadowed(self) -> Shadow | None:
-        """The shadow in its long form."""
-        return Shadow(self.shadow) if isinstance(self.shadow, str) else self.shadow
-
-
-class Gateway(Shape, frozen=True):
-    """How requests are passed on to other servers."""
-
-    body_mb: Annotated[
-        Count, doc("The largest body of a request that `freehold gateway`, Nginx and Envoy pass on.", "MiB")
-    ] = 8
-    retries: Annotated[
-        Annotated[int, Meta(ge=0, le=10)], doc("Further attempts at other replicas, only before the first byte.")
-    ] = 2
-    eject_failures: Annotated[Count, doc("So many failures in a row take a replica out.")] = 5
-    eject_s: Annotated[Seconds, doc("For so long the first time; each time in a row longer.", "seconds")] = 5.0
-    pending: Annotated[Count | None, doc("Requests in flight at one replica; null: as `limits` say.", "requests")] = (
-        None
-    )
-
-
-class Acme(Shape, frozen=True):
-    """An authority that issues certificates by ACME (RFC 8555), asked by http-01 on `http_port`."""
-
-    domains: Annotated[tuple[Text, ...], doc("The names of the certificate; the first one is its subject.")]
-    directory: Annotated[Url, doc("The authority's directory.")] = "https://acme-v02.api.letsencrypt.org/directory"
-    email: Annotated[Text | None, doc("Where the authority writes to.")] = None
-    ca: Annotated[Text | None, doc("A PEM file with the authority that the directory's own certificate is of.")] = None
-    accept_terms: Annotated[bool, doc("You have read and accept the authority's terms of service.")] = False
-
-
-class Tls(Shape, frozen=True):
-    """HTTPS on this machine: a certificate of your own, or one by ACME."""
-
-    certificate: Annotated[Text | None, doc("A PEM file: the certificate, then those between it and its root.")] = None
-    key: Annotated[Text | None, doc("A PEM file: its private key.")] = None
-    acme: Annotated[Acme | None, doc("Get and renew the certificate by ACME instead.")] = None
-    client_ca: Annotated[
-        Text | None, doc("A PEM file of authorities; clients must then show a certificate of one of them.")
-    ] = None
-    http_port: Annotated[
-        Annotated[int, Meta(ge=1, le=65535)] | None, doc("A port for plain HTTP that sends clients to HTTPS.")
-    ] = None
-    hsts_s: Annotated[
-        Annotated[int, Meta(ge=0)], doc("How long browsers insist on HTTPS; 0: they are told nothing.", "seconds")
-    ] = 31_536_000
-
-
-class Server(Shape, frozen=True):
-    """The listener of one node."""
-
-    host: Annotated[Text, doc("The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1"
-    port: Annotated[Annotated[int, Meta(ge=1, le=65535)], doc("The port to listen on.")] = 8080
-    grace_s: Annotated[
-        Annotated[float, Meta(ge=0)], doc("After SIGTERM, how long requests in flight may take to finish.", "seconds")
-    ] = 25.0
-    body_timeout_s: Annotated[Seconds, doc("How long a client may take to send its body.", "seconds")] = 30.0
-    tls: Annotated[Tls | None, doc("HTTPS; null: plain HTTP.")] = None
-
-
 class Access(Shape, frozen=True):
     """Who may call."""
 
@@ -403,7 +273,7 @@ class Dify(Shape, frozen=True):
 
     url: Annotated[Url | None, doc("The address of an existing Dify.")] = None
     version: Annotated[
-        Annotated[str, _form(r"^[0-9]+\.[0-9]+\.[0-9]+$", '"1.15.0"')] | None, doc("The release of Dify to deploy.")
+        Annotated[str, form(r"^[0-9]+\.[0-9]+\.[0-9]+$", '"1.15.0"')] | None, doc("The release of Dify to deploy.")
     ] = None
 
 

@@ -34,9 +34,11 @@ ENTRIES: dict[str, Entry] = {
     "body_encoding_unsupported": Entry(
         Kind.MEDIA_TYPE,
         "Content-Encoding {encoding} is not understood here.",
-        "Send the body plain, or with gzip or deflate.",
+        "Send the body plain. `freehold serve` also unpacks gzip and deflate; a gateway unpacks nothing, and passes such a"
+        " body on only where the path, the header `x-model-id` or the query `model_id` names the model.",
         "不支持 Content-Encoding：{encoding}。",
-        "请不压缩发送，或使用 gzip、deflate。",
+        "请不压缩发送。`freehold serve` 还可解压 gzip 和 deflate；网关不解压，仅当路径、请求头 `x-model-id` 或查询参数"
+        " `model_id` 指定了模型时才转发此类请求体。",
     ),
     "body_encoding_invalid": Entry(
         Kind.INVALID,

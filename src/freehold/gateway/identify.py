@@ -1,0 +1,105 @@
+"""Which model a request names: in its path, its header `x-model-id`, its query `model_id` or its body's `model`.
+
+One decision, pure, that Nginx and Envoy make alike when they are rendered from the same routes. An empty value is no
+value; all that are present must agree. Where path, header or query name the model, a body that cannot be read is
+somebody else's to judge.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+import msgspec
+
+from freehold.errors import FreeholdError
+
+HEADER = b"x-model-id"
+QUERY = "model_id"
+
+_JSON = b"application/json"
+_SHOWN = 80  # characters of a name in a message
+
+
+class _Body(msgspec.Struct):
+    model: str | None = None
+
+
+_NAMED = msgspec.json.Decoder(_Body)
+_ANY = msgspec.json.Decoder()
+
+
+def identify(
+    method: str,
+    path_model: str | None,
+    headers: Mapping[bytes, bytes],
+    query: bytes,
+    body: bytes,
+    *,
+    unpacked: bool = False,
+) -> str | None:
+    """The name, or None where there is none. `headers` by their lower-case names; `query` as it came on the wire.
+
+    `unpacked`: `body` is what was under the Content-Encoding, so that one does no harm. Raises `model_conflict`;
+    `body_encoding_unsupported` and `json_malformed` where only such a body could have named the model.
+    """
+    header = headers.get(HEADER)
+    outer = (
+        path_model or None,
+        header.decode("utf-8", "replace").strip() or None if header else None,
+        _in_query(query) if query else None,
+    )
+    reads = method == "POST" and is_json(headers.get(b"content-type"))
+    packed = not unpacked and method == "POST" and is_packed(headers.get(b"content-encoding"))
+    inner, reason = named(body) if reads and not packed else (None, "")
+    names = [name for name in (*outer, inner) if name is not None]
+    if names:
+        if names.count(names[0]) != len(names):
+            raise _conflict(*outer, inner)
+        return names[0]
+    if packed:
+        encoding = headers[b"content-encoding"].decode("latin-1")
+        raise FreeholdError("body_encoding_unsupported", encoding=encoding[:40])
+    if reason:
+        raise FreeholdError("json_malformed", reason=reason)
+    return None
+
+
+def is_json(content_type: bytes | None) -> bool:
+    """Whether a body of this type is read as JSON: parameters and letters' case do not matter, none counts as JSON."""
+    return not content_type or content_type == _JSON or content_type.partition(b";")[0].strip().lower() == _JSON
+
+
+def is_packed(encoding: bytes | None) -> bool:
+    """Whether a body under this Content-Encoding is not the bytes that are meant."""
+    return bool(encoding) and encoding.strip().lower() not in (b"", b"identity")
+
+
+def named(body: bytes) -> tuple[str | None, str]:
+    """The `model` of a JSON object, of several the last one; and why it cannot be told, where it cannot."""
+    try:
+        return _NAMED.decode(body).model or None, ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _named_slowly(body)
+
+
+def _named_slowly(body: bytes) -> tuple[str | None, str]:
+    """As `named`, where the first look stumbled: a document that is no object, a value that another one follows."""
+    try:
+        document = _ANY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return None, str(error)
+    model = document.get("model") if isinstance(document, dict) else None
+    if model is None or isinstance(model, str):
+        return model or None, ""
+    return None, "`model` is not a text"
+
+
+def _in_query(query: bytes) -> str | None:
+    """The first value of the parameter, percent-decoded as UTF-8."""
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get(QUERY)
+    return values[0] or None if values else None
+
+
+def _conflict(path: str | None, header: str | None, query: str | None, body: str | None) -> FreeholdError:
+    places = {"path": path, "header x-model-id": header, "query model_id": query, "body": body}
+    said = ", ".join(f"{place}: {name[:_SHOWN]}" for place, name in places.items() if name is not None)
+    return FreeholdError("model_conflict", said=said)
