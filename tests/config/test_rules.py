@@ -8,6 +8,8 @@ import pytest
 from freehold.config import read
 
 TWO = "models: [{id: a, source: /a}, {id: b, source: /b}]\n"
+EU = "models: [{id: a, source: /a, locality: eu}, {id: b, source: /b}]\n"
+PORT = "server: {host: 0.0.0.0, port: 80}\n"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,34 @@ TWO = "models: [{id: a, source: /a}, {id: b, source: /b}]\n"
         (TWO + "routes:\n- {model: r, to: [{id: a}]}\n- {model: r, to: [{id: b}]}\n", "config_route_twice", "yaml:3"),
         (TWO + "routes: [{model: r, to: []}]\n", "config_route_empty", "`routes[0].to`"),
         (TWO + "routes: [{model: r, to: [{id: a, weight: 0}]}]\n", "config_route_empty", "`routes[0].to`"),
+        (
+            TWO + "routes: [{model: r, to: [{id: a}], shadow: {id: c}}]\n",
+            "config_route_unknown",
+            "`routes[0].shadow.id`",
+        ),
+        (
+            TWO + "routes: [{model: r, to: [{id: r}]}]\n",
+            "config_route_itself",
+            "`routes[0].to[0].id` names `r`, the route",
+        ),
+        (TWO + "routes: [{model: r, to: [{id: a}], fallback: r}]\n", "config_route_itself", "`routes[0].fallback`"),
+        (TWO + "routes: [{model: r, to: [{id: a},\n {id: a}]}]\n", "config_target_twice", "(first in freehold.yaml:2)"),
+        (
+            EU + "routes: [{model: r, locality: eu, to: [{id: a}, {id: b}]}]\n",
+            "config_route_locality",
+            "`b` (`routes[0].to",
+        ),
+        (EU + "routes: [{model: r, locality: us, to: [{id: a}]}]\n", "config_route_locality", "is `eu`"),
+        (EU + "routes: [{model: r, locality: eu, to: [{id: a}], fallback: b}]\n", "config_route_locality", "fallback"),
+        (EU + "routes: [{model: r, locality: eu, to: [{id: a}], shadow: b}]\n", "config_route_locality", "shadow"),
+        ("models: [{id: a, source: /a, replicas: ['http://h/v1']}]\n", "config_replicas_misplaced", "/a"),
+        ("models: [{id: a, source: 'http://127.0.0.1:8080/v1'}]\n", "config_upstream_itself", "8080"),
+        ("models: [{id: a, source: 'http://localhost:8080/v1'}]\n", "config_upstream_itself", "localhost"),
+        (
+            PORT + "models: [{id: a, source: 'http://h/v1', replicas: ['http://[::1]/v1']}]\n",
+            "config_upstream_itself",
+            "::1",
+        ),
         ("dify: {}\n", "config_dify_choice", "exactly one"),
         ("dify: {url: 'https://d', version: 1.15.0}\n", "config_dify_choice", "exactly one"),
         ("models: [{id: a, source: 'https://h/v1', engine: vllm}]\n", "config_engine_not_upstream", "`vllm`"),
@@ -49,6 +79,21 @@ def test_a_broken_rule_is_said_at_its_place(
 def test_a_route_may_bear_a_models_name(write: Callable[..., Path], tmp_path: Path) -> None:
     """So that a part of one model's requests can go to its successor."""
     write(TWO + "routes: [{model: a, to: [{id: a, weight: 90}, {id: b, weight: 10}]}]\n")
+    assert read(None, {}, tmp_path).problems == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EU + "routes: [{model: r, locality: eu, to: [{id: a}]}]\n",
+        PORT + "models: [{id: a, source: 'http://10.0.0.1/v1'}]\n",
+        "models: [{id: a, source: 'http://127.0.0.1:8000/v1', replicas: ['https://127.0.0.1/v1']}]\n",
+        "server: {host: 10.0.0.1}\nmodels: [{id: a, source: 'http://127.0.0.1:8080/v1'}]\n",
+    ],
+)
+def test_what_keeps_the_rules_is_taken(text: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    """Models where the route says, and servers at other addresses and ports."""
+    write(text)
     assert read(None, {}, tmp_path).problems == ()
 
 

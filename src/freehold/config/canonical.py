@@ -20,6 +20,13 @@ ALIASES = {"path": "source", "max_tokens": "context_length"}
 SHARED = ("limits", "require")
 """What stands at top level for every model, which overrides it key by key."""
 
+PATHS = (
+    (("network",), ("ca", "client_certificate", "client_key"), ("proxy",)),
+    (("server", "tls"), ("certificate", "key", "client_ca"), ()),
+    (("server", "tls", "acme"), ("ca",), ()),
+)
+"""Below which keys there are paths and references to files, each relative to the file's folder."""
+
 
 def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
     """The tree in its one form, and what stood in the way. Relative paths are relative to `base`."""
@@ -41,9 +48,8 @@ def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
         shared = {name: entries[name] for name in SHARED if name in entries}
         canonical_models = [_model(node, index, base, shared, problems) for index, node in enumerate(models.value)]
         entries["models"] = replace(models, value=canonical_models)
-    network = entries.get("network")
-    if network is not None and isinstance(network.value, dict):
-        entries["network"] = replace(network, value=_with_paths(network.value, base, paths=("ca",), secrets=("proxy",)))
+    for place, paths, secrets in PATHS:
+        _place_paths(entries, place, base, paths, secrets)
     return replace(root, value=entries), problems
 
 
@@ -126,6 +132,21 @@ def _with_paths(
         if node is not None and isinstance(node.value, str) and (match := re.fullmatch(r"\$\{file:(.+)\}", node.value)):
             changed[name] = replace(node, value=f"${{file:{_absolute(match[1], base)}}}")
     return changed
+
+
+def _place_paths(
+    entries: dict[str, Node], place: tuple[str, ...], base: Path, paths: tuple[str, ...], secrets: tuple[str, ...]
+) -> None:
+    """Make what stands under `place` absolute, where that is a mapping."""
+    node = entries.get(place[0])
+    if node is None or not isinstance(node.value, dict):
+        return
+    below = dict(node.value)
+    if place[1:]:
+        _place_paths(below, place[1:], base, paths, secrets)
+    else:
+        below = _with_paths(below, base, paths, secrets)
+    entries[place[0]] = replace(node, value=below)
 
 
 def _place(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) -> None:

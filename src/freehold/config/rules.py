@@ -1,34 +1,45 @@
 """What must hold between the keys of a configuration, beyond each one's own type."""
 
-from collections.abc import Iterable, Iterator
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from freehold.config.document import Node
+from freehold.config.listening import Server
 from freehold.config.routing import Route
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
+LISTED = 64  # models that a message lists
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+_PORTS = {"http": 80, "https": 443}
+
 
 def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
     """Every rule that `config` breaks, at its place in `tree`."""
+    models = [(model, tree.at("models", index)) for index, model in enumerate(config.models)]
+    routes = [(route, tree.at("routes", index)) for index, route in enumerate(config.routes)]
+    known = {model.id: model for model in config.models}
     return [
-        *_twice("config_id_taken", tree, "models", "id", [model.id for model in config.models]),
-        *_twice("config_route_twice", tree, "routes", "model", [route.model for route in config.routes]),
-        *(problem for index, model in enumerate(config.models) for problem in _model(model, tree.at("models", index))),
-        *(problem for index, route in enumerate(config.routes) for problem in _route(config, route, tree, index)),
+        *_twice("config_id_taken", [(model.id, node.at("id")) for model, node in models]),
+        *_twice("config_route_twice", [(route.model, node.at("model")) for route, node in routes]),
+        *(problem for model, node in models for problem in _model(model, node, config.server)),
+        *(problem for route, node in routes for problem in _route(route, node, known)),
         *_dify(config, tree),
     ]
 
 
-def _twice(code: str, tree: Node, collection: str, name: str, values: Iterable[str]) -> Iterator[FreeholdError]:
+def _twice(code: str, names: Iterable[tuple[str, Node]], **details: str) -> Iterator[FreeholdError]:
+    """What is named again, with where it was named first."""
     first: dict[str, Node] = {}
-    for index, value in enumerate(values):
-        node = tree.at(collection, index, name)
-        if value in first:
-            yield FreeholdError(code, where=node.where, id=value, first=first[value].where)
-        first.setdefault(value, node)
+    for name, node in names:
+        if name in first:
+            yield FreeholdError(code, where=node.where, id=name, first=first[name].where, **details)
+        first.setdefault(name, node)
 
 
-def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
+def _model(model: ModelConfig, node: Node, server: Server) -> Iterator[FreeholdError]:
     try:
         is_upstream = model.parsed_source.kind == "upstream"
     except FreeholdError:
@@ -41,6 +52,7 @@ def _model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
     if misplaced is not None:
         engine = node.at("engine")
         yield FreeholdError(misplaced, where=engine.where, id=model.id, engine=model.engine, source=model.source)
+    yield from _addresses(model, node, is_upstream, server)
     if model.command:
         yield from _command(model, node.at("command"), is_upstream)
     if model.require.signed:
@@ -78,17 +90,66 @@ def _command(model: ModelConfig, command: Node, is_upstream: bool) -> Iterator[F
         yield FreeholdError("config_command_portless", where=command.where, id=model.id, program=program)
 
 
-def _route(config: Config, route: Route, tree: Node, index: int) -> Iterator[FreeholdError]:
-    node = tree.at("routes", index)
-    named = [(target.id, node.at("to", place, "id")) for place, target in enumerate(route.to)]
-    named += [(name, node.at(key)) for key in ("fallback", "shadow") if (name := getattr(route, key)) is not None]
-    known = ", ".join(model.id for model in config.models) or "-"
-    for name, place in named:
-        if config.model(name) is None:
-            yield FreeholdError("config_route_unknown", where=place.where, key=place.key, id=name, known=known)
+def _addresses(model: ModelConfig, node: Node, is_upstream: bool, server: Server) -> Iterator[FreeholdError]:
+    """Only a model elsewhere has more addresses; none may be this server's: its requests would come back to it."""
+    if not is_upstream:
+        if model.replicas:
+            replicas = node.at("replicas")
+            yield FreeholdError("config_replicas_misplaced", where=replicas.where, id=model.id, source=model.source)
+        return
+    places = [node.at("source"), *(node.at("replicas", index) for index in range(len(model.replicas)))]
+    for url, place in zip((model.source, *model.replicas), places, strict=True):
+        if _is_own(url, server):
+            yield FreeholdError("config_upstream_itself", where=place.where, id=model.id, url=url, port=server.port)
+
+
+def _is_own(url: str, server: Server) -> bool:
+    """Whether a request to `url` would arrive at the listener of this server, as far as its address tells."""
+    try:
+        address = urlsplit(url)
+        port = address.port or _PORTS.get(address.scheme)
+    except ValueError:
+        return False
+    host = address.hostname or ""
+    listens = server.host.strip("[]")
+    on_loopback = listens in _EVERYWHERE or _is_loopback(listens)
+    return port == server.port and (host == listens or (_is_loopback(host) and on_loopback))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _route(route: Route, node: Node, models: Mapping[str, ModelConfig]) -> Iterator[FreeholdError]:
+    targets = [(target.id, node.at("to", index, "id")) for index, target in enumerate(route.to)]
+    for name, place in targets:
+        yield from _target(route, name, place, models)
+    if route.fallback is not None:
+        yield from _target(route, route.fallback, node.at("fallback"), models)
+    if route.shadowed is not None:
+        yield from _target(route, route.shadowed.id, node.at("shadow", "id"), models)
+    yield from _twice("config_target_twice", targets, route=route.model)
     if sum(target.weight for target in route.to) == 0:
         to = node.at("to")
         yield FreeholdError("config_route_empty", where=to.where, key=to.key, route=route.model)
+
+
+def _target(route: Route, name: str, place: Node, models: Mapping[str, ModelConfig]) -> Iterator[FreeholdError]:
+    """A model that exists, not the route again, and where the route says that its models compute."""
+    details = {"where": place.where, "key": place.key, "id": name}
+    model = models.get(name)
+    if model is None:
+        known = ", ".join(list(models)[:LISTED]) + (", ..." if len(models) > LISTED else "") or "-"
+        code = "config_route_itself" if name == route.model else "config_route_unknown"
+        yield FreeholdError(code, **details, known=known)
+    elif route.locality is not None and model.locality != route.locality:
+        found = "none" if model.locality is None else f"`{model.locality}`"
+        yield FreeholdError("config_route_locality", **details, route=route.model, wanted=route.locality, found=found)
 
 
 def _dify(config: Config, tree: Node) -> Iterator[FreeholdError]:

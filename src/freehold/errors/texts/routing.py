@@ -2,7 +2,45 @@
 
 from freehold.errors.kinds import Entry, Kind
 
-ENTRIES: dict[str, Entry] = {
+_CONFIG: dict[str, Entry] = {
+    "config_route_itself": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` names `{id}`, the route itself, and no model has that name.",
+        "Name a model: one of {known}.",
+        "{where}：`{key}` 指向路由 `{id}` 自身，而没有同名的模型。",
+        "请写模型的名称，可选：{known}。",
+    ),
+    "config_route_locality": Entry(
+        Kind.INVALID,
+        "{where}: the route `{route}` insists on locality `{wanted}`, but that of `{id}` (`{key}`) is {found}.",
+        "Name a model whose `locality` is {wanted}, or set that of `{id}` if it does compute there.",
+        "{where}：路由 `{route}` 要求 locality 为 `{wanted}`，但 `{id}`（`{key}`）的 locality 为 {found}。",
+        "请改用 `locality` 为 {wanted} 的模型；若 `{id}` 确实在该处计算，请设置它的 `locality`。",
+    ),
+    "config_target_twice": Entry(
+        Kind.INVALID,
+        "{where}: the route `{route}` names `{id}` twice in `to` (first in {first}).",
+        "Name it once, with the weight that it is to have.",
+        "{where}：路由 `{route}` 的 `to` 中重复写了 `{id}`（首次出现于 {first}）。",
+        "请只写一次，并设置所需的权重。",
+    ),
+    "config_replicas_misplaced": Entry(
+        Kind.INVALID,
+        "{where}: `{id}` has `replicas`, but its source {source} is no upstream's address.",
+        "Write the first server's https://HOST/v1 as the `source`, the others under `replicas`.",
+        "{where}：`{id}` 设置了 `replicas`，但其来源 {source} 不是上游地址。",
+        "请将第一台服务器的 https://HOST/v1 写为 `source`，其余写在 `replicas` 下。",
+    ),
+    "config_upstream_itself": Entry(
+        Kind.INVALID,
+        "{where}: {url} of `{id}` is this server's own address (`server.port` is {port}): requests would come back.",
+        "Write the address of the server that has the model, or give this one another `server: {{port}}`.",
+        "{where}：`{id}` 的 {url} 是本服务器自己的地址（`server.port` 为 {port}），请求会回到自身。",
+        "请写拥有该模型的服务器地址，或为本服务器设置其他 `server: {{port}}`。",
+    ),
+}
+
+_REQUESTS: dict[str, Entry] = {
     "model_conflict": Entry(
         Kind.INVALID,
         "The request names different models ({said}).",
@@ -11,3 +49,5 @@ ENTRIES: dict[str, Entry] = {
         "请只指定一次，或在路径、请求头 `x-model-id`、查询参数 `model_id`、请求体 `model` 中保持一致。",
     ),
 }
+
+ENTRIES: dict[str, Entry] = {**_CONFIG, **_REQUESTS}
