@@ -76,9 +76,9 @@ def test_a_busy_server_is_not_given_up_while_it_answers(
     node.wait("theirs")
     server.change(status=500)
     for _ in range(3):
-        failed = node.upstream()._failures
+        failed = node.upstream().replicas[0].probed.doubts
         node.look()
-        soon(lambda failed=failed: node.upstream()._failures > failed)
+        soon(lambda failed=failed: node.upstream().replicas[0].probed.doubts > failed)
         assert node.ask("theirs").status_code == 200
     soon(lambda: node.look() or node.upstream().state == "failed")
     assert node.upstream().error.code == "upstream_unhealthy"

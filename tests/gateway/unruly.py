@@ -2,8 +2,8 @@
 
 Run as a process of its own: `python unruly.py PORT SETTINGS`, with settings as JSON: `models` (rows of its list, or
 null for a 404 there), `status` (of that list), `key` (that it wants), `deaf` (never answers), `raw` (the answer), `tls`
-(a PEM file of certificate and key). `POST /settings` changes them, `GET /seen` tells which requests came and how many
-were left before their end.
+(a PEM file of certificate and key), `oip` (the status of its OIP health). `POST /settings` changes them, `GET /seen`
+tells which requests came and how many were left before their end.
 """
 
 import asyncio
@@ -18,7 +18,14 @@ from typing import Any
 REFUSED_BYTES = 9_000_000  # a longer body whose beginning asks for it is refused before it has come
 SEEN: list[dict[str, Any]] = []
 COUNTS = {"left": 0, "connections": 0}
-SETTINGS: dict[str, Any] = {"models": [{"id": "theirs"}], "status": 200, "key": "", "deaf": False, "raw": ""}
+SETTINGS: dict[str, Any] = {
+    "models": [{"id": "theirs"}],
+    "status": 200,
+    "key": "",
+    "deaf": False,
+    "raw": "",
+    "oip": 404,
+}
 
 
 async def request_of(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes]:
@@ -90,6 +97,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see
         rows, status = SETTINGS["models"], SETTINGS["status"]
         listed = json.dumps({"object": "list", "data": rows}).encode()
         writer.write(whole(b"{}", 404) if rows is None else whole(listed, status))
+    elif seen["path"].endswith("/ready"):
+        writer.write(whole(b"", SETTINGS["oip"]))
     elif b"X-Behave: refuse" in body:
         writer.write(whole(b"too large for them", 413, Connection="close"))
         return False
@@ -133,7 +142,7 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         while again:
             method, path, headers, body = await request_of(reader)
             seen = {"method": method, "path": path, "headers": headers}
-            if not path.endswith(("/models", "/seen", "/settings")):
+            if not path.endswith(("/models", "/seen", "/settings", "/ready")):
                 SEEN.append(seen | {"body": body[:2000].decode("latin-1")})
             again = await answer(reader, writer, seen, body)
             await writer.drain()

@@ -10,7 +10,8 @@ from freehold.config.locate import found
 from freehold.engine.base import Capacity
 from freehold.gateway.child import PATIENCE, Child, Patience, allotted, recipe
 from freehold.gateway.front import Gateway
-from freehold.gateway.upstream import Upstream, trust
+from freehold.gateway.health import Terms
+from freehold.gateway.upstream import Sharing, Upstream, trust
 from freehold.http import Admission, MemoryBudget
 from freehold.telemetry import Telemetry
 
@@ -34,10 +35,13 @@ def build(
     trusted = trust(config.network.ca) if elsewhere else True
     gpus = allotted([model for model in elsewhere if model.hosting == "child"], environ)
     hidden = _secret_variables(config)
+    terms = Terms(config.gateway.eject_failures, config.gateway.eject_s)
+    sharing = Sharing(terms, config.gateway.pending, config.gateway.retries)
     upstreams, children = [], []
     for model in elsewhere:
         key = secrets.token_urlsafe(32) if model.hosting == "child" and not model.command else ""
-        upstream = Upstream(model, _admission(model, telemetry, memory), telemetry.model(model.id), environ, key)
+        admission, metrics = _admission(model, telemetry, memory), telemetry.model(model.id)
+        upstream = Upstream(model, admission, metrics, environ, key, sharing)
         upstreams.append(upstream)
         if model.require.proof == "always":
             log.warning("upstream_unproven", extra={"model": model.id, "proof": "none"})

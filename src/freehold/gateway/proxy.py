@@ -1,7 +1,8 @@
 """A request passed on to another server, and its answer passed back: byte for byte, as both come.
 
 Only what lies between two connections is changed: headers that belong to one of them, the key, and the model's name
-where that server has another. A request that could not be sent is sent once more; one that may have arrived is not.
+where that server has another. A request that could not be sent, or was refused by a server that is full, is sent to
+another replica; one that may have been begun is not sent again.
 """
 
 import asyncio
@@ -15,13 +16,16 @@ import aiohttp
 from freehold.errors import FreeholdError
 from freehold.gateway import failures
 from freehold.gateway.events import Events
-from freehold.gateway.upstream import CONNECT_S, Upstream
+from freehold.gateway.probe import CONNECT_S
+from freehold.gateway.replica import Replica
+from freehold.gateway.upstream import Upstream
 from freehold.http import Call, ClientLeft, Response, Stream
 
 BUFFERED = 256 << 10
 """Bytes that a request holds here while its answer passes: what aiohttp and the client's socket buffer."""
 SLICE = 64 << 10  # bytes of a body that are handed over at a time
 RETRY_PAUSE_S = 0.2
+REFUSALS = frozenset({429, 503})  # RFC 6585, RFC 9110: it has not done what was asked
 LONGEST_REFUSAL = 1 << 20  # bytes of an answer that comes before its request was sent whole
 
 _HOP_BY_HOP = frozenset(
@@ -43,12 +47,16 @@ _EVENT_STREAM = "text/event-stream"
 
 @dataclass(frozen=True)
 class Asking:
-    """Where one request goes: `path` below the upstream's URL, and how long each of its bytes may take."""
+    """Where one request goes: `path` below the upstream's URL, and how long each of its bytes may take.
+
+    Requests of one `key` go to one replica, as far as its load allows.
+    """
 
     upstream: Upstream
     session: aiohttp.ClientSession
     path: str
     silence_s: float
+    key: bytes = b""
 
 
 class Upload:
@@ -85,67 +93,94 @@ async def forward(call: Call, asking: Asking, body: bytes | Upload) -> Stream | 
     `upstream_key_refused`, and `ClientLeft`.
     """
     upstream = asking.upstream
-    url = f"{upstream.check()}/{asking.path}"
-    if call.query_string:
-        url += f"?{call.query_string.decode('latin-1')}"
     with ExitStack() as held:
         held.enter_context(upstream.admission.admit(BUFFERED))
         if isinstance(body, Upload):
-            answer = await _send_as_it_comes(call, asking, url, body)
+            replica, answer = await _send_as_it_comes(call, asking, body, held)
         else:
-            answer = await call.while_connected(_send(call, asking, url, lambda: _whole(body), len(body)))
-        held.callback(answer.close)
+            replica, answer = await call.while_connected(_send(call, asking, lambda: _whole(body), len(body), held))
         if answer.status in (401, 403):
-            raise upstream.refuse_key(answer.status)
+            raise replica.refuse_key(answer.status)
         if answer.status in failures.REDIRECTIONS:
             raise failures.redirected(upstream.id, answer.status)
         if isinstance(body, Upload) and not body.sent.is_set():
             if answer.status >= 400:
-                return await _refusal(asking, answer)
+                return await _refusal(asking, replica, answer)
             await body.sent.wait()  # its end is on the way: nobody accepts what has not come
-        frames = _relay(asking, answer, held.pop_all())
+        frames = _relay(asking, replica, answer, held.pop_all())
     await anext(frames)  # begun, so that closing it gives back what it holds, whatever happens first
     return Stream(frames, answer.status, _content_type(answer), tuple(_returned(answer)))
 
 
 async def _send(
-    call: Call, asking: Asking, url: str, data: Callable[[], bytes | AsyncIterator[bytes]], length: int | None
-) -> aiohttp.ClientResponse:
-    """The answer, its head read. A connection that could not be made is tried once more."""
+    call: Call,
+    asking: Asking,
+    data: Callable[[], bytes | AsyncIterator[bytes]],
+    length: int | None,
+    held: ExitStack,
+    again: frozenset[int] = REFUSALS,
+) -> tuple[Replica, aiohttp.ClientResponse]:
+    """The answer, its head read, and who gives it; `held` then ends both.
+
+    Further attempts go to other replicas; where there is none, to the same a moment later. Statuses in `again` are
+    passed on only when no other is left.
+    """
     upstream = asking.upstream
-    headers = {name: value for name, value in _sent(call) if name not in _NOT_SENT}
-    headers |= {"X-Request-ID": call.request_id, "Accept-Encoding": "identity", **upstream.authorization()}
-    if length is not None:
-        headers["Content-Length"] = str(length)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=asking.silence_s)
-    for is_last in (False, True):
-        try:
-            answer = await asking.session.request(
-                call.method,
-                url,
-                data=data(),
-                headers=headers,
-                skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
-                allow_redirects=False,
-                timeout=timeout,
-            )
-            upstream.hear()
-            return answer
-        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            upstream.suspect()
-            if is_last or not failures.is_of_connecting(failure):
-                raise failures.before_answer(upstream.id, failure, asking.silence_s) from None
-        await asyncio.sleep(RETRY_PAUSE_S)
+    tried: list[Replica] = []
+    for left in range(upstream.sharing.retries, -1, -1):
+        replica = upstream.pick(asking.key, tried)
+        with ExitStack() as taken:
+            taken.callback(replica.give_back)
+            if replica in tried:
+                await asyncio.sleep(RETRY_PAUSE_S)
+                tried.clear()
+            tried.append(replica)
+            try:
+                answer = await _attempt(call, asking, replica, data(), length)
+            except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+                replica.broke()
+                if not left or not failures.is_of_connecting(failure):
+                    raise failures.before_answer(upstream.id, failure, asking.silence_s) from None
+            else:
+                taken.callback(answer.close)
+                replica.heard(answer.status)
+                if not left or answer.status not in again or not upstream.has_another(tried):
+                    held.push(taken.pop_all())
+                    return replica, answer
+        upstream.metrics.retries.inc()
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _send_as_it_comes(call: Call, asking: Asking, url: str, body: Upload) -> aiohttp.ClientResponse:
+async def _attempt(
+    call: Call, asking: Asking, replica: Replica, data: bytes | AsyncIterator[bytes], length: int | None
+) -> aiohttp.ClientResponse:
+    url = replica.url(asking.path)
+    if call.query_string:
+        url += f"?{call.query_string.decode('latin-1')}"
+    headers = {name: value for name, value in _sent(call) if name not in _NOT_SENT}
+    headers |= {"X-Request-ID": call.request_id, "Accept-Encoding": "identity", **asking.upstream.authorization()}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    return await asking.session.request(
+        call.method,
+        url,
+        data=data,
+        headers=headers,
+        skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
+        allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=asking.silence_s),
+    )
+
+
+async def _send_as_it_comes(
+    call: Call, asking: Asking, body: Upload, held: ExitStack
+) -> tuple[Replica, aiohttp.ClientResponse]:
     """The answer to a body that is still coming.
 
     Meanwhile nobody else may read from the client, so that its departure shows in the body; afterwards it is watched
     as for any other request.
     """
-    asked = asyncio.create_task(_send(call, asking, url, body.pieces, body.length))
+    asked = asyncio.create_task(_send(call, asking, body.pieces, body.length, held, frozenset()))
     sent = asyncio.create_task(body.sent.wait())
     try:
         await asyncio.wait({asked, sent}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,10 +194,10 @@ async def _send_as_it_comes(call: Call, asking: Asking, url: str, body: Upload) 
         asked.cancel()
 
 
-async def _refusal(asking: Asking, answer: aiohttp.ClientResponse) -> Response:
+async def _refusal(asking: Asking, replica: Replica, answer: aiohttp.ClientResponse) -> Response:
     """An answer that came before its request was sent whole: the rest is not sent."""
     content = bytearray()
-    with _told(asking):
+    with _told(asking, replica):
         async for piece in answer.content.iter_any():
             content += piece
             if len(content) > LONGEST_REFUSAL:
@@ -171,12 +206,14 @@ async def _refusal(asking: Asking, answer: aiohttp.ClientResponse) -> Response:
     return Response(bytes(content), answer.status, _content_type(answer), headers)
 
 
-async def _relay(asking: Asking, answer: aiohttp.ClientResponse, held: ExitStack) -> AsyncGenerator[bytes, None]:
+async def _relay(
+    asking: Asking, replica: Replica, answer: aiohttp.ClientResponse, held: ExitStack
+) -> AsyncGenerator[bytes, None]:
     """b"" once it has begun, then the answer as it comes; of events, whole ones. `held` is given back at its end."""
     with held:
         yield b""
         events = Events() if answer.content_type == _EVENT_STREAM else None
-        with _told(asking):
+        with _told(asking, replica):
             async for piece in answer.content.iter_any():
                 whole = piece if events is None else events.feed(piece)
                 if whole:
@@ -186,12 +223,12 @@ async def _relay(asking: Asking, answer: aiohttp.ClientResponse, held: ExitStack
 
 
 @contextlib.contextmanager
-def _told(asking: Asking) -> Iterator[None]:
+def _told(asking: Asking, replica: Replica) -> Iterator[None]:
     """Tells failures of the connection in our words."""
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failure:
-        asking.upstream.suspect()
+        replica.broke()
         raise failures.within_answer(asking.upstream.id, failure, asking.silence_s) from None
 
 

@@ -1,62 +1,27 @@
-"""One model that another server computes: where it is, under which key and name, and whether it answers."""
+"""One model that other servers compute: under which key and name, on which of its replicas, and whether any answers."""
 
 import asyncio
-import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, cast, get_args
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
-import msgspec
 
 from freehold.config import Ability, ModelConfig, resolve
 from freehold.errors import FreeholdError
-from freehold.gateway.failures import REDIRECTIONS, before_answer, redirected
+from freehold.gateway.balance import by_key, least
+from freehold.gateway.failures import RETRY_AFTER_S
+from freehold.gateway.health import Terms
+from freehold.gateway.replica import Inquiry, Replica
 from freehold.http import Admission
 from freehold.telemetry import ModelMetrics
 
-log = logging.getLogger(__name__)
-
-CONNECT_S = 5.0
-PROBE_S = 5.0  # how long the answer to a probe may take
-SETTLED_S = 10.0  # between probes of a server that answers
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0  # between probes of one that does not
-STARTING_PAUSE_S = 0.25  # between probes of one that is being started here
-DOUBTS = 3  # failed probes, with no answer to any request between them, until a server counts as down: it may be busy
-CERTAIN = frozenset({"upstream_unreachable", "upstream_key_refused", "upstream_key_missing"})  # no doubt about these
 KEEP_ALIVE_S = 4.0  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
-LONGEST_LIST = 4 << 20  # bytes of a list of models that are read
+BUSY_RETRY_AFTER_S = 1
 
 State = Literal["loading", "ready", "restarting", "failed"]
-
-_WORDS: dict[str, Ability] = {
-    **{ability: ability for ability in get_args(Ability)},
-    "completion": "chat",
-    "completion_chat": "chat",
-    "multimodal": "vision",
-    "function_calling": "tools",
-    "embedding": "embed",
-    "embeddings": "embed",
-    "transcription": "stt",
-    "speech": "tts",
-}
-"""What other servers call the same: llama.cpp, Mistral, LocalAI."""
-
-
-class _Listed(msgspec.Struct):
-    """A row of another server's `/v1/models`, as far as anything can be learnt from it."""
-
-    id: str
-    abilities: list[str] | None = None
-    capabilities: list[str] | dict[str, object] | None = None
-
-
-class _List(msgspec.Struct):
-    data: list[_Listed]
-
-
-_LIST = msgspec.json.Decoder(_List)
 
 
 def open_session(ca: ssl.SSLContext | bool = True) -> aiohttp.ClientSession:
@@ -78,11 +43,19 @@ def trust(ca: str | None) -> ssl.SSLContext | bool:
     return context
 
 
-class Upstream:
-    """A model behind another server. Used from the event loop's thread only.
+@dataclass(frozen=True)
+class Sharing:
+    """How requests are shared among replicas: when one is cast out, how many one may have, further attempts."""
 
-    `base` is the URL that paths are appended to; None while the server is being started. `vital`: this node started
-    that server, which then counts towards its own readiness.
+    terms: Terms = Terms()  # noqa: RUF009 - frozen
+    pending: int | None = None
+    retries: int = 2
+
+
+class Upstream:
+    """A model behind other servers. Used from the event loop's thread only.
+
+    `vital`: this node started its one server, which then counts towards its own readiness.
     """
 
     def __init__(
@@ -92,195 +65,158 @@ class Upstream:
         metrics: ModelMetrics,
         environ: Mapping[str, str],
         own_key: str = "",
+        sharing: Sharing = Sharing(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`own_key` is one that this node gave to a server that it starts."""
+        """`own_key` is one that this node gave to a server that it starts; `clock` tells seconds."""
         self.id = model.id
         self.created = int(time.time())
         self.admission = admission
         self.limits = model.limits
         self.vital = model.hosting == "child"
-        self.base = None if self.vital else model.parsed_source.name
-        self.error: FreeholdError | None = None
+        self.sharing = sharing
+        self.metrics = metrics
         self._model = model
-        self._metrics = metrics
         self._environ = environ
-        self._key = own_key
-        self._own_key = own_key
-        self._known: tuple[str, ...] = ()  # what that server calls its models
-        self._abilities: tuple[Ability, ...] = ()
-        self._ready = False
-        self._was_ready = False
-        self._failures = 0
-        self._answers = asyncio.Event()
-        self._doubt = asyncio.Event()
+        self._key = self._own_key = own_key
+        self._turn = 0
+        names = frozenset({model.id, model.upstream_model or model.id})
+        inquiry = Inquiry(model.id, names, self.vital, self._present, self._show)
+        bases = (None,) if self.vital else (model.parsed_source.name, *(url.rstrip("/") for url in model.replicas))
+        self.replicas: tuple[Replica, ...] = tuple(
+            Replica(inquiry, number, base, sharing.terms, metrics.replica(number), clock)
+            for number, base in enumerate(bases, 1)
+        )
+        self._clock = clock
         metrics.proven("none")
 
     @property
+    def _ready(self) -> bool:
+        return any(replica.ready for replica in self.replicas)
+
+    @property
     def state(self) -> State:
-        """What a client can expect of it."""
+        """What a client can expect of it: the best that any replica can do."""
         if self._ready:
             return "ready"
-        if self.vital and self._was_ready:
+        if self.vital and self.replicas[0].probed.was_ready:
             return "restarting"
         return "failed" if self.error is not None else "loading"
 
     @property
+    def error(self) -> FreeholdError | None:
+        """Why no replica answers; None while one does, or is not known not to."""
+        if any(replica.probed.may_be_asked for replica in self.replicas):
+            return None
+        errors = [replica.error for replica in self.replicas if replica.error is not None]
+        if len(errors) == 1:
+            return errors[0]
+        reasons = "; ".join(f"{number}. {error.cause}" for number, error in enumerate(errors, 1))
+        return FreeholdError(
+            "replicas_down", model=self.id, count=len(errors), reasons=reasons, retry_after_s=RETRY_AFTER_S
+        )
+
+    @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What it can do: as configured, else as far as its server tells."""
-        return self._abilities if self._model.abilities is None else self._model.abilities
+        """What it can do: as configured, else as far as its servers tell."""
+        if self._model.abilities is not None:
+            return self._model.abilities
+        return next((replica.told.abilities for replica in self.replicas if replica.told.abilities), ())
 
     @property
     def name_there(self) -> str:
-        """What its server calls it. Raises `upstream_model_unknown` where that cannot be told."""
+        """What its servers call it. Raises `upstream_model_unknown` where that cannot be told."""
         if self._model.upstream_model is not None:
             return self._model.upstream_model
-        if not self._known or self.id in self._known:
+        known = next((replica.told.names for replica in self.replicas if replica.told.names), ())
+        if not known or self.id in known:
             return self.id
-        if len(self._known) == 1:
-            return self._known[0]
-        known = ", ".join(self._known[:8]) + (", ..." if len(self._known) > 8 else "")
-        raise FreeholdError("upstream_model_unknown", model=self.id, known=known)
+        if len(known) == 1:
+            return known[0]
+        shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+        raise FreeholdError("upstream_model_unknown", model=self.id, known=shown)
 
-    def check(self) -> str:
-        """The URL to ask. Raises why it cannot be asked now; one that was not probed yet can."""
-        if self.error is not None and not self._ready:
-            raise self.error.again()
-        if self.base is None or (self.vital and not self._ready):
-            raise FreeholdError("model_loading", model=self.id)
-        return self.base
+    def pick(self, key: bytes = b"", tried: Collection[Replica] = ()) -> Replica:
+        """The replica to send a request to, which is `taken` by that; give it back with `Replica.give_back`.
+
+        Of those that answer their probes and are not ejected: the least busy, or, with a `key`, the one that has it by
+        consistent hashing. Those in `tried` come last. Where all that answer are ejected, none is: a server that fails
+        some requests is better than none. Raises why none can be asked, or `overloaded` when each has its bound.
+        """
+        candidates = self.replicas if len(self.replicas) == 1 else self._candidates(tried)
+        if not candidates or not _may_be_asked(candidates[0], self.vital):
+            raise self._unavailable()
+        pending = self.sharing.pending
+        chosen = by_key(candidates, key, pending) if key else least(candidates, pending)
+        if chosen is None:
+            raise self._busy(len(candidates))
+        self._turn += 1
+        chosen.take(self._turn)
+        return chosen
+
+    def has_another(self, tried: Collection[Replica]) -> bool:
+        """Whether a replica that is not among `tried` answers its probes and is not ejected."""
+        now = self._clock()
+        return any(replica.ready and replica not in tried and replica.ejection.admits(now) for replica in self.replicas)
 
     def authorization(self) -> dict[str, str]:
         """The header that lets this node in."""
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
     def move(self, base: str | None, error: FreeholdError | None = None) -> None:
-        """Its server is being started at `base`, or is gone for the time being because of `error`."""
-        self.base = base
-        self._lose(error)
-        self._doubt.set()
-
-    def hear(self) -> None:
-        """It has begun to answer a request: however slow its list of models is, it works."""
-        self._failures = 0
-
-    def suspect(self) -> None:
-        """A request could not get through: look at once."""
-        self._doubt.set()
-
-    def refuse_key(self, status: int) -> FreeholdError:
-        """What to say of a server that does not accept the key."""
-        self._doubt.set()
-        return FreeholdError("upstream_key_refused", model=self.id, status=status)
+        """Its one server is being started at `base`, or is gone for the time being because of `error`."""
+        self.replicas[0].move(base, error)
 
     async def answers(self) -> None:
-        """Wait until it answers."""
-        await self._answers.wait()
+        """Wait until its one server answers."""
+        await self.replicas[0].answers()
+
+    def suspect(self) -> None:
+        """Look at once whether its servers answer."""
+        for replica in self.replicas:
+            replica.suspect()
 
     async def watch(self, session: aiohttp.ClientSession) -> None:
-        """Keep looking whether its server answers, until cancelled."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            self._doubt.clear()
-            if self.base is not None:
-                await self._probe(session, self.base)
-            if self._ready:
-                pause_s = FIRST_PAUSE_S
-            wait_s = SETTLED_S if self._ready else STARTING_PAUSE_S if self.vital else pause_s
-            if await _within(wait_s, self._doubt.wait):
-                await asyncio.sleep(FIRST_PAUSE_S / 5)  # many requests may fail at once
-            elif not self._ready:
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        """Keep looking whether its servers answer, until cancelled."""
+        async with asyncio.TaskGroup() as watches:
+            for replica in self.replicas:
+                watches.create_task(replica.watch(session))
 
-    async def _probe(self, session: aiohttp.ClientSession, base: str) -> None:
-        verdict = await self._verdict(session, base)
-        if base != self.base:
-            return  # it has moved meanwhile
-        if verdict is None:
-            self._succeed()
-        else:
-            self._fail(verdict)
+    def _show(self) -> None:
+        self.metrics.ready.set(float(self._ready))
 
-    async def _verdict(self, session: aiohttp.ClientSession, base: str) -> FreeholdError | None:
-        """What is wrong with it, or nothing. Asking for its models costs it little and tells names and abilities."""
-        timeout = aiohttp.ClientTimeout(total=PROBE_S, sock_connect=CONNECT_S)
-        try:
-            self._read_key()
-            asked = session.get(f"{base}/models", headers=self.authorization(), timeout=timeout, allow_redirects=False)
-            async with asked as answer:
-                body = await _bounded(answer)
-        except FreeholdError as error:
-            return FreeholdError("upstream_key_missing", model=self.id, reason=error.cause, remedy=error.fix)
-        except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            return before_answer(self.id, failure, PROBE_S)
-        if answer.status in (401, 403):
-            return FreeholdError("upstream_key_refused", model=self.id, status=answer.status)
-        if answer.status in REDIRECTIONS:
-            return redirected(self.id, answer.status)
-        if answer.status >= 500:
-            return FreeholdError("upstream_unhealthy", model=self.id, status=answer.status)
-        return self._read_list(body) if answer.status == 200 else None  # it has no such path, and answers
+    def _candidates(self, tried: Collection[Replica]) -> Sequence[Replica]:
+        """Of several replicas those that are preferred, all alike."""
+        ready = [replica for replica in self.replicas if replica.ready]
+        known = ready or [replica for replica in self.replicas if _may_be_asked(replica, self.vital)]
+        fresh = [replica for replica in known if replica not in tried] or known
+        now = self._clock()
+        return [replica for replica in fresh if replica.ejection.admits(now)] or fresh
 
-    def _read_list(self, body: bytes) -> FreeholdError | None:
-        try:
-            listed = _LIST.decode(body).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            reason = f"its /models is no list of models: {wrong}"
-            return FreeholdError("upstream_garbage", model=self.id, reason=reason)
-        self._learn(listed)
-        return None if listed else FreeholdError("upstream_empty", model=self.id)
+    def _unavailable(self) -> FreeholdError:
+        error = self.error
+        return FreeholdError("model_loading", model=self.id) if error is None else error.again()
 
-    def _learn(self, listed: list[_Listed]) -> None:
-        self._known = tuple(row.id for row in listed)
-        mine = {self._model.upstream_model, self.id}
-        row = next((row for row in listed if row.id in mine), listed[0] if len(listed) == 1 else None)
-        told = (row.abilities or row.capabilities or []) if row is not None else []
-        if isinstance(told, dict):
-            told = [name for name, able in told.items() if able is True]
-        found = {_WORDS[word] for word in told if word in _WORDS}
-        self._abilities = tuple(ability for ability in cast(tuple[Ability, ...], get_args(Ability)) if ability in found)
+    def _busy(self, count: int) -> FreeholdError:
+        return FreeholdError(
+            "overloaded",
+            model=self.id,
+            reason="pending",
+            seen=f"{self.sharing.pending} requests at each of {count} servers",
+            limit=str(self.sharing.pending),
+            setting="gateway.pending",
+            retry_after_s=BUSY_RETRY_AFTER_S,
+        )
 
-    def _succeed(self) -> None:
-        if not self._ready:
-            log.info("upstream_ready", extra={"model": self.id, "url": self.base, "there": ", ".join(self._known[:8])})
-        self._ready, self._was_ready, self.error, self._failures = True, True, None, 0
-        self._answers.set()
-        self._metrics.ready.set(1.0)
-
-    def _fail(self, error: FreeholdError) -> None:
-        self._failures += 1
-        if self.vital and not self._was_ready and error.code != "upstream_key_refused":
-            return  # it is starting: how that goes is told by who starts it
-        if error.code in CERTAIN or self._failures >= DOUBTS or not self._ready:
-            if self._ready or self.error is None:
-                log.warning("upstream_down", extra={"model": self.id, "url": self.base, "cause": error.cause})
-            self._lose(error)
-
-    def _lose(self, error: FreeholdError | None) -> None:
-        self._ready, self.error = False, error
-        self._answers.clear()
-        self._metrics.ready.set(0.0)
-
-    def _read_key(self) -> None:
-        """Read anew for every probe, so that a key that was changed in its file is taken up."""
+    def _present(self) -> dict[str, str]:
+        """The key, read anew for every probe, so that one that was changed in its file is taken up."""
         reference = self._model.key
-        self._key = self._own_key if reference is None else resolve(reference, self._environ)
+        try:
+            self._key = self._own_key if reference is None else resolve(reference, self._environ)
+        except FreeholdError as error:
+            raise FreeholdError("upstream_key_missing", model=self.id, reason=error.cause, remedy=error.fix) from None
+        return self.authorization()
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > LONGEST_LIST:
-            break
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-async def _within(seconds: float, wait: Callable[[], Awaitable[object]]) -> bool:
-    """Whether `wait` ended within `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await wait()
-    except TimeoutError:
-        return False
-    return True
+def _may_be_asked(replica: Replica, vital: bool) -> bool:
+    return replica.base is not None and (replica.ready if vital else replica.probed.may_be_asked)

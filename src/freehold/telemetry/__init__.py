@@ -3,13 +3,14 @@
 from freehold.telemetry import names
 from freehold.telemetry.instruments import Histogram, Value
 from freehold.telemetry.logs import REQUEST_ID, LogFormat, configure_logs
-from freehold.telemetry.telemetry import ModelMetrics, RouteMetrics, Telemetry
+from freehold.telemetry.telemetry import ModelMetrics, ReplicaMetrics, RouteMetrics, Telemetry
 
 __all__ = [
     "REQUEST_ID",
     "Histogram",
     "LogFormat",
     "ModelMetrics",
+    "ReplicaMetrics",
     "RouteMetrics",
     "Telemetry",
     "Value",

@@ -93,6 +93,21 @@ LOAD_SECONDS = Metric(
     "freehold_model_load_seconds", "gauge", "How long the last load took, proof included.", ("model",)
 )
 MODEL_READY = Metric("freehold_model_ready", "gauge", "1 while the model answers.", ("model",))
+REPLICA_READY = Metric(
+    "freehold_replica_ready", "gauge", "1 while a server of a model answers its probes.", ("model", "replica")
+)
+REPLICA_EJECTED = Metric(
+    "freehold_replica_ejected", "gauge", "1 while a server is cast out for failed requests.", ("model", "replica")
+)
+REPLICA_EJECTIONS = Metric(
+    "freehold_replica_ejections_total", "counter", "Times that a server was cast out.", ("model", "replica")
+)
+REPLICA_IN_FLIGHT = Metric(
+    "freehold_replica_requests_in_flight", "gauge", "Requests at one server of a model.", ("model", "replica")
+)
+RETRIES = Metric(
+    "freehold_retries_total", "counter", "Further attempts to send requests to servers of a model.", ("model",)
+)
 PROOF = Metric(
     "freehold_model_proof",
     "gauge",
@@ -105,6 +120,19 @@ GPU_TOTAL_BYTES = Metric("freehold_gpu_memory_total_bytes", "gauge", "Memory of 
 GPU_BUSY_RATIO = Metric("freehold_gpu_busy_ratio", "gauge", "Share of time in which a GPU had work, 0 to 1.", ("gpu",))
 GPU_POWER_WATTS = Metric("freehold_gpu_power_watts", "gauge", "Power that a GPU draws.", ("gpu",))
 GPU_TEMPERATURE = Metric("freehold_gpu_temperature_celsius", "gauge", "Temperature of a GPU's core.", ("gpu",))
+
+CERTIFICATE_EXPIRES = Metric(
+    "freehold_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate in use ends, in seconds since 1970.",
+    ("use",),
+)
+CERTIFICATE_FAILURES = Metric(
+    "freehold_certificate_failures_total",
+    "counter",
+    "New certificates that could not be loaded or issued; the old one stays in use.",
+    ("use",),
+)
 
 BUILD_INFO = Metric("freehold_build_info", "gauge", "1, labelled with the version that runs.", ("version",))
 
@@ -135,11 +163,18 @@ ALL: tuple[Metric, ...] = (
     MODEL_IN_FLIGHT,
     LOAD_SECONDS,
     MODEL_READY,
+    REPLICA_READY,
+    REPLICA_EJECTED,
+    REPLICA_EJECTIONS,
+    REPLICA_IN_FLIGHT,
+    RETRIES,
     PROOF,
     GPU_USED_BYTES,
     GPU_TOTAL_BYTES,
     GPU_BUSY_RATIO,
     GPU_POWER_WATTS,
     GPU_TEMPERATURE,
+    CERTIFICATE_EXPIRES,
+    CERTIFICATE_FAILURES,
     BUILD_INFO,
 )

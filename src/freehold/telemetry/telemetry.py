@@ -42,6 +42,16 @@ class RouteMetrics:
         self._first_frames.of(self._route).observe_alone(seconds)
 
 
+class ReplicaMetrics:
+    """What is counted of one of the servers of a model. `replica` is its number: addresses stay in the log."""
+
+    def __init__(self, model: str, replica: str, telemetry: "Telemetry") -> None:
+        self.ready: Value = telemetry.replica_ready.of(model, replica)
+        self.ejected: Value = telemetry.replica_ejected.of(model, replica)
+        self.ejections: Value = telemetry.replica_ejections.of(model, replica)
+        self.in_flight: Value = telemetry.replica_in_flight.of(model, replica)
+
+
 class ModelMetrics:
     """What is counted of one model; every series is bound once, so that feeding it is one method call."""
 
@@ -64,7 +74,9 @@ class ModelMetrics:
         self.in_flight: Value = telemetry.model_in_flight.of(model)
         self.ready: Value = telemetry.model_ready.of(model)
         self.load_seconds: Value = telemetry.load_seconds.of(model)
+        self.retries: Value = telemetry.retries.of(model)
         self._model = model
+        self._telemetry = telemetry
         self._proof = telemetry.proof
         self._refused = telemetry.refused
 
@@ -78,6 +90,10 @@ class ModelMetrics:
         self.cached_tokens.inc(cached)
         self.generated_tokens.inc(completion)
         self.tokens.inc(prompt - cached + completion)
+
+    def replica(self, number: int) -> ReplicaMetrics:
+        """The instruments of one of its servers, counted from 1."""
+        return ReplicaMetrics(self._model, str(number), self._telemetry)
 
     def proven(self, state: str) -> None:
         """Say which state the proof is in: raw, self, none or failed."""
@@ -112,8 +128,15 @@ class Telemetry:
         self.engine_crashes = Values(names.ENGINE_CRASHES)
         self.model_in_flight = Values(names.MODEL_IN_FLIGHT)
         self.model_ready = Values(names.MODEL_READY)
+        self.replica_ready = Values(names.REPLICA_READY)
+        self.replica_ejected = Values(names.REPLICA_EJECTED)
+        self.replica_ejections = Values(names.REPLICA_EJECTIONS)
+        self.replica_in_flight = Values(names.REPLICA_IN_FLIGHT)
+        self.retries = Values(names.RETRIES)
         self.load_seconds = Values(names.LOAD_SECONDS)
         self.proof = Values(names.PROOF)
+        self.certificate_expires = Values(names.CERTIFICATE_EXPIRES)
+        self.certificate_failures = Values(names.CERTIFICATE_FAILURES)
         self._build = Values(names.BUILD_INFO)
         self._build.of(version).set(1.0)
         self._registry = CollectorRegistry(auto_describe=False)
