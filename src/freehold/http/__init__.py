@@ -1,6 +1,7 @@
 """ASGI plumbing: requests and answers, errors as HTTP, access, admission, listening."""
 
 from freehold.http.admission import Admission, Permit
+from freehold.http.alarm import Alarm
 from freehold.http.app import App
 from freehold.http.bounds import Bounds
 from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route, Stream
@@ -11,6 +12,7 @@ from freehold.http.memory import MemoryBudget
 __all__ = [
     "Address",
     "Admission",
+    "Alarm",
     "App",
     "BodyLimits",
     "Bounds",
