@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from freehold.config import Config, ModelConfig, Network, Server
-from freehold.config.shapes import Gateway
+from freehold.config.routing import Gateway
 from freehold.errors import FreeholdError
 from freehold.gateway.table import ModelRoute, RouteTable
 
@@ -63,6 +63,8 @@ class Plan:
     server: Server
     network: Network
     gateway: Gateway
+    served: str
+    """The names that clients may ask for, as a message has them."""
     warnings: tuple[FreeholdError, ...]
     """What only the gateway can do, and no other proxy."""
 
@@ -86,13 +88,9 @@ class Plan:
             server=config.server,
             network=config.network,
             gateway=config.gateway,
+            served=table.listed(),
             warnings=tuple(_gateway_only(config)),
         )
-
-    @property
-    def known(self) -> str:
-        """The names that clients may ask for, for a message."""
-        return ", ".join(self.routes)
 
 
 @dataclass(frozen=True)
