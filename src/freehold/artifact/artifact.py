@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -155,11 +156,14 @@ def rewrite_manifest(path: Path, manifest: Manifest) -> Artifact:
     return Artifact.open(path)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write aside, fsync, rename, fsync the folder: readers see the old bytes or the new ones, also after a crash."""
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write aside, fsync, rename, fsync the folder: readers see the old bytes or the new ones, also after a crash.
+
+    `mode` is cut by the umask, as everywhere.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with aside.open("wb") as file:
+        with open(aside, "wb", opener=partial(os.open, mode=mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -10,7 +10,7 @@ import yaml
 
 from freehold.cli.output import EPILOG, FAILED, LABELS, Output, describe
 from freehold.cli.references import absent, local_store
-from freehold.config import Config, Reading, Source, absolute, id_from, load, locate, parse, read
+from freehold.config import Config, Reading, Source, absolute, home, id_from, load, locate, parse, read
 from freehold.config.schema import schema, schema_text
 from freehold.config.template import models_in, template
 from freehold.errors import FreeholdError
@@ -56,18 +56,24 @@ def init(
 @app.command(epilog=EPILOG)
 def check(ctx: typer.Context, config: Argument = None) -> None:
     """Say everything that is wrong with a configuration, where, and how to correct it; exit 1 if something is."""
+    from freehold.cli.https import certificates
+
     output: Output = ctx.obj
     reading = read(config, os.environ, Path.cwd())
     missing, missing_notes = absent(reading, local_store(os.environ))
-    problems = [*reading.problems, *missing]
-    notes = [*reading.notes, *missing_notes]
+    problems, notes = [*reading.problems, *missing], [*reading.notes, *missing_notes]
+    found: list[dict[str, Any]] = []
+    if reading.config is not None:
+        faults, warnings, found = certificates(reading.config, home(os.environ))
+        problems, notes = [*problems, *faults], [*notes, *warnings]
     data = {
         "origin": reading.origin,
         "ok": not problems,
         "problems": [describe(problem, output.language) for problem in problems],
         "notes": [describe(note, output.language) for note in notes],
+        "certificates": found,
     }
-    output.show(data, "\n".join(_findings(reading, problems, notes, output)))
+    output.show(data, "\n".join([*_findings(reading, problems, notes, output), *_days_left(found, output)]))
     if problems:
         raise typer.Exit(FAILED)
 
@@ -110,3 +116,10 @@ def _findings(reading: Reading, problems: list[FreeholdError], notes: list[Freeh
         fine = "{origin}：正确（模型：{models}）" if output.language == "zh" else "{origin}: fine (models: {models})"
         lines.append(fine.format(origin=reading.origin, models=models))
     return lines
+
+
+def _days_left(found: list[dict[str, Any]], output: Output) -> list[str]:
+    told = (
+        "{path}：{names}，剩余 {days_left} 天" if output.language == "zh" else "{path}: {names}, {days_left} days left"
+    )
+    return [told.format(**{**one, "names": ", ".join(one["names"]) or "-"}) for one in found]

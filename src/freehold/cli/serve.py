@@ -13,6 +13,7 @@ import typer
 
 from freehold import __version__, gateway
 from freehold.cli.banner import banner
+from freehold.cli.https import open_https
 from freehold.cli.output import Output
 from freehold.cli.references import local_store, require_here
 from freehold.cli.sources import Place, open_model
@@ -25,6 +26,7 @@ from freehold.http import App, BodyLimits, MemoryBudget
 from freehold.http.admission import Admission
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
+from freehold.http.tls import Https
 from freehold.machine import check_onnxruntime, docker_bridge, read_cpu, read_memory, runtime_versions
 from freehold.server.app import build
 from freehold.server.dataplane import batch_observer, step_observer
@@ -79,12 +81,14 @@ def serve(
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
     wanted = config.server.host if host is None else host
+    telemetry = Telemetry(__version__)
+    https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
     listening = bind(wanted, config.server.port if port is None else port)
     with NodeState.of(home(os.environ)) as state:
         door = choose_door(wanted, config.access.auth, state.home, os.environ)
         for warning in door.warnings:
             log.warning(warning)
-        node = Node(config, state, door, acceptance, output, tune)
+        node = Node(config, state, door, acceptance, output, tune, telemetry, https)
         finished = node.run(listening, wanted)
     code = 0 if finished else 1
     if node.computes:
@@ -100,12 +104,21 @@ class Node:
     """Everything that `serve` composes, and what it says on the terminal."""
 
     def __init__(
-        self, config: Config, state: NodeState, door: Door, acceptance: Acceptance, output: Output, tune: bool
+        self,
+        config: Config,
+        state: NodeState,
+        door: Door,
+        acceptance: Acceptance,
+        output: Output,
+        tune: bool,
+        telemetry: Telemetry,
+        https: Https | None,
     ) -> None:
         self._config = config
+        self._https = https
         self._door = door
         self._output = output
-        self._telemetry = Telemetry(__version__)
+        self._telemetry = telemetry
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
         self._memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
         cpu = read_cpu()
@@ -129,6 +142,7 @@ class Node:
             self._app(),
             listening,
             grace_s=settings.grace_s,
+            https=self._https,
             on_ready=lambda address: self._say_listening(address.url, host),
             on_drain=self._models.drain,
         )

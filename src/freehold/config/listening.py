@@ -22,6 +22,9 @@ class Tls(Shape, frozen=True):
 
     certificate: Annotated[Text | None, doc("A PEM file: the certificate, then those between it and its root.")] = None
     key: Annotated[Text | None, doc("A PEM file: its private key.")] = None
+    names: Annotated[
+        tuple[Text, ...], doc("Names that clients use; a certificate that lacks one is refused, as one that ended is.")
+    ] = ()
     acme: Annotated[Acme | None, doc("Get and renew the certificate by ACME instead.")] = None
     client_ca: Annotated[
         Text | None, doc("A PEM file of authorities; clients must then show a certificate of one of them.")

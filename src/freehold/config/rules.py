@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from freehold.config.document import Node
 from freehold.config.listening import Server
+from freehold.config.listening_rules import broken_listening_rules
 from freehold.config.routing import Route
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
@@ -26,6 +27,7 @@ def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
         *_twice("config_route_twice", [(route.model, node.at("model")) for route, node in routes]),
         *(problem for model, node in models for problem in _model(model, node, config.server)),
         *(problem for route, node in routes for problem in _route(route, node, known)),
+        *broken_listening_rules(config, tree),
         *_dify(config, tree),
     ]
 

@@ -6,23 +6,28 @@ import logging
 import resource
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from freehold.errors import FreeholdError
 from freehold.http.app import App
 from freehold.http.bounds import Bounds
 from freehold.http.connection import Connection
 from freehold.http.port_holder import port_holder
+from freehold.http.redirect import Application, Redirect
+from freehold.http.tls import Https
 
 BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the rest of a second's arrivals
 UNPRIVILEGED_FROM = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _POLL_S = 0.02
 _LAST_WORDS_S = 1.0  # for the answers of requests that are cut short
+_GOODBYE_S = 5.0  # for a client's answer to the end of its TLS session
 _SPARE_FILES = 512  # descriptors beside those of clients: models, databases, logs
 
 _log = logging.getLogger(__name__)
@@ -34,12 +39,13 @@ class Address:
 
     host: str
     port: int
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """What to type into a client on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - read, not bound
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -89,7 +95,7 @@ def serve(
 
 
 class Listener(uvicorn.Server):
-    """uvicorn on a socket of ours, with our way to leave."""
+    """uvicorn on a socket of ours, with our way to leave; with `https`, clients of its plain port are sent there."""
 
     def __init__(
         self,
@@ -98,32 +104,26 @@ class Listener(uvicorn.Server):
         *,
         grace_s: float = 30.0,
         bounds: Bounds | None = None,
+        https: Https | None = None,
         on_ready: Callable[[Address], None] | None = None,
         on_drain: Callable[[], None] | None = None,
     ) -> None:
-        bounds = bounds or Bounds()
         host, port = listening.getsockname()[:2]
-        self.address = Address(host, port)
+        self.address = Address(host, port, "http" if https is None else "https")
+        self._bounds = bounds = bounds or Bounds()
+        self._app = app
         self._listening = listening
+        self._https = https
+        self._plain = https.plain if https is not None else None
+        self._plain_state = ServerState()
+        self._life = AsyncExitStack()
         self._grace_s = grace_s
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._finished_all = True
         _allow_files(bounds.connections + _SPARE_FILES)
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=partial(Connection, bounds, app.count),  # type: ignore[arg-type] # uvicorn only calls it
-                timeout_keep_alive=bounds.keep_alive_s,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,  # nothing here trusts a client's address
-                backlog=BACKLOG,
-            )
-        )
+        hsts = [("strict-transport-security", f"max-age={https.hsts_s}")] if https is not None and https.hsts_s else []
+        super().__init__(self._settings(app, hsts))
 
     def run_all(self) -> bool:
         """Run until a signal, on a new event loop; True when nothing in flight was cut short."""
@@ -132,9 +132,13 @@ class Listener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
-        await super().startup(sockets)
+        if self._https is not None:
+            await self._life.enter_async_context(self._https.life())
+        await super().startup([])  # the app's own beginning; the sockets are listened on here
+        await self._listen()
         if self.started and self._on_ready is not None:
-            self._on_ready(self.address)
+            named = self._https.host if self._https is not None else None
+            self._on_ready(self.address if named is None else replace(self.address, host=named))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Leave: readiness off, no new connections, the rest within the grace time, then the app's own end."""
@@ -145,7 +149,9 @@ class Listener(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._listening.close()
-        for connection in [*state.connections]:
+        if self._plain is not None:
+            self._plain.close()
+        for connection in [*state.connections, *self._plain_state.connections]:
             connection.shutdown()  # idle ones close now, the others after their answer
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s
@@ -155,8 +161,51 @@ class Listener(uvicorn.Server):
             await asyncio.sleep(_POLL_S)
         if state.tasks:
             await self._cut_short(list(state.tasks))
+        await self._life.aclose()
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _listen(self) -> None:
+        """A client that leaves its handshake open is let go as one that leaves its request's head open."""
+        loop = asyncio.get_running_loop()
+        https, plain = self._https, self._plain
+        if https is None:
+            connection = self._connections(self.config, self.server_state)
+            self.servers.append(await loop.create_server(connection, sock=self._listening, backlog=BACKLOG))
+            return
+        self.servers.append(
+            await loop.create_server(
+                self._connections(self.config, self.server_state),
+                sock=self._listening,
+                backlog=BACKLOG,
+                ssl=https.context,
+                ssl_handshake_timeout=self._bounds.head_s,
+                ssl_shutdown_timeout=_GOODBYE_S,
+            )
+        )
+        if plain is not None:
+            settings = self._settings(Redirect(https, self.address.port, self._app))
+            settings.load()
+            connection = self._connections(settings, self._plain_state)  # where no header of HTTPS's is added
+            self.servers.append(await loop.create_server(connection, sock=plain, backlog=BACKLOG))
+
+    def _connections(self, settings: uvicorn.Config, state: ServerState) -> Callable[[], Connection]:
+        return partial(Connection, self._bounds, self._app.count, settings, state, self.lifespan.state)
+
+    def _settings(self, app: Application, headers: list[tuple[str, str]] | None = None) -> uvicorn.Config:
+        return uvicorn.Config(
+            app,
+            http=Connection,
+            timeout_keep_alive=self._bounds.keep_alive_s,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            headers=headers,
+            server_header=False,
+            proxy_headers=False,  # nothing here trusts a client's address
+            backlog=BACKLOG,
+        )
 
     async def _cut_short(self, tasks: list[asyncio.Task[None]]) -> None:
         """End what is still in flight; every request gets its answer (`shutdown_cut`)."""

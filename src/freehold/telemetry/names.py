@@ -115,11 +115,54 @@ PROOF = Metric(
     ("model", "state"),
 )
 
+SHADOWED = Metric(
+    "freehold_shadowed_total", "counter", "Requests whose copy was answered and compared, by route.", ("route",)
+)
+SHADOW_DROPPED = Metric(
+    "freehold_shadow_dropped_total",
+    "counter",
+    "Requests that were chosen for a copy and not compared: busy, memory, too_large or unanswered.",
+    ("route", "reason"),
+)
+SHADOW_FAILED = Metric(
+    "freehold_shadow_failed_total", "counter", "Copies that the shadow did not answer, by error.", ("route", "code")
+)
+SHADOW_DIFFERED = Metric(
+    "freehold_shadow_differed_total",
+    "counter",
+    "Compared answers that differ beyond the route's bounds, by kind of answer.",
+    ("route", "kind"),
+)
+
 GPU_USED_BYTES = Metric("freehold_gpu_memory_used_bytes", "gauge", "Memory in use on a GPU, by anyone.", ("gpu",))
 GPU_TOTAL_BYTES = Metric("freehold_gpu_memory_total_bytes", "gauge", "Memory of a GPU.", ("gpu",))
 GPU_BUSY_RATIO = Metric("freehold_gpu_busy_ratio", "gauge", "Share of time in which a GPU had work, 0 to 1.", ("gpu",))
 GPU_POWER_WATTS = Metric("freehold_gpu_power_watts", "gauge", "Power that a GPU draws.", ("gpu",))
 GPU_TEMPERATURE = Metric("freehold_gpu_temperature_celsius", "gauge", "Temperature of a GPU's core.", ("gpu",))
+
+ROUTE_WEIGHT = Metric(
+    "freehold_route_weight_percent",
+    "gauge",
+    "Share of a route's requests that one of its models gets, of routes with several.",
+    ("route", "model"),
+)
+ROLLOUT_STATE = Metric(
+    "freehold_rollout_state",
+    "gauge",
+    "1 for the state that the rollout on a route is in: asked, running, done, aborted or refused.",
+    ("route", "state"),
+)
+CONFIG_LOADED = Metric(
+    "freehold_config_loaded_timestamp_seconds",
+    "gauge",
+    "When the configuration in force was taken up, in seconds since 1970.",
+)
+CONFIG_BROKEN = Metric(
+    "freehold_config_broken", "gauge", "1 while the configuration's file cannot be taken up and an older one is in force."
+)
+CONFIG_FAILURES = Metric(
+    "freehold_config_load_failures_total", "counter", "Times that a changed configuration could not be taken up."
+)
 
 CERTIFICATE_EXPIRES = Metric(
     "freehold_certificate_expiry_timestamp_seconds",
@@ -169,11 +212,20 @@ ALL: tuple[Metric, ...] = (
     REPLICA_IN_FLIGHT,
     RETRIES,
     PROOF,
+    SHADOWED,
+    SHADOW_DROPPED,
+    SHADOW_FAILED,
+    SHADOW_DIFFERED,
     GPU_USED_BYTES,
     GPU_TOTAL_BYTES,
     GPU_BUSY_RATIO,
     GPU_POWER_WATTS,
     GPU_TEMPERATURE,
+    ROUTE_WEIGHT,
+    ROLLOUT_STATE,
+    CONFIG_LOADED,
+    CONFIG_BROKEN,
+    CONFIG_FAILURES,
     CERTIFICATE_EXPIRES,
     CERTIFICATE_FAILURES,
     BUILD_INFO,
