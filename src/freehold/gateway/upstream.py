@@ -7,33 +7,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import aiohttp
-
 from freehold.config import Ability, ModelConfig, resolve
 from freehold.errors import FreeholdError
 from freehold.gateway.balance import by_key, least
 from freehold.gateway.failures import RETRY_AFTER_S
 from freehold.gateway.health import Terms
+from freehold.gateway.pool import Pools
 from freehold.gateway.replica import Inquiry, Replica
 from freehold.http import Admission
 from freehold.telemetry import ModelMetrics
 
-KEEP_ALIVE_S = 4.0  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
 BUSY_RETRY_AFTER_S = 1
 
 State = Literal["loading", "ready", "restarting", "failed"]
 
 
-def open_session(ca: ssl.SSLContext | bool = True) -> aiohttp.ClientSession:
-    """The connections to all upstreams of a node. How many there are is bounded by admission; no proxy is used."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=ca)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-
-
-def trust(ca: str | None) -> ssl.SSLContext | bool:
-    """Whom to believe: the system's authorities and those of the PEM file `ca`. Raises `ca_unreadable`."""
+def trust(ca: str | None) -> ssl.SSLContext | None:
+    """The system's authorities and those of the PEM file `ca`; None without one. Raises `ca_unreadable`."""
     if ca is None:
-        return True
+        return None
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca)
@@ -117,6 +109,15 @@ class Upstream:
         )
 
     @property
+    def tripped(self) -> bool:
+        """Whether all replicas that answer their probes are ejected now: another model, where there is one, is better.
+
+        It is False again as soon as one of them may be tried by a request.
+        """
+        now = self._clock()
+        return self._ready and not any(one.ejection.admits(now) for one in self.replicas if one.ready)
+
+    @property
     def abilities(self) -> tuple[Ability, ...]:
         """What it can do: as configured, else as far as its servers tell."""
         if self._model.abilities is not None:
@@ -176,11 +177,11 @@ class Upstream:
         for replica in self.replicas:
             replica.suspect()
 
-    async def watch(self, session: aiohttp.ClientSession) -> None:
+    async def watch(self, pools: Pools) -> None:
         """Keep looking whether its servers answer, until cancelled."""
         async with asyncio.TaskGroup() as watches:
             for replica in self.replicas:
-                watches.create_task(replica.watch(session))
+                watches.create_task(replica.watch(pools))
 
     def _show(self) -> None:
         self.metrics.ready.set(float(self._ready))
