@@ -2,55 +2,73 @@
 
 import errno
 import socket
-from typing import Any
+import ssl
 
-import aiohttp
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 
-from freehold.gateway.failures import before_answer, is_of_connecting, reason_of, redirected, unreachable, within_answer
+from freehold.gateway.failures import before_answer, reason_of, redirected, within_answer
+from freehold.gateway.wire import CutError, GarbageError, SilenceError, StaleError, UnreachableError, WireError
 
-PLACE = ConnectionKey("10.1.2.3", 8000, False, True, None, None, None)
-REFUSED = aiohttp.ClientConnectorError(PLACE, OSError(errno.ECONNREFUSED, "Connect call failed ('10.1.2.3', 8000)"))
-UNKNOWN = aiohttp.ClientConnectorDNSError(PLACE, socket.gaierror(-2, "Name or service not known"))
-SEVERAL = aiohttp.ClientConnectorError(PLACE, OSError("Multiple exceptions: 10.1.2.3, 10.1.2.4"))
-HANDSHAKE = aiohttp.ClientConnectorCertificateError(PLACE, ValueError("self-signed certificate"))
+REFUSED = OSError(errno.ECONNREFUSED, "Connect call failed ('10.1.2.3', 8000)")
+UNTRUSTED = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
+UNTRUSTED.verify_message = "IP address mismatch, certificate is not valid for '10.1.2.3'."
+
+
+def of_tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "[SSL] (_ssl.c:1006)")
+    error.reason = reason
+    return error
+
+
+def caused(failure: WireError, cause: BaseException) -> WireError:
+    failure.__cause__ = cause
+    return failure
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason"),
+    ("cause", "reason"),
     [
         (REFUSED, "Connection refused"),
-        (UNKNOWN, "Name or service not known"),
-        (SEVERAL, "none of its addresses accepts a connection"),
-        (HANDSHAKE, "its certificate is not trusted (self-signed certificate)"),
-        (aiohttp.ConnectionTimeoutError(), "it does not accept the connection in time"),
-        (aiohttp.ServerDisconnectedError(), "ServerDisconnectedError"),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (OSError("Multiple exceptions: 10.1.2.3, 10.1.2.4"), "none of its addresses accepts a connection"),
+        (UNTRUSTED, "its certificate is not trusted (IP address mismatch)"),
+        (of_tls("WRONG_VERSION_NUMBER"), "TLS fails (WRONG_VERSION_NUMBER)"),
+        (TimeoutError(), "it does not accept the connection in time"),
+        (UnicodeError("label empty or too long"), "its name is no name"),
     ],
 )
-def test_the_reason_is_in_the_systems_words(failure: Exception, reason: str) -> None:
-    """Without the address that aiohttp puts before them."""
-    assert reason_of(failure) == reason
-    assert "10.1.2" not in str(unreachable("m", failure))
+def test_the_reason_is_in_the_systems_words(cause: BaseException, reason: str) -> None:
+    """Without the address that may stand in them."""
+    assert reason_of(cause) == reason
+    assert "10.1.2" not in str(before_answer("m", caused(UnreachableError(), cause), 5.0))
 
 
 @pytest.mark.parametrize(
-    ("failure", "before", "within", "of_connecting"),
+    ("failure", "before", "within"),
     [
-        (REFUSED, "upstream_unreachable", "upstream_cut", True),
-        (aiohttp.ConnectionTimeoutError(), "upstream_unreachable", "upstream_slow", True),
-        (aiohttp.SocketTimeoutError(), "upstream_slow", "upstream_slow", False),
-        (aiohttp.ServerDisconnectedError(), "upstream_cut", "upstream_cut", False),
-        (ConnectionResetError(), "upstream_cut", "upstream_cut", False),
-        (aiohttp.ClientPayloadError(), "upstream_garbage", "upstream_cut", False),
-        (ValueError("an event"), "upstream_garbage", "upstream_garbage", False),
+        (UnreachableError(), "upstream_unreachable", "upstream_cut"),
+        (SilenceError(), "upstream_slow", "upstream_slow"),
+        (CutError(), "upstream_cut", "upstream_cut"),
+        (StaleError(), "upstream_cut", "upstream_cut"),
+        (GarbageError("Expected HTTP/"), "upstream_garbage", "upstream_garbage"),
     ],
 )
-def test_each_failure_has_its_code(failure: Exception, before: str, within: str, of_connecting: Any) -> None:
-    """Only where nothing can have arrived may a request be sent again."""
+def test_each_failure_has_its_code(failure: WireError, before: str, within: str) -> None:
+    """Before an answer and in the middle of one."""
     assert before_answer("m", failure, 50.0).code == before
     assert within_answer("m", failure, 50.0).code == within
-    assert is_of_connecting(failure) is of_connecting
+
+
+def test_an_event_that_is_too_long_is_garbage() -> None:
+    """It came over the wire as it should."""
+    error = within_answer("m", ValueError("one event is longer than 16 bytes"), 50.0)
+    assert (error.code, "longer than 16" in error.cause) == ("upstream_garbage", True)
+
+
+def test_a_server_that_refuses_our_certificate_says_so_late() -> None:
+    """TLS 1.3 tells it only when the request has been sent."""
+    error = before_answer("m", caused(CutError(), of_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED")), 5.0)
+    assert "CERTIFICATE_REQUIRED" in error.cause
 
 
 def test_a_redirection_says_its_status() -> None:

@@ -121,7 +121,7 @@ async def behaved(
     elif kind == "garbage":
         writer.write(b"SSH-2.0-OpenSSH_9.6\r\nwhat is this\r\n\r\n")
     elif kind == "short":
-        writer.write(whole(b"x" * 100, Content_Length="1000"))
+        writer.write(whole(b"x" * 100, Content_Length=behave.get("length", "1000000")))
         await writer.drain()
         await asyncio.sleep(0.1)  # so that what came is passed on before the end shows
     elif kind == "answer":

@@ -3,16 +3,44 @@
 import asyncio
 import ssl
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from freehold.gateway.wire import Answer, Connection, StaleError, UnreachableError
 
 CONNECT_S = 5.0
 KEEP_ALIVE_S = 4.0  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
 
+_SAFE = "/%:@!$&'()*+,;=~"  # what a path may hold beside letters and digits (RFC 3986, 3.3), and its escapes
+
+
+class Pools:
+    """The connections to all servers that a gateway asks, by scheme, host and port."""
+
+    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
+        """`trusted` says whom to believe over https, and who we are; None: the system's authorities."""
+        self._trusted = trusted
+        self._pools: dict[str, Pool] = {}
+
+    def at(self, url: str) -> tuple["Pool", bytes]:
+        """The connections to the server of `url`, and what a request to it names as its target."""
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        origin = f"{scheme}://{host}"
+        pool = self._pools.get(origin)
+        if pool is None:
+            if scheme == "https" and self._trusted is None:
+                self._trusted = ssl.create_default_context()
+            pool = self._pools[origin] = Pool(origin, self._trusted)
+        return pool, f"/{path if path.isascii() else quote(path, _SAFE)}".encode("ascii")
+
+    def close(self) -> None:
+        """Close what is idle now; what is in use ends with its answer."""
+        for pool in self._pools.values():
+            pool.close()
+
 
 class Pool:
-    """Connections to the server of `url`, of which scheme, host and port count. Used in one event loop.
+    """Connections to the server of `url`, of which only scheme, host and port count. Used in one event loop.
 
     How many there are is bounded by those who ask. No proxy is used.
     """

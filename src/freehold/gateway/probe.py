@@ -4,18 +4,20 @@ Asking for its models costs a server little and tells their names, and what they
 asked as the Open Inference Protocol wants it; one that has neither is taken as it is, since it answers.
 """
 
+import asyncio
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import cast, get_args
 
-import aiohttp
 import msgspec
 
 from freehold.config import Ability
 from freehold.errors import FreeholdError
 from freehold.gateway.failures import REDIRECTIONS, before_answer, redirected
+from freehold.gateway.pool import Pools
+from freehold.gateway.wire import Answer, SilenceError, WireError, request_head
 
-CONNECT_S = 5.0
 PROBE_S = 5.0  # how long the answer to a probe may take
 LONGEST_LIST = 4 << 20  # bytes of a list of models that are read
 
@@ -81,33 +83,37 @@ class Told:
     abilities: tuple[Ability, ...] = ()
 
 
-async def ask(
-    session: aiohttp.ClientSession, place: Place, headers: dict[str, str], model: str, names: frozenset[str]
-) -> Told:
+async def ask(pools: Pools, place: Place, headers: dict[str, str], model: str, names: frozenset[str]) -> Told:
     """What the server at `place` tells of `model`, which it may know by one of `names`.
 
     Raises what is wrong with it: `upstream_unreachable`, `upstream_slow`, `upstream_cut`, `upstream_garbage`,
     `upstream_key_refused`, `upstream_unhealthy`, `upstream_empty`.
     """
     if not place.is_oip:
-        status, body = await _get(session, place.of("models"), headers, model)
+        status, body = await _get(pools, place.of("models"), headers, model)
         if status == 200:
             return _told(body, model, names)
         if status != 404:
             return Told()
-    status, _ = await _get(session, place.of("v2/health/ready"), headers, model)
+    status, _ = await _get(pools, place.of("v2/health/ready"), headers, model)
     if status != 200 and (place.is_oip or status != 404):  # Triton says 400 while it loads
         raise FreeholdError("upstream_unhealthy", model=model, status=status)
     return Told()
 
 
-async def _get(session: aiohttp.ClientSession, url: str, headers: dict[str, str], model: str) -> tuple[int, bytes]:
+async def _get(pools: Pools, url: str, headers: dict[str, str], model: str) -> tuple[int, bytes]:
     """Status and body of an answer that says nothing against its server."""
-    timeout = aiohttp.ClientTimeout(total=PROBE_S, sock_connect=CONNECT_S)
+    pool, target = pools.at(url)
+    own = [(name.lower().encode("ascii"), value.encode("utf-8")) for name, value in headers.items()]
+    head = request_head("GET", target, [(b"host", pool.host), (b"accept-encoding", b"identity"), *own])
     try:
-        async with session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as answer:
-            body = await _bounded(answer)
-    except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+        async with asyncio.timeout(PROBE_S):
+            answer = await pool.ask(head, b"", silence_s=PROBE_S)
+            with contextlib.closing(answer):
+                body = await _bounded(answer)
+    except TimeoutError:
+        raise before_answer(model, SilenceError(), PROBE_S) from None
+    except WireError as failure:
         raise before_answer(model, failure, PROBE_S) from None
     if answer.status in (401, 403):
         raise FreeholdError("upstream_key_refused", model=model, status=answer.status)
@@ -118,14 +124,11 @@ async def _get(session: aiohttp.ClientSession, url: str, headers: dict[str, str]
     return answer.status, body
 
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > LONGEST_LIST:
-            break
-        pieces.append(piece)
-    return b"".join(pieces)
+async def _bounded(answer: Answer) -> bytes:
+    body = bytearray()
+    while len(body) <= LONGEST_LIST and (piece := await answer.read()):
+        body += piece
+    return bytes(body[:LONGEST_LIST])
 
 
 def _told(body: bytes, model: str, names: frozenset[str]) -> Told:

@@ -5,12 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import aiohttp
-
 from freehold.errors import FreeholdError
 from freehold.gateway import probe
 from freehold.gateway.balance import seed_of
 from freehold.gateway.health import Ejection, Probed, Terms
+from freehold.gateway.pool import Pools
 from freehold.telemetry import ReplicaMetrics
 
 log = logging.getLogger(__name__)
@@ -128,13 +127,13 @@ class Replica:
         """Wait until it answers its probes."""
         await self._up.wait()
 
-    async def watch(self, session: aiohttp.ClientSession) -> None:
+    async def watch(self, pools: Pools) -> None:
         """Keep looking whether it answers, until cancelled."""
         pause_s = FIRST_PAUSE_S
         while True:
             self._doubt.clear()
             if self.place is not None:
-                await self._probe(session, self.place)
+                await self._probe(pools, self.place)
             if self.ready:
                 pause_s = FIRST_PAUSE_S
             wait_s = SETTLED_S if self.ready else STARTING_PAUSE_S if self._inquiry.started_here else pause_s
@@ -143,11 +142,11 @@ class Replica:
             elif not self.ready:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _probe(self, session: aiohttp.ClientSession, place: probe.Place) -> None:
+    async def _probe(self, pools: Pools, place: probe.Place) -> None:
         asking = self._inquiry
         verdict: FreeholdError | None = None
         try:
-            told = await probe.ask(session, place, asking.headers(), asking.model, asking.names)
+            told = await probe.ask(pools, place, asking.headers(), asking.model, asking.names)
         except FreeholdError as error:
             verdict = error
         if place is not self.place:

@@ -257,7 +257,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
-        self._end(CutError())
+        failure = CutError()
+        failure.__cause__ = exc  # over TLS it may be the server that refuses our certificate
+        self._end(failure)
         del self._parser  # it holds this connection, which holds it: nobody should have to wait for the collector
 
     def pause_writing(self) -> None:
@@ -365,6 +367,15 @@ class Connection(asyncio.Protocol):
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
+
+
+def request_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head of a request, as it goes over the wire."""
+    lines = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\n"]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
 
 
 def _ends_with_its_connection(headers: Headers) -> bool:
