@@ -53,7 +53,8 @@ def identify(
     names = [name for name in (*outer, inner) if name is not None]
     if names:
         if names.count(names[0]) != len(names):
-            raise _conflict(*outer, inner)
+            places = ("path", "header x-model-id", "query model_id", "body")
+            raise conflict(dict(zip(places, (*outer, inner), strict=True)))
         return names[0]
     if packed:
         encoding = headers[b"content-encoding"].decode("latin-1")
@@ -99,7 +100,7 @@ def _in_query(query: bytes) -> str | None:
     return values[0] or None if values else None
 
 
-def _conflict(path: str | None, header: str | None, query: str | None, body: str | None) -> FreeholdError:
-    places = {"path": path, "header x-model-id": header, "query model_id": query, "body": body}
-    said = ", ".join(f"{place}: {name[:_SHOWN]}" for place, name in places.items() if name is not None)
+def conflict(names: Mapping[str, str | None]) -> FreeholdError:
+    """The error of a request that names one model at one place and another one at another."""
+    said = ", ".join(f"{place}: {name[:_SHOWN]}" for place, name in names.items() if name is not None)
     return FreeholdError("model_conflict", said=said)

@@ -41,6 +41,20 @@ _CONFIG: dict[str, Entry] = {
 }
 
 _REQUESTS: dict[str, Entry] = {
+    "route_unready": Entry(
+        Kind.UNAVAILABLE,
+        "No model of {route} can answer now. {reasons}",
+        "Send the request again in a moment; /readyz says when one is ready.",
+        "{route} 目前没有可用的模型。{reasons}",
+        "请稍后重试；/readyz 会显示何时就绪。",
+    ),
+    "gateway_loop": Entry(
+        Kind.UPSTREAM,
+        "The request came through {hops} gateways: two of them name each other as upstreams.",
+        "See that the `source` and `replicas` of each gateway's models lead to servers that have them.",
+        "该请求已经过 {hops} 个网关：其中有网关互为上游。",
+        "请确认各网关中模型的 `source` 和 `replicas` 指向真正拥有该模型的服务器。",
+    ),
     "model_conflict": Entry(
         Kind.INVALID,
         "The request names different models ({said}).",
