@@ -18,11 +18,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Awaitable[None]]
 Dialect = Literal["openai", "oip", "tei", "plain"]
+OnEnd = Callable[[int, float], None]
+"""Told how a request ended: the status, 0 for an answer that was cut short, and the seconds that it took in all."""
 T = TypeVar("T")
 
 MEGABYTE = 1 << 20
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
+_OF_THE_BODY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
 class ClientLeft(Exception):  # noqa: N818 - an event, no error
@@ -73,6 +76,7 @@ class Call:
         "held",
         "key",
         "method",
+        "on_end",
         "params",
         "path",
         "query_string",
@@ -95,6 +99,7 @@ class Call:
         self.params = params
         self.request_id = request_id
         self.key: object | None = None  # who asks: what the access check returned
+        self.on_end: OnEnd | None = None  # told when the request is over
         self.held = 0  # bytes of the memory budget taken by the body; `App` gives them back
         self.query_string: bytes = scope["query_string"]
         self._query: dict[str, list[str]] | None = None
@@ -135,6 +140,16 @@ class Call:
             self._body = body
         return self._body
 
+    async def packed(self) -> bytes:
+        """The whole body as it came, for an endpoint that passes it on; instead of `body`, and it raises the same."""
+        if self._body is None:
+            self._body = await self._receive_body()
+        return self._body
+
+    def replace(self, body: bytes) -> None:
+        """Have `body` return this: what was received, changed on the way to an endpoint."""
+        self._body = body
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, not decompressed and not held, for an endpoint that passes it on; instead of `body`.
 
@@ -151,6 +166,18 @@ class Call:
         """Take `size` bytes of the memory budget until the request ends. Raises what `MemoryBudget.take` does."""
         self._memory.take(size)
         self.held += size
+
+    def copied(self, body: bytes, request_id: str, headers: Mapping[bytes, bytes], memory: MemoryBudget) -> "Call":
+        """The same request once more: with a body that is here and plain, an id of its own, `headers` beside its own,
+        and a client that never leaves. What it holds is taken from `memory`."""
+        scope = {"method": self.method, "path": self.path, "query_string": self.query_string}
+        plain = {name: value for name, value in self._headers.items() if name not in _OF_THE_BODY}
+        copy = Call(
+            scope, _nothing, {**plain, **headers}, request_id, self.params, self._limits, memory, self._departures
+        )
+        copy.key = self.key
+        copy._body = body
+        return copy
 
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
         """The result of `awaitable`, which is cancelled as soon as the client leaves; then raises `ClientLeft`."""
@@ -227,6 +254,10 @@ class Call:
 
     def _too_large(self, seen: str) -> FreeholdError:
         return FreeholdError("body_too_large", limit_mb=self._limits.size / MEGABYTE, seen=seen)
+
+
+async def _nothing() -> Message:
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return] # it never has a result
 
 
 def _if_ready(receiving: Coroutine[Any, Any, Message]) -> Message | None:

@@ -42,6 +42,19 @@ FIRST_FRAME_SECONDS = Metric(
     ("route",),
     _LONG_SECONDS,
 )
+ROUTED = Metric(
+    "freehold_routed_requests_total",
+    "counter",
+    "Requests that the gateway sent to a model, by the name asked for, the model and the status; 0: cut short.",
+    ("name", "model", "status"),
+)
+ROUTED_SECONDS = Metric(
+    "freehold_routed_duration_seconds",
+    "histogram",
+    "From the arrival of such a request's head to the end of its answer.",
+    ("name", "model"),
+    _LONG_SECONDS,
+)
 REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")
 ERRORS = Metric("freehold_errors_total", "counter", "Errors told to clients, by code.", ("code",))
 REFUSED = Metric("freehold_refused_total", "counter", "Requests refused by admission.", ("model", "reason"))
@@ -183,6 +196,8 @@ ALL: tuple[Metric, ...] = (
     REQUESTS,
     REQUEST_SECONDS,
     FIRST_FRAME_SECONDS,
+    ROUTED,
+    ROUTED_SECONDS,
     REQUESTS_IN_FLIGHT,
     ERRORS,
     REFUSED,

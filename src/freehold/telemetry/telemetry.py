@@ -42,6 +42,27 @@ class RouteMetrics:
         self._first_frames.of(self._route).observe_alone(seconds)
 
 
+class RoutedMetrics:
+    """What is counted of one model under one name. Fed from the event loop only, hence without locks."""
+
+    __slots__ = ("_answers", "_model", "_name", "_requests", "_seconds")
+
+    def __init__(self, name: str, model: str, telemetry: "Telemetry") -> None:
+        self._name = name
+        self._model = model
+        self._requests = telemetry.routed_requests
+        self._seconds = telemetry.routed_seconds.of(name, model)
+        self._answers: dict[int, Value] = {}
+
+    def observe(self, status: int, seconds: float) -> None:
+        """Count one answer."""
+        answers = self._answers.get(status)
+        if answers is None:
+            answers = self._answers[status] = self._requests.of(self._name, self._model, str(status))
+        answers.value += 1.0
+        self._seconds.observe_alone(seconds)
+
+
 class ReplicaMetrics:
     """What is counted of one of the servers of a model. `replica` is its number: addresses stay in the log."""
 
@@ -109,6 +130,8 @@ class Telemetry:
         self.requests = Values(names.REQUESTS)
         self.request_seconds = Histograms(names.REQUEST_SECONDS)
         self.first_frame_seconds = Histograms(names.FIRST_FRAME_SECONDS)
+        self.routed_requests = Values(names.ROUTED)
+        self.routed_seconds = Histograms(names.ROUTED_SECONDS)
         self.errors = Values(names.ERRORS)
         self.refused = Values(names.REFUSED)
         self.queue_seconds = Histograms(names.QUEUE_SECONDS)
@@ -160,6 +183,10 @@ class Telemetry:
     def route(self, path: str) -> RouteMetrics:
         """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
         return RouteMetrics(path, self.requests, self.request_seconds, self.first_frame_seconds)
+
+    def routed(self, name: str, model: str) -> RoutedMetrics:
+        """The instruments of the model with this id under the name that clients ask for."""
+        return RoutedMetrics(name, model, self)
 
     def model(self, model: str) -> ModelMetrics:
         """The instruments of the model with this id."""
