@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from freehold.config import document
 from freehold.config.document import MAX_BYTES, Node, parse_document, read_file
 from freehold.errors import FreeholdError
 
@@ -187,3 +188,65 @@ def test_no_text_fails_otherwise(text: str) -> None:
     """Any text is a tree or a FreeholdError."""
     with contextlib.suppress(FreeholdError):
         parse_document(text, "f.yaml")
+
+
+PIECES = (
+    *(
+        "- ",
+        "a: ",
+        "b",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        ": ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        '"',
+        "'",
+        "#",
+        " # c\n",
+        "|",
+        ">",
+        "&a ",
+    ),
+    *(
+        "*a",
+        "!x ",
+        "!!str ",
+        "? ",
+        "---\n",
+        "...\n",
+        "\t",
+        "\u00e9",
+        "\u6a21",
+        "%",
+        "@",
+        "`",
+        "\\",
+        "http://x:1/v1",
+        "1",
+    ),
+    *("-", "~", "\x85", "\ufeff", "\u2028", ":", "<<: ", "\r\n", "\r"),
+)
+
+
+def told(text: str) -> object:
+    """Values with their places, or what is wrong."""
+    try:
+        root, problems = parse_document(text, "f.yaml")
+    except FreeholdError as error:
+        return str(error)
+    return repr(root), [str(problem) for problem in problems]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_both_parsers_understand_the_same(text: str) -> None:
+    """With libyaml or without it a file has the same values, the same places and the same errors."""
+    with_libyaml = told(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "_LibyamlReader", None)
+        assert told(text) == with_libyaml

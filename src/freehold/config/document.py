@@ -7,9 +7,11 @@ an object.
 
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from yaml.composer import Composer
 from yaml.error import MarkedYAMLError, YAMLError
@@ -21,6 +23,11 @@ from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from freehold.errors import FreeholdError
+
+try:
+    from yaml._yaml import CParser
+except ImportError:  # PyYAML was built without libyaml
+    CParser = None  # type: ignore[assignment, misc]
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 50_000  # what aliases may expand to; a cycle of them ends here too
@@ -89,7 +96,7 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 class _CoreReader(Reader, Scanner, Parser, Composer, Resolver):
-    """PyYAML's reader up to its node graph, with the resolvers of YAML 1.2."""
+    """PyYAML's reader up to its node graph, with the resolvers of YAML 1.2. It says best what is wrong with a file."""
 
     yaml_implicit_resolvers = _resolvers()
 
@@ -99,6 +106,26 @@ class _CoreReader(Reader, Scanner, Parser, Composer, Resolver):
         Parser.__init__(self)
         Composer.__init__(self)
         Resolver.__init__(self)
+
+
+def _libyaml_reader() -> Callable[[str], Any] | None:
+    """The same over libyaml's events, in half the time; None where PyYAML was built without it."""
+    if CParser is None:
+        return None
+
+    class LibyamlReader(Composer, CParser, Resolver):
+        yaml_implicit_resolvers = _resolvers()
+
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+            Resolver.__init__(self)
+
+    return LibyamlReader
+
+
+_LibyamlReader = _libyaml_reader()
+_UNLIKE = re.compile("[\\t?\\x85\\u2028\\u2029\\ufeff]|[|>][-+0-9]*#")  # libyaml takes these where PyYAML does not
 
 
 def read_file(path: Path) -> str:
@@ -125,8 +152,7 @@ def parse_document(text: str, file: str) -> tuple[Node, list[FreeholdError]]:
     if file.endswith(".json"):
         text = _checked_json(text, file)
     try:
-        root = _CoreReader(text).get_single_node()
-        return _Tree(file).build(root)
+        return _Tree(file).build(_root(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -135,6 +161,14 @@ def parse_document(text: str, file: str) -> tuple[Node, list[FreeholdError]]:
         raise FreeholdError("config_syntax", where=file, reason=" ".join(str(error).split())) from None
     except RecursionError:
         raise FreeholdError("config_syntax", where=file, reason="nested too deeply") from None
+
+
+def _root(text: str) -> YamlNode | None:
+    """The node graph of `text`. What libyaml refuses, or might understand otherwise, is read by PyYAML's own parser."""
+    if _LibyamlReader is not None and not _UNLIKE.search(text):
+        with suppress(YAMLError, RecursionError, ValueError):
+            return cast(YamlNode | None, _LibyamlReader(text).get_single_node())
+    return _CoreReader(text).get_single_node()
 
 
 def _checked_json(text: str, file: str) -> str:

@@ -54,7 +54,7 @@ def load(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
 
 def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading:
     """As `load`, but problems and notes are returned; raises only where there is nothing that can be read."""
-    file = _file(argument, environ, cwd)
+    file = file_of(argument, environ, cwd)
     problems: list[FreeholdError] = []
     repository = _repository(argument or environ.get("MODEL_PATH"), cwd) if file is None else None
     if file is not None:
@@ -88,8 +88,8 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     return Reading(origin, config, tree, (), _distinct(notes))
 
 
-def _file(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """The configuration file to read, or None."""
+def file_of(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The configuration file that `load` reads, or None where there is none."""
     if argument is not None:
         path = cwd / expanded(argument)
         return path if path.suffix in CONFIG_SUFFIXES and "://" not in argument and not _is_folder(path) else None
