@@ -1,6 +1,7 @@
-"""An upstream that costs next to nothing: each answer is a stream of frames at the pace that its request asks for.
+"""An upstream that costs next to nothing: a short answer at once, or frames at the pace that a request asks for.
 
-Run as `python -m bench.pacing PORT`. `POST /v1/chat/completions {"frames": 100, "gap_ms": 20, "first_ms": 5}`.
+Run as `python -m bench.pacing PORT`. `POST /v1/chat/completions {"frames": 100, "gap_ms": 20, "first_ms": 5}`; without
+`frames` the answer is one small document.
 """
 
 import asyncio
@@ -11,7 +12,17 @@ import sys
 FRAME = b'data: {"id":"x","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" word"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+WHOLE = (
+    b'{"id":"x","object":"chat.completion","created":1,"model":"paced","choices":[{"index":0,"message":{"role":'
+    b'"assistant","content":"A word."},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,'
+    b'"total_tokens":12}}'
+)
 MODELS = b'{"object":"list","data":[{"id":"paced","object":"model"}]}'
+
+
+def document(body: bytes) -> bytes:
+    """A whole answer."""
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def chunk(data: bytes) -> bytes:
@@ -40,7 +51,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             body = await reader.readexactly(length)
             if head.startswith(b"get"):
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(MODELS), MODELS))
+                writer.write(document(MODELS))
+            elif b'"frames"' not in body:
+                writer.write(document(WHOLE))
             else:
                 await answer(writer, json.loads(body))
             await writer.drain()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import generation_report
+from bench import generation_report, routing_report
 from bench.results import Results, Sample
 from bench.servers import SERVERS
 from bench.targets import TARGETS
@@ -60,6 +60,8 @@ def workload_table(results: Results, workload: str) -> str:
     """Medians of the rounds, one line a server and concurrency."""
     if workload in generation_report.WORKLOADS:
         return table(*generation_report.table_of(results, workload))
+    if workload in routing_report.WORKLOADS:
+        return table(*routing_report.table_of(results, workload))
     columns = COLUMNS[workload]
     loads = sorted({one.concurrency for one in results.samples if one.workload == workload})
     settings = {server.name: server.setting for server in SERVERS}

@@ -1,0 +1,109 @@
+"""The programs that stand before one upstream and pass requests on by the model that their bodies name."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import environments
+from bench.places import ROOT, WORK
+from bench.processes import Command, ServerProcess, free_port
+
+MODEL = "paced"
+BIN = Path(sys.executable).parent
+QUIET = {"FREEHOLD_AUTH": "none", "FREEHOLD_LANG": "en"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one is set up: a scratch folder, its port, the upstream's port, and the configuration of ours."""
+
+    folder: Path
+    port: int
+    behind: int
+
+    @property
+    def config(self) -> Path:
+        """freehold.yaml: made for ours, and what Nginx's and Envoy's are rendered from."""
+        return self.folder / "freehold.yaml"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What ours is told."""
+        return {**QUIET, "FREEHOLD_HOME": str(self.folder / "home")}
+
+
+@dataclass(frozen=True)
+class Front:
+    """One program; `command` sets it up in a place and says how it is started."""
+
+    name: str
+    command: Callable[[Place], Command]
+    ready_path: str = "/healthz"
+
+
+def start(front: Front, behind: int, config: str = "") -> ServerProcess:
+    """Start it before the upstream at port `behind`. Raises ServerFailedError, CalledProcessError."""
+    folder = WORK / "routing" / front.name.partition(" ")[0].lower()
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Place(folder, free_port(), behind)
+    place.config.write_text(config or simple(place))
+    return ServerProcess(front.command(place), place.port, front.ready_path, folder / "log", 60)
+
+
+def simple(place: Place) -> str:
+    """One model behind another server."""
+    models = [{"id": MODEL, "source": f"http://127.0.0.1:{place.behind}/v1"}]
+    return json.dumps({"models": models, "server": {"port": place.port}})
+
+
+def _freehold(place: Place) -> Command:
+    return Command([str(BIN / "freehold"), "gateway", str(place.config)], place.environment, place.folder)
+
+
+def _rendered(target: str, place: Place) -> Path:
+    """The folder with what ours renders for another program."""
+    import os
+    import subprocess
+
+    folder = place.folder / target
+    argv = [BIN / "freehold", "render", target, "--config", place.config, "--output", folder, "--force"]
+    subprocess.run(argv, check=True, env={**os.environ, **place.environment}, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def _nginx(place: Place) -> Command:
+    folder = _rendered("nginx", place)
+    argv = ["nginx", "-p", str(folder), "-c", "nginx.conf", "-g", "daemon off; worker_processes 1;"]
+    return Command(argv, {}, folder)
+
+
+def _envoy(place: Place) -> Command:
+    folder = _rendered("envoy", place)
+    argv = [str(BIN / "envoy"), "-c", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
+    return Command([*argv, "--log-level", "warn"], {}, folder)
+
+
+def _litellm(place: Place) -> Command:
+    python = environments.ensure("litellm")
+    behind = {"model": f"openai/{MODEL}", "api_base": f"http://127.0.0.1:{place.behind}/v1", "api_key": "none"}
+    config = place.folder / "litellm.yaml"
+    config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": behind}]}))
+    argv = [str(python.with_name("litellm")), "--config", str(config), "--host", "127.0.0.1", "--port", str(place.port)]
+    environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "DISABLE_ADMIN_UI": "True"}
+    return Command([*argv, "--telemetry", "False"], environment, place.folder)
+
+
+def upstream(port: int) -> ServerProcess:
+    """The server behind all of them (bench/pacing.py)."""
+    command = Command([sys.executable, "-m", "bench.pacing", str(port)], {}, ROOT)
+    return ServerProcess(command, port, "/v1/models", WORK / "routing" / "upstream.log")
+
+
+FREEHOLD = Front("Freehold", _freehold)
+NGINX = Front("Nginx, rendered by Freehold", _nginx)
+ENVOY = Front("Envoy, rendered by Freehold", _envoy)
+LITELLM = Front("LiteLLM", _litellm, "/health/liveliness")
+DIRECT = "The upstream itself"
+FRONTS = (FREEHOLD, NGINX, ENVOY, LITELLM)
