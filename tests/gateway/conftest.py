@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from freehold.config import Config, Limits, ModelConfig, Network
+from freehold.config.routing import Gateway as Sharing
 from freehold.gateway import Gateway, build
 from freehold.gateway.child import Patience
 from freehold.gateway.upstream import Upstream
@@ -128,11 +129,12 @@ def fronting(
     environ: dict[str, str] | None = None,
     patience: Patience = Patience(startup_s=PATIENCE_S, grace_s=5.0, pause_s=0.05),  # noqa: B008 - frozen
     network: Network = Network(),  # noqa: B008 - frozen
+    sharing: Sharing = Sharing(),  # noqa: B008 - frozen
     grace_s: float = 2.0,
 ) -> Iterator[Front]:
     """A node with these models behind others, and the model `here` of its own."""
     telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
-    config = Config(models=(ModelConfig(id="here", source="/here"), *models), network=network)
+    config = Config(models=(ModelConfig(id="here", source="/here"), *models), network=network, gateway=sharing)
     gateway = build(config, telemetry, memory, environ or {}, patience)
     own = [Route("POST", path, _local, "openai") for path in ("/v1/chat/completions", "/v1/embeddings", "/rerank")]
     loops: list[asyncio.AbstractEventLoop] = []

@@ -17,11 +17,10 @@ class Server:
     name: str
     outstanding: int = 0
     turn: int = 0
+    seed: int = 0
 
-    @property
-    def seed(self) -> int:
-        """Its own."""
-        return seed_of(self.name)
+    def __post_init__(self) -> None:
+        self.seed = seed_of(self.name)
 
 
 def servers(count: int) -> list[Server]:

@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from freehold.config import Ability, ModelConfig, Network
+from freehold.config import Ability, Limits, ModelConfig, Network
+from freehold.engine.base import Capacity
 from freehold.errors import FreeholdError
-from freehold.gateway.upstream import trust
+from freehold.gateway.health import LONGEST_S, Terms
+from freehold.gateway.replica import Replica
+from freehold.gateway.upstream import Sharing, Upstream
+from freehold.http import Admission, MemoryBudget
+from freehold.telemetry import Telemetry
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of a key that is good for nothing else
 KEY = "sk-only-theirs"
@@ -167,16 +174,97 @@ def test_a_certificate_of_the_company_needs_its_authority(
     assert node.ask("theirs", a=1).json() == {"model": "theirs", "a": 1}
 
 
-def test_authorities_of_the_company_are_trusted_beside_the_systems(tmp_path: Path) -> None:
-    """A file that is missing, or holds none, is told by its path."""
-    assert trust(None) is None
-    for name, content in (("missing.pem", None), ("empty.pem", "no certificate")):
-        if content is not None:
-            (tmp_path / name).write_text(content)
-        with pytest.raises(FreeholdError) as caught:
-            trust(str(tmp_path / name))
-        assert caught.value.code == "ca_unreadable"
-        assert name in caught.value.cause
-    bundle = ssl.get_default_verify_paths().cafile
-    if bundle is not None and Path(bundle).exists():
-        assert isinstance(trust(bundle), ssl.SSLContext)
+class Clock:
+    """Stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ready_upstream(count: int, clock: Clock, sharing: Sharing = Sharing()) -> Upstream:  # noqa: B008 - frozen
+    """A model on `count` servers that answer their probes; no request is sent."""
+    first, *others = (f"http://10.0.0.{number}:8000/v1" for number in range(count))
+    model = ModelConfig(id="theirs", source=first, replicas=tuple(others))
+    admission = Admission(Limits(), lambda: Capacity("requests", 0, 0, 0.0), MemoryBudget(1 << 20))
+    upstream = Upstream(model, admission, Telemetry(process=False).model("theirs"), {}, "", sharing, clock)
+    for replica in upstream.replicas:
+        replica.probed.passed()
+    return upstream
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["heard", "fails", "broke", "left", "waits"]), st.integers(0, 30), st.booleans()),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), EVENTS)
+def test_who_answers_probes_is_asked_whatever_failed(count: int, events: list[tuple[str, int, bool]]) -> None:
+    """Ejection alone never leaves nobody to ask, ejected ones are asked only then, and each returns in the end."""
+    clock = Clock()
+    upstream = ready_upstream(count, clock, Sharing(Terms(failures=2, first_s=5.0)))
+    for what, pause_s, keyed in events:
+        clock.now += pause_s
+        admitted = [replica for replica in upstream.replicas if replica.ejection.admits(clock.now)]
+        assert upstream.tripped == (not admitted)
+        replica = upstream.pick(b"a key" if keyed else b"")
+        assert replica in (admitted or upstream.replicas)
+        if what == "broke":
+            replica.broke()
+        elif what in ("heard", "fails"):
+            replica.heard(200 if what == "heard" else 500)
+        if what != "waits":
+            replica.give_back()
+    clock.now += LONGEST_S
+    for replica in upstream.replicas:
+        replica.heard(200)
+    assert not any(replica.ejection.ejected for replica in upstream.replicas)
+
+
+def test_further_attempts_go_to_others_first() -> None:
+    """Then to the same; a server that is ejected, or does not answer probes, is no other."""
+    upstream = ready_upstream(3, Clock(), Sharing(Terms(failures=1)))
+    tried: list[Replica] = []
+    for _ in range(3):
+        tried.append(upstream.pick(tried=tried))
+    assert set(tried) == set(upstream.replicas)
+    assert not upstream.has_another(tried)
+    assert upstream.pick(tried=tried) in tried
+    first, second, third = upstream.replicas
+    second.broke()
+    third.probed.lost(None)
+    assert not upstream.has_another([first])
+
+
+def test_a_conversation_keeps_its_server_while_others_come_and_go() -> None:
+    """Unless it is gone itself; then all of its requests meet at one other."""
+    upstream = ready_upstream(4, Clock())
+
+    def home(key: bytes) -> Replica:
+        replica = upstream.pick(key)
+        replica.give_back()
+        return replica
+
+    homes = {key: home(key) for key in (b"conversation %d" % number for number in range(40))}
+    assert len(set(homes.values())) == 4
+    gone = upstream.replicas[2]
+    gone.probed.lost(None)
+    again = {key: home(key) for key in homes}
+    assert all(again[key] is was for key, was in homes.items() if was is not gone)
+    assert gone not in again.values()
+    assert {key: home(key) for key in homes} == again
+
+
+def test_servers_that_were_not_probed_yet_are_asked_only_before_any_other() -> None:
+    """At a start nothing is known; afterwards those that are known to answer come first."""
+    upstream = ready_upstream(3, Clock())
+    for replica in upstream.replicas:
+        replica.probed.lost(None)
+    assert upstream.state == "loading"
+    assert upstream.pick() in upstream.replicas
+    upstream.replicas[1].probed.passed()
+    assert {upstream.pick() for _ in range(5)} == {upstream.replicas[1]}

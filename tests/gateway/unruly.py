@@ -2,8 +2,9 @@
 
 Run as a process of its own: `python unruly.py PORT SETTINGS`, with settings as JSON: `models` (rows of its list, or
 null for a 404 there), `status` (of that list), `key` (that it wants), `deaf` (never answers), `raw` (the answer), `tls`
-(a PEM file of certificate and key), `oip` (the status of its OIP health). `POST /settings` changes them, `GET /seen`
-tells which requests came and how many were left before their end.
+(a PEM file of certificate and key), `oip` (the status of its OIP health), `unloaded` (a model), `broken` (the
+status of every other answer). `POST /settings` changes them, `GET /seen` tells which requests came and how many were
+left before their end.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ SETTINGS: dict[str, Any] = {
     "deaf": False,
     "raw": "",
     "oip": 404,
+    "unloaded": "",
+    "broken": 0,
 }
 
 
@@ -98,7 +101,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see
         listed = json.dumps({"object": "list", "data": rows}).encode()
         writer.write(whole(b"{}", 404) if rows is None else whole(listed, status))
     elif seen["path"].endswith("/ready"):
-        writer.write(whole(b"", SETTINGS["oip"]))
+        unloaded = seen["path"].endswith(f"/models/{SETTINGS['unloaded']}/ready")
+        writer.write(whole(b"", 404 if unloaded else SETTINGS["oip"]))
+    elif SETTINGS["broken"]:
+        writer.write(whole(b'{"error": {"message": "broken"}}', SETTINGS["broken"]))
     elif b"X-Behave: refuse" in body:
         writer.write(whole(b"too large for them", 413, Connection="close"))
         return False

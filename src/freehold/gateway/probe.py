@@ -9,6 +9,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from typing import cast, get_args
+from urllib.parse import quote
 
 import msgspec
 
@@ -83,21 +84,26 @@ class Told:
     abilities: tuple[Ability, ...] = ()
 
 
-async def ask(pools: Pools, place: Place, headers: dict[str, str], model: str, names: frozenset[str]) -> Told:
-    """What the server at `place` tells of `model`, which it may know by one of `names`.
+async def ask(pools: Pools, place: Place, headers: dict[str, str], model: str, name: str) -> Told:
+    """What the server at `place` tells of `model`, which it should know as `name`.
 
     Raises what is wrong with it: `upstream_unreachable`, `upstream_slow`, `upstream_cut`, `upstream_garbage`,
-    `upstream_key_refused`, `upstream_unhealthy`, `upstream_empty`.
+    `upstream_key_refused`, `upstream_unhealthy`, `upstream_empty`, `upstream_model_unready`.
     """
     if not place.is_oip:
         status, body = await _get(pools, place.of("models"), headers, model)
         if status == 200:
-            return _told(body, model, names)
+            return _told(body, model, {name, model})
         if status != 404:
             return Told()
     status, _ = await _get(pools, place.of("v2/health/ready"), headers, model)
-    if status != 200 and (place.is_oip or status != 404):  # Triton says 400 while it loads
+    if status == 404 and not place.is_oip:
+        return Told()
+    if status != 200:  # Triton says 400 while it loads
         raise FreeholdError("upstream_unhealthy", model=model, status=status)
+    status, _ = await _get(pools, place.of(f"v2/models/{quote(name, safe='')}/ready"), headers, model)
+    if status != 200:
+        raise FreeholdError("upstream_model_unready", model=model, name=name, status=status)
     return Told()
 
 
@@ -131,7 +137,7 @@ async def _bounded(answer: Answer) -> bytes:
     return bytes(body[:LONGEST_LIST])
 
 
-def _told(body: bytes, model: str, names: frozenset[str]) -> Told:
+def _told(body: bytes, model: str, names: set[str]) -> Told:
     try:
         listed = _LIST.decode(body).data
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:

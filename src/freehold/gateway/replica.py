@@ -23,12 +23,17 @@ FAILURES = frozenset({500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Inquiry:
-    """How all replicas of one model are probed. `headers` raises why it has no key; `changed` hears of news."""
+    """How all replicas of one model are probed: `name` is what they should know it as.
+
+    `headers` raises why there is no key, `objection` says why a server that answers cannot be used after all, and
+    `changed` hears of news.
+    """
 
     model: str
-    names: frozenset[str]
+    name: str
     started_here: bool
     headers: Callable[[], dict[str, str]]
+    objection: Callable[[probe.Told], FreeholdError | None]
     changed: Callable[[], None]
 
 
@@ -144,9 +149,9 @@ class Replica:
 
     async def _probe(self, pools: Pools, place: probe.Place) -> None:
         asking = self._inquiry
-        verdict: FreeholdError | None = None
         try:
-            told = await probe.ask(pools, place, asking.headers(), asking.model, asking.names)
+            told = await probe.ask(pools, place, asking.headers(), asking.model, asking.name)
+            verdict = asking.objection(told)
         except FreeholdError as error:
             verdict = error
         if place is not self.place:

@@ -1,7 +1,6 @@
 """One model that other servers compute: under which key and name, on which of its replicas, and whether any answers."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from freehold.gateway.balance import by_key, least
 from freehold.gateway.failures import RETRY_AFTER_S
 from freehold.gateway.health import Terms
 from freehold.gateway.pool import Pools
+from freehold.gateway.probe import Told
 from freehold.gateway.replica import Inquiry, Replica
 from freehold.http import Admission
 from freehold.telemetry import ModelMetrics
@@ -20,19 +20,6 @@ from freehold.telemetry import ModelMetrics
 BUSY_RETRY_AFTER_S = 1
 
 State = Literal["loading", "ready", "restarting", "failed"]
-
-
-def trust(ca: str | None) -> ssl.SSLContext | None:
-    """The system's authorities and those of the PEM file `ca`; None without one. Raises `ca_unreadable`."""
-    if ca is None:
-        return None
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(ca)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise FreeholdError("ca_unreadable", path=ca, reason=reason) from None
-    return context
 
 
 @dataclass(frozen=True)
@@ -72,8 +59,8 @@ class Upstream:
         self._environ = environ
         self._key = self._own_key = own_key
         self._turn = 0
-        names = frozenset({model.id, model.upstream_model or model.id})
-        inquiry = Inquiry(model.id, names, self.vital, self._present, self._show)
+        name = model.upstream_model or model.id
+        inquiry = Inquiry(model.id, name, self.vital, self._present, self._objection, self._show)
         bases = (None,) if self.vital else (model.parsed_source.name, *(url.rstrip("/") for url in model.replicas))
         self.replicas: tuple[Replica, ...] = tuple(
             Replica(inquiry, number, base, sharing.terms, metrics.replica(number), clock)
@@ -127,15 +114,7 @@ class Upstream:
     @property
     def name_there(self) -> str:
         """What its servers call it. Raises `upstream_model_unknown` where that cannot be told."""
-        if self._model.upstream_model is not None:
-            return self._model.upstream_model
-        known = next((replica.told.names for replica in self.replicas if replica.told.names), ())
-        if not known or self.id in known:
-            return self.id
-        if len(known) == 1:
-            return known[0]
-        shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-        raise FreeholdError("upstream_model_unknown", model=self.id, known=shown)
+        return self._name_in(self._known)
 
     def pick(self, key: bytes = b"", tried: Collection[Replica] = ()) -> Replica:
         """The replica to send a request to, which is `taken` by that; give it back with `Replica.give_back`.
@@ -183,6 +162,31 @@ class Upstream:
             for replica in self.replicas:
                 watches.create_task(replica.watch(pools))
 
+    @property
+    def _known(self) -> tuple[str, ...]:
+        return next((replica.told.names for replica in self.replicas if replica.told.names), ())
+
+    def _name_in(self, known: tuple[str, ...]) -> str:
+        if self._model.upstream_model is not None:
+            return self._model.upstream_model
+        if not known or self.id in known:
+            return self.id
+        if len(known) == 1:
+            return known[0]
+        raise FreeholdError("upstream_model_unknown", model=self.id, known=_listed(known))
+
+    def _objection(self, told: Told) -> FreeholdError | None:
+        """One of several that lists models, and not the one that all are asked for, would refuse what it is sent."""
+        if len(self.replicas) == 1 or not told.names:
+            return None
+        try:
+            name = self._name_in(self._known or told.names)
+        except FreeholdError as error:
+            return error
+        if name in told.names:
+            return None
+        return FreeholdError("replica_differs", model=self.id, name=name, known=_listed(told.names))
+
     def _show(self) -> None:
         self.metrics.ready.set(float(self._ready))
 
@@ -221,3 +225,7 @@ class Upstream:
 
 def _may_be_asked(replica: Replica, vital: bool) -> bool:
     return replica.base is not None and (replica.ready if vital else replica.probed.may_be_asked)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
