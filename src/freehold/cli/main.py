@@ -36,6 +36,8 @@ VERBS: dict[str, Verb] = {
     "bench": Verb("freehold.cli.bench:bench", "Measure a model on this machine."),
     "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
+    "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),
+    "render": Verb("freehold.cli.render:app", "Write the routes for Nginx or Envoy."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }
 
