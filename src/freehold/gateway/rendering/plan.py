@@ -47,6 +47,11 @@ class Cluster:
     concurrency: int | None
     """Requests in flight at all endpoints together; None: as many as come."""
 
+    def authority(self, endpoint: Endpoint) -> str:
+        """The `Host` that one of its servers expects: without the port that its scheme has anyway."""
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        return host if endpoint.port == PORTS[self.scheme] else f"{host}:{endpoint.port}"
+
     @property
     def is_renamed(self) -> bool:
         """Whether a body that names the model by its id must be rewritten."""

@@ -1,0 +1,50 @@
+"""`freehold render`: what this configuration is for another program, as files in a folder."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freehold.artifact.artifact import write_durably
+from freehold.cli.output import EPILOG, LABELS, Output, describe
+from freehold.config import load
+from freehold.errors import FreeholdError
+from freehold.gateway.rendering import envoy as for_envoy
+from freehold.gateway.rendering.plan import Plan, Rendering
+
+app = typer.Typer()
+
+Configuration = Annotated[
+    str | None, typer.Argument(metavar="CONFIG", help="As for `gateway`; left out: ./freehold.yaml, ./config.yaml.")
+]
+Folder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go; older ones are replaced.")
+]
+
+
+@app.command(epilog=EPILOG)
+def envoy(ctx: typer.Context, output: Folder, config: Configuration = None) -> None:
+    """Write the routes for Envoy: envoy.yaml, and what of them only `freehold gateway` can do."""
+    _render(ctx.obj, config, output, for_envoy.render)
+
+
+def _render(output: Output, source: str | None, folder: Path, render: Callable[[Plan], Rendering]) -> None:
+    """Nothing is written where the configuration cannot be rendered."""
+    rendering = render(Plan.of(load(source, os.environ, Path.cwd())))
+    for name, text in rendering.files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, text.encode("utf-8"))
+        except OSError as error:
+            raise FreeholdError("rendering_unwritable", path=path, reason=error.strerror or str(error)) from None
+    data = {
+        "folder": str(folder),
+        "files": list(rendering.files),
+        "warnings": [describe(warning, output.language) for warning in rendering.warnings],
+    }
+    label = LABELS[output.language].note
+    told = [output.told(warning, label) for warning in rendering.warnings]
+    output.show(data, "\n".join([*told, *(str(folder / name) for name in rendering.files)]))
