@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.cli.charts import HEIGHT, WIDTH, Mark, Scale, histogram, line_plot, marks_plot
+from freehold.cli.charts import HEIGHT, WIDTH, Curve, Mark, Scale, histogram, line_plot, marks_plot, shares_plot
 
 VALUES = st.lists(st.floats(0, allow_nan=False), max_size=30)
 
@@ -40,6 +40,18 @@ def test_any_histogram_is_drawn(counts: list[int]) -> None:
     filled = [place for place, count in enumerate(counts) if count] or [0]
     assert len(read(picture).findall("rect")) == filled[-1] - filled[0] + 1
     assert all(0 <= number <= WIDTH for number in numbers(picture))
+
+
+def test_curves_of_shares_rise_inside_the_picture() -> None:
+    """Over one axis, each with its name; what has no values has an empty line."""
+    curves = [Curve("<old>", [(0.01, 0.0), (0.01, 0.5), (1.0, 1.0)]), Curve("new", [(0.1, 1.0)]), Curve("none", [])]
+    root = read(shares_plot(curves, "seconds"))
+    lines = [line.get("points", "").split() for line in root.findall("polyline")]
+    assert [len(line) for line in lines] == [3, 1, 0]
+    corners = [tuple(map(float, corner.split(","))) for corner in lines[0]]
+    assert corners[0][1] > corners[1][1] > corners[2][1]
+    assert corners[0][0] == corners[1][0] < corners[2][0] <= WIDTH
+    assert [title.text for title in root.iter("title")] == ["<old>", "new", "none"]
 
 
 def test_what_is_out_of_tolerance_is_marked_and_told() -> None:

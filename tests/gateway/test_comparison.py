@@ -85,7 +85,8 @@ def test_reordered_documents_are_found() -> None:
     mine = ranking((0, 0.9), (2, 0.5), (1, 0.1))
     moved = compare(mine, ranking((2, 0.9), (0, 0.5), (1, 0.1)), Bounds())
     listed = compare(mine, ranking((2, 0.5), (0, 0.9), (1, 0.1)), Bounds())
-    assert (moved.verdict, moved.max_abs) == ("differs", pytest.approx(0.4))
+    assert moved.verdict == "differs"
+    assert moved.max_abs == pytest.approx(0.4)
     assert (listed.verdict, listed.reason, listed.max_abs) == ("differs", "order", 0.0)
     assert moved.order == listed.order == pytest.approx(2 / 3)
 
@@ -109,7 +110,8 @@ def test_a_changed_word_is_found() -> None:
     text = "the contract ends on the last day of the month in which notice was given by either side"
     mine, theirs = chat(text), chat(text.replace("last", "first"))
     found = compare(mine, theirs, Bounds())
-    assert (found.kind, found.verdict, found.similarity) == ("text", "within", pytest.approx(17 / 18))
+    assert (found.kind, found.verdict) == ("text", "within")
+    assert found.similarity == pytest.approx(17 / 18)
     assert compare(mine, theirs, Bounds(similarity=0.95)).verdict == "differs"
     assert compare(mine, theirs, Bounds("numeric")).reason == "text"
 

@@ -42,8 +42,12 @@ class Scale:
 
     def y(self, value: float) -> float:
         """Where `value` is drawn, in units of the picture from its top."""
+        return TOP + (1 - self.share(value)) * (HEIGHT - TOP - BOTTOM)
+
+    def share(self, value: float) -> float:
+        """How far along the axis `value` lies, 0 to 1."""
         share = (math.log10(_drawn(value)) - self.low) / (self.high - self.low)
-        return TOP + (1 - min(1.0, max(0.0, share))) * (HEIGHT - TOP - BOTTOM)
+        return min(1.0, max(0.0, share))
 
     def ticks(self) -> list[int]:
         """At most seven exponents to write at the axis."""
@@ -84,6 +88,42 @@ def _laid_out(marks: Sequence[Mark], limit: float | None) -> tuple[Scale, list[t
     scale = Scale.of([*(mark.value for mark in marks), *([] if limit is None else [limit])])
     step = (WIDTH - LEFT - RIGHT) / max(1, len(marks))
     return scale, [(LEFT + step * (place + 0.5), scale.y(mark.value)) for place, mark in enumerate(marks)], step
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values, rising, each with the share of all (0 to 1) at or below it; `colour` is a property of the page."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    colour: str = "--bar"
+
+
+def shares_plot(curves: Sequence[Curve], across: str) -> str:
+    """Which share lies below each value, a line a curve, over a logarithmic axis that all share. `across` names it."""
+    values = [value for curve in curves for value, _ in curve.points]
+    scale = Scale.of(values)
+    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    parts = []
+    for share in (0, 0.5, 1):
+        y = TOP + (1 - share) * high
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>'
+        )
+    for exponent in scale.ticks():
+        x = LEFT + scale.share(10.0**exponent) * wide
+        anchor = "end" if exponent == scale.high else "middle"
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="{anchor}">1e{exponent}</text>')
+    for place, curve in enumerate(curves):
+        corners = [(LEFT + scale.share(value) * wide, TOP + (1 - share) * high) for value, share in curve.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+        style, name = f"var({curve.colour})", escape(curve.name)
+        parts.append(
+            f'<polyline class="path" style="stroke: {style}" points="{path}"><title>{name}</title></polyline>'
+            f'<text x="{LEFT + 6}" y="{TOP + 16 * (place + 1)}" style="fill: {style}">{name}</text>'
+        )
+    return _picture([*parts, _across(across)], across)
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], across: str) -> str:

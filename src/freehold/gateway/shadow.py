@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import xxhash
@@ -102,7 +103,7 @@ class Shadowing:
             return
         task = asyncio.create_task(self._follow(tap))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, tap))
 
     async def _follow(self, tap: "Tap") -> None:
         """Ask the copy and compare. Whatever comes of it is counted."""
@@ -172,10 +173,11 @@ class Shadowing:
         self.memory.give(len(tap.body))
         self._busy[tap.route] -= 1
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _done(self, tap: "Tap", task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (defect := task.exception()) is not None:
             log.error("shadow_broke", exc_info=defect)
+            self._fail(tap, "internal")
 
     async def _keep(self) -> None:
         while True:

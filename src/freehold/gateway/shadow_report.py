@@ -295,7 +295,7 @@ def _pair(request_id: str, model: str, found: Comparison, mine: Times, theirs: T
         found.reason,
         _finite(found.excess),
         _finite(found.max_abs),
-        found.cosine,
+        _finite(found.cosine),
         found.order,
         found.similarity,
         mine.whole,
@@ -304,4 +304,4 @@ def _pair(request_id: str, model: str, found: Comparison, mine: Times, theirs: T
 
 
 def _finite(value: float | None) -> float | None:
-    return None if value is None or math.isinf(value) else value
+    return value if value is not None and math.isfinite(value) else None
