@@ -12,6 +12,7 @@ from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.config import load
 from freehold.errors import FreeholdError
 from freehold.gateway.rendering import envoy as for_envoy
+from freehold.gateway.rendering import nginx as for_nginx
 from freehold.gateway.rendering.plan import Plan, Rendering
 
 app = typer.Typer()
@@ -28,6 +29,20 @@ Folder = Annotated[
 def envoy(ctx: typer.Context, output: Folder, config: Configuration = None) -> None:
     """Write the routes for Envoy: envoy.yaml, and what of them only `freehold gateway` can do."""
     _render(ctx.obj, config, output, for_envoy.render)
+
+
+@app.command(epilog=EPILOG)
+def nginx(
+    ctx: typer.Context,
+    output: Folder,
+    config: Configuration = None,
+    resolver: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A name server that Nginx asks for the hosts of upstreams; repeatable."),
+    ] = None,
+) -> None:
+    """Write the routes for Nginx with njs: nginx.conf and the files beside it, and what only `freehold gateway` can do."""
+    _render(ctx.obj, config, output, lambda plan: for_nginx.render(plan, resolver or ()))
 
 
 def _render(output: Output, source: str | None, folder: Path, render: Callable[[Plan], Rendering]) -> None:
