@@ -1,6 +1,5 @@
 """Whether another server answers, what it knows, and with which key it is asked."""
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from freehold.config import Ability, Limits, ModelConfig, Network
 from freehold.engine.base import Capacity
-from freehold.errors import FreeholdError
 from freehold.gateway.health import LONGEST_S, Terms
 from freehold.gateway.replica import Replica
 from freehold.gateway.upstream import Sharing, Upstream
@@ -257,6 +255,22 @@ def test_a_conversation_keeps_its_server_while_others_come_and_go() -> None:
     assert all(again[key] is was for key, was in homes.items() if was is not gone)
     assert gone not in again.values()
     assert {key: home(key) for key in homes} == again
+
+
+def test_what_is_known_of_servers_outlives_a_changed_configuration() -> None:
+    """One more server and other terms: the old ones are ready, or out, as they were; the new one is not known yet."""
+    clock = Clock()
+    before = ready_upstream(3, clock, Sharing(Terms(failures=1, first_s=60.0)))
+    before.replicas[1].broke()
+    after = ready_upstream(4, clock, Sharing(Terms(failures=9)))
+    for replica in after.replicas:
+        replica.probed.lost(None)
+    after.inherit(before)
+    assert [replica.ready for replica in after.replicas] == [True, True, True, False]
+    assert [replica.ejection.ejected for replica in after.replicas] == [False, True, False, False]
+    assert after.state == "ready"
+    assert {after.pick() for _ in range(4)} == {after.replicas[0], after.replicas[2]}
+    assert after.replicas[0].ejection.terms.failures == 9
 
 
 def test_servers_that_were_not_probed_yet_are_asked_only_before_any_other() -> None:

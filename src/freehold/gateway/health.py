@@ -69,7 +69,7 @@ class Ejection:
     """
 
     def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+        self.terms = terms
         self._failures = 0  # in a row
         self._times = 0  # ejections in a row
         self._until: float | None = None  # None: closed
@@ -107,7 +107,7 @@ class Ejection:
         if self._until is not None and not self._tried:
             return False
         self._failures += 1
-        if self._until is None and self._failures < self._terms.failures:
+        if self._until is None and self._failures < self.terms.failures:
             return False
         if self._until is None and now - self._returned > self._period_s:
             self._times = 0  # it has been in for longer than it was out: this begins anew
@@ -123,5 +123,5 @@ class Ejection:
 
     @property
     def _period_s(self) -> float:
-        doubled: float = self._terms.first_s * 2.0 ** min(max(self._times - 1, 0), 32)
-        return min(doubled, max(LONGEST_S, self._terms.first_s))
+        doubled: float = self.terms.first_s * 2.0 ** min(max(self._times - 1, 0), 32)
+        return min(doubled, max(LONGEST_S, self.terms.first_s))

@@ -118,6 +118,16 @@ class Replica:
         self._doubt.set()
         return FreeholdError("upstream_key_refused", model=self._inquiry.model, status=status)
 
+    def inherit(self, known: "Replica") -> None:
+        """Take over what is known of the same server: whether it answers, what it tells, whether it is ejected."""
+        terms = self.ejection.terms
+        self.probed, self.told, self.ejection = known.probed, known.told, known.ejection
+        self.ejection.terms = terms
+        self._metrics.ready.set(float(self.ready))
+        self._metrics.ejected.set(float(self.ejection.ejected))
+        if self.ready:
+            self._up.set()
+
     def suspect(self) -> None:
         """Look at once whether it answers."""
         self._doubt.set()

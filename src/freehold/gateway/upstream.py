@@ -63,15 +63,18 @@ class Upstream:
         inquiry = Inquiry(model.id, name, self.vital, self._present, self._objection, self._show)
         bases = (None,) if self.vital else (model.parsed_source.name, *(url.rstrip("/") for url in model.replicas))
         self.replicas: tuple[Replica, ...] = tuple(
-            Replica(inquiry, number, base, sharing.terms, metrics.replica(number), clock)
-            for number, base in enumerate(bases, 1)
+            Replica(inquiry, number, base, sharing.terms, counted, clock)
+            for number, (base, counted) in enumerate(zip(bases, metrics.replicas(len(bases)), strict=True), 1)
         )
         self._clock = clock
         metrics.proven("none")
 
     @property
     def _ready(self) -> bool:
-        return any(replica.ready for replica in self.replicas)
+        for replica in self.replicas:  # noqa: SIM110 - asked for every request, and this is twice as fast
+            if replica.ready:
+                return True
+        return False
 
     @property
     def state(self) -> State:
@@ -101,8 +104,12 @@ class Upstream:
 
         It is False again as soon as one of them may be tried by a request.
         """
-        now = self._clock()
-        return self._ready and not any(one.ejection.admits(now) for one in self.replicas if one.ready)
+        if not self._ready:
+            return False
+        for one in self.replicas:  # asked for every request
+            if one.ready and (not one.ejection.ejected or one.ejection.admits(self._clock())):
+                return False
+        return True
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
@@ -138,6 +145,15 @@ class Upstream:
         """Whether a replica that is not among `tried` answers its probes and is not ejected."""
         now = self._clock()
         return any(replica.ready and replica not in tried and replica.ejection.admits(now) for replica in self.replicas)
+
+    def inherit(self, known: "Upstream") -> None:
+        """Take over what is known of servers that `known` asks, too: no request need wait until they are probed again
+        because the configuration has changed."""
+        there = {replica.base: replica for replica in known.replicas}
+        for replica in self.replicas:
+            if replica.base in there:
+                replica.inherit(there[replica.base])
+        self._show()
 
     def authorization(self) -> dict[str, str]:
         """The header that lets this node in."""

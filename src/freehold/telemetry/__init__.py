@@ -3,7 +3,7 @@
 from freehold.telemetry import names
 from freehold.telemetry.instruments import Histogram, Value
 from freehold.telemetry.logs import REQUEST_ID, LogFormat, configure_logs
-from freehold.telemetry.telemetry import ModelMetrics, ReplicaMetrics, RouteMetrics, Telemetry
+from freehold.telemetry.telemetry import ModelMetrics, ReplicaMetrics, RoutedMetrics, RouteMetrics, Telemetry
 
 __all__ = [
     "REQUEST_ID",
@@ -12,6 +12,7 @@ __all__ = [
     "ModelMetrics",
     "ReplicaMetrics",
     "RouteMetrics",
+    "RoutedMetrics",
     "Telemetry",
     "Value",
     "configure_logs",

@@ -171,7 +171,9 @@ CONFIG_LOADED = Metric(
     "When the configuration in force was taken up, in seconds since 1970.",
 )
 CONFIG_BROKEN = Metric(
-    "freehold_config_broken", "gauge", "1 while the configuration's file cannot be taken up and an older one is in force."
+    "freehold_config_broken",
+    "gauge",
+    "1 while the configuration's file cannot be taken up and an older one is in force.",
 )
 CONFIG_FAILURES = Metric(
     "freehold_config_load_failures_total", "counter", "Times that a changed configuration could not be taken up."

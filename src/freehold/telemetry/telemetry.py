@@ -112,9 +112,12 @@ class ModelMetrics:
         self.generated_tokens.inc(completion)
         self.tokens.inc(prompt - cached + completion)
 
-    def replica(self, number: int) -> ReplicaMetrics:
-        """The instruments of one of its servers, counted from 1."""
-        return ReplicaMetrics(self._model, str(number), self._telemetry)
+    def replicas(self, count: int) -> tuple[ReplicaMetrics, ...]:
+        """The instruments of its servers, counted from 1. Those of servers that it had before are gone."""
+        telemetry = self._telemetry
+        for gauges in (telemetry.replica_ready, telemetry.replica_ejected, telemetry.replica_in_flight):
+            gauges.forget(self._model)
+        return tuple(ReplicaMetrics(self._model, str(number), telemetry) for number in range(1, count + 1))
 
     def proven(self, state: str) -> None:
         """Say which state the proof is in: raw, self, none or failed."""
@@ -171,14 +174,7 @@ class Telemetry:
         self.shadow_differed = Values(names.SHADOW_DIFFERED)
         self._build = Values(names.BUILD_INFO)
         self._build.of(version).set(1.0)
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Families(self._families))
-        if process:
-            ProcessCollector(registry=self._registry)
-            PlatformCollector(registry=self._registry)
-        gpus = GpuCollector.if_any()
-        if gpus is not None:
-            self._registry.register(gpus)
+        self._registry = _registry(self._families, process)
 
     def route(self, path: str) -> RouteMetrics:
         """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
@@ -191,6 +187,12 @@ class Telemetry:
     def model(self, model: str) -> ModelMetrics:
         """The instruments of the model with this id."""
         return ModelMetrics(model, self)
+
+    def forget(self, model: str) -> None:
+        """Drop the gauges of a model that is gone."""
+        for gauges in (self.model_ready, self.model_in_flight, self.proof, self.replica_ready, self.replica_ejected):
+            gauges.forget(model)
+        self.replica_in_flight.forget(model)
 
     def gauge(self, metric: names.Metric, read: Callable[[], float]) -> None:
         """Export a gauge without labels that is read when somebody scrapes."""
@@ -205,6 +207,18 @@ class Telemetry:
         for family in vars(self).values():
             if isinstance(family, Values | Histograms):
                 yield family.family()
+
+
+def _registry(families: Callable[[], Iterable[Family]], process: bool) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families))
+    if process:
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+    gpus = GpuCollector.if_any()
+    if gpus is not None:
+        registry.register(gpus)
+    return registry
 
 
 class _Families(Collector):
