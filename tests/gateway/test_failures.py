@@ -6,11 +6,12 @@ import ssl
 
 import pytest
 
+from freehold.gateway.answer import CutError, GarbageError, SilenceError, StaleError, UnreachableError, WireError
 from freehold.gateway.failures import before_answer, reason_of, redirected, within_answer
-from freehold.gateway.wire import CutError, GarbageError, SilenceError, StaleError, UnreachableError, WireError
 
 REFUSED = OSError(errno.ECONNREFUSED, "Connect call failed ('10.1.2.3', 8000)")
 UNTRUSTED = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
+UNTRUSTED.verify_code = 64
 UNTRUSTED.verify_message = "IP address mismatch, certificate is not valid for '10.1.2.3'."
 
 
@@ -31,8 +32,8 @@ def caused(failure: WireError, cause: BaseException) -> WireError:
         (REFUSED, "Connection refused"),
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
         (OSError("Multiple exceptions: 10.1.2.3, 10.1.2.4"), "none of its addresses accepts a connection"),
-        (UNTRUSTED, "its certificate is not trusted (IP address mismatch)"),
-        (of_tls("WRONG_VERSION_NUMBER"), "TLS fails (WRONG_VERSION_NUMBER)"),
+        (UNTRUSTED, "its certificate is for another address than its own"),
+        (of_tls("NO_SHARED_CIPHER"), "TLS fails (no shared cipher)"),
         (TimeoutError(), "it does not accept the connection in time"),
         (UnicodeError("label empty or too long"), "its name is no name"),
     ],
@@ -68,7 +69,7 @@ def test_an_event_that_is_too_long_is_garbage() -> None:
 def test_a_server_that_refuses_our_certificate_says_so_late() -> None:
     """TLS 1.3 tells it only when the request has been sent."""
     error = before_answer("m", caused(CutError(), of_tls("TLSV13_ALERT_CERTIFICATE_REQUIRED")), 5.0)
-    assert "CERTIFICATE_REQUIRED" in error.cause
+    assert "wants a certificate of this node" in error.cause
 
 
 def test_a_redirection_says_its_status() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from freehold.gateway import pool as pools
+from freehold.gateway.answer import CutError, UnreachableError
 from freehold.gateway.pool import Pool
-from freehold.gateway.wire import CutError, UnreachableError
 
 from .scripted import PATIENCE_S, REQUEST, request, saying, scripted, until
 

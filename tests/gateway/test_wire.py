@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from freehold.gateway import wire
+from freehold.gateway.answer import Answer, CutError, GarbageError, SilenceError, WireError
 from freehold.gateway.pool import Pool
-from freehold.gateway.wire import Answer, Connection, CutError, GarbageError, SilenceError, WireError
+from freehold.gateway.wire import Connection
 
 from .scripted import PATIENCE_S, REQUEST, request, saying, scripted
 
@@ -324,4 +324,4 @@ async def test_a_failure_of_what_sends_the_body_is_its_own() -> None:
         with pytest.raises(LookupError):
             await connection.send(broken(), chunked=False)
         answer.close()
-        assert wire.HELD_BYTES == 1 << 16
+        assert connection.idle_since == 0.0

@@ -8,7 +8,8 @@ import socket
 import ssl
 
 from freehold.errors import FreeholdError
-from freehold.gateway.wire import GarbageError, SilenceError, UnreachableError, WireError
+from freehold.gateway.answer import GarbageError, SilenceError, UnreachableError, WireError
+from freehold.gateway.trust import trouble
 
 RETRY_AFTER_S = 2
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
@@ -46,10 +47,8 @@ def within_answer(model: str, failure: WireError | ValueError, seconds: float) -
 
 def reason_of(cause: BaseException | None) -> str:
     """The system's own words, without the address that may stand in them."""
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({cause.verify_message.partition(', ')[0]})"
     if isinstance(cause, ssl.SSLError):
-        return f"TLS fails ({cause.reason})"
+        return trouble(cause)
     if isinstance(cause, TimeoutError):
         return "it does not accept the connection in time"
     if isinstance(cause, socket.gaierror):

@@ -5,7 +5,8 @@ import ssl
 from functools import partial
 from urllib.parse import quote, urlsplit
 
-from freehold.gateway.wire import Answer, Connection, StaleError, UnreachableError
+from freehold.gateway.answer import Answer, StaleError, UnreachableError
+from freehold.gateway.wire import Connection
 
 CONNECT_S = 5.0
 KEEP_ALIVE_S = 4.0  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end

@@ -15,9 +15,10 @@ import msgspec
 
 from freehold.config import Ability
 from freehold.errors import FreeholdError
+from freehold.gateway.answer import Answer, SilenceError, WireError
 from freehold.gateway.failures import REDIRECTIONS, before_answer, redirected
 from freehold.gateway.pool import Pools
-from freehold.gateway.wire import Answer, SilenceError, WireError, request_head
+from freehold.gateway.wire import request_head
 
 PROBE_S = 5.0  # how long the answer to a probe may take
 LONGEST_LIST = 4 << 20  # bytes of a list of models that are read

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from freehold.errors import FreeholdError
 from freehold.gateway import failures
+from freehold.gateway.answer import HELD_BYTES, Answer, UnreachableError, WireError
 from freehold.gateway.events import Events
 from freehold.gateway.onward import Headers
 from freehold.gateway.pool import Pool, Pools
 from freehold.gateway.replica import Replica
 from freehold.gateway.upstream import Upstream
-from freehold.gateway.wire import HELD_BYTES, Answer, Connection, UnreachableError, WireError, request_head
+from freehold.gateway.wire import Connection, request_head
 from freehold.http import Call, ClientLeft, Response, Stream
 
 BUFFERED = 256 << 10
@@ -48,8 +49,8 @@ _EVENT_STREAM = b"text/event-stream"
 class Asking:
     """Where one request goes: `path` below the upstream's URL, and how long each of its bytes may take.
 
-    Requests of one `key` go to one replica, as far as its load allows. `headers`, by lower-case names, stand in place of
-    the client's; `query` is what follows the `?`.
+    Requests of one `key` go to one replica, as far as its load allows. `headers`, by lower-case names, stand in place
+    of the client's; `query` is what follows the `?`.
     """
 
     upstream: Upstream
