@@ -13,6 +13,7 @@ import pytest
 
 from freehold.errors import FreeholdError
 from freehold.http import App, BodyLimits, Bounds, Call, Listener, MemoryBudget, Response, Route, Stream, bind
+from freehold.http.tls import Https
 from freehold.telemetry import Telemetry
 
 PATIENCE_S = 20.0  # only a broken test waits this long
@@ -270,12 +271,15 @@ def launch(
     bounds: Bounds | None = None,
     body_limits: BodyLimits | None = None,
     memory_bytes: int = 1 << 30,
+    https: Https | None = None,
     **settings: Any,
 ) -> Live:
     telemetry, memory = Telemetry("test", process=False), MemoryBudget(memory_bytes)
     app = App(house.routes(), telemetry=telemetry, memory=memory, body_limits=body_limits, **settings)
     ready = threading.Event()
-    listener = Listener(app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, on_ready=lambda _: ready.set())
+    listener = Listener(
+        app, bind("127.0.0.1", 0), bounds=bounds, grace_s=1.0, https=https, on_ready=lambda _: ready.set()
+    )
     thread = threading.Thread(target=listener.run_all)
     thread.start()
     assert ready.wait(PATIENCE_S)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.config import Config, Tls
 from freehold.errors import FreeholdError
+from freehold.gateway.trust import client_files
 from freehold.http.certificate import CertificateFiles, load_authorities, now
 from freehold.http.listener import bind
 from freehold.http.tls import Https, server_context
@@ -90,9 +91,7 @@ def _client_certificate(config: Config, _: Path) -> CertificateFiles | None:
     network = config.network
     if network.ca is not None:
         load_authorities(server_context(), network.ca, "network.ca")
-    if network.client_certificate is None or network.client_key is None:
-        return None
-    return CertificateFiles(Path(network.client_certificate), Path(network.client_key), use="client")
+    return client_files(network)
 
 
 def _renewal(

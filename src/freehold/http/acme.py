@@ -166,6 +166,7 @@ class AcmeRenewal:
         files: CertificateFiles,
         on_failure: Callable[[], None],
         clock: Callable[[], datetime] = now,
+        look_s: float = LOOK_S,
     ) -> None:
         self.error: FreeholdError | None = None
         self.challenges: dict[str, bytes] = {}
@@ -173,6 +174,7 @@ class AcmeRenewal:
         self._files = files
         self._on_failure = on_failure
         self._clock = clock
+        self._look_s = look_s
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="acme", daemon=True)  # nobody waits for its last order
 
@@ -185,24 +187,13 @@ class AcmeRenewal:
         self._ends.set()
 
     def _keep(self) -> None:
-        failures = 0
-        while not self._ends.is_set():
-            if not self._await_due():
+        failures, chance = 0, random.random()
+        while True:
+            if self._is_due(chance):
+                # one that is due as soon as it is issued (a clock that is far off) must not be asked for in a circle
+                failures = 0 if self.renew() and not self._is_due(chance) else failures + 1
+            if self._ends.wait(pause_s(failures, chance) if failures else self._left_s(chance)):
                 return
-            failures = 0 if self.renew() else failures + 1
-            if failures and self._ends.wait(pause_s(failures, random.random())):
-                return
-
-    def _await_due(self) -> bool:
-        """Wait until a certificate is wanted; False when the end came first."""
-        chance = random.random()
-        while (certificate := self._usable()) is not None:
-            left_s = (renewal_due(certificate, chance) - self._clock()).total_seconds()
-            if left_s <= 0:
-                break
-            if self._ends.wait(min(left_s, LOOK_S)):
-                return False
-        return not self._ends.is_set()
 
     def renew(self) -> bool:
         """Get a new certificate now; whether that succeeded. The old one stays in its file until then."""
@@ -217,12 +208,18 @@ class AcmeRenewal:
         _log.info("certificate_issued", extra={"names": ", ".join(self._files.wanted)})
         return True
 
-    def _usable(self) -> Certificate | None:
-        """The certificate that is there, unless it is over, broken, or for other names."""
+    def _is_due(self, chance: float) -> bool:
+        """Whether there is none, or only one that is old, over, broken, or for other names."""
+        return self._left_s(chance) <= 0
+
+    def _left_s(self, chance: float) -> float:
+        """Seconds to wait before one is wanted, at most those after which the clock is looked at again."""
+        at = self._clock()
         try:
-            return self._files.read(self._clock())
+            certificate = self._files.read(at)
         except FreeholdError:
-            return None
+            return 0.0
+        return min((renewal_due(certificate, chance) - at).total_seconds(), self._look_s)
 
 
 def store(path: Path, pem: bytes) -> None:

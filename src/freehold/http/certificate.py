@@ -5,6 +5,7 @@ would refuse is an error here, each with its own code: RFC 5280 for the times, R
 """
 
 import ipaddress
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ SOON = timedelta(days=14)
 """What is left when a certificate's end begins to be told: of 90 days, ACME renews at 30."""
 OTHERS = 0o077  # mode bits of group and world
 
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")  # whoever asks wrote it: nothing of a URL may be in it
+
 Fingerprint = tuple[tuple[int, ...] | None, ...]
 
 
@@ -38,8 +41,8 @@ class Certificate:
     def covers(self, host: str) -> bool:
         """Whether a client that asked for `host` accepts it; `*` stands for one whole label (RFC 9525, 6.3)."""
         host = _canonical(host)
-        _, _, parent = host.partition(".")
-        return host in self.names or (bool(parent) and not _is_address(host) and f"*.{parent}" in self.names)
+        label, _, parent = host.partition(".")
+        return host in self.names or (_LABEL.fullmatch(label) is not None and f"*.{parent}" in self.names)
 
     def days_left(self, now: datetime) -> float:
         """Days until its end, negative after it."""

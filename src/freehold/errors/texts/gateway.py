@@ -55,13 +55,6 @@ _CONFIG: dict[str, Entry] = {
 }
 
 _START: dict[str, Entry] = {
-    "ca_unreadable": Entry(
-        Kind.INVALID,
-        "The certificate authorities in {path} (`network.ca`) cannot be read: {reason}.",
-        "Give a PEM file of certificates that the server's user may read.",
-        "无法读取 {path}（`network.ca`）中的证书颁发机构：{reason}。",
-        "请提供服务用户可读取的 PEM 证书文件。",
-    ),
     "child_program_missing": Entry(
         Kind.NOT_FOUND,
         "`{program}`, which is to serve {model}, is not found.",
