@@ -104,7 +104,7 @@ def _warnings(plan: Plan, named: Sequence[Cluster]) -> Iterator[FreeholdError]:
 
 
 def _conf(plan: Plan, resolvers: Sequence[str]) -> Iterator[str]:
-    yield "# Made by `freehold render nginx`: the routes of Freehold, for the `http` of Nginx with its JavaScript module."
+    yield "# Made by `freehold render nginx`: the routes of freehold.yaml, for the `http` of Nginx with its njs module."
     yield "include variables.conf;"
     yield ""
     fixed = [cluster for cluster in plan.clusters.values() if not is_named(cluster)]
@@ -202,8 +202,8 @@ def _location(plan: Plan, cluster: Cluster, *, is_renamed: bool) -> Iterator[str
 
 
 def _shadow(plan: Plan, cluster: Cluster) -> Iterator[str]:
-    yield "    # Copies of requests. While one is under way Nginx reads no further request of the same connection, so the"
-    yield "    # connection ends with the answer: the client's next request has another one and does not wait."
+    yield "    # Copies of requests. While one is under way Nginx reads nothing more from its client's connection, which"
+    yield "    # therefore ends with the answer: the client's next request has another connection and does not wait."
     yield f"    location @shadow-{cluster.id} {{"
     yield f"        mirror /-/shadow/{cluster.id};"
     yield "        keepalive_timeout 0;"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from freehold.config import Config, ModelConfig, Network, Server
+from freehold.config import Config, Limits, ModelConfig, Network, Server
 from freehold.config.routing import Gateway
 from freehold.errors import FreeholdError
 from freehold.gateway.table import ModelRoute, RouteTable
@@ -45,7 +45,7 @@ class Cluster:
     silence_s: float
     """How long each byte of an answer may take."""
     concurrency: int | None
-    """Requests in flight at all endpoints together; None: as many as come."""
+    """Requests in flight at all endpoints together, those that wait there among them; None: as many as come."""
 
     def authority(self, endpoint: Endpoint) -> str:
         """The `Host` that one of its servers expects: without the port that its scheme has anyway."""
@@ -127,8 +127,15 @@ def _cluster(model: ModelConfig) -> Cluster:
         endpoints=tuple(Endpoint(url.hostname or "", url.port or PORTS[url.scheme]) for url in urls),
         key=model.key,
         silence_s=model.limits.deadline_for("generate"),
-        concurrency=model.limits.concurrency,
+        concurrency=_admitted(model.limits),
     )
+
+
+def _admitted(limits: Limits) -> int | None:
+    """As many as the gateway lets in at a time."""
+    if limits.concurrency is None and limits.queue is None:
+        return None
+    return (limits.concurrency or 1) + (limits.queue or 0)
 
 
 def _gateway_only(config: Config) -> Iterator[FreeholdError]:

@@ -11,7 +11,7 @@ const VALUE = 0, FIRST_VALUE = 1, KEY = 2, FIRST_KEY = 3, AFTER_KEY = 4, AFTER_V
 /* The `model` of a request's body, of several the last one; null without any. Throws where the body is no JSON. */
 function modelOf(r) {
     try {
-        const document = JSON.parse(r.requestText || '');
+        const document = JSON.parse(r.requestBuffer ? r.requestBuffer.toString() : '');
         const isObject = document !== null && typeof document == 'object' && !Array.isArray(document);
         return isObject && Object.prototype.hasOwnProperty.call(document, 'model') ? document.model : null;
     } catch (e) {

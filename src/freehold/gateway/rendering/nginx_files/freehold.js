@@ -127,7 +127,14 @@ function pass(r, place) {
     } else if (!has(table.routes, name)) {
         refuse(r, 'model_not_found', place.dialect, {model: name.slice(0, 200)});
     } else {
-        begin(r, place, body, name);
+        try {
+            begin(r, place, body, name);
+        } catch (e) {
+            if (!(e instanceof SyntaxError)) {
+                throw e;
+            }
+            refuse(r, 'json_malformed', place.dialect, {reason: e.message});  // too long a walk for a new name
+        }
     }
 }
 
