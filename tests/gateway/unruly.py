@@ -3,8 +3,8 @@
 Run as a process of its own: `python unruly.py PORT SETTINGS`, with settings as JSON: `models` (rows of its list, or
 null for a 404 there), `status` (of that list), `key` (that it wants), `deaf` (never answers), `raw` (the answer), `tls`
 (a PEM file of certificate and key), `oip` (the status of its OIP health), `unloaded` (a model), `broken` (the
-status of every other answer). `POST /settings` changes them, `GET /seen` tells which requests came and how many were
-left before their end.
+status of every other answer), `behave` (in place of any request's). `POST /settings` changes them, `GET /seen` tells
+which requests came and how many were left before their end.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see
     elif seen["headers"].get("content-type", "").startswith("multipart/"):
         writer.write(whole(json.dumps({"sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}).encode()))
     else:
-        return await behaved(reader, writer, json.loads(body).get("behave", {}), body)
+        return await behaved(reader, writer, SETTINGS.get("behave") or json.loads(body).get("behave", {}), body)
     return True
 
 
