@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from freehold.config import Config, Limits, ModelConfig, Network
+from freehold.config import Config, Limits, ModelConfig, Network, routing
 from freehold.config.routing import Gateway as Sharing
-from freehold.gateway import Gateway, build
+from freehold.gateway import Gateway, Here, build
 from freehold.gateway.child import Patience
 from freehold.gateway.upstream import Upstream
 from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
@@ -130,12 +130,15 @@ def fronting(
     patience: Patience = Patience(startup_s=PATIENCE_S, grace_s=5.0, pause_s=0.05),  # noqa: B008 - frozen
     network: Network = Network(),  # noqa: B008 - frozen
     sharing: Sharing = Sharing(),  # noqa: B008 - frozen
+    routes: tuple[routing.Route, ...] = (),
     grace_s: float = 2.0,
 ) -> Iterator[Front]:
     """A node with these models behind others, and the model `here` of its own."""
     telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
-    config = Config(models=(ModelConfig(id="here", source="/here"), *models), network=network, gateway=sharing)
-    gateway = build(config, telemetry, memory, environ or {}, patience)
+    every = (ModelConfig(id="here", source="/here"), *models)
+    config = Config(models=every, routes=routes, network=network, gateway=sharing)
+    here = [Here("here", lambda: ("ready", None, ("chat",)))]
+    gateway = build(config, telemetry, memory, environ or {}, patience, here=here)
     own = [Route("POST", path, _local, "openai") for path in ("/v1/chat/completions", "/v1/embeddings", "/rerank")]
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -146,7 +149,7 @@ def fronting(
             yield
 
     app = App(
-        gateway.front(own),
+        gateway.routes(own),
         telemetry=telemetry,
         memory=memory,
         body_limits=body_limits,

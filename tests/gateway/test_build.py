@@ -53,7 +53,7 @@ def test_authorities_that_cannot_be_read_are_told_at_the_start(tmp_path: Path) -
     network = Network(ca=str(tmp_path / "missing.pem"))
     with pytest.raises(FreeholdError) as caught:
         made(ModelConfig(id="a", source="https://h/v1"), network=network)
-    assert caught.value.code == "ca_unreadable"
+    assert caught.value.code == "tls_authority_unreadable"
     assert made(ModelConfig(id="here", source="/a"), network=network) == []
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.config import ModelConfig
-from freehold.gateway.front import PATHS, Gateway
-from freehold.http import Call, Response, Route
+from freehold.gateway.places import PATHS
 
 
 def test_a_model_of_this_process_is_answered_here(node: Any) -> None:
@@ -79,16 +78,6 @@ def test_a_compressed_body_is_read_and_sent_on_plain(node: Any, shared_unruly: A
     assert answer.status_code == 200
     assert answer.json() == {"model": "theirs/x", "a": 1}
     assert "content-encoding" not in shared_unruly.seen()["seen"][-1]["headers"]
-
-
-def test_without_other_servers_nothing_stands_before_the_routes() -> None:
-    """Nobody pays for what is not there."""
-
-    async def endpoint(call: Call) -> Response:
-        return Response(b"")
-
-    routes = [Route("POST", "/v1/embeddings", endpoint, "openai")]
-    assert Gateway([]).front(routes) == routes
 
 
 def test_a_name_that_the_server_lacks_is_told_with_those_it_has(

@@ -24,6 +24,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "config": Verb("freehold.cli.config:app", "Write, check and show the configuration."),
     "serve": Verb("freehold.cli.serve:serve", "Serve models on this machine."),
+    "gateway": Verb("freehold.cli.gateway:gateway", "Pass requests on to servers that have the models."),
     "run": Verb("freehold.cli.run:run", "Answer one request, without a server."),
     "ps": Verb("freehold.cli.ps:ps", "Show what a running server serves."),
     "fetch": Verb("freehold.cli.fetch:fetch", "Fetch a model from Hugging Face or ModelScope."),

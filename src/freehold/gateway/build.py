@@ -3,16 +3,20 @@
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from freehold.config import Config, ModelConfig
 from freehold.config.locate import found
 from freehold.engine.base import Capacity
 from freehold.gateway.child import PATIENCE, Child, Patience, allotted, recipe
-from freehold.gateway.front import Gateway
+from freehold.gateway.front import Front
 from freehold.gateway.health import Terms
-from freehold.gateway.upstream import Sharing, Upstream, trust
+from freehold.gateway.running import Gateway
+from freehold.gateway.selection import Here
+from freehold.gateway.trust import trust
+from freehold.gateway.upstream import Sharing, Upstream
 from freehold.http import Admission, MemoryBudget
+from freehold.http.certificate import now
 from freehold.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -26,31 +30,40 @@ def build(
     memory: MemoryBudget,
     environ: Mapping[str, str],
     patience: Patience = PATIENCE,
+    *,
+    here: Sequence[Here] = (),
+    alone: bool = False,
 ) -> Gateway:
     """The gateway to all models of `config` that other servers compute; nothing is started or asked yet.
 
-    Raises `ca_unreadable`, `child_program_missing`, and where a child's model is not on this machine.
+    `here` are the models that this process computes; `alone`: it is to compute none, and answers for no other.
+    Raises what `trust` raises, `child_program_missing`, and where a child's model is not on this machine.
     """
-    elsewhere = [model for model in config.models if model.hosting != "here"]
-    trusted = trust(config.network.ca) if elsewhere else True
-    gpus = allotted([model for model in elsewhere if model.hosting == "child"], environ)
-    hidden = _secret_variables(config)
-    terms = Terms(config.gateway.eject_failures, config.gateway.eject_s)
-    sharing = Sharing(terms, config.gateway.pending, config.gateway.retries)
-    upstreams, children = [], []
-    for model in elsewhere:
-        key = secrets.token_urlsafe(32) if model.hosting == "child" and not model.command else ""
-        admission, metrics = _admission(model, telemetry, memory), telemetry.model(model.id)
-        upstream = Upstream(model, admission, metrics, environ, key, sharing)
-        upstreams.append(upstream)
+
+    def make(model: ModelConfig, config: Config, own_key: str = "") -> Upstream:
         if model.require.proof == "always":
             log.warning("upstream_unproven", extra={"model": model.id, "proof": "none"})
+        admission, metrics = _admission(model, telemetry, memory), telemetry.model(model.id)
+        return Upstream(model, admission, metrics, environ, own_key, _sharing(config))
+
+    gpus = allotted([model for model in config.models if model.hosting == "child"], environ)
+    hidden = _secret_variables(config)
+    started, children = {}, []
+    for model in config.models:
         if model.hosting == "child":
+            key = "" if model.command else secrets.token_urlsafe(32)
+            upstream = started[model.id] = make(model, config, key)
             _check_source(model)
             how = recipe(model, environ, hidden, gpus.get(model.id, ""), key)
             children.append(Child(how, upstream.move, upstream.answers, patience))
-    local = [model.id for model in config.models if model.hosting == "here"]
-    return Gateway(upstreams, children, local, trusted)
+    asks = alone or any(model.hosting != "here" for model in config.models)
+    trusted = trust(config.network, now()) if asks else None
+    return Gateway(config, Front(telemetry, alone=alone), make, started, children, here, trusted)
+
+
+def _sharing(config: Config) -> Sharing:
+    settings = config.gateway
+    return Sharing(Terms(settings.eject_failures, settings.eject_s), settings.pending, settings.retries)
 
 
 def _check_source(model: ModelConfig) -> None:

@@ -34,11 +34,11 @@ def identify(
     query: bytes,
     body: bytes,
     *,
-    unpacked: bool = False,
+    lenient: bool = False,
 ) -> str | None:
     """The name, or None where there is none. `headers` by their lower-case names; `query` as it came on the wire.
 
-    `unpacked`: `body` is what was under the Content-Encoding, so that one does no harm. Raises `model_conflict`;
+    `lenient`: `body` has been unpacked, and is read as JSON of whatever type it is said to be. Raises `model_conflict`;
     `body_encoding_unsupported` and `json_malformed` where only such a body could have named the model.
     """
     header = headers.get(HEADER)
@@ -47,9 +47,12 @@ def identify(
         header.decode("utf-8", "replace").strip() or None if header else None,
         _in_query(query) if query else None,
     )
-    reads = method == "POST" and is_json(headers.get(b"content-type"))
-    packed = not unpacked and method == "POST" and is_packed(headers.get(b"content-encoding"))
-    inner, reason = named(body) if reads and not packed else (None, "")
+    reads = method == "POST" and (lenient or is_json(headers.get(b"content-type")))
+    packed = not lenient and method == "POST" and is_packed(headers.get(b"content-encoding"))
+    if packed or not reads or (any(outer) and not _may_name(body)):
+        inner, reason = None, ""
+    else:
+        inner, reason = named(body)
     names = [name for name in (*outer, inner) if name is not None]
     if names:
         if names.count(names[0]) != len(names):
@@ -71,7 +74,12 @@ def is_json(content_type: bytes | None) -> bool:
 
 def is_packed(encoding: bytes | None) -> bool:
     """Whether a body under this Content-Encoding is not the bytes that are meant."""
-    return bool(encoding) and encoding.strip().lower() not in (b"", b"identity")
+    return encoding is not None and encoding.strip().lower() not in (b"", b"identity")
+
+
+def _may_name(body: bytes) -> bool:
+    """Whether a look at `model` in this body can tell anything: large tensors need not be parsed for it."""
+    return b"model" in body or b"\\" in body
 
 
 def named(body: bytes) -> tuple[str | None, str]:

@@ -1,4 +1,4 @@
-"""Which model a request names, and the same request under the name that another server knows the model by.
+"""A request under the name that another server knows the model by, and the model that a form names.
 
 Nothing else of a body is understood here: fields that nobody knows keep their bytes.
 """
@@ -12,25 +12,18 @@ _NAME = re.compile(rb"^content-disposition:\s*form-data\b.*;\s*name=\"?model\"?\
 _BOUNDARY = re.compile(rb"^multipart/form-data\s*;.*?\bboundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
 
 
-class _Named(msgspec.Struct):
-    model: str | None = None
-
-
-_NAMED = msgspec.json.Decoder(_Named)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def named(body: bytes) -> str | None:
-    """The `model` of a JSON object; None where there is none, or the body is nothing of that kind."""
-    try:
-        return _NAMED.decode(body).model
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def renamed(body: bytes, model: str) -> bytes:
-    """A JSON object that `named` found a model in, with another one; every other value keeps its bytes."""
-    fields: Mapping[str, msgspec.Raw] = _FIELDS.decode(body)
+    """A JSON object with another model; every other value keeps its bytes. As it is where it names none."""
+    try:
+        fields: Mapping[str, msgspec.Raw] = _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body
+    written = bytes(fields.get("model", b""))
+    if not written.startswith(b'"') or written in (b'""', msgspec.json.encode(model)):
+        return body
     return msgspec.json.encode({**fields, "model": model})
 
 

@@ -58,6 +58,11 @@ class ModelRoute:
     locality: str | None = None
     hold: Hold = Hold()  # noqa: RUF009 - frozen
 
+    @property
+    def only(self) -> str | None:
+        """The one model that may answer; None where there are several."""
+        return self.variants[0].id if len(self.variants) == 1 and self.fallback is None else None
+
     def variant_at(self, slot: int) -> str:
         """The id of the model that requests of this slot belong to."""
         sums = accumulate(variant.percent for variant in self.variants)

@@ -34,7 +34,8 @@ from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 CheckAccess = Callable[[Call], object]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
-_CLIENT_LEFT = 499  # never sent, since nobody is there: the status under which nginx made it customary to count
+_LEFT = Response(b"", status=499)
+"""Never sent, since nobody is there: the status under which nginx made it customary to count. Another server's 499 is."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 _log = logging.getLogger(__name__)
@@ -127,21 +128,15 @@ class App:
             self.in_flight -= 1
             if call is not None and call.held:
                 self._memory.give(call.held)
+        ended = status
         if delivery is not None and delivery.started:
-            if response is not None and status != _CLIENT_LEFT:
-                status = await delivery.fail(response)
+            if response is not None and response is not _LEFT:
+                status, ended = await delivery.fail(response), 0
             if delivery.first_at:
                 metrics.streamed(delivery.first_at - began)
-        elif response is not None and status != _CLIENT_LEFT:
-            headers = [
-                (b"content-type", response.content_type),
-                (b"content-length", b"%d" % len(response.body)),
-                (b"x-request-id", request_id.encode("ascii")),
-                *response.headers,
-            ]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": response.body})
-        metrics.observe(status, perf_counter() - began)
+        elif response is not None and response is not _LEFT:
+            await _send_whole(send, response, request_id)
+        _count(metrics, call, status, ended, perf_counter() - began)
 
     def count(self, code: str) -> None:
         """Count one error that a client was told."""
@@ -156,7 +151,7 @@ class App:
     def _respond_to(self, failure: BaseException, dialect: Dialect, request_id: str) -> Response:
         """What to answer when an endpoint did not end well. Unexpected failures show nothing of the inside."""
         if isinstance(failure, ClientLeft):
-            return Response(b"", status=_CLIENT_LEFT)
+            return _LEFT
         if isinstance(failure, FreeholdError):
             error = failure
         elif isinstance(failure, asyncio.CancelledError):
@@ -181,6 +176,23 @@ class App:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _count(metrics: RouteMetrics, call: Call | None, status: int, ended: int, seconds: float) -> None:
+    metrics.observe(status, seconds)
+    if call is not None and call.on_end is not None:
+        call.on_end(ended, seconds)
+
+
+async def _send_whole(send: Send, response: Response, request_id: str) -> None:
+    headers = [
+        (b"content-type", response.content_type),
+        (b"content-length", b"%d" % len(response.body)),
+        (b"x-request-id", request_id.encode("ascii")),
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 def _stand_in(methods: Mapping[str, _Bound], method: str, path: str) -> _Bound:

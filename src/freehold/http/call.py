@@ -179,6 +179,14 @@ class Call:
         copy._body = body
         return copy
 
+    @classmethod
+    def own(cls, path: str, body: bytes, request_id: str, memory: MemoryBudget) -> "Call":
+        """A POST of JSON that this process itself sends; nobody can leave it."""
+        scope = {"method": "POST", "path": path, "query_string": b""}
+        call = cls(scope, _nothing, {b"content-type": JSON}, request_id, {}, BodyLimits(), memory, Departures())
+        call._body = body
+        return call
+
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
         """The result of `awaitable`, which is cancelled as soon as the client leaves; then raises `ClientLeft`."""
         task = self._departures.enter(self._receive)

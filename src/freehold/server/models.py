@@ -154,14 +154,16 @@ class Served:
 class Remote(Protocol):
     """A model that another server computes, as far as this one shows it. `vital`: this node is not ready without it."""
 
-    id: str
-    created: int
-    vital: bool
-    error: FreeholdError | None
-
+    @property
+    def id(self) -> str: ...
+    @property
+    def created(self) -> int: ...
+    @property
+    def vital(self) -> bool: ...
     @property
     def state(self) -> str: ...  # a value of State
-
+    @property
+    def error(self) -> FreeholdError | None: ...
     @property
     def abilities(self) -> Sequence[str]: ...
 

@@ -147,9 +147,9 @@ _REQUESTS: dict[str, Entry] = {
     "model_not_named": Entry(
         Kind.INVALID,
         "The request names no model.",
-        "Send a JSON object, or a form, with the field `model`: one of {served}.",
+        "Send a JSON object (`Content-Type: application/json`), or a form, with the field `model`: one of {served}.",
         "请求未指定模型。",
-        "请发送带有 `model` 字段的 JSON 对象或表单，可选：{served}。",
+        "请发送带有 `model` 字段的 JSON 对象（`Content-Type: application/json`）或表单，可选：{served}。",
     ),
     "path_not_local": Entry(
         Kind.UNSUPPORTED,

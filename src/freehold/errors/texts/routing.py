@@ -48,6 +48,28 @@ _REQUESTS: dict[str, Entry] = {
         "{route} 目前没有可用的模型。{reasons}",
         "请稍后重试；/readyz 会显示何时就绪。",
     ),
+    "gateway_model_here": Entry(
+        Kind.INVALID,
+        "`freehold gateway` computes and starts nothing, but these models would be run by it: {models}.",
+        "Use `freehold serve` with this configuration: it is a gateway, too. Or write the address of the server that has"
+        " the model as its `source`.",
+        "`freehold gateway` 不计算也不启动任何模型，但以下模型需由它运行：{models}。",
+        "请对该配置使用 `freehold serve`（它同时也是网关），或将拥有该模型的服务器地址写为 `source`。",
+    ),
+    "model_awaits_restart": Entry(
+        Kind.UNAVAILABLE,
+        "{model} is computed or started by this node itself, and was configured after the node had started.",
+        "Restart the node; only routes and models behind other servers change while it runs.",
+        "{model} 由本节点自行计算或启动，但它是在节点启动之后才配置的。",
+        "请重启节点；运行期间只有路由和其他服务器上的模型可以变更。",
+    ),
+    "gateway_not_in_front": Entry(
+        Kind.UNSUPPORTED,
+        "This node was started with one model and no routes, and answers without looking at names; now there are more.",
+        "Restart the node.",
+        "本节点启动时只有一个模型且没有路由，不按名称分发请求；现在配置有所增加。",
+        "请重启节点。",
+    ),
     "gateway_loop": Entry(
         Kind.UPSTREAM,
         "The request came through {hops} gateways: two of them name each other as upstreams.",

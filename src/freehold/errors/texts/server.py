@@ -27,9 +27,9 @@ ENTRIES: dict[str, Entry] = {
     "body_too_large": Entry(
         Kind.TOO_LARGE,
         "The request body is larger than {limit_mb:g} MB ({seen}).",
-        "Send less at a time, or raise `limits.body_mb`.",
+        "Send less at a time, or raise `limits.body_mb` (of `freehold gateway`: `gateway.body_mb`).",
         "请求体超过 {limit_mb:g} MB（{seen}）。",
-        "请减少单次发送的数据量，或调大 `limits.body_mb`。",
+        "请减少单次发送的数据量，或调大 `limits.body_mb`（`freehold gateway` 则为 `gateway.body_mb`）。",
     ),
     "body_encoding_unsupported": Entry(
         Kind.MEDIA_TYPE,

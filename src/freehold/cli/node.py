@@ -1,0 +1,186 @@
+"""One node, whatever it answers: composed of models, gateway and listener, and run until a signal."""
+
+import gc
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from freehold import __version__, gateway
+from freehold.cli.banner import banner
+from freehold.cli.https import open_https
+from freehold.cli.output import Output
+from freehold.cli.state import State as NodeState
+from freehold.config import Config
+from freehold.config.home import home
+from freehold.errors import FreeholdError
+from freehold.http import App, BodyLimits, MemoryBudget
+from freehold.http.door import Door, choose_door, is_loopback
+from freehold.http.listener import Listener, bind
+from freehold.http.tls import Https
+from freehold.machine import docker_bridge, read_memory
+from freehold.server.app import build
+from freehold.server.models import Models, Served, State
+from freehold.telemetry import Telemetry, configure_logs
+
+log = logging.getLogger(__name__)
+
+MEGABYTE = 1 << 20
+LEAST_IN_FLIGHT = 64 * MEGABYTE
+"""What requests may hold even on a machine that has nearly nothing free: less would refuse single requests."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a node stands on."""
+
+    config: Config
+    state: NodeState
+    door: Door
+    https: Https | None
+    telemetry: Telemetry
+    memory: MemoryBudget
+    output: Output
+
+
+Local = Callable[[Ground], Sequence[Served]]
+
+
+def run_node(
+    config: Config, output: Output, host: str | None, port: int | None, *, local: Local | None = None
+) -> NoReturn:
+    """Serve by `config` until a signal, then end the process: 0 when nothing was cut short and a model was loaded.
+
+    `host` and `port` go before the configuration's. `local` makes the models that this process computes; None: it
+    computes none, and is a gateway alone.
+    """
+    logs = config.observe.log_format
+    configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
+    wanted = config.server.host if host is None else host
+    telemetry = Telemetry(__version__)
+    https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
+    listening = bind(wanted, config.server.port if port is None else port)
+    with NodeState.of(home(os.environ)) as state:
+        door = choose_door(wanted, config.access.auth, state.home, os.environ)
+        for warning in door.warnings:
+            log.warning(warning)
+        in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
+        memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
+        node = Node(Ground(config, state, door, https, telemetry, memory, output), local)
+        finished = node.run(listening, wanted)
+    code = 0 if finished else 1
+    if node.computes:
+        # Native code runs on a thread that cannot be stopped. The interpreter's own end would wait for it, or pull the
+        # model from under it and abort.
+        sys.stdout.flush()
+        logging.shutdown()
+        os._exit(code)
+    sys.exit(code)
+
+
+class Node:
+    """Everything that one process composes, and what it says on the terminal."""
+
+    def __init__(self, ground: Ground, local: Local | None) -> None:
+        self._ground = ground
+        self._is_alone = local is None
+        served = [] if local is None else local(ground)
+        self._gateway = gateway.build(
+            ground.config,
+            ground.telemetry,
+            ground.memory,
+            os.environ,
+            here=[_here(one) for one in served],
+            alone=self._is_alone,
+        )
+        self._models = Models(served, self._gateway.shown)
+        self._server: Listener | None = None
+        self._hopeless = False
+        self._url = ""
+        self._loads_ended = False
+        self.computes = True
+        """Whether a thread may be inside a model: one that is loading, or a batch that outlasted the grace time."""
+
+    def run(self, listening: socket.socket, host: str) -> bool:
+        """Serve until a signal. True when nothing in flight was cut short and some model could be loaded."""
+        settings = self._ground.config.server
+        self._server = Listener(
+            self._app(),
+            listening,
+            grace_s=settings.grace_s,
+            https=self._ground.https,
+            on_ready=lambda address: self._say_listening(address.url, host),
+            on_drain=self._models.drain,
+        )
+        finished = self._server.run_all()
+        self.computes = self.computes or not finished
+        return finished and not self._hopeless
+
+    def _app(self) -> App:
+        config = self._ground.config
+        body_mb = config.gateway.body_mb if self._is_alone else config.limits.body_mb
+        return build(
+            self._models,
+            self._ground.telemetry,
+            self._ground.memory,
+            check_access=None if self._ground.door.is_open else self._ground.door.check,
+            body_limits=BodyLimits(body_mb * MEGABYTE, config.server.body_timeout_s),
+            grace_s=self._ground.config.server.grace_s,
+            on_loaded=self._loaded,
+            front=self._gateway.routes,
+            beside=self._gateway.life,
+        )
+
+    def _say_listening(self, url: str, host: str) -> None:
+        self._url = url
+        if self._ground.door.initial_key is not None:
+            log.warning("The initial key was written to %s", self._ground.door.initial_key)
+        bridge = docker_bridge()
+        if bridge is not None and is_loopback(host):
+            log.info(
+                "For a Dify in a container on this machine: start with --host %s (the Docker bridge %s)",
+                bridge.address,
+                bridge.name,
+            )
+        self._show()
+
+    def _loaded(self, models: Models) -> None:
+        """All loads have ended: say what came of them, or leave when nothing did."""
+        self.computes = False
+        if not self._gateway.upstreams and models.all() and all(served.state is State.FAILED for served in models.all()):
+            for served in models.all():
+                if served.error is not None:
+                    self._ground.output.fail(served.error)
+            self._ground.output.fail(
+                FreeholdError("nothing_loaded", models=", ".join(served.id for served in models.all()))
+            )
+            self._hopeless = True
+            if self._server is not None:
+                self._server.should_exit = True
+            return
+        self._loads_ended = True
+        self._show()
+        # What is loaded stays: without this every full collection walks it, 15 % of the time of a small request.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 100)
+
+    def _show(self) -> None:
+        """Say what is served where, once both are known: with nothing to load the port comes last."""
+        if self._loads_ended and self._url:
+            facts, text = banner(self._models, self._url, needs_key=not self._ground.door.is_open)
+            self._ground.output.show(facts, text)
+            sys.stdout.flush()
+
+
+def _here(served: Served) -> gateway.Here:
+    return gateway.Here(served.id, lambda: (served.now(), served.error, _abilities(served)))
+
+
+def _abilities(served: Served) -> tuple[str, ...]:
+    """What a client can ask of it by OpenAI's paths."""
+    kinds = {"embed": ("embed",), "rerank": ("rerank",), "generate": ("chat",)}
+    return () if served.kind is None else kinds.get(served.kind, ())
