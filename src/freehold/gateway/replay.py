@@ -4,14 +4,18 @@ A recording is JSON Lines: `{"path": "/v1/embeddings", "body": {...}}`, by choic
 its own: `"compare"`, `"tolerance"`, `"similarity"`, as of a shadow. The `model` of a body is put in when it is asked.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Literal
 
 import msgspec
 
-from freehold.errors import FreeholdError
+from freehold.errors import FreeholdError, Kind
 from freehold.gateway.comparison import Bounds, Comparison, compare
 from freehold.gateway.contents import Answer
+from freehold.http import Call, MemoryBudget, Response, Stream
+from freehold.http.errors import STATUS
 
 MOST = 1000
 LONGEST = 64 << 20  # bytes of a recording
@@ -37,7 +41,31 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Ask = Callable[[str, Recorded], Awaitable[Answer]]
 """Has one model, and no other in its place, answer a request; raises FreeholdError where none comes."""
 
+Passed = Callable[[str, Call], Awaitable[Response | Stream]]
+"""As `Front.ask`: what that model answers to a call."""
+
 _DECODER = msgspec.json.Decoder(Recorded)
+
+
+def asked_by(passed: Passed, memory: MemoryBudget) -> Ask:
+    """Asks as a client's request would be passed on; bodies are held in `memory`."""
+
+    async def ask(model: str, request: Recorded) -> Answer:
+        body = msgspec.json.encode({**request.body, "model": model})
+        call = Call.own(request.path, body, f"freehold-{secrets.token_hex(8)}", memory)
+        try:
+            call.hold(len(body))
+            answer = await passed(model, call)
+            whole = answer.body if isinstance(answer, Response) else await _collected(answer, call)
+        except FreeholdError as error:
+            if STATUS[error.kind] >= UNABLE or error.kind is Kind.OVERLOADED:
+                raise
+            return Answer(STATUS[error.kind], "application/json", b"")
+        finally:
+            memory.give(call.held)
+        return Answer(answer.status, answer.content_type.decode("latin-1"), whole)
+
+    return ask
 
 
 def read_recording(data: bytes, origin: str) -> tuple[Recorded, ...]:
@@ -80,13 +108,22 @@ async def replay(requests: Sequence[Recorded], old: str, new: str, ask: Ask) -> 
 
 
 def _checked(request: Recorded) -> Recorded:
-    if not request.path.startswith(("/v1/", "/v2/")):
-        raise ValueError(f"`path` is `{request.path[:80]}`; it begins with /v1/ or /v2/")
+    if not request.path.startswith("/"):
+        raise ValueError(f"`path` is `{request.path[:80]}`; it is like /v1/embeddings")
     if request.body.get("stream"):
         raise ValueError("`stream` is not replayed; leave it out")
     if "temperature" not in request.body and request.path.endswith("/completions"):
         return msgspec.structs.replace(request, body={**request.body, "temperature": 0})
     return request
+
+
+async def _collected(answer: Stream, call: Call) -> bytes:
+    pieces = []
+    async with aclosing(answer.frames) as frames:
+        async for piece in frames:
+            call.hold(len(piece))
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _asked(ask: Ask, model: str, request: Recorded) -> Answer | FreeholdError:
