@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from freehold.cli import rollout_shadow
 from freehold.cli.output import EPILOG, FAILED, Output
 from freehold.cli.rollout_text import show, small
 from freehold.config.forms import ID
@@ -21,6 +22,7 @@ from freehold.gateway.replay import read_recording
 from freehold.gateway.rollout import WHOLE, Limits, Rollout, Wish
 
 app = typer.Typer()
+rollout_shadow.add_to(app)
 
 HEARD_S = 10.0
 """How long a gateway may take to begin what was asked for; models that load are not waited for any longer."""
