@@ -1,9 +1,11 @@
-"""Tiny servers behind the proxies, which remember what they were asked, and a real Nginx in front of them."""
+"""Tiny servers behind the proxies, which remember what they were asked, and a real Nginx or Envoy in front of them."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -183,6 +185,29 @@ def nginx_command(folder: Path, *more: str) -> list[str]:
     """How a rendered configuration is run, as its first lines say."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     return [program, "-e", "stderr", "-p", str(folder), "-c", "nginx.conf", *more]
+
+
+@contextmanager
+def envoy(files: Mapping[str, str], folder: Path, port: int, **environ: str) -> Iterator[str]:
+    """The URL of a real Envoy with one worker, started from a rendering."""
+    write(files, folder)
+    with (folder / "said").open("wb") as said:
+        settings = {"env": os.environ | environ, "stdout": said, "stderr": said}
+        process = subprocess.Popen(envoy_command(folder), **settings)
+    try:
+        wait_for(port, process, folder / "said")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def envoy_command(folder: Path, *more: str) -> list[str]:
+    """How a rendered configuration is run, beside other Envoys."""
+    program = Path(sysconfig.get_path("scripts")) / "envoy"
+    assert program.exists(), "there is no Envoy here; `make dev` installs it"
+    alone = ("--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error")
+    return [str(program), "--config-path", str(folder / "envoy.yaml"), *alone, *more]
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]", said: Path) -> None:
