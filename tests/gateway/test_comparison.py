@@ -185,6 +185,24 @@ def test_the_same_failure_is_the_same_answer() -> None:
     assert compare(answer("a", 400), answer("b", 400), EXACT) == Comparison("error", "equal")
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_JSON, _JSON, st.sampled_from(["auto", "exact", "numeric", "text"]))
+@settings(max_examples=80, deadline=None)
+def test_any_two_answers_can_be_compared(a: Any, b: Any, how: Any) -> None:
+    """An answer is equal to itself, and no two break the comparison."""
+    bounds = Bounds(how)
+    assert compare(answer(a), answer(a), bounds).verdict == "equal"
+    found = compare(answer(a), answer(b), bounds)
+    assert (found.verdict == "differs") == (found.excess > 1)
+    assert found.verdict == compare(answer(b), answer(a), bounds).verdict
+
+
 def reference(a: list[str], b: list[str]) -> int:
     """The longest common subsequence, by its table."""
     row = [0] * (len(b) + 1)

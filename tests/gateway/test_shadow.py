@@ -24,14 +24,14 @@ BODY = b'{"model": "chat"}'
 THEIRS = Shadow("theirs")
 
 
-def call(request_id: str = "r-1", **headers: str) -> Call:
+def call(request_id: str = "r-1", method: str = "POST", **headers: str) -> Call:
     """A request whose body has been read, as a route's endpoint has it."""
 
     async def receive() -> Any:
         return {"type": "http.disconnect"}
 
     named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    scope = {"method": "POST", "path": "/v1/chat/completions", "query_string": b"a=b"}
+    scope = {"method": method, "path": "/v1/chat/completions", "query_string": b"a=b"}
     return Call(scope, receive, named, request_id, {}, BodyLimits(), MemoryBudget(1 << 20), Departures())
 
 
@@ -283,11 +283,12 @@ def test_what_there_is_no_memory_for_is_not_copied(tmp_path: Path) -> None:
 
 
 def test_only_what_is_chosen_is_copied(tmp_path: Path) -> None:
-    """Not what another gateway has copied already, and not what the shadow itself has answered."""
+    """Not what another gateway has copied already, what the shadow itself has answered, or a question about a model."""
 
     async def steps(one: Shadowing) -> None:
         assert one.tap("chat", Shadow("theirs", percent=0), "mine", call(), BODY) is None
         assert one.tap("chat", THEIRS, "theirs", call(), BODY) is None
+        assert one.tap("chat", THEIRS, "mine", call(method="GET"), b"") is None
         assert one.tap("chat", THEIRS, "mine", call(x_freehold_shadow="other"), BODY) is None
         tapped(one, call()).end()
 

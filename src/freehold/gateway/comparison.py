@@ -19,7 +19,7 @@ from freehold.gateway.contents import Answer, Array, Content, Kind, read
 
 Verdict = Literal["equal", "within", "differs"]
 
-LONGEST = 8192
+LONGEST = 4096
 """Words of a text that are compared in their order: the work grows with the square, here to some 10 ms."""
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"

@@ -36,7 +36,7 @@ MOST = 16  # copies of a route that are tapped, asked or compared at a time
 LEAST_PATIENCE_S = 60.0  # how long a copy's answer may take in all; more where the client's took more
 PATIENCE = 3.0  # times what the client's answer took
 KEEP_S = 5.0  # how often reports are written
-INLINE_BYTES = 32 << 10  # of both answers; longer ones are compared in a thread
+INLINE_BYTES = 8 << 10  # of both answers, compared within a millisecond; longer ones are compared in a thread
 _SEED = 1  # not the variants' seed, so that a canary's requests are shadowed in their share
 
 Ask = Callable[[str, Call], Awaitable[Response | Stream]]
@@ -76,7 +76,9 @@ class Shadowing:
 
     def tap(self, route: str, shadow: Shadow, model: str, call: Call, body: bytes) -> "Tap | None":
         """What listens to the answer of `model` to `body`; None where this request is not copied."""
-        if model == shadow.id or call.header(HEADER) is not None or not is_chosen(call.request_id, shadow.percent):
+        if call.method != "POST" or model == shadow.id or call.header(HEADER) is not None:
+            return None
+        if not is_chosen(call.request_id, shadow.percent):
             return None
         if self._busy.get(route, 0) >= MOST:
             self.drop(route, shadow, "busy")
