@@ -288,7 +288,8 @@ def test_limits_hold_for_other_servers_too(front: Callable[..., Any], unruly: Ca
     node.wait("theirs")
     said = behave("stream", chunks=[FRAME % "x"], then="silence")
     with node.client.stream("POST", "/v1/chat/completions", json={"model": "theirs", "behave": said}) as answer:
-        next(answer.iter_raw())
+        frames = answer.iter_raw()  # dropped, it would close its connection
+        next(frames)
         refused = node.ask("theirs")
         assert code_of(refused) == (429, "overloaded")
         assert "retry-after" in refused.headers

@@ -1,7 +1,9 @@
 """Several servers of one model: shared out, killed, refusing, slow, broken, and back again."""
 
 import json
+import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from freehold.config import Limits, ModelConfig
+from freehold.config import Limits, ModelConfig, Route, RouteTarget
 from freehold.config.routing import Gateway as Sharing
 
 FRAME = "data: %s\n\n"
@@ -38,13 +40,15 @@ def metric(node: Any, name: str, replica: int | None = None) -> float:
 
 @contextmanager
 def streams(node: Any, count: int) -> Iterator[None]:
-    """As many answers that do not end."""
+    """As many answers that do not end. An iterator that is dropped closes its connection."""
     endless = {"kind": "stream", "chunks": [FRAME % "x"], "then": "silence"}
     body = {"model": "theirs", "behave": endless}
+    begun = []
     with ExitStack() as open_ones:
         for _ in range(count):
             answer = open_ones.enter_context(node.client.stream("POST", "/v1/chat/completions", json=body))
-            assert next(answer.iter_raw()) == b"data: x\n\n"
+            begun.append(answer.iter_raw())
+            assert next(begun[-1]) == b"data: x\n\n"
         yield
 
 
@@ -162,6 +166,20 @@ def test_the_last_ones_are_asked_although_they_fail(
     soon(lambda: node.ask("theirs").status_code == 200)
     assert not node.upstream().tripped
     assert all(node.ask("theirs").status_code == 200 for _ in range(4))
+
+
+def test_conversations_keep_to_their_server(front: Callable[..., Any], unruly: Callable[..., Any], soon: Any) -> None:
+    """By a route that is balanced by `prefix`: all turns of one meet at one server, and both have some."""
+    servers = [unruly(), unruly()]
+    route = Route("chat", (RouteTarget("theirs"),), balance="prefix")
+    node = all_ready(front(several(*servers), routes=(route,)), soon)
+    for turn in range(3):
+        for number in range(12):
+            messages = [{"role": "user", "content": f"question {number}."}, *[{"role": "assistant"}] * turn]
+            assert node.ask("chat", messages=messages).status_code == 200
+    seen = [Counter(re.findall(r"question \d+", str(server.seen()))) for server in servers]
+    assert all(seen)
+    assert {count for counter in seen for count in counter.values()} == {3}
 
 
 def test_a_slow_one_gets_less(front: Callable[..., Any], unruly: Callable[..., Any], soon: Any) -> None:
