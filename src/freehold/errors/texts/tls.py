@@ -31,6 +31,13 @@ _CONFIG: dict[str, Entry] = {
         "{where}：证书机构 {directory} 仅向接受其服务条款者签发证书。",
         "请阅读条款后设置 accept_terms: true。",
     ),
+    "config_acme_nameless": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` names nothing, and a certificate is for names.",
+        "Name the DNS names that clients use: domains: [models.corp.example].",
+        "{where}：`{key}` 为空，而证书必须有名称。",
+        "请填写客户端使用的 DNS 名称：domains: [models.corp.example]。",
+    ),
     "config_acme_domain": Entry(
         Kind.INVALID,
         "{where}: {found} is no name that can be proven on a port: {reason}.",
@@ -136,9 +143,9 @@ _FILES: dict[str, Entry] = {
     "note_tls_key_open": Entry(
         Kind.INVALID,
         "Others on this machine can read the private key in {path} (mode {mode}).",
-        "chmod 600 {path}",
+        "Take that from them: chmod 600 {path}",
         "本机其他用户可读取 {path} 中的私钥（权限 {mode}）。",
-        "chmod 600 {path}",
+        "请收回权限：chmod 600 {path}",
     ),
     "note_tls_ends_soon": Entry(
         Kind.INVALID,
