@@ -8,6 +8,7 @@ import typer
 
 from freehold.cli.node import run_node
 from freehold.cli.output import Output
+from freehold.cli.traffic import origin_of
 from freehold.config import load
 from freehold.errors import FreeholdError
 
@@ -29,4 +30,4 @@ def gateway(
     here = [model.id for model in config.models if model.hosting != "upstream"]
     if here:
         raise FreeholdError("gateway_model_here", models=", ".join(here))
-    run_node(config, output, host, port)
+    run_node(config, origin_of(source, os.environ, Path.cwd()), output, host, port)

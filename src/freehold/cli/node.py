@@ -14,6 +14,7 @@ from freehold.cli.banner import banner
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
 from freehold.cli.state import State as NodeState
+from freehold.cli.traffic import Origin, Traffic
 from freehold.config import Config
 from freehold.config.home import home
 from freehold.errors import FreeholdError
@@ -43,6 +44,7 @@ class Ground:
     https: Https | None
     telemetry: Telemetry
     memory: MemoryBudget
+    origin: Origin
     output: Output
 
 
@@ -50,12 +52,12 @@ Local = Callable[[Ground], Sequence[Served]]
 
 
 def run_node(
-    config: Config, output: Output, host: str | None, port: int | None, *, local: Local | None = None
+    config: Config, origin: Origin, output: Output, host: str | None, port: int | None, local: Local | None = None
 ) -> NoReturn:
     """Serve by `config` until a signal, then end the process: 0 when nothing was cut short and a model was loaded.
 
-    `host` and `port` go before the configuration's. `local` makes the models that this process computes; None: it
-    computes none, and is a gateway alone.
+    `host` and `port` go before the configuration's, which was read from `origin`. `local` makes the models that this
+    process computes; None: it computes none, and is a gateway alone.
     """
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
@@ -69,7 +71,7 @@ def run_node(
             log.warning(warning)
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
         memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
-        node = Node(Ground(config, state, door, https, telemetry, memory, output), local)
+        node = Node(Ground(config, state, door, https, telemetry, memory, origin, output), local)
         finished = node.run(listening, wanted)
     code = 0 if finished else 1
     if node.computes:
@@ -95,6 +97,9 @@ class Node:
             os.environ,
             here=[_here(one) for one in served],
             alone=self._is_alone,
+        )
+        self._traffic = Traffic(
+            ground.config, ground.origin, self._gateway, ground.state, ground.memory, ground.telemetry
         )
         self._models = Models(served, self._gateway.shown)
         self._server: Listener | None = None
@@ -131,7 +136,7 @@ class Node:
             grace_s=self._ground.config.server.grace_s,
             on_loaded=self._loaded,
             front=self._gateway.routes,
-            beside=self._gateway.life,
+            beside=self._traffic.life,
         )
 
     def _say_listening(self, url: str, host: str) -> None:
@@ -150,13 +155,12 @@ class Node:
     def _loaded(self, models: Models) -> None:
         """All loads have ended: say what came of them, or leave when nothing did."""
         self.computes = False
-        if not self._gateway.upstreams and models.all() and all(served.state is State.FAILED for served in models.all()):
-            for served in models.all():
+        mine = models.all()
+        if mine and not self._gateway.upstreams and all(served.state is State.FAILED for served in mine):
+            for served in mine:
                 if served.error is not None:
                     self._ground.output.fail(served.error)
-            self._ground.output.fail(
-                FreeholdError("nothing_loaded", models=", ".join(served.id for served in models.all()))
-            )
+            self._ground.output.fail(FreeholdError("nothing_loaded", models=", ".join(served.id for served in mine)))
             self._hopeless = True
             if self._server is not None:
                 self._server.should_exit = True

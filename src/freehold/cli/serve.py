@@ -11,6 +11,7 @@ from freehold.cli.node import Ground, run_node
 from freehold.cli.output import Output
 from freehold.cli.references import local_store, require_here
 from freehold.cli.sources import Place, open_model
+from freehold.cli.traffic import origin_of
 from freehold.config import Config, ModelConfig, load
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
@@ -58,7 +59,8 @@ def serve(
     for model in config.models:
         if model.hosting == "here":
             require_here(model.parsed_source, local_store(os.environ))
-    run_node(config, output, host, port, local=lambda ground: _served(ground, acceptance, tune))
+    origin = origin_of(source, os.environ, Path.cwd())
+    run_node(config, origin, output, host, port, local=lambda ground: _served(ground, acceptance, tune))
 
 
 def _served(ground: Ground, acceptance: Acceptance, tune: bool) -> list[Served]:

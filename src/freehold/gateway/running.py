@@ -82,8 +82,9 @@ class Gateway:
         self._children = children
         self._here = {model.id: model for model in here}
         self._trusted = trusted
-        self._is_in_front = front.alone or len(config.models) > 1 or bool(config.routes) or not here
-        self._config = Config()
+        self.is_in_front = front.alone or len(config.models) > 1 or bool(config.routes) or not here
+        """Whether names are looked at: a node with one model of its own answers without."""
+        self.config = Config()
         self._routes: dict[str, Shown] = {}
         self._watches: dict[Upstream, asyncio.Task[None]] = {}
         self.adopt(config)
@@ -95,11 +96,12 @@ class Gateway:
         Models that this node computes or starts stay as they were when it began. Raises `gateway_not_in_front`.
         """
         table = RouteTable.of(config, weights)
-        if not self._is_in_front and len(table.routes) > 1:
+        if not self.is_in_front and len(table.routes) > 1:
             raise FreeholdError("gateway_not_in_front")
-        models = {model.id: self._model(model, config) for model in config.models}
-        gone = {model.id for model in self._config.models} - models.keys()
-        self._config, self.front.models, self.front.table = config, models, table
+        before = {model.id: model for model in self.config.models} if config.gateway == self.config.gateway else {}
+        models = {model.id: self._model(model, config, before.get(model.id)) for model in config.models}
+        gone = {model.id for model in self.config.models} - models.keys()
+        self.config, self.front.models, self.front.table = config, models, table
         self.upstreams[:] = [model for model in models.values() if isinstance(model, Upstream)]
         routes = [self._routes.get(name) or Shown(name, self.front) for name in table.names if name not in models]
         self._routes = {route.id: route for route in routes}
@@ -109,13 +111,12 @@ class Gateway:
         for name in gone:
             self.front.telemetry.forget(name)
 
-    def _model(self, model: ModelConfig, config: Config) -> Candidate:
-        """Who answers for it: who did, where the configuration says the same of it."""
+    def _model(self, model: ModelConfig, config: Config, before: ModelConfig | None) -> Candidate:
+        """Who answers for it: who did, where the configuration says the same of it as `before`."""
         if model.hosting != "upstream":
             return self._started.get(model.id) or self._here.get(model.id) or Absent(model.id)
         known = self.front.models.get(model.id)
-        same = config.gateway == self._config.gateway and self._config.model(model.id) == model
-        return known if same and known is not None else self._make(model, config)
+        return known if known is not None and model == before else self._make(model, config)
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -136,7 +137,7 @@ class Gateway:
 
     def routes(self, own: Sequence[Route]) -> list[Route]:
         """`own`, the paths of this process, behind those that look at the model first, where there is a choice."""
-        return self.front.routes(own) if self._is_in_front else list(own)
+        return self.front.routes(own) if self.is_in_front else list(own)
 
     def _watch(self, pools: Pools) -> None:
         """Watch the servers of those models that there are now."""

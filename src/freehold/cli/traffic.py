@@ -1,0 +1,75 @@
+"""What moves the routes of a node while it runs: its configuration read again, rollouts, shadows."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from freehold.cli.state import State
+from freehold.config import Config, load
+from freehold.config.load import file_of
+from freehold.errors import FreeholdError
+from freehold.gateway import Gateway
+from freehold.gateway.conductor import Conductor
+from freehold.gateway.ledger import Ledger
+from freehold.gateway.reload import Reload
+from freehold.gateway.replay import asked_by
+from freehold.gateway.shadow import Shadowing
+from freehold.gateway.spaces import Sight
+from freehold.http import MemoryBudget
+from freehold.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a configuration is read from, again and again. `file` is None where it is no file."""
+
+    file: Path | None
+    load: Callable[[], Config]
+
+
+def origin_of(source: str | None, environ: Mapping[str, str], cwd: Path) -> Origin:
+    """The origin of what `load` makes of the same arguments."""
+    return Origin(file_of(source, environ, cwd), partial(load, source, dict(environ), cwd))
+
+
+class Traffic:
+    """Around one gateway: it lives as long as that, and nothing of it is there where names are not looked at."""
+
+    def __init__(
+        self, config: Config, origin: Origin, gateway: Gateway, state: State, memory: MemoryBudget, telemetry: Telemetry
+    ) -> None:
+        self._gateway = gateway
+        self._reload: Reload | None = None
+        if not gateway.is_in_front:
+            return
+        ask = gateway.front.ask
+        self._conductor = Conductor(
+            Ledger(state.home), config, gateway.adopt, self._sight, asked_by(ask, memory), telemetry
+        )
+        self._shadowing = Shadowing(ask, state.writable / "shadow", telemetry)
+        gateway.front.note = self._conductor.tally.note
+        gateway.front.shadows = self._shadowing
+        if origin.file is not None:
+            self._reload = Reload(origin.file, origin.load, config, self._conductor.take, telemetry)
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """The gateway's, and of all that moves its routes."""
+        async with AsyncExitStack() as lives:
+            await lives.enter_async_context(self._gateway.life())
+            if self._gateway.is_in_front:
+                await lives.enter_async_context(self._shadowing.life())
+                await lives.enter_async_context(self._conductor.life())
+                if self._reload is not None:
+                    await lives.enter_async_context(self._reload.life())
+            yield
+
+    def _sight(self, model: str) -> Sight | None:
+        """What is known of a model; None of one that the configuration does not have."""
+        config, one = self._gateway.config.model(model), self._gateway.front.models.get(model)
+        if config is None or one is None:
+            return None
+        error = None if one.state == "ready" else one.error or FreeholdError("model_loading", model=model)
+        return Sight(config, error, one.abilities)
