@@ -192,6 +192,23 @@ def test_a_stream_that_breaks_ends_in_an_error_frame(node: Any, model: str, then
     assert frames[2:] == [b""]
 
 
+def test_a_short_answer_that_breaks_off_is_an_error_of_its_own(node: Any) -> None:
+    """It was waited for until its end, so that its client need not see half of it."""
+    assert code_of(node.ask("theirs", behave=behave("short", length="1000"))) == (502, "upstream_cut")
+
+
+def test_compressed_answers_are_passed_on_as_they_are(node: Any) -> None:
+    """Nobody asked for that; whoever reads them is told. In compressed events no whole one can be seen."""
+    said = behave("answer", body="{}", headers={"Content-Encoding": "zstd", "Connection": "X-Hop", "X-Hop": "1"})
+    with node.client.stream("POST", "/v1/embeddings", json={"model": "theirs", "behave": said}) as answer:
+        assert b"".join(answer.iter_raw()) == b"{}"
+        assert answer.headers["content-encoding"] == "zstd"
+        assert "x-hop" not in answer.headers
+    kind = "text/event-stream\r\nContent-Encoding: gzip"
+    answer = node.ask("theirs", behave=behave("stream", chunks=["\x1f\x8b", "..."], content_type=kind))
+    assert code_of(answer) == (502, "upstream_garbage")
+
+
 def test_other_content_that_breaks_off_ends_short(node: Any) -> None:
     """Its length was promised, so that the client's own library notices."""
     with pytest.raises(httpx.RemoteProtocolError):
