@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from freehold.config import Limits, ModelConfig, Route, RouteTarget
 from freehold.config.routing import Gateway as Sharing
@@ -74,9 +75,8 @@ def test_one_that_is_killed_costs_no_request_and_comes_back(
     assert all(node.ask("theirs").status_code == 200 for _ in range(6))
     form = {"model": (None, "theirs"), "file": ("a", b"sound" * 1000)}
     assert all(node.client.post("/v1/audio/transcriptions", files=form).status_code == 200 for _ in range(2))
-    soon(lambda: not node.upstream().replicas[0].ready)
+    soon(lambda: metric(node, "replica_ready", 1) == 0)
     assert node.upstream().state == "ready"
-    assert metric(node, "replica_ready", 1) == 0
     assert metric(node, "model_ready") == 1
     assert metric(node, "retries_total") >= 1
     servers[0].start()
@@ -180,6 +180,28 @@ def test_conversations_keep_to_their_server(front: Callable[..., Any], unruly: C
     seen = [Counter(re.findall(r"question \d+", str(server.seen()))) for server in servers]
     assert all(seen)
     assert {count for counter in seen for count in counter.values()} == {3}
+
+
+def test_one_that_is_added_joins_while_the_others_go_on(
+    front: Callable[..., Any], unruly: Callable[..., Any], soon: Any
+) -> None:
+    """A changed configuration keeps what is known of servers; an answer that has begun ends where it is."""
+    servers = [unruly(), unruly()]
+    node = all_ready(front(several(servers[0])), soon)
+    config = node.gateway.config
+    more = replace(config, models=(*config.models[:-1], several(*servers)))
+    states: list[str] = []
+
+    def adopt() -> None:
+        node.gateway.adopt(more)
+        states.append(node.upstream().state)
+
+    with streams(node, 1):
+        node.loops[0].call_soon_threadsafe(adopt)
+        soon(lambda: states == ["ready"])
+        all_ready(node, soon)
+        assert all(node.ask("theirs").status_code == 200 for _ in range(4))
+    assert asked(*servers) == [3, 2]
 
 
 def test_a_slow_one_gets_less(front: Callable[..., Any], unruly: Callable[..., Any], soon: Any) -> None:

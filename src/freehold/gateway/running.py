@@ -116,7 +116,12 @@ class Gateway:
         if model.hosting != "upstream":
             return self._started.get(model.id) or self._here.get(model.id) or Absent(model.id)
         known = self.front.models.get(model.id)
-        return known if known is not None and model == before else self._make(model, config)
+        if known is not None and model == before:
+            return known
+        made = self._make(model, config)
+        if isinstance(known, Upstream):
+            made.inherit(known)
+        return made
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
