@@ -41,7 +41,7 @@ def nginx(
         typer.Option(metavar="ADDRESS", help="A name server that Nginx asks for the hosts of upstreams; repeatable."),
     ] = None,
 ) -> None:
-    """Write the routes for Nginx with njs: nginx.conf and its files, and what of them only `freehold gateway` can do."""
+    """Write the routes for Nginx with njs: nginx.conf and its files, and what only `freehold gateway` can do."""
     _render(ctx.obj, config, output, lambda plan: for_nginx.render(plan, resolver or ()))
 
 

@@ -4,20 +4,28 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
+import pytest
 
 from freehold.config import Config
+from freehold.gateway.rendering.nginx import render as render_nginx
+from freehold.gateway.rendering.plan import Plan
+
+Start = Callable[..., "Upstream"]
+Proxy = Callable[..., httpx.Client]
 
 PATIENCE_S = 20.0  # only a broken test waits this long
 
@@ -59,6 +67,9 @@ class Upstream:
     port: int = field(default_factory=free_port)
     seen: list[Seen] = field(default_factory=list)
     status: int = 200
+    tls: ssl.SSLContext | None = None
+    cuts: bool = False
+    """Whether it closes the connection in place of its answer, or in place of the second event."""
     released: threading.Event = field(default_factory=threading.Event)
     held: threading.Event | None = None
     """While it is set to an event that has not come, nothing is answered."""
@@ -66,12 +77,14 @@ class Upstream:
     @property
     def url(self) -> str:
         """What a configuration names."""
-        return f"http://{self.host}:{self.port}/v1"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}:{self.port}/v1"
 
     @contextmanager
     def running(self) -> "Iterator[Upstream]":
         """Listens while it lasts; connections that are open at its end are cut."""
         server = _Server((self.host, self.port), _answering(self))
+        if self.tls is not None:
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -131,6 +144,9 @@ def _answering(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             if b'"stream": true' in body or b'"stream":true' in body:
                 self._stream()
                 return
+            if upstream.cuts:
+                self.close_connection = True
+                return
             content = json.dumps({"by": upstream.name}).encode()
             self.send_response(upstream.status)
             self.send_header("content-type", "application/json")
@@ -145,6 +161,9 @@ def _answering(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self._chunk(f'data: {{"by": "{upstream.name}"}}\n\n'.encode())
             upstream.released.wait(PATIENCE_S)
+            if upstream.cuts:
+                self.close_connection = True
+                return
             self._chunk(b"data: [DONE]\n\n")
             self._chunk(b"")
 
@@ -222,3 +241,37 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", said: Path) -> None:
                 break
             time.sleep(0.01)
     raise AssertionError(f"it does not listen: {said.read_text(errors='replace')}")
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    """What ends with the test, the last one first."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def serve(started: ExitStack) -> Start:
+    """Starts tiny upstreams: `serve("name", status=...)`."""
+    return lambda name, **settings: started.enter_context(Upstream(name, **settings).running())
+
+
+@pytest.fixture
+def behind_nginx(started: ExitStack, tmp_path: Path) -> Proxy:
+    """Starts Nginx with a configuration, name servers to ask and more files; what is called gets a client of it."""
+
+    def start(*, resolvers: tuple[str, ...] = (), extra: Mapping[str, str] | None = None, **given: Any) -> httpx.Client:
+        port = free_port()
+        config = configured(port, **{**given, "server": {"port": port, **given.get("server", {})}})
+        files = {**render_nginx(Plan.of(config), resolvers).files, **(extra or {})}
+        # addresses are asked for again after a second: a test does not wait five
+        files["freehold.conf"] = files["freehold.conf"].replace("valid=5s", "valid=1s")
+        url = started.enter_context(nginx(files, tmp_path, port))
+        return started.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S))
+
+    return start
+
+
+def model(upstream: Upstream, **settings: Any) -> dict[str, Any]:
+    """A model of a configuration, by the name of its server."""
+    return {"id": upstream.name, "source": upstream.url, **settings}

@@ -202,7 +202,7 @@ def _location(plan: Plan, cluster: Cluster, *, is_renamed: bool) -> Iterator[str
 
 
 def _shadow(plan: Plan, cluster: Cluster) -> Iterator[str]:
-    yield "    # Copies of requests. While one is under way Nginx reads nothing more from its client's connection, which"
+    yield "    # Copies of requests. While one is under way Nginx reads nothing more of the client's connection, which"
     yield "    # therefore ends with the answer: the client's next request has another connection and does not wait."
     yield f"    location @shadow-{cluster.id} {{"
     yield f"        mirror /-/shadow/{cluster.id};"
