@@ -1,6 +1,8 @@
 """The defaults of what clients may hold."""
 
-from freehold.http import Bounds
+import pytest
+
+from freehold.http import CROWD, Bounds
 
 
 def test_a_proxy_in_front_closes_idle_connections_first() -> None:
@@ -8,9 +10,9 @@ def test_a_proxy_in_front_closes_idle_connections_first() -> None:
     assert Bounds().keep_alive_s > 60
 
 
-def test_every_wait_for_a_client_is_bounded() -> None:
-    """No default is endless."""
-    bounds = Bounds()
+@pytest.mark.parametrize("bounds", [Bounds(), CROWD])
+def test_every_wait_for_a_client_is_bounded(bounds: Bounds) -> None:
+    """None is endless, and all unfinished heads together fit in 256 MB."""
     assert 0 < bounds.head_s <= 10
     assert 0 < bounds.linger_s <= 10
     assert 0 < bounds.stalled_s <= 60

@@ -18,7 +18,7 @@ from freehold.cli.traffic import Origin, Traffic
 from freehold.config import Config
 from freehold.config.home import home
 from freehold.errors import FreeholdError
-from freehold.http import App, BodyLimits, MemoryBudget
+from freehold.http import CROWD, App, BodyLimits, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
 from freehold.http.tls import Https
@@ -116,6 +116,7 @@ class Node:
             self._app(),
             listening,
             grace_s=settings.grace_s,
+            bounds=CROWD if self._is_alone else None,
             https=self._ground.https,
             on_ready=lambda address: self._say_listening(address.url, host),
             on_drain=self._models.drain,

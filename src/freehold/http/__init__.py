@@ -3,13 +3,14 @@
 from freehold.http.admission import Admission, Permit
 from freehold.http.alarm import Alarm
 from freehold.http.app import App
-from freehold.http.bounds import Bounds
+from freehold.http.bounds import CROWD, Bounds
 from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route, Stream
 from freehold.http.door import Door, choose_door
 from freehold.http.listener import Address, Listener, bind, serve
 from freehold.http.memory import MemoryBudget
 
 __all__ = [
+    "CROWD",
     "Address",
     "Admission",
     "Alarm",

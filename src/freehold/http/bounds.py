@@ -13,3 +13,7 @@ class Bounds:
     linger_s: float = 5.0  # how long a body that nobody wants is drained after its answer
     stalled_s: float = 60.0  # how long a client may leave a large answer unread
     connections: int = 4096
+
+
+CROWD = Bounds(connections=16_384, head_bytes=16 * 1024)
+"""For a node that computes nothing: many clients that mostly wait, whose unfinished heads together take no more."""

@@ -121,7 +121,7 @@ class Listener(uvicorn.Server):
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._finished_all = True
-        _allow_files(bounds.connections + _SPARE_FILES)
+        _allow_files(2 * bounds.connections + _SPARE_FILES)  # behind each may be one to another server
         hsts = [("strict-transport-security", f"max-age={https.hsts_s}")] if https is not None and https.hsts_s else []
         super().__init__(self._settings(app, hsts))
 
