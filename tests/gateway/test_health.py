@@ -27,10 +27,20 @@ def test_failures_in_a_row_eject_for_a_time() -> None:
     for _ in range(5):
         assert not ejection.failed(0.0)
         assert not ejection.failed(0.0)
-        assert not ejection.succeeded(0.0)
+        ejection.finished()
     ejection = cast_out(10.0)
     assert ejection.ejected
     assert [ejection.admits(now) for now in (10.0, 14.9, 15.0)] == [False, False, True]
+
+
+def test_answers_that_only_begin_well_end_no_row() -> None:
+    """A server that breaks off each of its answers is ejected too."""
+    ejection = Ejection(TERMS)
+    results = []
+    for _ in range(TERMS.failures):
+        ejection.answered(0.0)
+        results.append(ejection.failed(0.0))
+    assert results == [False, False, True]
 
 
 def test_one_request_tries_it_and_brings_it_back() -> None:
@@ -38,7 +48,7 @@ def test_one_request_tries_it_and_brings_it_back() -> None:
     ejection = cast_out(0.0)
     ejection.took(5.0)
     assert not ejection.admits(5.0)
-    assert ejection.succeeded(5.5)
+    assert ejection.answered(5.5)
     assert not ejection.ejected
     assert ejection.admits(5.5)
 
@@ -55,7 +65,7 @@ def test_a_failed_trial_doubles_the_time_up_to_a_bound() -> None:
         assert ejection.failed(now)
     assert periods == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, *[LONGEST_S] * 3]
     ejection.took(now + LONGEST_S)
-    assert ejection.succeeded(now + LONGEST_S)
+    assert ejection.answered(now + LONGEST_S)
     back = now + LONGEST_S
     for at, period in ((back + 1.0, LONGEST_S), (back + 1000.0, 5.0)):
         tried = Ejection(TERMS)
@@ -88,18 +98,18 @@ def test_a_new_process_has_no_past() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["took", "failed", "succeeded"]), st.floats(0, 400)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["took", "failed", "answered", "finished"]), st.floats(0, 400)), max_size=60))
 def test_it_always_returns(events: list[tuple[str, float]]) -> None:
     """Whatever happened: after the longest time a request is let in, and its success closes the circuit."""
     ejection, now = Ejection(TERMS), 0.0
     for event, pause_s in events:
         now += pause_s
-        getattr(ejection, event)(now)
+        getattr(ejection, event)(*([] if event == "finished" else [now]))
         assert ejection.ejected or ejection.admits(now)
     now += LONGEST_S
     assert ejection.admits(now)
     ejection.took(now)
-    ejection.succeeded(now)
+    ejection.answered(now)
     assert ejection.admits(now)
 
 

@@ -251,6 +251,18 @@ def test_one_that_is_killed_within_an_answer_ends_it_with_an_error_frame(
     assert all(node.ask("theirs").status_code == 200 for _ in range(4))
 
 
+def test_one_that_breaks_off_its_answers_is_cast_out(
+    front: Callable[..., Any], unruly: Callable[..., Any], soon: Any
+) -> None:
+    """Each begins well; what counts is that none comes whole."""
+    servers = [unruly(), unruly()]
+    node = all_ready(front(several(*servers), sharing=Sharing(eject_failures=2, eject_s=60.0)), soon)
+    cut = {"kind": "stream", "chunks": [FRAME % "x"], "then": "cut"}
+    assert all("upstream_cut" in node.ask("theirs", behave=cut).text for _ in range(4))
+    assert [metric(node, "replica_ejected", number) for number in (1, 2)] == [1, 1]
+    assert node.ask("theirs").status_code == 200
+
+
 def test_without_retries_a_refused_connection_is_told(
     front: Callable[..., Any], unruly: Callable[..., Any], soon: Any
 ) -> None:

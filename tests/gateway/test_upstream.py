@@ -194,7 +194,7 @@ def ready_upstream(count: int, clock: Clock, sharing: Sharing = Sharing()) -> Up
 
 
 EVENTS = st.lists(
-    st.tuples(st.sampled_from(["heard", "fails", "broke", "left", "waits"]), st.integers(0, 30), st.booleans()),
+    st.tuples(st.sampled_from(["whole", "fails", "broke", "left", "waits"]), st.integers(0, 30), st.booleans()),
     max_size=60,
 )
 
@@ -213,8 +213,10 @@ def test_who_answers_probes_is_asked_whatever_failed(count: int, events: list[tu
         assert replica in (admitted or upstream.replicas)
         if what == "broke":
             replica.broke()
-        elif what in ("heard", "fails"):
-            replica.heard(200 if what == "heard" else 500)
+        elif what in ("whole", "fails"):
+            status = 200 if what == "whole" else 500
+            replica.heard(status)
+            replica.finished(status)
         if what != "waits":
             replica.give_back()
     clock.now += LONGEST_S

@@ -64,8 +64,8 @@ class Ejection:
     """Whether requests are kept from one server because those before them failed; a circuit breaker.
 
     Closed, until `Terms.failures` requests in a row have failed. Then open: no request, for a time. Then half open: one
-    request at a time tries it, and the first answer closes it. A trial that nobody hears of again (its client left)
-    keeps others out for one more such time only.
+    request at a time tries it, and the first answer that begins closes it. A trial that nobody hears of again (its
+    client left) keeps others out for one more such time only.
     """
 
     def __init__(self, terms: Terms) -> None:
@@ -91,13 +91,16 @@ class Ejection:
             self._tried = True
             self._until = now + self._period_s
 
-    def succeeded(self, now: float) -> bool:
-        """A request was answered. Whether that brought it back."""
-        self._failures = 0
+    def answered(self, now: float) -> bool:
+        """The answer to a request has begun well. Whether that brought it back."""
         if self._until is None:
             return False
-        self._until, self._returned = None, now
+        self._until, self._returned, self._failures = None, now, 0
         return True
+
+    def finished(self) -> None:
+        """An answer has come whole. One that only begins well ends no row of failures: it may yet be cut."""
+        self._failures = 0
 
     def failed(self, now: float) -> bool:
         """A request was not. Whether that ejected it, or kept it out for longer.

@@ -160,13 +160,19 @@ async def _send(
                 if not left or not isinstance(failure, UnreachableError):
                     raise failures.before_answer(upstream.id, failure, asking.silence_s) from None
             else:
-                taken.callback(answer.close)
+                taken.callback(_end, replica, answer)
                 replica.heard(answer.status)
                 if not left or answer.status not in again or not upstream.has_another(tried):
                     held.push(taken.pop_all())
                     return replica, answer
         upstream.metrics.retries.inc()
     raise AssertionError("the last attempt returns or raises")
+
+
+def _end(replica: Replica, answer: Answer) -> None:
+    if answer.complete:
+        replica.finished(answer.status)
+    answer.close()
 
 
 async def _ask(call: Call, asking: Asking, replica: Replica, body: bytes) -> Answer:

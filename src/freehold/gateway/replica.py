@@ -41,7 +41,7 @@ class Replica:
     """A server that computes a model. Used from the event loop's thread only.
 
     `base` is the URL that paths are appended to; None while the server is being started. `outstanding` counts the
-    requests in flight: `take` one, tell how it went (`heard`, `broke`), `give_back`.
+    requests in flight: `take` one, tell how it goes (`heard`, then `finished`; or `broke`), `give_back`.
     """
 
     def __init__(
@@ -105,8 +105,13 @@ class Replica:
         self.probed.heard()
         if status in FAILURES:
             self._count_failure()
-        elif self.ejection.succeeded(self._clock()):
+        elif self.ejection.answered(self._clock()):
             self._tell_return()
+
+    def finished(self, status: int) -> None:
+        """It has answered a request whole."""
+        if status not in FAILURES:
+            self.ejection.finished()
 
     def broke(self) -> None:
         """A request got no answer from it, or not all of one: that counts against it, and it is looked at at once."""
