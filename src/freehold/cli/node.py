@@ -102,6 +102,7 @@ class Node:
             ground.config, ground.origin, self._gateway, ground.state, ground.memory, ground.telemetry
         )
         self._models = Models(served, self._gateway.shown)
+        self._models.troubles = self._traffic.troubles
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""

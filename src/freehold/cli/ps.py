@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -59,9 +60,11 @@ def ps(
         "url": url,
         "ready": readiness.ready,
         "models": rows,
+        "troubles": msgspec.to_builtins(readiness.troubles),
         "note": describe(note, output.language) if note is not None else None,
     }
     lines = [*_table(rows), *_troubles(models)]
+    lines += [f"{trouble.cause}\n  {trouble.fix}  ({trouble.code})" for trouble in readiness.troubles]
     if note is not None:
         lines.append(output.told(note, LABELS[output.language].note))
     output.show(data, "\n".join(lines))
@@ -108,9 +111,16 @@ class Server:
         return read_numbers(body.decode("utf-8", "replace"))
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body. Raises FreeholdError `server_absent` or `server_foreign`."""
+        """Status and body. Whom https believes and what it shows is the `network` of the configuration in this folder.
+
+        Raises FreeholdError `server_absent` or `server_foreign`, and as `trust`.
+        """
+        from freehold.cli.network import network_here
+        from freehold.gateway.trust import trouble, trust
+        from freehold.http.certificate import now
+
         if self.secure:
-            context = ssl.create_default_context()
+            context = trust(network_here(os.environ, Path.cwd()), now()) or ssl.create_default_context()
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 self.host, self.port, timeout=TIMEOUT_S, context=context
             )
@@ -124,7 +134,8 @@ class Server:
             response = connection.getresponse()
             return response.status, response.read(LONGEST)
         except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
+            told = trouble(error) if isinstance(error, ssl.SSLError) else error.strerror
+            reason = told or str(error) or type(error).__name__
             raise FreeholdError("server_absent", url=self.url, host=self.host, port=self.port, reason=reason) from None
         except http.client.HTTPException as error:
             raise FreeholdError("server_foreign", url=self.url, reason=f"{type(error).__name__}: {error}") from None

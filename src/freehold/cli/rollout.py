@@ -118,7 +118,7 @@ def clear(ctx: typer.Context, route: RouteName) -> None:
             raise FreeholdError("rollout_not_over", route=route, model=before.new, percent=before.percent)
         if before.settled:
             return before
-        return before.moved(time.time(), "settled", reason=before.reason, settled=True)
+        return before.moved(time.time(), "settled", settled=True)
 
     _check_name(route)
     ledger = _ledger()

@@ -42,6 +42,7 @@ class Traffic:
     ) -> None:
         self._gateway = gateway
         self._reload: Reload | None = None
+        self._conductor: Conductor | None = None
         if not gateway.is_in_front:
             return
         ask = gateway.front.ask
@@ -54,12 +55,18 @@ class Traffic:
         if origin.file is not None:
             self._reload = Reload(origin.file, origin.load, config, self._conductor.take, telemetry)
 
+    def troubles(self) -> list[FreeholdError]:
+        """What a person should know: a file that is not in force, models that get no weight, rollouts stuck."""
+        of_file = [] if self._reload is None else [self._reload.trouble, self._reload.note]
+        of_routes = [] if self._conductor is None else self._conductor.troubles()
+        return [*(error for error in of_file if error is not None), *of_routes]
+
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """The gateway's, and of all that moves its routes."""
         async with AsyncExitStack() as lives:
             await lives.enter_async_context(self._gateway.life())
-            if self._gateway.is_in_front:
+            if self._conductor is not None:
                 await lives.enter_async_context(self._shadowing.life())
                 await lives.enter_async_context(self._conductor.life())
                 if self._reload is not None:
@@ -71,5 +78,6 @@ class Traffic:
         config, one = self._gateway.config.model(model), self._gateway.front.models.get(model)
         if config is None or one is None:
             return None
-        error = None if one.state == "ready" else one.error or FreeholdError("model_loading", model=model)
+        ready = one.state == "ready" and not one.tripped
+        error = None if ready else one.error or FreeholdError("model_loading", model=model)
         return Sight(config, error, one.abilities)

@@ -79,6 +79,11 @@ class Conductor:
         self.weights, self.barred = weights, barred
         self._measure()
 
+    def troubles(self) -> list[FreeholdError]:
+        """What a person should know: models that get no weight, and what keeps rollouts from moving."""
+        barred = [error for models in self.barred.values() for error in models.values()]
+        return [*{error.cause: error for error in barred}.values(), *self.problems.values()]
+
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """While it lasts, rollouts move; what the files say is in force from its first moment."""

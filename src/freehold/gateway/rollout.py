@@ -109,7 +109,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
     def moved(self, at: float, what: Event, *, reason: Reason | None = None, **changes: object) -> "Rollout":
         """The record after an event, which its history tells; a wish is fulfilled by it."""
-        after = msgspec.structs.replace(self, **{"wish": "", "reason": reason, **changes})
+        after = msgspec.structs.replace(self, **{"wish": "", "reason": reason or self.reason, **changes})
         line = Happened(at, what, after.percent, reason)
         return msgspec.structs.replace(after, history=(*self.history, line)[-LONGEST_HISTORY:])
 

@@ -30,11 +30,12 @@ class ModelState(msgspec.Struct, omit_defaults=True):
     error: Trouble | None = None
 
 
-class Readiness(msgspec.Struct):
-    """The answer of `/readyz`: ready when every model is."""
+class Readiness(msgspec.Struct, omit_defaults=True):
+    """The answer of `/readyz`: ready when every model is. `troubles` do not keep the node from answering."""
 
     ready: bool
     models: list[ModelState]
+    troubles: list[Trouble] = []
 
 
 class Live(msgspec.Struct):
@@ -76,7 +77,7 @@ def routes(plane: DataPlane) -> list[Route]:
 def state_of(models: Models) -> Readiness:
     """Every model's state, in the order of the configuration; then those that other servers compute."""
     rows = [*map(_state, models.all()), *map(_state_elsewhere, models.remotes)]
-    return Readiness(models.ready(), rows)
+    return Readiness(models.ready(), rows, [_told(error) for error in models.troubles()])
 
 
 def _state(served: Served) -> ModelState:
@@ -92,4 +93,8 @@ def _state_elsewhere(remote: Remote) -> ModelState:
 
 
 def _trouble(error: FreeholdError | None) -> Trouble | None:
-    return None if error is None else Trouble(error.code, error.cause, error.fix)
+    return None if error is None else _told(error)
+
+
+def _told(error: FreeholdError) -> Trouble:
+    return Trouble(error.code, error.cause, error.fix)

@@ -173,6 +173,8 @@ class Models:
 
     def __init__(self, served: Sequence[Served], remotes: Sequence[Remote] = ()) -> None:
         self.remotes = remotes
+        self.troubles: Callable[[], Sequence[FreeholdError]] = tuple
+        """What else a person should know: of the configuration, of routes."""
         self._served = {one.id: one for one in served}
         self._draining = False
 

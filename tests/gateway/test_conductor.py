@@ -1,0 +1,410 @@
+"""Rollouts of a running gateway: files, weights, spaces, and what keeps them from moving."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from freehold.config import Config, ModelConfig, Route, RouteTarget
+from freehold.errors import FreeholdError
+from freehold.gateway.conductor import Conductor
+from freehold.gateway.contents import Answer
+from freehold.gateway.ledger import Ledger
+from freehold.gateway.replay import Recorded
+from freehold.gateway.rollout import Limits, Rollout
+from freehold.gateway.spaces import Sight
+from freehold.gateway.table import RouteTable, Weights
+from freehold.telemetry import Telemetry
+
+AWAY = FreeholdError("model_loading", model="b")
+RECORDING = b'{"path": "/v1/completions", "body": {"prompt": "Hi"}}\n'
+
+
+def config(*routes: Route, models: str = "abc") -> Config:
+    named = tuple(ModelConfig(id=name, source=f"http://127.0.0.1:9/{name}/v1") for name in models)
+    return Config(models=named, routes=routes or (Route("chat", (RouteTarget("a"),)),))
+
+
+class Stage:
+    """A conductor whose models, clock and gateway are in the test's hand."""
+
+    def __init__(self, home: Path, begun: Config | None = None) -> None:
+        self.now = 0.0
+        self.away: dict[str, FreeholdError] = {}
+        self.abilities: dict[str, tuple[str, ...]] = dict.fromkeys("abc", ("chat",))
+        self.answers: dict[str, Any] = {}
+        self.config = begun or config()
+        self.adopted: list[tuple[Config, Weights]] = []
+        self.ledger = Ledger(home)
+        self.telemetry = Telemetry(process=False)
+        self.conductor = Conductor(
+            self.ledger, self.config, self._adopt, self._sight, self._ask, self.telemetry, lambda: self.now, lambda: 5.0
+        )
+
+    def _adopt(self, config: Config, weights: Weights) -> None:
+        self.adopted.append((config, weights))
+
+    def _sight(self, model: str) -> Sight | None:
+        found = self.config.model(model)
+        return None if found is None else Sight(found, self.away.get(model), self.abilities[model])
+
+    async def _ask(self, model: str, request: Recorded) -> Answer:
+        return Answer(200, "application/json", json.dumps(self.answers.get(model, {"ok": model})).encode())
+
+    def percents(self, route: str = "chat") -> dict[str, int]:
+        """What is in force."""
+        found = RouteTable.of(self.config, self.conductor.weights).find(route)
+        return {variant.id: variant.percent for variant in found.variants if variant.percent}
+
+    def begin(self, recording: bytes = b"", **changes: Any) -> None:
+        """As the command line does."""
+        known = {"new": "b", "steps": (5, 50, 100), "hold_s": 10.0, "limits": Limits(requests=20)}
+        wanted = Rollout(route="chat", **{**known, **changes})
+        self.ledger.change("chat", lambda _: wanted, recording)
+
+    def wish(self, wish: Any) -> None:
+        def wished(before: Rollout | None) -> Rollout:
+            assert before is not None
+            return msgspec.structs.replace(before, wish=wish)
+
+        self.ledger.change("chat", wished)
+
+    async def tick(self, times: int = 1, *, after_s: float = 0.0) -> Rollout:
+        self.now += after_s
+        for _ in range(times):
+            await self.conductor.tick()
+            await asyncio.sleep(0.002)  # what it began in the background
+        found = self.ledger.read("chat")
+        assert found is not None
+        return found
+
+    def answered(self, model: str, count: int = 20, status: int = 200) -> None:
+        for _ in range(count):
+            self.conductor.tally.note("chat", model, status, 0.01)
+
+
+def on_stage(folder: Path, test: Callable[[Stage], Awaitable[Any]], begun: Config | None = None) -> Stage:
+    stage = Stage(folder, begun)
+
+    async def run() -> None:
+        async with stage.conductor.life():
+            await test(stage)
+
+    asyncio.run(run())
+    return stage
+
+
+def test_a_canary_goes_up_step_by_step_and_stays_until_the_file_says_the_same(tmp_path: Path) -> None:
+    """0, 5, 50 and 100 %; then done, and in force until the configuration has the new model."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick()
+        shares = []
+        for _ in range(3):
+            await stage.tick(2)
+            shares.append(stage.percents())
+            stage.answered("b")
+            stage.answered("a", 100)
+            await stage.tick(after_s=11)
+        assert shares == [{"a": 95, "b": 5}, {"a": 50, "b": 50}, {"b": 100}]
+        done = await stage.tick()
+        assert (done.phase, stage.percents()) == ("done", {"b": 100})
+        stage.config = config(Route("chat", (RouteTarget("b"),)))
+        stage.conductor.take(stage.config)
+        settled = await stage.tick()
+        assert settled.settled
+        assert [line.what for line in settled.history] == ["begun", *["raised"] * 3, "done", "settled"]
+        stage.config = config(Route("chat", (RouteTarget("a"),)))
+        stage.conductor.take(stage.config)
+        await stage.tick()
+        assert stage.percents() == {"a": 100}
+
+    on_stage(tmp_path, test)
+
+
+def test_errors_give_everything_back(tmp_path: Path) -> None:
+    """At once, with the reason in the record."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(3)
+        stage.answered("b", 3, status=500)
+        ended = await stage.tick()
+        assert (ended.phase, stage.percents()) == ("aborted", {"a": 100})
+        assert ended.reason is not None
+        assert ended.reason.code == "rollout_errors"
+
+    on_stage(tmp_path, test)
+
+
+def test_a_golden_that_differs_ends_it_before_the_first_request(tmp_path: Path) -> None:
+    """No weight has moved by then."""
+
+    async def test(stage: Stage) -> None:
+        stage.answers["b"] = {"ok": "something else altogether"}
+        stage.begin(RECORDING, goldens=1)
+        ended = await stage.tick(8)
+        assert (ended.phase, ended.step) == ("aborted", -1)
+        assert ended.reason is not None
+        assert ended.reason.code == "goldens_differ"
+        assert all(weights.get("chat", {}).get("b", 0) == 0 for _, weights in stage.adopted)
+
+    on_stage(tmp_path, test)
+
+
+def test_a_golden_is_replayed_again_before_each_step(tmp_path: Path) -> None:
+    """A model that has changed since is found out at the next one."""
+
+    async def test(stage: Stage) -> None:
+        stage.answers.update(a={"ok": 1}, b={"ok": 1})
+        stage.begin(RECORDING, goldens=1)
+        await stage.tick(8)
+        assert stage.percents() == {"a": 95, "b": 5}
+        stage.answers["b"] = {"ok": 2}
+        stage.answered("b")
+        await stage.tick(8, after_s=11)
+        assert stage.percents() == {"a": 100}
+
+    on_stage(tmp_path, test)
+
+
+def test_a_model_that_is_away_gets_no_weight_and_its_step_begins_again(tmp_path: Path) -> None:
+    """Neither the first step nor a further one; the time that it was away is not held."""
+
+    async def test(stage: Stage) -> None:
+        stage.away["b"] = AWAY
+        stage.begin()
+        await stage.tick(4, after_s=100)
+        assert stage.percents() == {"a": 100}
+        del stage.away["b"]
+        await stage.tick(2)
+        stage.answered("b")
+        stage.away["b"] = AWAY
+        await stage.tick(2, after_s=11)
+        del stage.away["b"]
+        await stage.tick(after_s=9)
+        assert stage.percents() == {"a": 95, "b": 5}
+        await stage.tick(2, after_s=11)
+        assert stage.percents() == {"a": 50, "b": 50}
+
+    on_stage(tmp_path, test)
+
+
+def test_what_a_person_wishes_is_done(tmp_path: Path) -> None:
+    """Promoted without waiting, to the end; then back."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(2)
+        stage.wish("promote")
+        await stage.tick()
+        assert stage.percents() == {"a": 50, "b": 50}
+        stage.wish("finish")
+        await stage.tick()
+        assert stage.percents() == {"b": 100}
+        stage.wish("promote")
+        assert (await stage.tick()).phase == "done"
+        stage.wish("abort")
+        ended = await stage.tick()
+        assert (ended.phase, ended.settled, stage.percents()) == ("aborted", False, {"a": 100})
+        assert (await stage.tick()).settled
+
+    on_stage(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"new": "absent"}, "rollout_model_unknown"),
+        ({"new": "a"}, "rollout_whole_already"),
+    ],
+)
+def test_what_cannot_begin_is_refused(tmp_path: Path, changes: dict[str, Any], code: str) -> None:
+    """With the reason, and nothing moves."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin(**changes)
+        refused = await stage.tick()
+        assert refused.phase == "refused"
+        assert refused.reason is not None
+        assert refused.reason.code == code
+        assert stage.percents() == {"a": 100}
+
+    on_stage(tmp_path, test)
+
+
+def test_a_route_that_insists_on_a_place_gets_no_model_elsewhere(tmp_path: Path) -> None:
+    """Data that must stay does not go out by a rollout."""
+    begun = config(Route("chat", (RouteTarget("a"),), locality="eu"))
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        refused = await stage.tick()
+        assert refused.reason is not None
+        assert refused.reason.code == "rollout_locality"
+
+    on_stage(tmp_path, test, begun)
+
+
+def vectors(*directions: list[float]) -> dict[str, Any]:
+    return {"data": [{"index": index, "embedding": vector} for index, vector in enumerate(directions)]}
+
+
+ONE = vectors([1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0])
+OTHER = vectors([0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 1])
+
+
+def test_embedding_models_of_two_spaces_are_refused_a_rollout(tmp_path: Path) -> None:
+    """It is not known at first, then refused with the measure."""
+
+    async def test(stage: Stage) -> None:
+        stage.abilities.update(a=("embed",), b=("embed",))
+        stage.answers.update(a=ONE, b=OTHER)
+        stage.begin()
+        assert (await stage.tick()).phase == "asked"
+        refused = await stage.tick()
+        assert refused.reason is not None
+        assert refused.reason.code == "spaces_differ"
+        assert "cosine 0.000" in refused.reason.error().cause
+
+    on_stage(tmp_path, test)
+
+
+def test_a_route_between_two_spaces_keeps_to_its_first_model(tmp_path: Path) -> None:
+    """From the first moment, with the reason, until it is mended."""
+    begun = config(Route("chat", (RouteTarget("a", 60), RouteTarget("b", 20), RouteTarget("c", 20))))
+    stage = Stage(tmp_path, begun)
+    stage.abilities = dict.fromkeys("abc", ("embed",))
+    stage.answers.update(a=ONE, b=OTHER, c=ONE)
+
+    async def run() -> None:
+        async with stage.conductor.life():
+            assert stage.percents() == {"a": 100}
+            await asyncio.sleep(0.01)
+            await stage.conductor.tick()
+            assert stage.percents() == {"a": 75, "c": 25}
+            assert stage.conductor.barred["chat"]["b"].code == "spaces_differ"
+            stage.answers["b"] = ONE
+            stage.now = 60.0
+            for _ in range(3):
+                await stage.conductor.tick()
+                await asyncio.sleep(0.01)
+            assert stage.percents() == {"a": 60, "b": 20, "c": 20}
+            assert stage.conductor.barred == {}
+
+    asyncio.run(run())
+
+
+def test_another_gateway_follows_and_takes_over(tmp_path: Path) -> None:
+    """Only one conducts; what it writes is in force at both, and a new one goes on where the file says."""
+    first, second = Stage(tmp_path), Stage(tmp_path)
+
+    async def run() -> None:
+        async with AsyncExitStack() as leading:
+            await leading.enter_async_context(first.conductor.life())
+            async with second.conductor.life():
+                second.begin()
+                await first.tick(2)
+                await second.tick()
+                assert first.percents() == second.percents() == {"a": 95, "b": 5}
+                second.wish("promote")
+                await second.tick()
+                assert second.percents() == {"a": 95, "b": 5}
+                await leading.aclose()
+                await second.tick()
+                assert second.percents() == {"a": 50, "b": 50}
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_takes_no_writing_keeps_shares_from_rising_and_not_from_falling(tmp_path: Path) -> None:
+    """A rise that is not written does not happen; an end happens all the same, and is written later."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(3)
+        goldens = stage.ledger.folder / "goldens"
+        goldens.rmdir()
+        goldens.write_text("in the way")
+        stage.answered("b")
+        await stage.tick(2, after_s=11)
+        assert stage.percents() == {"a": 95, "b": 5}
+        assert any("rollouts" in cause for cause in stage.conductor.problems)
+        stage.answered("b", 5, status=502)
+        assert (await stage.tick()).phase == "running"
+        assert stage.percents() == {"a": 100}
+        goldens.unlink()
+        assert (await stage.tick()).phase == "aborted"
+        assert stage.conductor.problems == {}
+
+    on_stage(tmp_path, test)
+
+
+def test_a_model_that_the_configuration_loses_ends_its_rollout(tmp_path: Path) -> None:
+    """There is nobody to give requests to."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(2)
+        stage.config = config(models="ac")
+        stage.conductor.take(stage.config)
+        ended = await stage.tick()
+        assert (ended.phase, stage.percents()) == ("aborted", {"a": 100})
+
+    on_stage(tmp_path, test)
+
+
+def test_a_damaged_record_is_told_and_the_files_weights_hold(tmp_path: Path) -> None:
+    """Nothing else is kept from moving by it."""
+
+    async def test(stage: Stage) -> None:
+        (stage.ledger.folder / "other.json").write_text("{")
+        stage.begin()
+        await stage.tick(2)
+        assert stage.percents() == {"a": 95, "b": 5}
+        assert any("other.json" in cause for cause in stage.conductor.problems)
+
+    on_stage(tmp_path, test)
+
+
+def test_weights_and_states_are_metrics(tmp_path: Path) -> None:
+    """Of routes with several models, and of rollouts."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(2)
+        text = stage.telemetry.exposition()[0].decode()
+        assert 'freehold_route_weight_percent{model="b",route="chat"} 5.0' in text
+        assert 'freehold_rollout_state{route="chat",state="running"} 1.0' in text
+        stage.wish("abort")
+        await stage.tick()
+        text = stage.telemetry.exposition()[0].decode()
+        assert 'freehold_rollout_state{route="chat",state="aborted"} 1.0' in text
+        assert 'state="running"' not in text
+
+    on_stage(tmp_path, test)
+
+
+def test_a_new_process_goes_on_where_the_file_says(tmp_path: Path) -> None:
+    """From its first moment, before a request is answered."""
+
+    async def test(stage: Stage) -> None:
+        stage.begin()
+        await stage.tick(2)
+        stage.wish("promote")
+        await stage.tick()
+
+    on_stage(tmp_path, test)
+    again = Stage(tmp_path)
+
+    async def anew() -> None:
+        async with again.conductor.life():
+            assert again.percents() == {"a": 50, "b": 50}
+
+    asyncio.run(anew())
