@@ -35,7 +35,7 @@ CheckAccess = Callable[[Call], object]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 _LEFT = Response(b"", status=499)
-"""Never sent, since nobody is there: the status under which nginx made it customary to count. Another server's is sent."""
+"""Never sent, since nobody is there: the status under which nginx made it customary to count."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 _log = logging.getLogger(__name__)
