@@ -20,11 +20,13 @@ from freehold.config import Config, Limits, ModelConfig, Network, routing
 from freehold.config.routing import Gateway as Sharing
 from freehold.gateway import Gateway, Here, build
 from freehold.gateway.child import Patience
+from freehold.gateway.selection import Look
 from freehold.gateway.upstream import Upstream
 from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
 from freehold.telemetry import Telemetry
 
 UNRULY = Path(__file__).with_name("unruly.py")
+OWN = ("/v1/chat/completions", "/v1/embeddings", "/rerank", "/v2/models/{model}/infer")
 PATIENCE_S = 20.0  # only a broken test waits this long
 
 
@@ -118,7 +120,8 @@ class Front:
 
 
 async def _local(call: Call) -> Response:
-    return Response(b'{"local": %b}' % (await call.body() or b"null"))
+    named = b', "path_model": "%b"' % call.params["model"].encode() if call.params else b""
+    return Response(b'{"local": %b%b}' % (await call.body() or b"null", named))
 
 
 @contextmanager
@@ -132,14 +135,16 @@ def fronting(
     sharing: Sharing = Sharing(),  # noqa: B008 - frozen
     routes: tuple[routing.Route, ...] = (),
     grace_s: float = 2.0,
+    alone: bool = False,
+    look: Look = lambda: ("ready", None, ("chat",)),
 ) -> Iterator[Front]:
-    """A node with these models behind others, and the model `here` of its own."""
+    """A node with these models behind others, and unless it is `alone` the model `here` of its own, as `look` says."""
     telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
-    every = (ModelConfig(id="here", source="/here"), *models)
+    every = models if alone else (ModelConfig(id="here", source="/here"), *models)
     config = Config(models=every, routes=routes, network=network, gateway=sharing)
-    here = [Here("here", lambda: ("ready", None, ("chat",)))]
-    gateway = build(config, telemetry, memory, environ or {}, patience, here=here)
-    own = [Route("POST", path, _local, "openai") for path in ("/v1/chat/completions", "/v1/embeddings", "/rerank")]
+    here = [] if alone else [Here("here", look)]
+    gateway = build(config, telemetry, memory, environ or {}, patience, here=here, alone=alone)
+    own = [Route("POST", path, _local, "openai") for path in OWN]
     loops: list[asyncio.AbstractEventLoop] = []
 
     @asynccontextmanager

@@ -33,13 +33,16 @@ class Candidate(Protocol):
     def abilities(self) -> Sequence[str]: ...
 
 
+Look = Callable[[], tuple[str, FreeholdError | None, Sequence[str]]]
+"""Tells a model's state, why it is in it, and what it can do."""
+
+
 @dataclass(frozen=True)
 class Here:
     """A model that this process computes."""
 
     id: str
-    look: Callable[[], tuple[str, FreeholdError | None, Sequence[str]]]
-    """Its state, why it is in it, and what it can do."""
+    look: Look
 
     @property
     def state(self) -> str:
