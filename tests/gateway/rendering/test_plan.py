@@ -24,9 +24,7 @@ def codes(plan: Plan) -> list[str]:
 def test_a_cluster_is_where_a_model_is_and_what_it_is_called_there() -> None:
     """Replicas, paths, the name there, times and bounds."""
     replicas = ["https://b.example:8443/api/v1/"]
-    one = model(
-        source="https://a.example/api/v1", replicas=replicas, upstream_model="there", limits={"concurrency": 7}
-    )
+    one = model(source="https://a.example/api/v1", replicas=replicas, upstream_model="there", limits={"concurrency": 7})
     cluster = planned(models=[one]).clusters["one"]
     assert (cluster.scheme, cluster.base, cluster.root) == ("https", "/api/v1", "/api")
     assert cluster.endpoints == (Endpoint("a.example", 443), Endpoint("b.example", 8443))

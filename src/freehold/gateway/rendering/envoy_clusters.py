@@ -58,14 +58,14 @@ def _cluster(plan: Plan, cluster: Cluster) -> Tree:
             "cluster_name": cluster.id,
             "endpoints": [{"lb_endpoints": [_endpoint(cluster, endpoint) for endpoint in cluster.endpoints]}],
         },
-        "circuit_breakers": {"thresholds": [_thresholds(plan, cluster)]},
+        "circuit_breakers": {"thresholds": [_thresholds(cluster)]},
         "outlier_detection": _ejection(plan),
         "typed_extension_protocol_options": _protocol(cluster.key),
     }
-    if plan.gateway.pending is not None:  # of HTTP/1.1, a connection carries one request at a time
+    if plan.gateway.pending is not None:
         tree["circuit_breakers"]["per_host_thresholds"] = [{"max_connections": plan.gateway.pending}]
     if not fixed:
-        tree["dns_lookup_family"] = "V4_PREFERRED"
+        tree |= {"dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "5s"}
     return tree | (_tls(plan, cluster) if cluster.scheme == "https" else {})
 
 
@@ -92,13 +92,14 @@ def _endpoint(cluster: Cluster, endpoint: Endpoint) -> Tree:
     }
 
 
-def _thresholds(plan: Plan, cluster: Cluster) -> Tree:
-    """Envoy's own bounds, of 1,024 each, are for other traffic than streams that last minutes."""
-    bounds = [cluster.concurrency, plan.gateway.pending and plan.gateway.pending * len(cluster.endpoints)]
+def _thresholds(cluster: Cluster) -> Tree:
+    """A connection carries one request at a time, and requests wait for one: as many again may. Envoy's own bounds, of
+    1,024 each, are for other traffic than streams that last minutes."""
+    bound = UNBOUNDED if cluster.concurrency is None else cluster.concurrency
     return {
-        "max_connections": UNBOUNDED,
-        "max_pending_requests": UNBOUNDED,
-        "max_requests": min((bound for bound in bounds if bound is not None), default=UNBOUNDED),
+        "max_connections": bound,
+        "max_pending_requests": bound,  # a burst that finds no connection waits here, too
+        "max_requests": UNBOUNDED,
         "max_retries": UNBOUNDED,
     }
 
