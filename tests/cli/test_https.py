@@ -128,7 +128,7 @@ def test_config_check_tells_faults_and_days(freehold: Freehold, folder: Path, ml
 
 
 def test_serve_answers_over_https_and_sends_plain_clients_there(
-    serve: Callable[..., Any], folder: Path, mlp: Path
+    serve: Callable[..., Any], freehold: Freehold, folder: Path, mlp: Path
 ) -> None:
     """The process as a user starts it, with mutual TLS; its banner shows the address by the certificate's name."""
     authority = Authority(folder / "pki")
@@ -149,4 +149,8 @@ def test_serve_answers_over_https_and_sends_plain_clients_there(
         assert client.get(f"http://localhost:{port}/readyz").status_code == 200
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}/readyz", verify=ssl.create_default_context(cafile=os.fspath(authority.file)))
+    assert "certificate" in freehold("ps", "--url", url, "--json").error["cause"]
+    network = "network: {ca: pki/authority.pem, client_certificate: pki/client.pem, client_key: pki/client.key}\n"
+    (folder / "freehold.yaml").write_text(f"models: [{{id: m, source: {mlp}}}]\n{network}")
+    assert freehold("ps", "--url", url, "--json").data["ready"] is True
     assert node.leave() == 0

@@ -43,14 +43,17 @@ def test_paths_are_relative_to_the_file(loaded: Callable[[str], Config], tmp_pat
     """Sources, certificates and secrets' files lie beside the configuration."""
     config = loaded(
         "models: [{source: m/a.onnx}, {id: up, source: 'https://h/v1', key: '${file:secret}'}]\n"
-        "network: {ca: ../ca.pem, proxy: '${file:/run/proxy}', client_key: c.key}\n"
-        "server: {tls: {certificate: s.pem, acme: {domains: [h], ca: a.pem}}}\n"
+        "network: {ca: ../ca.pem, proxy: '${file:/run/proxy}', client_certificate: c.pem, client_key: c.key}\n"
+        "server: {tls: {http_port: 80, acme: {domains: [h], ca: a.pem, accept_terms: true}, client_ca: u.pem}}\n"
     )
     tls = config.server.tls
     assert tls is not None
     assert tls.acme is not None
-    assert [tls.certificate, tls.acme.ca] == [str(tmp_path / "etc" / name) for name in ("s.pem", "a.pem")]
-    assert config.network.client_key == str(tmp_path / "etc/c.key")
+    named = [tls.acme.ca, tls.client_ca, config.network.client_certificate, config.network.client_key]
+    assert named == [str(tmp_path / "etc" / name) for name in ("a.pem", "u.pem", "c.pem", "c.key")]
+    own = loaded("models: [{source: /a.onnx}]\nserver: {tls: {certificate: s.pem, key: ~/s.key}}\n").server.tls
+    assert own is not None
+    assert (own.certificate, own.key) == (str(tmp_path / "etc/s.pem"), str(Path.home() / "s.key"))
     assert config.models[0].source == str(tmp_path / "etc/m/a.onnx")
     assert config.models[1].key == f"${{file:{tmp_path}/etc/secret}}"
     assert (config.network.ca, config.network.proxy) == (str(tmp_path / "ca.pem"), "${file:/run/proxy}")
