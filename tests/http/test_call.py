@@ -1,5 +1,6 @@
 """Reading a request: bodies that are large, slow, compressed, or never end; clients that leave."""
 
+import asyncio
 import gzip
 import threading
 import zlib
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from freehold.http import BodyLimits
+from freehold.http import BodyLimits, Call, MemoryBudget
+from freehold.http.departures import INTERVAL_S, Departures
 
 SMALL = BodyLimits(size=100_000, timeout_s=30.0)
 
@@ -222,3 +224,28 @@ def test_a_slow_body_that_is_passed_on_has_its_time_too(serving: Callable[..., A
     client.send(b"POST /v1/pass HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nabc")
     answer = client.answer()
     assert (answer.status, answer.json["error"]["code"]) == (408, "slow_client")
+
+
+def test_a_copied_request_is_its_own() -> None:
+    """With its own id, headers and memory; what described the old body is gone, and nobody leaves it."""
+
+    async def life() -> None:
+        async def gone() -> Any:
+            return {"type": "http.disconnect"}
+
+        mine, theirs = MemoryBudget(100), MemoryBudget(100)
+        scope = {"method": "POST", "path": "/v1/echo", "query_string": b"q=1"}
+        headers = {b"content-encoding": b"gzip", b"content-length": b"9", b"x-own": b"1"}
+        call = Call(scope, gone, headers, "r-1", {"model": "m"}, SMALL, mine, Departures())
+        call.key = "who asks"
+        copy = call.copied(b"plain", "r-2", {b"x-more": b"2"}, theirs)
+        assert (copy.method, copy.path, copy.query("q"), copy.params) == ("POST", "/v1/echo", "1", {"model": "m"})
+        assert (copy.request_id, copy.key, await copy.body()) == ("r-2", "who asks", b"plain")
+        assert dict(copy.headers) == {b"x-own": b"1", b"x-more": b"2"}
+        copy.hold(10)
+        assert (mine.used, theirs.used) == (0, 10)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3 * INTERVAL_S):
+                await copy.while_connected(asyncio.Event().wait())
+
+    asyncio.run(life())

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import xxhash
+from msgspec.structs import replace
 
 from freehold.config import Shadow
 from freehold.errors import FreeholdError, Kind
@@ -248,7 +249,7 @@ class Heard:
 
 
 class Tap:
-    """Listens to one client's answer: `watch`, or `begin`, `feed` and `end` from whoever sends it."""
+    """Listens to one client's answer."""
 
     def __init__(self, shadowing: Shadowing, route: str, shadow: Shadow, model: str, call: Call, body: bytes) -> None:
         self.route = route
@@ -259,43 +260,31 @@ class Tap:
         self.heard = Heard(shadowing.memory)
         self._shadowing = shadowing
         self._call = call
-        self._over = False
 
     async def watch(self, answering: Awaitable[Response | Stream]) -> Response | Stream:
         """The answer of `answering`, as it is, and heard while it passes. Raises what that raises."""
         try:
             answer = await answering
         except BaseException:
-            self.end(whole=False)
+            self._end(whole=False)
             raise
         self.heard.begin(answer)
         if isinstance(answer, Response):
             self.heard.feed(answer.body)
-            self.end()
+            self._end(whole=True)
             return answer
         frames = self._passed(answer.frames)
         await anext(frames)  # begun, so that closing it ends what it listens to, whatever happens first
-        return Stream(frames, answer.status, answer.content_type, answer.headers)
+        return replace(answer, frames=frames)
 
-    def begin(self, answer: Response | Stream) -> None:
-        """The head of the answer is known."""
-        self.heard.begin(answer)
-
-    def feed(self, piece: bytes) -> None:
-        """The client is sent this."""
-        self.heard.feed(piece)
-
-    def end(self, *, whole: bool = True) -> None:
+    def _end(self, *, whole: bool) -> None:
         """The client has all of it, or (not `whole`) will not get it."""
-        if self._over:
-            return
-        self._over = True
         self.heard.end()
-        answered = whole and self.heard.status not in (0, 429) and self.heard.status < 500
+        answered = whole and self.heard.status != 429 and self.heard.status < 500
         self._shadowing.settle(self, self.heard.refused if answered else "unanswered")
 
     def copy(self, memory: MemoryBudget) -> Call:
-        """The same request for the shadow, its body held in `memory`; nobody can leave it."""
+        """The same request for the shadow, which takes what it holds from `memory`."""
         return self._call.copied(self.body, self._call.request_id + SUFFIX, {HEADER: self.route.encode()}, memory)
 
     async def _passed(self, frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -308,4 +297,4 @@ class Tap:
                     yield frame
             whole = True
         finally:
-            self.end(whole=whole)
+            self._end(whole=whole)
