@@ -42,3 +42,12 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(FreeholdError, match="not UTF-8"):
         resolve(f"${{file:{tmp_path}/binary}}", {})
+
+
+@pytest.mark.parametrize("text", ["key\nHost: elsewhere", "key\r", "a\x00b"])
+def test_a_secret_is_one_line(tmp_path: Path, text: str) -> None:
+    """It is sent as a header; the message names the reference and not what it stands for."""
+    (tmp_path / "key").write_text(f"{text}x")
+    with pytest.raises(FreeholdError, match="secret_malformed") as caught:
+        resolve(f"${{file:{tmp_path}/key}}", {})
+    assert "elsewhere" not in caught.value.cause

@@ -17,7 +17,7 @@ def is_reference(text: str) -> bool:
 def resolve(text: str, environ: Mapping[str, str]) -> str:
     """What a reference stands for, read now; any other text as it is. White space around a file's text is dropped.
 
-    Raises `secret_missing` (also for an empty one) or `secret_unreadable`.
+    Raises `secret_missing` (also for an empty one), `secret_malformed` or `secret_unreadable`.
     """
     match = re.fullmatch(REFERENCE, text)
     if match is None:
@@ -26,6 +26,8 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
     value = environ.get(name, "").strip() if place == "env" else _read(expanded(name))
     if not value:
         raise FreeholdError("secret_missing", reference=text, place=name)
+    if not value.isprintable():
+        raise FreeholdError("secret_malformed", reference=text)
     return value
 
 

@@ -158,6 +158,13 @@ _VALUES: dict[str, Entry] = {
         "密钥 {reference} 不存在：{place} 未设置或为空。",
         "请在服务运行的环境中设置。",
     ),
+    "secret_malformed": Entry(
+        Kind.INVALID,
+        "{reference} stands for more than one line, or holds a character that cannot be printed: no header can carry it.",
+        "Write the secret there alone, on one line.",
+        "{reference} 的内容不止一行，或含有不可打印的字符，无法放入请求头。",
+        "请只写入密钥本身，且只占一行。",
+    ),
     "secret_unreadable": Entry(
         Kind.INVALID,
         "The secret's file {path} cannot be read: {reason}.",
