@@ -124,10 +124,13 @@ def test_a_stream_comes_as_it_is_made(fronted: Fronted) -> None:
 
 
 def test_its_own_answers(fronted: Fronted) -> None:
-    """That it lives, and every name."""
+    """That it lives, every name, and one of them."""
     assert fronted.client.get("/healthz").json() == {"status": "ok"}
     for path in ("/v1/models", "/models"):
         assert [row["id"] for row in fronted.client.get(path).json()["data"]] == NAMES.split(", ")
+        assert fronted.client.get(f"{path}/copied").json()["id"] == "copied"
+        unknown = fronted.client.get(f"{path}/cop.ed")
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
 
 
 def test_refusals_are_the_gateways_own(fronted: Fronted) -> None:

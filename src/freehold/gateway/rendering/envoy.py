@@ -24,9 +24,9 @@ _LARGEST_ANSWER = 4 * MEGABYTE
 def render(plan: Plan) -> Rendering:
     """`envoy.yaml`, and what of the plan Envoy cannot do."""
     document = {
-        # a pattern of all paths of the OpenAI API is larger than what Envoy takes unless told
+        # patterns of all paths of the OpenAI API, and of all names, are larger than what Envoy takes unless told
         "layered_runtime": {
-            "layers": [{"name": "freehold", "static_layer": {"re2.max_program_size.error_level": 10_000}}]
+            "layers": [{"name": "freehold", "static_layer": {"re2.max_program_size.error_level": 1_000_000}}]
         },
         "static_resources": {
             "listeners": list(_listeners(plan)),

@@ -19,6 +19,8 @@ OPENAI = f"{INTERNAL}openai"
 PATH = f"{INTERNAL}path"
 """The id in the path of a request to the Open Inference Protocol; what follows it is in `TAIL`."""
 TAIL = f"{INTERNAL}tail"
+LISTED = f"{INTERNAL}listed"
+"""The id in the path of a question about one model, `/v1/models/ID`."""
 HEADER = f"{INTERNAL}header"
 QUERY = f"{INTERNAL}query"
 BODY = f"{INTERNAL}body"
@@ -34,6 +36,7 @@ READS = "(?:/versions/[^/?]+)?(?:/ready)?"
 CALLS = "(?:/versions/[^/?]+)?/(?:infer|generate|generate_stream)"
 _IN_PATH = rf"/v2/models/([^/?]+)({READS}|{CALLS})/?(?:\?.*)?"
 _IN_OPENAI = rf"(?:/v1)?(/(?:{'|'.join(PATHS)}))/?(?:\?.*)?"
+_LISTED = r"(?:/v1)?/models/([^/?]+)/?(?:\?.*)?"
 _RERANK = r"/v2(/rerank)/?(?:\?.*)?"  # Cohere's
 
 _PACKED = r"!request.headers['content-encoding'].matches('^(?i) *(identity)? *$')"
@@ -60,6 +63,7 @@ def name_filters(body_bytes: int) -> list[Tree]:
             request_rules=[
                 _from_path("openai", _IN_OPENAI, r"\1"),
                 _from_path("rerank", _RERANK, r"\1"),
+                _from_path("listed", _LISTED, r"\1"),
                 _from_path("model", _IN_PATH, r"\1"),
                 _from_path("tail", _IN_PATH, r"\2"),
             ],
@@ -113,6 +117,7 @@ def _mutations() -> Tree:
         OPENAI: ("%DYNAMIC_METADATA(freehold.path:openai)%", "%DYNAMIC_METADATA(freehold.path:rerank)%"),
         PATH: ("%DYNAMIC_METADATA(freehold.path:model)%",),
         TAIL: ("%DYNAMIC_METADATA(freehold.path:tail)%",),
+        LISTED: ("%DYNAMIC_METADATA(freehold.path:listed)%",),
         HEADER: ("%REQ(x-model-id)%",),
         QUERY: ("%QUERY_PARAM(model_id)%",),
         BODY: (f"%CEL({readable} && type({_FOUND}) == string ? {_FOUND} : '')%",),

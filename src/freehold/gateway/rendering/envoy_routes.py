@@ -5,6 +5,7 @@ ways to name one.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from freehold.gateway.rendering.envoy_names import (
     CONFLICT,
     HEADER,
     JSON,
+    LISTED,
     MALFORMED,
     MODEL,
     OPENAI,
@@ -43,7 +45,7 @@ def routes(plan: Plan) -> list[Tree]:
         *_own(plan),
         *_refusals(plan),
         *(entry for route in plan.routes.values() for entry in _passed_on(plan, route)),
-        *_by_dialect(FreeholdError("model_not_found", model=f"%REQ({MODEL}):200%", served=plan.served)),
+        *_by_dialect(_unknown(plan, MODEL)),
     ]
 
 
@@ -54,9 +56,22 @@ def error_body(error: FreeholdError, dialect: Dialect = "openai") -> Any:
 
 def _own(plan: Plan) -> Iterator[Tree]:
     """What a gateway answers by itself: whether it lives, and the names."""
-    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "freehold"} for name in plan.routes]
     yield _answer(_at("/(?:livez|healthz)"), 200, {"status": "ok"})
-    yield _answer(_at("(?:/v1)?/models/?", _text(":method", "GET")), 200, {"object": "list", "data": listed})
+    asked = _text(":method", "GET")
+    rows = [_row(name) for name in plan.routes]
+    yield _answer(_at("(?:/v1)?/models/?", asked), 200, {"object": "list", "data": rows})
+    any_name = "|".join(re.escape(name) for name in plan.routes)
+    known = {"name": LISTED, "string_match": {"safe_regex": {"regex": any_name}}}
+    yield _answer(_any(asked, known), 200, _row(f"%REQ({LISTED})%"))
+    yield _refusal(_any(asked, _has(LISTED)), _unknown(plan, LISTED))
+
+
+def _row(name: str) -> Tree:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "freehold"}
+
+
+def _unknown(plan: Plan, named: str) -> FreeholdError:
+    return FreeholdError("model_not_found", model=f"%REQ({named}):200%", served=plan.served)
 
 
 def _refusals(plan: Plan) -> Iterator[Tree]:
