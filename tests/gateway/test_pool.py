@@ -9,13 +9,19 @@ import pytest
 
 from freehold.gateway import pool as pools
 from freehold.gateway.answer import CutError, UnreachableError
-from freehold.gateway.pool import Pool
+from freehold.gateway.pool import Pool, Pools
 
 from .scripted import PATIENCE_S, REQUEST, request, saying, scripted, until
 
 pytestmark = pytest.mark.anyio
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: uvloop is not there on every system."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 async def ask(pool: Pool) -> bytes:
@@ -169,3 +175,37 @@ async def test_tls_is_spoken_and_checked() -> None:
         with pytest.raises(UnreachableError) as caught:
             await Pool(url).connect()
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+
+
+async def test_much_passes_through_tls_in_both_directions() -> None:
+    """Slice by slice: a body and an answer that no buffer holds."""
+    size = 4 << 20
+    own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    own.load_cert_chain(CERTIFICATE)
+    trusted = ssl.create_default_context(cafile=str(CERTIFICATE))
+    head = b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: %d\r\n\r\n" % size
+    async with scripted(saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)), tls=own) as url:
+        pool = Pool(url, trusted)
+        answer = await pool.ask(head, bytes(size), silence_s=PATIENCE_S)
+        total = 0
+        while piece := await answer.read():
+            total += len(piece)
+        assert (total, len(pool._idle)) == (size, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "target"),
+    [
+        ("http://a:8000/v1/models", "http://a:8000", b"/v1/models"),
+        ("http://a", "http://a", b"/"),
+        ("https://a/\u6a21\u578b/%20x", "https://a", b"/%E6%A8%A1%E5%9E%8B/%20x"),
+    ],
+)
+async def test_each_server_has_its_pool(url: str, origin: str, target: bytes) -> None:
+    """Whatever the path, which becomes the target of the request."""
+    every = Pools()
+    pool, found = every.at(url)
+    assert found == target
+    assert every.at(f"{origin}/other")[0] is pool
+    assert every.at("http://another")[0] is not pool
+    every.close()

@@ -47,6 +47,12 @@ ANSWERS = {
 }
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: uvloop is not there on every system."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 class Recording(asyncio.Transport):
     """A transport whose other side is a list of bytes."""
 
