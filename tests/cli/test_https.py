@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import ssl
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_acme_without_its_package_names_the_line_that_installs_it(
 
 def test_every_certificate_is_judged_by_itself(authority: Authority, tmp_path: Path) -> None:
     """One that is wrong does not hide what is to be said of the other."""
-    mine = authority.issue("node", (), life=timedelta(days=11))
+    mine = authority.issue("node", (), begins=timedelta(days=-80))
     network = Network(client_certificate=str(mine.certificate), client_key=str(mine.key))
     wrong = own(Pair(authority.issue("a").certificate, authority.issue("b").key))
     problems, notes, found = certificates(Config(server=wrong.server, network=network), tmp_path)
@@ -149,6 +150,13 @@ def test_serve_answers_over_https_and_sends_plain_clients_there(
         assert client.get(f"http://localhost:{port}/readyz").status_code == 200
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}/readyz", verify=ssl.create_default_context(cafile=os.fspath(authority.file)))
+    (folder / "pki/server.key").rename(folder / "pki/aside.key")
+    with httpx.Client(verify=known, trust_env=False) as client:
+        limit = time.monotonic() + 20.0
+        while "troubles" not in (readiness := client.get(f"{url}/readyz").json()):
+            assert time.monotonic() < limit, "the broken certificate is not told"
+            time.sleep(0.1)
+    assert (readiness["ready"], readiness["troubles"][0]["code"]) == (True, "tls_file_missing")
     assert "certificate" in freehold("ps", "--url", url, "--json").error["cause"]
     network = "network: {ca: pki/authority.pem, client_certificate: pki/client.pem, client_key: pki/client.key}\n"
     (folder / "freehold.yaml").write_text(f"models: [{{id: m, source: {mlp}}}]\n{network}")

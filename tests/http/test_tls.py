@@ -166,7 +166,8 @@ def test_a_broken_new_certificate_keeps_the_old_one(
     """Said once, with its fix, and counted; the next good one is taken up."""
     pair = authority.issue()
     first = serial(pair)
-    live = serving(https=https(pair, telemetry))
+    served = https(pair, telemetry)
+    live = serving(https=served)
     with caplog.at_level(logging.ERROR):
         authority.issue(life=timedelta(hours=1))  # which ended 23 hours ago
         failures = telemetry.certificate_failures.of("server")
@@ -175,9 +176,24 @@ def test_a_broken_new_certificate_keeps_the_old_one(
     assert [record.message.partition(" ended on ")[0] for record in caplog.records] == [
         f"The certificate in {pair.certificate}"
     ]
+    assert [error.code for error in served.troubles()] == ["tls_certificate_expired"]
     good = authority.issue()
     eventually(lambda: shown(live.port, authority.context()).serial_number == serial(good))
-    assert failures.value == 1.0
+    assert (failures.value, served.troubles()) == (1.0, [])
+
+
+def test_what_is_taken_back_is_no_trouble(
+    serving: Serving, authority: Authority, telemetry: Telemetry, eventually: Eventually, tmp_path: Path
+) -> None:
+    """A broken pair that is replaced by the one in use is said no longer."""
+    pair = authority.issue()
+    served = https(pair, telemetry)
+    serving(https=served)
+    kept = tmp_path / "kept"
+    pair.key.rename(kept)
+    eventually(lambda: [error.code for error in served.troubles()] == ["tls_file_missing"])
+    kept.rename(pair.key)
+    eventually(lambda: served.troubles() == [])
 
 
 def test_files_are_read_once_they_stand_still(authority: Authority, telemetry: Telemetry) -> None:
@@ -251,9 +267,9 @@ def test_a_server_without_a_fit_certificate_does_not_start(authority: Authority,
 def test_the_end_is_told_once_a_day(
     authority: Authority, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A certificate of three days is warned of at load and a day later, not in between."""
+    """A certificate with nine days left is warned of at load and a day later, not in between."""
     at = [now()]
-    served = https(authority.issue(life=timedelta(days=4)), telemetry, clock=lambda: at[0])
+    served = https(authority.issue(begins=timedelta(days=-81)), telemetry, clock=lambda: at[0])
     with caplog.at_level(logging.WARNING):
         served.load()
         for step in (REMIND_EVERY / 2, REMIND_EVERY / 2, REMIND_EVERY / 2):

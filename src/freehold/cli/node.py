@@ -102,7 +102,7 @@ class Node:
             ground.config, ground.origin, self._gateway, ground.state, ground.memory, ground.telemetry
         )
         self._models = Models(served, self._gateway.shown)
-        self._models.troubles = self._traffic.troubles
+        self._models.troubles = self._troubles
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""
@@ -140,6 +140,10 @@ class Node:
             front=self._gateway.routes,
             beside=self._traffic.life,
         )
+
+    def _troubles(self) -> list[FreeholdError]:
+        https = self._ground.https
+        return [*self._traffic.troubles(), *(https.troubles() if https is not None else ())]
 
     def _say_listening(self, url: str, host: str) -> None:
         self._url = url

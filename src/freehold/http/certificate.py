@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from freehold.errors import FreeholdError
 
-SOON = timedelta(days=14)
-"""What is left when a certificate's end begins to be told: of 90 days, ACME renews at 30."""
+SOON, SOON_OF_LIFE = timedelta(days=14), 1 / 4
+"""What is left, at most, when a certificate's end begins to be told: ACME has renewed it at a third."""
 OTHERS = 0o077  # mode bits of group and world
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")  # whoever asks wrote it: nothing of a URL may be in it
@@ -82,7 +82,8 @@ class CertificateFiles:
         mode = self.key.stat().st_mode & 0o777
         if mode & OTHERS:
             yield FreeholdError("note_tls_key_open", path=self.key, mode=f"{mode:03o}")
-        if certificate.expires - now < SOON:
+        life = certificate.expires - certificate.begins
+        if certificate.expires - now < min(SOON, life * SOON_OF_LIFE):
             yield FreeholdError("note_tls_ends_soon", path=self.certificate, **_end(certificate, now))
 
     def load_into(self, context: ssl.SSLContext) -> None:

@@ -95,6 +95,7 @@ class Https:
         self._failures = telemetry.certificate_failures.of("server")
         if client_ca is not None:  # asked of the socket's own context: a handshake that is handed on keeps its mode
             self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.num_tickets = 0  # a session that is taken up again shows no certificate
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +116,11 @@ class Https:
         """What the first certificate waits for."""
         error = self.error if self.renewal is None else self.renewal.error
         return "its authority has been asked" if error is None else error.cause
+
+    def troubles(self) -> list[FreeholdError]:
+        """Why a new certificate is not in use."""
+        renewal = self.renewal.error if self.renewal is not None else None
+        return [error for error in (self.error, renewal) if error is not None]
 
     def load(self) -> None:
         """Show what lies in the files from now on. Raises as `CertificateFiles.read` and `load_into`, and
@@ -156,7 +162,9 @@ class Https:
         while True:
             await asyncio.sleep(self._every_s)
             seen = self._fingerprint()
-            if seen == before and seen not in (self._loaded, self._refused):
+            if seen == self._loaded:
+                self.error = None  # what was refused has been taken back
+            elif seen == before and seen != self._refused:
                 self._reload(seen)
             before = seen
             self._remind()
