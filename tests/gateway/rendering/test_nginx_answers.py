@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import pytest
-import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -191,17 +191,17 @@ def test_a_renamed_body_keeps_everything_else(serve: Start, behind_nginx: Proxy)
 
 
 def test_shares_go_by_the_hash_of_the_requests_id(serve: Start, behind_nginx: Proxy) -> None:
-    """XXH64 in limbs of 16 bits is that of the package xxhash, for ids of every length that is taken."""
-    one, two, three = serve("one"), serve("two"), serve("three")
-    to = [{"id": "one", "weight": 50}, {"id": "two", "weight": 45}, {"id": "three", "weight": 5}]
-    client = behind_nginx(models=[model(one), model(two), model(three)], routes=[{"model": "chat", "to": to}])
-    for length in range(1, 129):
-        text = xxhash.xxh64_hexdigest(str(length).encode()) * 8
-        answer = client.post(CHAT, json={"model": "chat"}, headers={"x-request-id": text[:length]})
-        reached = slot(text[:length].encode())
-        wanted = "one" if reached < 50 else "two" if reached < 95 else "three"
-        assert by(answer) == (wanted, wanted)
-        assert answer.headers["x-request-id"] == text[:length]
+    """With a model for every slot: XXH64 in halves of 32 bits is that of the package xxhash, for ids of any length."""
+    one = serve("one")
+    models = [{"id": f"slot-{place}", "source": one.url} for place in range(100)]
+    routes = [{"model": "chat", "to": [{"id": row["id"]} for row in models]}]
+    client = behind_nginx(models=models, routes=routes)
+    seed = Random(5)
+    for length in (*range(1, 129), *[36] * 72):
+        text = "".join(chr(seed.randint(33, 126)) for _ in range(length))
+        answer = client.post(CHAT, json={"model": "chat"}, headers={"x-request-id": text})
+        assert answer.headers["x-freehold-model"] == f"slot-{slot(text.encode())}"
+        assert answer.headers["x-request-id"] == text
 
 
 def test_a_request_has_an_id_and_keeps_its_callers_secrets(serve: Start, behind_nginx: Proxy) -> None:

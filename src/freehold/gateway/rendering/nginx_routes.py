@@ -1,12 +1,15 @@
 """The routes of a plan as the data that `freehold.js` decides by: `routes.js`, and the errors that it answers."""
 
 import json
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
+from itertools import chain
 
 from freehold.errors import FreeholdError
 from freehold.gateway.failures import RETRY_AFTER_S
 from freehold.gateway.places import OF_A_MODEL, passed_on
 from freehold.gateway.rendering.plan import MEGABYTE, Cluster, Endpoint, Plan
+from freehold.gateway.table import ModelRoute
 from freehold.http import Dialect
 from freehold.http.errors import respond
 
@@ -15,7 +18,38 @@ DIALECTS: tuple[Dialect, ...] = ("openai", "oip")
 
 def routes_js(plan: Plan) -> str:
     """The module `routes.js`. What stands in {braces} in an error is filled in for each request."""
-    return f"export default {json.dumps(_table(plan), indent=1, ensure_ascii=False)};\n"
+    places = list(passed_on())
+    tables: dict[str, Mapping[str, object]] = {
+        "route": {name: _route(route) for name, route in plan.routes.items()},
+        "model": {cluster.id: _model(cluster) for cluster in plan.clusters.values()},
+        "openai": {path: f"/{place.path}" for path, place in places if not place.of_a_model},
+        "inference": {verb: method for method, verb in OF_A_MODEL},
+        "error": _errors(plan),
+    }
+    values: dict[str, object] = {"names": list(plan.routes), "tries": plan.gateway.retries + 1}
+    return "\n".join(
+        (
+            "/* Made by `freehold render nginx`. Functions, since njs makes a module's values anew every time. */",
+            *chain.from_iterable(_choice(name, table) for name, table in tables.items()),
+            *(f"\nfunction {name}() {{\n    return {_js(value)};\n}}" for name, value in values.items()),
+            f"\nexport default {{{', '.join((*tables, *values))}}};\n",
+        )
+    )
+
+
+def _choice(name: str, table: Mapping[str, object]) -> Iterator[str]:
+    """A function from the keys of `table` to their values, null for what is none of them."""
+    yield f"\nfunction {name}(key) {{"
+    yield "    switch (key) {"
+    for key, value in table.items():
+        yield f"    case {_js(key)}: return {_js(value)};"
+    yield "    }"
+    yield "    return null;"
+    yield "}"
+
+
+def _js(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def is_named(cluster: Cluster) -> bool:
@@ -49,18 +83,6 @@ class _Blank(str):
         return "{" + self + "}"
 
 
-def _table(plan: Plan) -> dict[str, object]:
-    places = list(passed_on())
-    return {
-        "openai": {path: f"/{place.path}" for path, place in places if not place.of_a_model},
-        "inference": {verb: method for method, verb in OF_A_MODEL},
-        "tries": plan.gateway.retries + 1,
-        "models": {cluster.id: _model(cluster) for cluster in plan.clusters.values()},
-        "routes": {name: _route(plan, name) for name in plan.routes},
-        "errors": _errors(plan),
-    }
-
-
 def _model(cluster: Cluster) -> dict[str, object]:
     return {
         "there": cluster.name_there,
@@ -72,8 +94,7 @@ def _model(cluster: Cluster) -> dict[str, object]:
     }
 
 
-def _route(plan: Plan, name: str) -> dict[str, object]:
-    route = plan.routes[name]
+def _route(route: ModelRoute) -> dict[str, object]:
     shares: dict[str, object] = {"to": [{"id": variant.id, "percent": variant.percent} for variant in route.variants]}
     if route.fallback is not None:
         shares["fallback"] = route.fallback

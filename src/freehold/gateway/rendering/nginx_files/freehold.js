@@ -1,5 +1,5 @@
 /* Which model a request names, and which of its route's models answers: what `freehold gateway` decides, for Nginx.
- * Written for njs 0.7.9 (no BigInt, no Map, no `of`); routes.js beside it holds the routes as data. */
+ * Written for njs 0.7.9 (no BigInt, no Map, no `of`); routes.js beside it holds the routes. */
 import json from 'body.js';
 import table from 'routes.js';
 import hash from 'xxh64.js';
@@ -33,7 +33,7 @@ function failed(r) {
     const place = placeOf(r.variables.request_uri.split('?')[0]);
     const arrived = /[1-9]/.test(r.variables.upstream_bytes_sent || '');
     const attempt = Number(r.variables.freehold_attempt) + 1;
-    const all = attempts(table.routes[r.variables.freehold_route], r);
+    const all = attempts(table.route(r.variables.freehold_route), r);
     if (!arrived && attempt < all.length) {
         send(r, place, readBody(r), all, attempt);
         return;
@@ -41,13 +41,13 @@ function failed(r) {
     const slow = /504\s*$/.test(r.variables.upstream_status || '');
     const code = !arrived ? 'upstream_unreachable' : slow ? 'upstream_slow' : 'upstream_cut';
     const id = r.variables.freehold_model;
-    refuse(r, code, place.dialect, {model: id, seconds: table.models[id].silence});
+    refuse(r, code, place.dialect, {model: id, seconds: table.model(id).silence});
 }
 
 /* A model has as many requests as its `limits` let in. */
 function overloaded(r) {
     const id = r.variables.freehold_model;
-    refuse(r, 'overloaded', dialectAt(r.variables.request_uri), {model: id, limit: table.models[id].most});
+    refuse(r, 'overloaded', dialectAt(r.variables.request_uri), {model: id, limit: table.model(id).most});
 }
 
 /* The body is larger than it may be. */
@@ -62,8 +62,9 @@ function placeOf(path) {
     if (path.endsWith('/')) {
         path = path.slice(0, -1);
     }
-    if (has(table.openai, path)) {
-        return {method: 'POST', dialect: 'openai', tail: table.openai[path]};
+    const tail = table.openai(path);
+    if (tail !== null) {
+        return {method: 'POST', dialect: 'openai', tail: tail};
     }
     const parts = path.split('/');
     if (parts[1] == 'v2' && parts[2] == 'models') {
@@ -83,11 +84,12 @@ function inferencePlace(parts) {
     const versioned = parts[4] == 'versions';
     const rest = parts.slice(versioned ? 6 : 4);
     const verb = rest.length ? rest[0] : '';
-    if (!id || rest.length > 1 || (rest.length && !verb) || (versioned && !parts[5]) || !has(table.inference, verb)) {
+    const method = table.inference(verb);
+    if (!id || rest.length > 1 || (rest.length && !verb) || (versioned && !parts[5]) || method === null) {
         return null;
     }
     const tail = '/' + parts.slice(4).join('/');
-    return {method: table.inference[verb], dialect: 'oip', model: id, tail: tail == '/' ? '' : tail};
+    return {method: method, dialect: 'oip', model: id, tail: tail == '/' ? '' : tail};
 }
 
 function dialectAt(path) {
@@ -97,8 +99,8 @@ function dialectAt(path) {
 function answerList(r, place) {
     const listed = name => ({id: name, object: 'model', created: 0, owned_by: 'freehold'});
     if (!place.model) {
-        reply(r, 200, JSON.stringify({object: 'list', data: Object.keys(table.routes).map(listed)}));
-    } else if (has(table.routes, place.model)) {
+        reply(r, 200, JSON.stringify({object: 'list', data: table.names().map(listed)}));
+    } else if (table.route(place.model) !== null) {
         reply(r, 200, JSON.stringify(listed(place.model)));
     } else {
         refuse(r, 'model_not_found', place.dialect, {model: place.model.slice(0, 200)});
@@ -121,14 +123,16 @@ function pass(r, place) {
         return;
     }
     const name = said[given[0]];
+    const route = table.route(name);
     if (given.some(where => said[where] != name)) {
         const all = given.map(where => where + ': ' + said[where].slice(0, 80)).join(', ');
         refuse(r, 'model_conflict', place.dialect, {said: all});
-    } else if (!has(table.routes, name)) {
+    } else if (route === null) {
         refuse(r, 'model_not_found', place.dialect, {model: name.slice(0, 200)});
     } else {
         try {
-            begin(r, place, body, name);
+            r.variables.freehold_route = name;
+            begin(r, place, body, route);
         } catch (e) {
             if (!(e instanceof SyntaxError)) {
                 throw e;
@@ -185,15 +189,13 @@ function keyOf(pair) {
 
 // -- the model that answers -----------------------------------------------------------------------------------------
 
-function begin(r, place, body, name) {
-    const route = table.routes[name];
-    r.variables.freehold_route = name;
+function begin(r, place, body, route) {
     r.variables.freehold_turn = String(Math.floor(Math.random() * 1e6));
     const shadow = route.shadow;
     // Nginx reads no further request of a connection while a copy is under way, so the connection ends with this one;
     // a client of HTTP/1.0 might wait for that end
     if (shadow && r.httpVersion != '1.0' && Math.random() * 100 < shadow.percent) {
-        const model = table.models[shadow.id];
+        const model = table.model(shadow.id);
         r.variables.freehold_shadow_uri = uriThere(r, place, model);
         r.variables.freehold_shadow_name = lastHeader(r, 'x-model-id') ? model.there : '';
         r.variables.freehold_shadow_endpoint = endpoint(model, Number(r.variables.freehold_turn));
@@ -225,12 +227,13 @@ function attempts(route, r) {
     const turn = Number(r.variables.freehold_turn);
     const all = [];
     ids.forEach(id => {
-        const more = table.models[id].endpoints ? Math.min(table.models[id].endpoints.length, table.tries) : 1;
+        const endpoints = table.model(id).endpoints;
+        const more = endpoints ? Math.min(endpoints.length, table.tries()) : 1;
         for (let i = 0; i < more; i++) {
             all.push({id: id, turn: turn + i});
         }
     });
-    if (route.fallback === undefined) {
+    if (route.fallback === undefined || ids.indexOf(route.fallback) >= 0) {
         return all.slice(0, ATTEMPTS);
     }
     return all.slice(0, ATTEMPTS - 1).concat([{id: route.fallback, turn: turn}]);
@@ -243,7 +246,7 @@ function send(r, place, body, all, attempt) {
 /* Sets what freehold.conf sends to the model of that attempt, and returns its location. */
 function prepare(r, place, body, all, attempt) {
     const id = all[attempt].id;
-    const model = table.models[id];
+    const model = table.model(id);
     const variables = r.variables;
     variables.freehold_attempt = String(attempt);
     variables.freehold_model = id;
@@ -276,14 +279,15 @@ function bodyThere(r, body, model) {
 
 /* Where the request of that id falls, 0 to 99. */
 function slotOf(id) {
-    return hash.modulo(hash.xxh64(id), 100);
+    const halves = hash.xxh64(id);
+    return (halves[0] % 100 * 96 + halves[1]) % 100;  // 2^32 is 96, modulo 100
 }
 
 // -- answers ----------------------------------------------------------------------------------------------------------
 
 /* An error of routes.js, its {placeholders} filled in. */
 function refuse(r, code, dialect, details) {
-    const error = table.errors[code];
+    const error = table.error(code);
     const filled = error[dialect].replace(/\{([a-z]+)\}/g, (whole, key) => (
         has(details, key) ? JSON.stringify(String(details[key])).slice(1, -1) : whole
     ));

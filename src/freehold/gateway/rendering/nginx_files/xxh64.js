@@ -1,96 +1,138 @@
-/* XXH64 (seed 0) for an engine without 64-bit integers: numbers are four limbs of 16 bits, the least first.
- * https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md */
+/* XXH64 (seed 0) for an engine without 64-bit integers: https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md.
+ * A number is a high and a low half of 32 bits; every function leaves its result in `high` and `low`, since an array for
+ * each of some hundred results takes njs ten times as long. */
 
-const P1 = [0xca87, 0x85eb, 0x79b1, 0x9e37];
-const P2 = [0xeb4f, 0x27d4, 0xae3d, 0xc2b2];
-const P3 = [0x79f9, 0x9e37, 0x67b1, 0x1656];
-const P4 = [0xae63, 0xc2b2, 0xca77, 0x85eb];
-const P5 = [0x67c5, 0x1656, 0xeb2f, 0x27d4];
+let high = 0, low = 0;
 
-function add(a, b) {
-    const s0 = a[0] + b[0];
-    const s1 = a[1] + b[1] + (s0 >>> 16);
-    const s2 = a[2] + b[2] + (s1 >>> 16);
-    return [s0 & 0xffff, s1 & 0xffff, s2 & 0xffff, (a[3] + b[3] + (s2 >>> 16)) & 0xffff];
+// the primes of the specification
+const H1 = 0x9e3779b1, L1 = 0x85ebca87;
+const H2 = 0xc2b2ae3d, L2 = 0x27d4eb4f;
+const H3 = 0x165667b1, L3 = 0x9e3779f9;
+const H4 = 0x85ebca77, L4 = 0xc2b2ae63;
+const H5 = 0x27d4eb2f, L5 = 0x165667c5;
+
+function add(h, l) {
+    const sum = (low >>> 0) + (l >>> 0);
+    high = (high + h + (sum > 0xffffffff ? 1 : 0)) | 0;
+    low = sum | 0;
 }
 
-function multiply(a, b) {
-    const s0 = a[0] * b[0];
-    const s1 = a[1] * b[0] + a[0] * b[1] + Math.floor(s0 / 65536);
-    const s2 = a[2] * b[0] + a[1] * b[1] + a[0] * b[2] + Math.floor(s1 / 65536);
-    const s3 = a[3] * b[0] + a[2] * b[1] + a[1] * b[2] + a[0] * b[3] + Math.floor(s2 / 65536);
-    return [s0 % 65536, s1 % 65536, s2 % 65536, s3 % 65536];
+function multiply(h, l) {
+    const a = low & 0xffff, b = low >>> 16, c = l & 0xffff, d = l >>> 16;
+    const bottom = a * c, left = b * c, right = a * d;
+    const middle = (bottom >>> 16) + (left & 0xffff) + (right & 0xffff);
+    high = (Math.imul(high, l) + Math.imul(low, h) + b * d + (left >>> 16) + (right >>> 16) + (middle >>> 16)) | 0;
+    low = (middle << 16) | (bottom & 0xffff);
 }
 
-function xor(a, b) {
-    return [a[0] ^ b[0], a[1] ^ b[1], a[2] ^ b[2], a[3] ^ b[3]];
+/* `bits` is less than 32. */
+function rotate(bits) {
+    const h = high;
+    high = (h << bits) | (low >>> (32 - bits));
+    low = (low << bits) | (h >>> (32 - bits));
 }
 
-function rotate(a, bits) {
-    const limbs = bits >> 4, rest = bits & 15;
-    const turned = [];
-    for (let i = 0; i < 4; i++) {
-        const high = a[(i - limbs + 4) & 3], low = a[(i - limbs + 3) & 3];
-        turned.push(((high << rest) | (low >>> (16 - rest))) & 0xffff);
-    }
-    return turned;
+/* Stirs 8 bytes into the lane that `high` and `low` are not: the round of the specification. */
+function round(laneHigh, laneLow) {
+    multiply(H2, L2);
+    add(laneHigh, laneLow);
+    rotate(31);
+    multiply(H1, L1);
 }
 
-function shift(a, bits) {
-    const limbs = bits >> 4, rest = bits & 15;
-    const shifted = [];
-    for (let i = 0; i < 4; i++) {
-        const low = a[i + limbs] || 0, high = a[i + limbs + 1] || 0;
-        shifted.push(((low >>> rest) | (high << (16 - rest))) & 0xffff);
-    }
-    return shifted;
+function read(bytes, at) {
+    return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24;
 }
 
-function limbsAt(bytes, at, count) {
-    const limbs = [0, 0, 0, 0];
-    for (let i = 0; i < count; i++) {
-        limbs[i >> 1] |= bytes[at + i] << (8 * (i & 1));
-    }
-    return limbs;
-}
-
-function round(lane, input) {
-    return multiply(rotate(add(lane, multiply(input, P2)), 31), P1);
-}
-
-/* The hash of a Buffer, as four limbs. */
-function xxh64(bytes) {
-    const length = bytes.length;
-    let at = 0, hash = P5;
-    if (length >= 32) {
-        let lanes = [add(P1, P2), P2, [0, 0, 0, 0], add(xor(P1, [0xffff, 0xffff, 0xffff, 0xffff]), [1, 0, 0, 0])];
-        for (; at + 32 <= length; at += 32) {
-            lanes = lanes.map((lane, i) => round(lane, limbsAt(bytes, at + 8 * i, 8)));
+/* Four lanes of 8 bytes each, as long as there are 32; returns where they end. */
+function stripes(bytes) {
+    const h = [H1 + H2, H2, 0, ~H1], l = [L1 + L2, L2, 0, -L1];
+    let at = 0;
+    for (; at + 32 <= bytes.length; at += 32) {
+        for (let lane = 0; lane < 4; lane++) {
+            low = read(bytes, at + 8 * lane);
+            high = read(bytes, at + 8 * lane + 4);
+            round(h[lane], l[lane]);
+            h[lane] = high;
+            l[lane] = low;
         }
-        hash = [1, 7, 12, 18].map((bits, i) => rotate(lanes[i], bits)).reduce(add);
-        lanes.forEach(lane => {
-            hash = add(multiply(xor(hash, round([0, 0, 0, 0], lane)), P1), P4);
-        });
     }
-    hash = add(hash, [length & 0xffff, length >>> 16, 0, 0]);
-    for (; at + 8 <= length; at += 8) {
-        hash = add(multiply(rotate(xor(hash, round([0, 0, 0, 0], limbsAt(bytes, at, 8))), 27), P1), P4);
+    let sumHigh = 0, sumLow = 0;
+    [1, 7, 12, 18].forEach((bits, lane) => {
+        high = h[lane];
+        low = l[lane];
+        rotate(bits);
+        add(sumHigh, sumLow);
+        sumHigh = high;
+        sumLow = low;
+    });
+    for (let lane = 0; lane < 4; lane++) {
+        high = h[lane];
+        low = l[lane];
+        round(0, 0);
+        high ^= sumHigh;
+        low ^= sumLow;
+        multiply(H1, L1);
+        add(H4, L4);
+        sumHigh = high;
+        sumLow = low;
     }
-    if (at + 4 <= length) {
-        hash = add(multiply(rotate(xor(hash, multiply(limbsAt(bytes, at, 4), P1)), 23), P2), P3);
+    return at;
+}
+
+/* The hash of a Buffer: [high, low], both without a sign. */
+function xxh64(bytes) {
+    let at = 0;
+    if (bytes.length >= 32) {
+        at = stripes(bytes);
+    } else {
+        high = H5;
+        low = L5;
+    }
+    add(0, bytes.length);
+    let h, l;
+    for (; at + 8 <= bytes.length; at += 8) {
+        h = high;
+        l = low;
+        low = read(bytes, at);
+        high = read(bytes, at + 4);
+        round(0, 0);
+        high ^= h;
+        low ^= l;
+        rotate(27);
+        multiply(H1, L1);
+        add(H4, L4);
+    }
+    if (at + 4 <= bytes.length) {
+        h = high;
+        l = low;
+        high = 0;
+        low = read(bytes, at);
+        multiply(H1, L1);
+        high ^= h;
+        low ^= l;
+        rotate(23);
+        multiply(H2, L2);
+        add(H3, L3);
         at += 4;
     }
-    for (; at < length; at++) {
-        hash = multiply(rotate(xor(hash, multiply([bytes[at], 0, 0, 0], P5)), 11), P1);
+    for (; at < bytes.length; at++) {
+        h = high;
+        l = low;
+        high = 0;
+        low = bytes[at];
+        multiply(H5, L5);
+        high ^= h;
+        low ^= l;
+        rotate(11);
+        multiply(H1, L1);
     }
-    hash = multiply(xor(hash, shift(hash, 33)), P2);
-    hash = multiply(xor(hash, shift(hash, 29)), P3);
-    return xor(hash, shift(hash, 32));
+    low ^= high >>> 1;
+    multiply(H2, L2);
+    low ^= (low >>> 29) | (high << 3);
+    high ^= high >>> 29;
+    multiply(H3, L3);
+    return [high >>> 0, (low ^ high) >>> 0];
 }
 
-/* A number modulo `divisor`, which is less than 2^37. */
-function modulo(limbs, divisor) {
-    return limbs.reduceRight((rest, limb) => (rest * 65536 + limb) % divisor, 0);
-}
-
-export default {xxh64, modulo};
+export default {xxh64};
