@@ -45,7 +45,7 @@ class Front:
 
 def start(front: Front, behind: int, config: str = "") -> ServerProcess:
     """Start it before the upstream at port `behind`. Raises ServerFailedError, CalledProcessError."""
-    folder = WORK / "routing" / front.name.partition(" ")[0].lower()
+    folder = WORK / "routing" / front.name.partition(",")[0].lower()
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder, free_port(), behind)
     place.config.write_text(config or simple(place))
@@ -68,14 +68,16 @@ def _rendered(target: str, place: Place) -> Path:
     import subprocess
 
     folder = place.folder / target
-    argv = [BIN / "freehold", "render", target, "--config", place.config, "--output", folder, "--force"]
+    argv = [BIN / "freehold", "render", target, place.config, "--output", folder]
     subprocess.run(argv, check=True, env={**os.environ, **place.environment}, stdout=subprocess.DEVNULL)
     return folder
 
 
 def _nginx(place: Place) -> Command:
     folder = _rendered("nginx", place)
-    argv = ["nginx", "-p", str(folder), "-c", "nginx.conf", "-g", "daemon off; worker_processes 1;"]
+    main = folder / "nginx.conf"
+    main.write_text(main.read_text().replace("worker_processes auto;", "worker_processes 1;"))
+    argv = ["nginx", "-p", str(folder), "-c", main.name, "-g", "daemon off;"]
     return Command(argv, {}, folder)
 
 
@@ -91,7 +93,11 @@ def _litellm(place: Place) -> Command:
     config = place.folder / "litellm.yaml"
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": behind}]}))
     argv = [str(python.with_name("litellm")), "--config", str(config), "--host", "127.0.0.1", "--port", str(place.port)]
-    environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "DISABLE_ADMIN_UI": "True"}
+    environment = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    }
+    environment |= {"LITELLM_LOG": "ERROR", "DISABLE_ADMIN_UI": "True"}
     return Command([*argv, "--telemetry", "False"], environment, place.folder)
 
 
@@ -101,7 +107,7 @@ def upstream(port: int) -> ServerProcess:
     return ServerProcess(command, port, "/v1/models", WORK / "routing" / "upstream.log")
 
 
-FREEHOLD = Front("Freehold", _freehold)
+FREEHOLD = Front("Freehold", _freehold, "/readyz")
 NGINX = Front("Nginx, rendered by Freehold", _nginx)
 ENVOY = Front("Envoy, rendered by Freehold", _envoy)
 LITELLM = Front("LiteLLM", _litellm, "/health/liveliness")

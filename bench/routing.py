@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +74,7 @@ def whole(front: Front | None, scale: Scale, turn: int) -> list[Sample]:
             before = asked.process.cpu_seconds()
             job = openloop.Job(port, PATH, BODY, RATE, max(2.0, 10 * scale.seconds))
             outcome = openloop.send(job)
-            p50, p99 = np.percentile(outcome.latencies_s, [50, 99])
+            p50, p99 = map(float, np.percentile(outcome.latencies_s, [50, 99]))
             spent = asked.process.cpu_seconds() - before
             count = len(outcome.latencies_s)
             found.append(
@@ -141,7 +141,7 @@ def changed(turn: int) -> list[Sample]:
         seconds, spent = time.perf_counter() - began, process.cpu_seconds() - before
         load.join()
         (outcome,) = outcomes
-        p50, p99 = np.percentile(outcome.latencies_s, [50, 99])
+        p50, p99 = map(float, np.percentile(outcome.latencies_s, [50, 99]))
         return [asked.sample(CHANGED, ROUTES, ROUTES, seconds, spent, p50_s=p50, p99_s=p99, failed=outcome.failed)]
 
 
@@ -167,8 +167,8 @@ def workloads(scale: Scale) -> list[Workload]:
     """All of them."""
     everyone: list[Front | None] = [None, *FRONTS]
 
-    def rows(measured: object) -> list[Row]:
-        return [Row(front.name if front else DIRECT, partial(measured, front, scale)) for front in everyone]  # type: ignore[arg-type]
+    def rows(measured: Callable[[Front | None, Scale, int], list[Sample]]) -> list[Row]:
+        return [Row(front.name if front else DIRECT, partial(measured, front, scale)) for front in everyone]
 
     change = [Row(FREEHOLD.name, changed)]
     waiting = [Row(front.name, partial(idle, front)) for front in (FREEHOLD, fronts.ENVOY)]
