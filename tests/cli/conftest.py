@@ -109,13 +109,14 @@ class Running:
 
 @pytest.fixture
 def serve(folder: Path) -> Iterator[Callable[..., Running]]:
-    """`serve(*words, **variables)` starts `freehold serve WORDS --json` on a free port, without tuning."""
+    """`serve(*words, **variables)` starts `freehold serve WORDS --json` on a free port, without tuning; or another
+    `verb` that listens."""
     started: list[Running] = []
 
-    def start(*words: object, **variables: str) -> Running:
+    def start(*words: object, verb: str = "serve", **variables: str) -> Running:
         out, err = folder / f"serve-{len(started)}.out", folder / f"serve-{len(started)}.err"
-        command = [sys.executable, "-m", "freehold.cli.main", "serve", *map(str, words)]
-        command += ["--port", "0", "--no-tune", "--json"]
+        command = [sys.executable, "-m", "freehold.cli.main", verb, *map(str, words)]
+        command += ["--port", "0", "--json", *(["--no-tune"] if verb == "serve" else [])]
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = subprocess.Popen(
                 command, cwd=folder, env={**os.environ, **variables}, stdout=to_out, stderr=to_err

@@ -118,7 +118,7 @@ def test_every_answer_is_counted_under_its_route(routed: Any) -> None:
         routed.gateway.front.note = None
     assert noted == [("one", "one", 418), ("one", "one", 0)]
     text = routed.telemetry.exposition()[0].decode()
-    assert 'freehold_routed_requests_total{model="one",name="one",status="0"} 1.0' in text
+    assert 'freehold_routed_requests_total{model="one",route="one",status="0"} 1.0' in text
 
 
 def test_a_model_that_is_down_leaves_its_requests_to_the_next(
@@ -136,7 +136,7 @@ def test_a_model_that_is_down_leaves_its_requests_to_the_next(
         assert {answer.headers["x-freehold-model"] for answer in answers} <= others
         node.wait(name, "failed")
     text = node.telemetry.exposition()[0].decode()
-    assert 'freehold_routed_requests_total{model="one",name="chat",status="503"}' in text
+    assert 'freehold_routed_requests_total{model="one",route="chat",status="503"}' in text
     servers["spare"].stop()
     node.look("spare")
     node.wait("spare", "failed")

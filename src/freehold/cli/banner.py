@@ -5,6 +5,7 @@ import shlex
 from typing import Any
 
 from freehold.artifact import Manifest
+from freehold.gateway.running import Shown
 from freehold.server.generation import text_engine
 from freehold.server.models import Models, Remote, Served, State
 
@@ -22,6 +23,8 @@ def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any]
     for row in rows:
         if "by_another" in row:
             lines.append(f"  {row['id']:<{width}}  by another server: {row['state']}")
+        elif "to" in row:
+            lines.append(f"  {row['id']:<{width}}  route to {', '.join(row['to'])}: {row['state']}")
         elif row["state"] == "ready":
             lines.append(f"  {row['id']:<{width}}  {row['kind']}  proof: {row['proof']}{row['by']}  {row['precision']}")
         else:
@@ -50,6 +53,8 @@ def _row(served: Served) -> dict[str, Any]:
 
 
 def _row_elsewhere(remote: Remote) -> dict[str, Any]:
+    if isinstance(remote, Shown):
+        return {"id": remote.id, "state": remote.state, "to": remote.to}
     return {"id": remote.id, "state": remote.state, "by_another": True}
 
 

@@ -40,14 +40,14 @@ class Traffic:
     def __init__(
         self, config: Config, origin: Origin, gateway: Gateway, state: State, memory: MemoryBudget, telemetry: Telemetry
     ) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
         self._reload: Reload | None = None
         self._conductor: Conductor | None = None
         if not gateway.is_in_front:
             return
         ask = gateway.front.ask
         self._conductor = Conductor(
-            Ledger(state.home), config, gateway.adopt, self._sight, asked_by(ask, memory), telemetry
+            Ledger(state.home), config, gateway.adopt, self.sight, asked_by(ask, memory), telemetry
         )
         self._shadowing = Shadowing(ask, state.writable / "shadow", telemetry)
         gateway.front.note = self._conductor.tally.note
@@ -65,7 +65,7 @@ class Traffic:
     async def life(self) -> AsyncIterator[None]:
         """The gateway's, and of all that moves its routes."""
         async with AsyncExitStack() as lives:
-            await lives.enter_async_context(self._gateway.life())
+            await lives.enter_async_context(self.gateway.life())
             if self._conductor is not None:
                 await lives.enter_async_context(self._shadowing.life())
                 await lives.enter_async_context(self._conductor.life())
@@ -73,9 +73,9 @@ class Traffic:
                     await lives.enter_async_context(self._reload.life())
             yield
 
-    def _sight(self, model: str) -> Sight | None:
+    def sight(self, model: str) -> Sight | None:
         """What is known of a model; None of one that the configuration does not have."""
-        config, one = self._gateway.config.model(model), self._gateway.front.models.get(model)
+        config, one = self.gateway.config.model(model), self.gateway.front.models.get(model)
         if config is None or one is None:
             return None
         ready = one.state == "ready" and not one.tripped

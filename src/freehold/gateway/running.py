@@ -35,6 +35,11 @@ class Shown:
     vital: ClassVar[bool] = False  # its models count, each for itself
 
     @property
+    def to(self) -> list[str]:
+        """The models that share its requests."""
+        return [variant.id for variant in self.front.table.find(self.id).variants if variant.percent]
+
+    @property
     def state(self) -> str:
         """What a client can expect of it."""
         route = self.front.table.find(self.id)
@@ -50,9 +55,7 @@ class Shown:
     @property
     def abilities(self) -> Sequence[str]:
         """What all of its models that tell can do."""
-        route = self.front.table.find(self.id)
-        told = [self.front.models[variant.id].abilities for variant in route.variants if variant.percent]
-        told = [abilities for abilities in told if abilities]
+        told = [abilities for name in self.to if (abilities := self.front.models[name].abilities)]
         return [ability for ability in told[0] if all(ability in one for one in told)] if told else []
 
 

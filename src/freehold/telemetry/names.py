@@ -45,14 +45,14 @@ FIRST_FRAME_SECONDS = Metric(
 ROUTED = Metric(
     "freehold_routed_requests_total",
     "counter",
-    "Requests that the gateway sent to a model, by the name asked for, the model and the status; 0: cut short.",
-    ("name", "model", "status"),
+    "Requests that the gateway sent to a model, by route, model and status; 0: cut short.",
+    ("route", "model", "status"),
 )
 ROUTED_SECONDS = Metric(
     "freehold_routed_duration_seconds",
     "histogram",
     "From the arrival of such a request's head to the end of its answer.",
-    ("name", "model"),
+    ("route", "model"),
     _LONG_SECONDS,
 )
 REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")

@@ -43,22 +43,22 @@ class RouteMetrics:
 
 
 class RoutedMetrics:
-    """What is counted of one model under one name. Fed from the event loop only, hence without locks."""
+    """What is counted of one model of a route. Fed from the event loop only, hence without locks."""
 
-    __slots__ = ("_answers", "_model", "_name", "_requests", "_seconds")
+    __slots__ = ("_answers", "_model", "_requests", "_route", "_seconds")
 
-    def __init__(self, name: str, model: str, telemetry: "Telemetry") -> None:
-        self._name = name
+    def __init__(self, route: str, model: str, telemetry: "Telemetry") -> None:
+        self._route = route
         self._model = model
         self._requests = telemetry.routed_requests
-        self._seconds = telemetry.routed_seconds.of(name, model)
+        self._seconds = telemetry.routed_seconds.of(route, model)
         self._answers: dict[int, Value] = {}
 
     def observe(self, status: int, seconds: float) -> None:
         """Count one answer."""
         answers = self._answers.get(status)
         if answers is None:
-            answers = self._answers[status] = self._requests.of(self._name, self._model, str(status))
+            answers = self._answers[status] = self._requests.of(self._route, self._model, str(status))
         answers.value += 1.0
         self._seconds.observe_alone(seconds)
 
@@ -180,9 +180,9 @@ class Telemetry:
         """The instruments of the route at `path` (its pattern, so that their number stays bounded)."""
         return RouteMetrics(path, self.requests, self.request_seconds, self.first_frame_seconds)
 
-    def routed(self, name: str, model: str) -> RoutedMetrics:
-        """The instruments of the model with this id under the name that clients ask for."""
-        return RoutedMetrics(name, model, self)
+    def routed(self, route: str, model: str) -> RoutedMetrics:
+        """The instruments of a model's answers to requests for a route."""
+        return RoutedMetrics(route, model, self)
 
     def model(self, model: str) -> ModelMetrics:
         """The instruments of the model with this id."""

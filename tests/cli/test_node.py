@@ -1,0 +1,32 @@
+"""One node: what every verb that listens does the same way."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Serve = Callable[..., Any]
+
+
+def test_a_route_over_a_model_of_this_node_is_answered(serve: Serve, folder: Path, mlp: Path) -> None:
+    """Named in the path, and shown beside the models."""
+    models = [{"id": "one", "source": str(mlp)}, {"id": "two", "source": str(mlp)}]
+    routes = [{"model": "both", "to": [{"id": "one", "weight": 0}, {"id": "two"}]}]
+    (folder / "freehold.yaml").write_text(json.dumps({"models": models, "routes": routes}))
+    running = serve()
+    rows = {row["id"]: row for row in running.banner["models"]}
+    assert (rows["both"]["to"], rows["both"]["state"]) == (["two"], "ready")
+    status, metadata = running.ask("GET", "/v2/models/both")
+    assert (status, metadata["name"]) == (200, "two")
+    assert running.ask("GET", "/v2/models/both?model_id=one")[0] == 400
+    assert running.leave() == 0
+
+
+def test_routes_do_not_keep_a_node_alive_that_has_no_model(serve: Serve, folder: Path) -> None:
+    """When no model can be loaded it leaves, and says why."""
+    (folder / "a.onnx").write_bytes(b"no graph")
+    routes = [{"model": "r", "to": [{"id": "a"}]}]
+    (folder / "freehold.yaml").write_text(json.dumps({"models": [{"id": "a", "source": "a.onnx"}], "routes": routes}))
+    running = serve()
+    assert running.process.wait(30) == 1
+    assert "nothing_loaded" in running.err.read_text()

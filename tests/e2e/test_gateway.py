@@ -1,0 +1,79 @@
+"""`freehold gateway` before a `freehold serve`: real clients, real models, both processes."""
+
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+
+from freehold.gateway.table import slot
+
+BODY_MB = 8
+
+
+@pytest.fixture(scope="module")
+def gateway(shared_launch: Any, node: Any) -> Any:
+    """Routes to models of the shared node: `vectors` by two names of one model, `tensors` to a model of its own."""
+    source = f"{node.url}/v1"
+    models = [
+        {"id": "blue", "source": source, "upstream_model": "minilm"},
+        {"id": "green", "source": source, "upstream_model": "minilm"},
+        {"id": "sixteen", "source": source},
+    ]
+    routes = [
+        {"model": "vectors", "to": [{"id": "blue", "weight": 3}, {"id": "green", "weight": 1}]},
+        {"model": "tensors", "to": [{"id": "sixteen"}]},
+    ]
+    return shared_launch({"models": models, "routes": routes}, verb="gateway")
+
+
+def test_a_client_of_openai_sees_routes_as_models(gateway: Any, node: Any) -> None:
+    """They are listed, and answer as the model behind them would."""
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused") as client:
+        assert {"vectors", "tensors", "blue"} <= {model.id for model in client.models.list()}
+        vector = client.embeddings.create(model="vectors", input="a lease ends").data[0].embedding
+    (theirs,) = node.ask("/v1/embeddings", model="minilm", input="a lease ends").json()["data"]
+    assert np.allclose(vector, theirs["embedding"], atol=1e-6)
+
+
+def test_requests_are_shared_as_the_route_says(gateway: Any) -> None:
+    """Each by its id, and counted so."""
+    chosen = []
+    for number in range(20):
+        headers = {"X-Request-ID": f"share-{number}"}
+        answer = gateway.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"}, headers=headers)
+        assert answer.status_code == 200
+        chosen.append(answer.headers["x-freehold-model"])
+    wanted = ["blue" if slot(b"share-%d" % number) < 75 else "green" for number in range(20)]
+    assert chosen == wanted
+    assert gateway.metric("freehold_routed_requests_total", route="vectors", model="green") >= wanted.count("green")
+
+
+def test_the_open_inference_protocol_is_routed_by_its_path(gateway: Any) -> None:
+    """Metadata, readiness, and tensors in JSON and in binary."""
+    assert gateway.client.get("/v2/models/tensors").json()["name"] == "sixteen"
+    assert gateway.client.get("/v2/models/tensors/versions/1/ready").json()["ready"]
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 16], "data": [0.0] * 16}
+    answer = gateway.ask("/v2/models/tensors/infer", inputs=[tensor])
+    assert answer.json()["outputs"][0]["data"] == [0.0625] * 16
+    head = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,16],"parameters":{"binary_data_size":64}}]}'
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
+    answer = gateway.client.post("/v2/models/tensors/infer", content=head + bytes(64), headers=headers)
+    assert answer.json()["outputs"][0]["data"] == [0.0625] * 16
+
+
+def test_what_a_gateway_takes_is_bounded(gateway: Any) -> None:
+    """Whatever names the model; the bound says its setting."""
+    body = b'{"model": "vectors", "input": "' + b"a" * (BODY_MB << 20) + b'"}'
+    answer = gateway.client.post("/v1/embeddings", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+    assert "gateway.body_mb" in answer.text
+
+
+def test_a_gateway_may_stand_before_another(launch: Any, gateway: Any) -> None:
+    """Each names the model as the next one knows it, in whatever place the client named it."""
+    models = [{"id": "far", "source": f"{gateway.url}/v1", "upstream_model": "vectors"}]
+    before = launch({"models": models}, verb="gateway")
+    for path, headers in (("/v1/embeddings", {"X-Model-ID": "far"}), ("/v1/embeddings?model_id=far", {})):
+        answer = before.client.post(path, json={"model": "far", "input": "a"}, headers=headers)
+        assert (answer.status_code, answer.headers.get_list("x-freehold-model")) == (200, ["far"])
