@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -162,3 +163,18 @@ def test_serve_answers_over_https_and_sends_plain_clients_there(
     (folder / "freehold.yaml").write_text(f"models: [{{id: m, source: {mlp}}}]\n{network}")
     assert freehold("ps", "--url", url, "--json").data["ready"] is True
     assert node.leave() == 0
+
+
+def test_an_order_that_never_ends_holds_nobody(serve: Callable[..., Any], folder: Path, mlp: Path) -> None:
+    """An authority that accepts the connection and says nothing: the server starts, waits aloud, and leaves at once."""
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        directory = f"http://127.0.0.1:{silent.getsockname()[1]}/dir"
+        acme = f"{{domains: [a.example], directory: '{directory}', accept_terms: true}}"
+        tls = f"{{http_port: {port}, acme: {acme}}}"
+        (folder / "freehold.yaml").write_text(f"models: [{{id: m, source: {mlp}}}]\nserver: {{tls: {tls}}}\n")
+        node = serve()
+        assert node.banner["url"].startswith("https://a.example:")
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "certificate_awaited")
+        assert node.leave() == 0

@@ -99,6 +99,8 @@ def test_issued_served_renewed_and_taken_up(
     with site.client() as another:
         assert ask(another) == 200
     assert (site.failures.value, site.renewal.error, site.renewal.challenges) == (0.0, None, {})
+    site.renewal.stop()
+    assert site.renewal.busy is False
 
 
 @pytest.mark.soak

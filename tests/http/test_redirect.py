@@ -21,6 +21,7 @@ class Awaited:
 
     error = FreeholdError("acme_refused", directory="https://ca.example/dir", reason="not today")
     challenges: Mapping[str, bytes] = {"token": b"token.thumbprint"}
+    busy = False
 
     def start(self) -> None:
         """Nothing is renewed."""

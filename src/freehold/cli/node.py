@@ -74,9 +74,9 @@ def run_node(
         node = Node(Ground(config, state, door, https, telemetry, memory, origin, output), local)
         finished = node.run(listening, wanted)
     code = 0 if finished else 1
-    if node.computes:
+    if node.computes or (https is not None and https.is_busy):
         # Native code runs on a thread that cannot be stopped. The interpreter's own end would wait for it, or pull the
-        # model from under it and abort.
+        # model or OpenSSL from under it and abort.
         sys.stdout.flush()
         logging.shutdown()
         os._exit(code)

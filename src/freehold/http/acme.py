@@ -37,6 +37,7 @@ SILENCE_S = 30.0
 RENEW_AT = 2 / 3  # of the life of a certificate: what Let's Encrypt asks of its clients
 JITTER = 0.05  # of the same: many machines that were set up together must not come together
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 120.0, 6 * 3600.0  # after failures; Let's Encrypt bears five an hour
+_LAST_WORDS_S = 0.2  # in which a thread that only waits has ended
 LOOK_S = 600.0  # a clock may be set, and a machine may sleep: time is looked at, not waited for
 
 _log = logging.getLogger(__name__)
@@ -185,6 +186,13 @@ class AcmeRenewal:
     def stop(self) -> None:
         """End soon; does not wait."""
         self._ends.set()
+
+    @property
+    def busy(self) -> bool:
+        """After `stop`: whether an order is on its way. An interpreter that ends meanwhile can crash in OpenSSL."""
+        if self._thread.is_alive():
+            self._thread.join(_LAST_WORDS_S)
+        return self._thread.is_alive()
 
     def _keep(self) -> None:
         failures, chance = 0, random.random()

@@ -27,7 +27,7 @@ BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the
 UNPRIVILEGED_FROM = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _POLL_S = 0.02
 _LAST_WORDS_S = 1.0  # for the answers of requests that are cut short
-_GOODBYE_S = 5.0  # for a client's answer to the end of its TLS session
+_GOODBYE_S = 5.0  # for clients of TLS that say nothing to the end of an idle session, when the server leaves
 _SPARE_FILES = 512  # descriptors beside those of clients: models, databases, logs
 
 _log = logging.getLogger(__name__)
@@ -158,6 +158,8 @@ class Listener(uvicorn.Server):
         while state.tasks or state.connections:
             if self.force_exit or loop.time() >= deadline:
                 break
+            if self._https is not None and not state.tasks:
+                deadline = min(deadline, loop.time() + _GOODBYE_S)
             await asyncio.sleep(_POLL_S)
         if state.tasks:
             await self._cut_short(list(state.tasks))
@@ -180,7 +182,7 @@ class Listener(uvicorn.Server):
                 backlog=BACKLOG,
                 ssl=https.context,
                 ssl_handshake_timeout=self._bounds.head_s,
-                ssl_shutdown_timeout=_GOODBYE_S,
+                ssl_shutdown_timeout=self._bounds.stalled_s,  # the last answer may still be on its way
             )
         )
         if plain is not None:

@@ -45,13 +45,15 @@ class Renewal(Protocol):
     """Who gets the certificate from an authority and puts it into the files, beside the event loop.
 
     `error`: why the last try failed. `challenges`: what to answer the authority on the plain port, by token. `start` is
-    called once; `stop` does not wait for the end.
+    called once; `stop` does not wait for the end, and `busy` says whether it is still to come.
     """
 
     @property
     def error(self) -> FreeholdError | None: ...
     @property
     def challenges(self) -> Mapping[str, bytes]: ...
+    @property
+    def busy(self) -> bool: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
@@ -101,6 +103,11 @@ class Https:
     def names(self) -> tuple[str, ...]:
         """The names that it answers for."""
         return self._files.wanted or (self.certificate.names if self.certificate is not None else ())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a certificate is being ordered on a thread that nobody can stop."""
+        return self.renewal is not None and self.renewal.busy
 
     @property
     def host(self) -> str | None:
