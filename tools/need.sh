@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# tools/need.sh COMMAND=PACKAGE ...   makes sure that each command is there: as root from Debian's packages, else it says
-# what to install. Nothing is asked of a package server while all of them are there.
+# tools/need.sh COMMAND=PACKAGE ...   makes sure that each command, or file, is there: as root from Debian's packages, else
+# it says what to install. Nothing is asked of a package server while all of them are there.
 set -euo pipefail
 
 missing=()
 for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    [ -e "${pair%%=*}" ] || command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -46,10 +46,12 @@ def eventually(found: Callable[[], Any]) -> Any:
     raise AssertionError("it never came true")
 
 
-def serving(pair: Pair) -> ssl.SSLContext:
-    """A server that shows this certificate."""
+def serving(pair: Pair, authority: Authority) -> ssl.SSLContext:
+    """A server that shows this certificate, and wants one of the authority from clients."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
+    context.load_verify_locations(authority.file)
+    context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
@@ -363,10 +365,14 @@ def test_https_on_both_sides(serve: Start, behind_nginx: Proxy, started: ExitSta
     plain, tls = free_port(), {"certificate": str(own.certificate), "key": str(own.key)}
     servers = {}
     for name, pair in (("a", right), ("b", wrong)):
-        servers[name] = serve(name, tls=serving(pair))
+        servers[name] = serve(name, tls=serving(pair, authority))
     client = behind_nginx(
         models=[{"id": name, "source": f"https://{name}.test:{server.port}/v1"} for name, server in servers.items()],
-        network={"ca": str(authority.file)},
+        network={
+            "ca": str(authority.file),
+            "client_certificate": str(own.certificate),
+            "client_key": str(own.key),
+        },
         server={"tls": {**tls, "http_port": plain}},
         resolvers=(names.address,),
     )

@@ -24,6 +24,7 @@ _SERVER = """\
     client_max_body_size {body};
     client_body_buffer_size {buffer};
     client_body_in_single_buffer on;
+    client_header_timeout {body_timeout};
     client_body_timeout {body_timeout};
     server_tokens off;
 
@@ -34,6 +35,8 @@ _SERVER = """\
     proxy_hide_header X-Request-Id;
     proxy_hide_header X-Freehold-Model;
     proxy_hide_header Set-Cookie;
+    # No upstream tells Nginx what to do.
+    proxy_ignore_headers X-Accel-Redirect X-Accel-Buffering X-Accel-Limit-Rate X-Accel-Charset;
     # Nginx sends a POST to a second server only while nothing of it was sent to the first: `non_idempotent` is not set.
     proxy_next_upstream error timeout;
     proxy_next_upstream_tries {tries};
@@ -44,6 +47,7 @@ _SERVER = """\
     # Only what Nginx itself says; what an upstream answers is passed back as it is.
     recursive_error_pages on;
     limit_conn_status 429;
+    error_page 404 = @nothing;
     error_page 413 = @too-large;
     error_page 429 = @overloaded;
     error_page 502 504 = @failed;
@@ -54,6 +58,9 @@ _SERVER = """\
     location ~ ^/(healthz|livez|v2/health/live)$ {{
         default_type application/json;
         return 200 '{{"live":true}}';
+    }}
+    location @nothing {{
+        js_content freehold.route;
     }}
     location @failed {{
         js_content freehold.failed;
@@ -151,7 +158,8 @@ def _upstream(plan: Plan, cluster: Cluster) -> Iterator[str]:
     yield f"    zone {name} 64k;"
     yield "    least_conn;"
     for endpoint in cluster.endpoints:
-        yield f"    server {address(endpoint)} {rule};"
+        server = endpoint._replace(host="127.0.0.1") if endpoint.host == "localhost" else endpoint
+        yield f"    server {address(server)} {rule};"
     yield "    keepalive 64;"
     yield f"    keepalive_timeout {KEPT_ALIVE_S}s;"
     yield "}"
@@ -181,6 +189,7 @@ def _listener(plan: Plan) -> Iterator[str]:
     yield f"    ssl_certificate_key {_quoted(tls.key or tls.certificate or '')};"
     yield "    ssl_protocols TLSv1.2 TLSv1.3;"
     yield "    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;"
+    yield "    ssl_session_cache shared:freehold:1m;"
     yield "    ssl_session_tickets off;"
     if tls.client_ca is not None:
         yield f"    ssl_client_certificate {_quoted(tls.client_ca)};"
@@ -224,7 +233,7 @@ def _sending(plan: Plan, cluster: Cluster, uri: str, endpoint: str) -> Iterator[
     if cluster.key is None:
         yield '        proxy_set_header Authorization "";'
     else:
-        yield f'        # Not made by Freehold: one line, proxy_set_header Authorization "Bearer KEY"; of {cluster.key}'
+        yield f'        # The deployer makes it (mode 600; {cluster.key}): proxy_set_header Authorization "Bearer KEY";'
         yield f"        include {key_file(cluster.id)};"
     yield f"        proxy_read_timeout {_time(cluster.silence_s)};"
     yield f"        proxy_send_timeout {_time(cluster.silence_s)};"
@@ -252,7 +261,7 @@ def _trust(plan: Plan, cluster: Cluster) -> Iterator[str]:
 
 
 def _time(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
+    return f"{seconds:g}s" if seconds == int(seconds) else f"{round(seconds * 1000)}ms"
 
 
 def _quoted(path: str) -> str:

@@ -289,12 +289,17 @@ function slotOf(id) {
 function refuse(r, code, dialect, details) {
     const error = table.error(code);
     const filled = error[dialect].replace(/\{([a-z]+)\}/g, (whole, key) => (
-        has(details, key) ? JSON.stringify(String(details[key])).slice(1, -1) : whole
+        has(details, key) ? JSON.stringify(readable(details[key])).slice(1, -1) : whole
     ));
     if (error.retry) {
         r.headersOut['Retry-After'] = error.retry;
     }
     reply(r, error.status, filled);
+}
+
+/* A detail as text; bytes of a request that are no UTF-8 become U+FFFD. */
+function readable(detail) {
+    return Buffer.from(String(detail)).toString();
 }
 
 function refuseMethod(r, path, place) {
