@@ -42,20 +42,24 @@ class Front:
     command: Callable[[Place], Command]
     ready_path: str = "/healthz"
 
-
-def start(front: Front, behind: int, config: str = "") -> ServerProcess:
-    """Start it before the upstream at port `behind`. Raises ServerFailedError, CalledProcessError."""
-    folder = WORK / "routing" / front.name.partition(",")[0].lower()
-    folder.mkdir(parents=True, exist_ok=True)
-    place = Place(folder, free_port(), behind)
-    place.config.write_text(config or simple(place))
-    return ServerProcess(front.command(place), place.port, front.ready_path, folder / "log", 60)
+    @property
+    def folder(self) -> Path:
+        """Its scratch folder."""
+        return WORK / "routing" / self.name.partition(",")[0].lower()
 
 
 def simple(place: Place) -> str:
     """One model behind another server."""
     models = [{"id": MODEL, "source": f"http://127.0.0.1:{place.behind}/v1"}]
     return json.dumps({"models": models, "server": {"port": place.port}})
+
+
+def start(front: Front, behind: int, config: Callable[[Place], str] = simple) -> ServerProcess:
+    """Start it before the upstream at port `behind`. Raises ServerFailedError, CalledProcessError."""
+    front.folder.mkdir(parents=True, exist_ok=True)
+    place = Place(front.folder, free_port(), behind)
+    place.config.write_text(config(place))
+    return ServerProcess(front.command(place), place.port, front.ready_path, front.folder / "log", 60)
 
 
 def _freehold(place: Place) -> Command:

@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 
 from bench import fronts, openloop, streams, wrk
-from bench.fronts import DIRECT, FREEHOLD, FRONTS, LITELLM, MODEL, Front
+from bench.fronts import DIRECT, FREEHOLD, FRONTS, LITELLM, MODEL, Front, Place
 from bench.places import ROOT
 from bench.processes import ServerProcess, free_port
 from bench.results import Sample
@@ -122,7 +122,8 @@ def idle(front: Front, turn: int) -> list[Sample]:
 def changed(turn: int) -> list[Sample]:
     """Seconds from the moment when a file with 1,000 changed routes is in place until the last of them is in force,
     under 200 requests a second of which none may fail."""
-    with fronts.upstream(free_port()) as behind, fronts.start(FREEHOLD, behind.port, _many(behind.port, 0)) as process:
+    first = partial(_many, target=0)
+    with fronts.upstream(free_port()) as behind, fronts.start(FREEHOLD, behind.port, first) as process:
         asked = Asked(process, FREEHOLD.name, turn)
         outcomes: list[openloop.Outcome] = []
         body = BODY.replace(MODEL.encode(), b"route-1")
@@ -131,10 +132,10 @@ def changed(turn: int) -> list[Sample]:
         load.start()
         time.sleep(2)
         assert _answers(process.port) == "model-0", "the first file is not in force"
-        config = fronts.WORK / "routing" / "freehold" / "freehold.yaml"
-        aside = config.with_suffix(".new")
-        aside.write_text(_many(behind.port, 1, process.port))
-        aside.replace(config)
+        place = Place(FREEHOLD.folder, process.port, behind.port)
+        aside = place.config.with_suffix(".new")
+        aside.write_text(_many(place, target=1))
+        aside.replace(place.config)
         began, before = time.perf_counter(), process.cpu_seconds()
         while _answers(process.port) != "model-1" and time.perf_counter() - began < 30:
             time.sleep(0.005)
@@ -145,14 +146,12 @@ def changed(turn: int) -> list[Sample]:
         return [asked.sample(CHANGED, ROUTES, ROUTES, seconds, spent, p50_s=p50, p99_s=p99, failed=outcome.failed)]
 
 
-def _many(behind: int, target: int, port: int = 0) -> str:
+def _many(place: Place, target: int) -> str:
     """A configuration of 1,000 routes to one of two models, as YAML that people would write."""
-    lines = ["models:"]
-    for number in (0, 1):
-        lines.append(f"  - {{id: model-{number}, source: 'http://127.0.0.1:{behind}/v1', upstream_model: {MODEL}}}")
-    lines.append("routes:")
-    lines += [f"  - {{model: route-{number}, to: [{{id: model-{target}}}]}}" for number in range(ROUTES)]
-    return "\n".join([*lines, f"server: {{port: {port}}}" if port else "", ""])
+    source = f"'http://127.0.0.1:{place.behind}/v1'"
+    models = [f"  - {{id: model-{number}, source: {source}, upstream_model: {MODEL}}}" for number in (0, 1)]
+    routes = [f"  - {{model: route-{number}, to: [{{id: model-{target}}}]}}" for number in range(ROUTES)]
+    return "\n".join([f"server: {{port: {place.port}}}", "models:", *models, "routes:", *routes, ""])
 
 
 def _answers(port: int) -> str | None:
