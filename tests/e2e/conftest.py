@@ -173,10 +173,10 @@ def spawn(home: Path, folder: Path, words: Words, prefix: tuple[str, ...] = (), 
         return subprocess.Popen(command, env=environment(home, **env), cwd=folder, stdout=out, stderr=err)
 
 
-def start(home: Path, folder: Path, words: Words, prefix: tuple[str, ...], **env: str) -> Node:
+def start(home: Path, folder: Path, words: Words, prefix: tuple[str, ...], verb: str, **env: str) -> Node:
     """A server that has said where it serves. It is stopped when it does not come to that."""
     out, err = folder / "stdout", folder / "stderr"
-    process = spawn(home, folder, ["serve", *words], prefix, **env)
+    process = spawn(home, folder, [verb, *words], prefix, **env)
 
     def serving() -> re.Match[str] | None:
         assert process.poll() is None, f"it left with {process.returncode}: {err.read_text()}"
@@ -193,14 +193,20 @@ def start(home: Path, folder: Path, words: Words, prefix: tuple[str, ...], **env
 
 @contextmanager
 def serving(
-    home: Path, folder: Path, source: Config | object, *options: object, prefix: tuple[str, ...] = (), **env: str
+    home: Path,
+    folder: Path,
+    source: Config | object,
+    *options: object,
+    prefix: tuple[str, ...] = (),
+    verb: str = "serve",
+    **env: str,
 ) -> Iterator[Node]:
     """A server of a configuration (a dict) or of any other source, stopped and judged at the end of the block."""
     if isinstance(source, dict):
         (folder / "freehold.yaml").write_text(yaml.safe_dump(source))
         source = folder / "freehold.yaml"
     port = [] if "--port" in options else ["--port", 0]
-    node = start(home, folder, [source, *options, *port], prefix, **env)
+    node = start(home, folder, [source, *options, *port], prefix, verb, **env)
     try:
         with node.client:
             yield node
@@ -216,7 +222,7 @@ Launch = Callable[..., Node]
 
 
 def launching(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
-    """`launch(config or source, "--option", ..., home=, prefix=, VARIABLE=)`: a server of this test alone; by
+    """`launch(config or source, "--option", ..., home=, prefix=, verb=, VARIABLE=)`: a server of this test alone; by
     `shared_launch` one that many tests share."""
     with ExitStack() as stack:
 

@@ -158,6 +158,22 @@ def test_a_golden_that_differs_ends_it_before_the_first_request(tmp_path: Path) 
     on_stage(tmp_path, test)
 
 
+def test_a_rollout_that_begins_at_once_after_another_is_another_one(tmp_path: Path) -> None:
+    """What was found of the first does not count for the second, even where no tick saw the first one's end."""
+
+    async def test(stage: Stage) -> None:
+        stage.answers["b"] = {"ok": "something else altogether"}
+        stage.begin(RECORDING, goldens=1)
+        while (await stage.tick()).phase != "aborted":
+            pass
+        stage.answers["b"] = stage.answers["a"] = {"ok": 1}
+        stage.begin(RECORDING, goldens=1, asked_at=9.0)
+        assert (await stage.tick(8)).phase == "running"
+        assert stage.percents() == {"a": 95, "b": 5}
+
+    on_stage(tmp_path, test)
+
+
 def test_a_golden_is_replayed_again_before_each_step(tmp_path: Path) -> None:
     """A model that has changed since is found out at the next one."""
 

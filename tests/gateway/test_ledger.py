@@ -128,11 +128,12 @@ def test_a_disk_that_takes_no_writing_is_told(tmp_path: Path) -> None:
 def test_word_of_a_step_is_kept_and_may_be_lost(tmp_path: Path) -> None:
     """What cannot be read is no word."""
     ledger = Ledger(tmp_path)
-    assert ledger.progress("chat") is None
-    ledger.note("chat", Progress(1.0, None, Numbers(5, 1, 0, 2.5)))
-    assert ledger.progress("chat") == Progress(1.0, None, Numbers(5, 1, 0, 2.5))
+    assert ledger.progress(CHAT) is None
+    ledger.note("chat", Progress(CHAT.place, None, Numbers(5, 1, 0, 2.5)))
+    assert ledger.progress(CHAT) == Progress(CHAT.place, None, Numbers(5, 1, 0, 2.5))
+    assert ledger.progress(msgspec.structs.replace(CHAT, step=0)) is None
     (tmp_path / "rollouts" / "now" / "chat.json").write_bytes(b"{")
-    assert ledger.progress("chat") is None
+    assert ledger.progress(CHAT) is None
 
 
 def test_a_recording_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

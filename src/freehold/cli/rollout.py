@@ -56,14 +56,16 @@ def start(
     output: Output = ctx.obj
     _check_name(route)
     recording = b"" if goldens is None else read_bytes(goldens)
+    now = time.time()
     wanted = Rollout(
         route=route,
         new=new,
         steps=read_steps(steps),
         hold_s=_seconds("--hold", hold),
+        asked_at=now,
         limits=_limits(max_errors, max_p99, min_requests),
         goldens=len(read_recording(recording, str(goldens))) if recording or goldens is not None else 0,
-    ).moved(time.time(), "asked")
+    ).moved(now, "asked")
     ledger = _ledger()
     if ledger.conductor() is None:
         raise FreeholdError("rollout_no_gateway", home=home(os.environ))

@@ -43,7 +43,7 @@ def small(weights: Mapping[str, int]) -> dict[str, int]:
 def show(ledger: Ledger, rollouts: Sequence[Rollout], output: Output, problems: Sequence[FreeholdError] = ()) -> None:
     """Print `rollouts`, and `problems` with records that cannot be read."""
     conductor = ledger.conductor()
-    states = [(rollout, None if rollout.is_over else ledger.progress(rollout.route)) for rollout in rollouts]
+    states = [(rollout, ledger.progress(rollout)) for rollout in rollouts]
     data = {
         "gateway": conductor,
         "rollouts": [_facts(rollout, progress, output) for rollout, progress in states],

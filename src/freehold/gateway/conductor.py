@@ -137,8 +137,10 @@ class Conductor:
             self._unwritten[found.route] = after
             return after
         self._unwritten.pop(found.route, None)
-        if kept == after and len(after.history) != len(found.history):
-            _log_move(after)
+        if kept == after:
+            self._steps.enter(after)
+            if after.history[-1:] != found.history[-1:]:
+                _log_move(after)
         return kept
 
     async def _note(self, found: Iterable[Rollout], problems: list[FreeholdError]) -> None:

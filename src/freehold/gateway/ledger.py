@@ -36,9 +36,9 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Where a step stands. `at`: wall clock, seconds; kept for people, not for a restart."""
+    """How the step at `place` of a rollout goes; kept for people, not for a restart."""
 
-    at: float
+    place: tuple[float, int]
     waits: Reason | None = None
     new: Numbers = Numbers()
     old: Numbers = Numbers()
@@ -116,12 +116,14 @@ class Ledger:
             aside.write_bytes(msgspec.json.encode(progress))
             aside.replace(path)
 
-    def progress(self, route: str) -> Progress | None:
-        """The last word of how a step goes."""
+    def progress(self, rollout: Rollout) -> Progress | None:
+        """The last word of how the step goes that a rollout is at."""
         try:
-            return msgspec.json.decode((self.folder / "now" / f"{route}{_SUFFIX}").read_bytes(), type=Progress)
+            data = (self.folder / "now" / f"{rollout.route}{_SUFFIX}").read_bytes()
+            found = msgspec.json.decode(data, type=Progress)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
+        return found if found.place == rollout.place and not rollout.is_over else None
 
     def conduct(self) -> bool:
         """Whether this process conducts: from the first time that nobody else does, until `retire`."""

@@ -74,6 +74,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     new: str
     steps: tuple[int, ...]
     hold_s: float
+    asked_at: float = 0.0  # wall clock, seconds: which of the rollouts on this route it is
     limits: Limits = Limits()
     goldens: int = 0  # requests that are replayed before each step
     old: dict[str, int] = {}
@@ -90,6 +91,11 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
         if self.phase == "done":
             return WHOLE
         return self.steps[self.step] if self.phase == "running" and self.step >= 0 else 0
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """Which step of which rollout it is at."""
+        return self.asked_at, self.step
 
     @property
     def is_over(self) -> bool:

@@ -52,7 +52,7 @@ class World:
 class _Step:
     """What a restart forgets of a step, which then begins anew."""
 
-    number: int
+    place: tuple[float, int]
     since: float
     replaying: "asyncio.Task[FreeholdError | None] | None" = None
     replayed: bool = False
@@ -85,15 +85,20 @@ class Steps:
             action = decide(rollout, self._seen(rollout, step))
         return self._acted(rollout, step, action)
 
+    def enter(self, rollout: Rollout) -> None:
+        """Its step begins now, before its first request: a model that is broken may soon be given no more."""
+        if not rollout.is_over:
+            self._step(rollout)
+
     def progress(self, rollout: Rollout) -> Progress | None:
         """How its step goes; None where nothing moves any more."""
         step = self._steps.get(rollout.route)
-        if step is None:
+        if step is None or step.place != rollout.place:
             return None
         whole = self._world.tally.whole
         new, old = whole(rollout.route, rollout.new), whole(rollout.route, *rollout.old)
         waits = None if step.waits is None else Reason.of(step.waits)
-        return Progress(self._world.wall(), waits, _numbers(new), _numbers(old))
+        return Progress(rollout.place, waits, _numbers(new), _numbers(old))
 
     def forget(self, kept: Iterable[str]) -> None:
         """Only the routes of `kept` have a record still."""
@@ -120,9 +125,9 @@ class Steps:
     def _step(self, rollout: Rollout) -> _Step:
         """What is known of its step; of one that was not seen before, nothing but that it begins."""
         step = self._steps.get(rollout.route)
-        if step is None or step.number != rollout.step:
+        if step is None or step.place != rollout.place:
             self._forget(rollout.route)
-            step = self._steps[rollout.route] = _Step(rollout.step, self._world.clock())
+            step = self._steps[rollout.route] = _Step(rollout.place, self._world.clock())
             self._world.tally.begin(rollout.route)
         return step
 
