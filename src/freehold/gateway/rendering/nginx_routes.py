@@ -109,7 +109,7 @@ def _errors(plan: Plan) -> dict[str, object]:
     blank = {name: _Blank(name) for name in ("path", "method", "allowed", "said", "model", "encoding", "reason")}
     full = {"reason": "concurrency", "seen": "one more request", "setting": "limits.concurrency", "retry_after_s": 1}
     unconnected = "no connection to it can be made"
-    cut = "it closed the connection without an answer, or sent none that is HTTP"
+    cut = "it closed the connection without an answer"
     details: dict[str, dict[str, object]] = {
         "path_not_found": {"path": blank["path"]},
         "method_not_allowed": {name: blank[name] for name in ("path", "method", "allowed")},
