@@ -102,18 +102,19 @@ class Line:
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), 20)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._send(self._socket, asked)
+        is_whole = self._send(self._socket, asked)
         answer = HTTPResponse(self._socket, method=asked.method)
         answer.begin()
         content = answer.read()
-        if answer.will_close:
+        if answer.will_close or not is_whole:
             self.close()
         variant = answer.getheader("x-freehold-model") if answer.status == 200 else None
         if variant is not None:
             assert json.loads(content) == {}, content
         return Outcome(None if variant is None else OWNER.get(variant, variant), variant, answer.status)
 
-    def _send(self, connection: socket.socket, asked: Asked) -> None:
+    def _send(self, connection: socket.socket, asked: Asked) -> bool:
+        """Whether all of it was sent: where it is refused before, the rest is not wanted."""
         lines = [f"{asked.method} {asked.target} HTTP/1.1", "host: gateway.test"]
         lines += [f"{name}: {value}" for name, value in asked.headers]
         if asked.chunked:
@@ -123,11 +124,12 @@ class Line:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         for start in range(0, len(asked.body), PIECE):
             if start and self._is_answered(connection):
-                return  # with a refusal: the rest is not wanted
+                return False
             piece = asked.body[start : start + PIECE]
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if asked.chunked else piece)
         if asked.chunked:
             connection.sendall(b"0\r\n\r\n")
+        return True
 
     def _is_answered(self, connection: socket.socket) -> bool:
         connection.setblocking(False)
