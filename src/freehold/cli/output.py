@@ -27,6 +27,9 @@ _USAGE_CODES = frozenset(
         "input_wanted",
         "language_unknown",
         "model_choice_needed",
+        "rollout_option_invalid",
+        "rollout_route_invalid",
+        "rollout_steps_invalid",
         "server_url_invalid",
     }
 )
