@@ -1,5 +1,6 @@
 """Tiny servers behind the proxies, which remember what they were asked, and a real Nginx or Envoy in front of them."""
 
+import getpass
 import json
 import os
 import shutil
@@ -191,7 +192,9 @@ def nginx(files: Mapping[str, str], folder: Path, port: int) -> Iterator[str]:
     main = folder / "nginx.conf"
     main.write_text(main.read_text(encoding="utf-8").replace("worker_processes auto", "worker_processes 1"), "utf-8")
     with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(nginx_command(folder, "-g", "daemon off;"), stdout=said, stderr=said)
+        process = subprocess.Popen(
+            nginx_command(folder, "-g", f"daemon off; user {getpass.getuser()};"), stdout=said, stderr=said
+        )
     try:
         wait_for(port, process, folder / "said")
         yield f"http://127.0.0.1:{port}"

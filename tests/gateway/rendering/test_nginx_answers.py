@@ -1,6 +1,7 @@
 """What a real Nginx does with the rendered files: names, shares, failures, copies, streams."""
 
 import json
+import socket
 import ssl
 import threading
 import time
@@ -114,6 +115,13 @@ def test_bodies_up_to_the_limit_pass_and_larger_ones_do_not(serve: Start, behind
     assert code(client.post(CHAT, content=iter([*pieces, b" "]), headers=JSON)) == (413, "body_too_large")
     named = client.post("/v2/models/one/infer", content=b"x" * (8 * MEGABYTE + 1))
     assert (named.status_code, named.json()["error"][-16:]) == (413, "[body_too_large]")
+    seen = len(one.seen)
+    padded = b"1;" + b"x" * 100_000 + b"\r\ny\r\n"  # what comes with a chunk fills memory, too
+    with socket.create_connection(("127.0.0.1", client.base_url.port or 0), 20) as connection:
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nX-Model-Id: one\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode() + padded * 100 + b"0\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+    assert len(one.seen) == seen
 
 
 DEEP = b'{"x":' + b"[" * 40 + b"%s" + b"]" * 40 + b',"model":"one"}'

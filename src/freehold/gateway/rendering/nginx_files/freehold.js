@@ -35,7 +35,7 @@ function failed(r) {
     const attempt = Number(r.variables.freehold_attempt) + 1;
     const all = attempts(table.route(r.variables.freehold_route), r);
     if (!arrived && attempt < all.length) {
-        send(r, place, readBody(r), all, attempt);
+        r.internalRedirect(prepare(r, place, readBody(r), all, attempt));
         return;
     }
     const slow = /504\s*$/.test(r.variables.upstream_status || '');
@@ -110,6 +110,12 @@ function answerList(r, place) {
 // -- the name ---------------------------------------------------------------------------------------------------------
 
 function pass(r, place) {
+    try {
+        r.requestBuffer;
+    } catch (e) {
+        tooLarge(r);  // with the heads of its chunks it went into a file
+        return;
+    }
     const body = readBody(r);
     const said = {
         path: place.model,
@@ -145,8 +151,6 @@ function pass(r, place) {
 function refuseUnnamed(r, place, body) {
     if (body.encoding) {
         refuse(r, 'body_encoding_unsupported', place.dialect, {encoding: body.encoding.slice(0, 40)});
-    } else if (/in a file/.test(body.reason || '')) {
-        tooLarge(r);  // with the heads of its chunks; Nginx keeps no more in memory
     } else if (body.reason) {
         refuse(r, 'json_malformed', place.dialect, {reason: body.reason});
     } else {
@@ -203,7 +207,7 @@ function begin(r, place, body, route) {
         r.variables.freehold_onward = prepare(r, place, body, attempts(route, r), 0);
         r.internalRedirect('@shadow-' + shadow.id);
     } else {
-        send(r, place, body, attempts(route, r), 0);
+        r.internalRedirect(prepare(r, place, body, attempts(route, r), 0));
     }
 }
 
@@ -237,10 +241,6 @@ function attempts(route, r) {
         return all.slice(0, ATTEMPTS);
     }
     return all.slice(0, ATTEMPTS - 1).concat([{id: route.fallback, turn: turn}]);
-}
-
-function send(r, place, body, all, attempt) {
-    r.internalRedirect(prepare(r, place, body, all, attempt));
 }
 
 /* Sets what freehold.conf sends to the model of that attempt, and returns its location. */
