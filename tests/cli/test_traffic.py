@@ -36,16 +36,22 @@ def test_the_origin_of_a_configuration_is_its_file(tmp_path: Path) -> None:
     assert origin_of("model.onnx", {}, tmp_path).file is None
 
 
-def test_a_node_of_one_model_pays_for_none_of_it(tmp_path: Path) -> None:
-    """No file is looked at, none is written."""
+def test_a_node_of_one_model_only_tells_that_its_file_has_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There are no rollouts to look for, and routes need a restart."""
+    file, home = tmp_path / "freehold.yaml", tmp_path / "home"
+    file.write_text("models: [{id: here, source: /here}]\n")
+    origin = origin_of(None, {}, tmp_path)
 
     async def scenario() -> None:
-        config = Config(models=(LOCAL,))
-        async with traffic(config, Origin(tmp_path / "freehold.yaml", lambda: config), tmp_path / "home").life():
-            await asyncio.sleep(0)
+        async with traffic(origin.load(), origin, home).life():
+            file.write_text("models: [{id: here, source: /here}, {id: a, source: 'http://127.0.0.1:9/v1'}]\n")
+            await asyncio.to_thread(eventually, lambda: "config_refused" in caplog.text, "it is refused")
 
     asyncio.run(scenario())
-    assert list(tmp_path.iterdir()) == []
+    assert [getattr(record, "code", "") for record in caplog.records] == ["gateway_not_in_front"]
+    assert not home.exists()
 
 
 def test_a_file_that_changes_is_taken_up(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ MEGABYTE = 1 << 20
 LEAST_IN_FLIGHT = 64 * MEGABYTE
 """What requests may hold even on a machine that has nearly nothing free: less would refuse single requests."""
 
+ABILITIES = {"embed": ("embed",), "rerank": ("rerank",), "generate": ("chat",)}
+"""What can be asked of a model of each kind by OpenAI's paths."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -187,10 +190,4 @@ class Node:
 
 
 def _here(served: Served) -> gateway.Here:
-    return gateway.Here(served.id, lambda: (served.now(), served.error, _abilities(served)))
-
-
-def _abilities(served: Served) -> tuple[str, ...]:
-    """What a client can ask of it by OpenAI's paths."""
-    kinds = {"embed": ("embed",), "rerank": ("rerank",), "generate": ("chat",)}
-    return () if served.kind is None else kinds.get(served.kind, ())
+    return gateway.Here(served.id, lambda: (served.now(), served.error, ABILITIES.get(served.kind or "", ())))

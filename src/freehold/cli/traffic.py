@@ -35,7 +35,8 @@ def origin_of(source: str | None, environ: Mapping[str, str], cwd: Path) -> Orig
 
 
 class Traffic:
-    """Around one gateway: it lives as long as that, and nothing of it is there where names are not looked at."""
+    """Around one gateway: it lives as long as that. Where names are not looked at there are neither rollouts nor
+    shadows, and of a file that changes it is only told whether it can be in force."""
 
     def __init__(
         self, config: Config, origin: Origin, gateway: Gateway, state: State, memory: MemoryBudget, telemetry: Telemetry
@@ -43,17 +44,18 @@ class Traffic:
         self.gateway = gateway
         self._reload: Reload | None = None
         self._conductor: Conductor | None = None
-        if not gateway.is_in_front:
-            return
-        ask = gateway.front.ask
-        self._conductor = Conductor(
-            Ledger(state.home), config, gateway.adopt, self.sight, asked_by(ask, memory), telemetry
-        )
-        self._shadowing = Shadowing(ask, state.writable / "shadow", telemetry)
-        gateway.front.note = self._conductor.tally.note
-        gateway.front.shadows = self._shadowing
+        take: Callable[[Config], None] = gateway.adopt
+        if gateway.is_in_front:
+            ask = gateway.front.ask
+            self._conductor = Conductor(
+                Ledger(state.home), config, gateway.adopt, self.sight, asked_by(ask, memory), telemetry
+            )
+            self._shadowing = Shadowing(ask, state.writable / "shadow", telemetry)
+            gateway.front.note = self._conductor.tally.note
+            gateway.front.shadows = self._shadowing
+            take = self._conductor.take
         if origin.file is not None:
-            self._reload = Reload(origin.file, origin.load, config, self._conductor.take, telemetry)
+            self._reload = Reload(origin.file, origin.load, config, take, telemetry)
 
     def troubles(self) -> list[FreeholdError]:
         """What a person should know: a file that is not in force, models that get no weight, rollouts stuck."""
@@ -69,8 +71,8 @@ class Traffic:
             if self._conductor is not None:
                 await lives.enter_async_context(self._shadowing.life())
                 await lives.enter_async_context(self._conductor.life())
-                if self._reload is not None:
-                    await lives.enter_async_context(self._reload.life())
+            if self._reload is not None:
+                await lives.enter_async_context(self._reload.life())
             yield
 
     def sight(self, model: str) -> Sight | None:

@@ -168,8 +168,8 @@ class Front:
         model = self.models[first]
         if model.state == READY and not model.tripped:
             return model
-        if isinstance(model, Here) and route.only is not None:
-            return model  # its own endpoint says why it does not answer
+        if isinstance(model, Here) and route.only == route.name:
+            return model  # a model without a route: its own endpoint says why it does not answer
         ready = able(route, first, self.models)
         if ready is None and hopeful(route, self.models):
             ready = await waits(self._held(route, first))
