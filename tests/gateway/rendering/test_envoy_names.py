@@ -75,6 +75,13 @@ def test_a_name_is_found_where_it_stands(
         assert answer.headers["x-freehold-model"] == answered
 
 
+def test_a_header_that_is_said_twice_names_nobody(client: httpx.Client) -> None:
+    """Not the first one: a gateway would take the last."""
+    answer = client.post(CHAT, content="{}", headers=[("x-model-id", "one"), ("x-model-id", "two")])
+    assert answer.json()["error"]["code"] == "model_not_found"
+    assert "one,two" in answer.json()["error"]["message"]
+
+
 def test_what_envoy_found_is_nobodys_business(client: httpx.Client, one: Upstream) -> None:
     """A client cannot say it in Envoy's place, nor what Envoy reads of its own kind, and no upstream is told."""
     one.seen.clear()

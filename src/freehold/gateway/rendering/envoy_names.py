@@ -118,7 +118,7 @@ def _mutations() -> Tree:
         PATH: ("%DYNAMIC_METADATA(freehold.path:model)%",),
         TAIL: ("%DYNAMIC_METADATA(freehold.path:tail)%",),
         LISTED: ("%DYNAMIC_METADATA(freehold.path:listed)%",),
-        HEADER: ("%REQ(x-model-id)%",),
+        HEADER: (f"%CEL({_of('x-model-id')})%",),  # of several headers all values, which together are nobody's name
         QUERY: ("%QUERY_PARAM(model_id)%",),
         BODY: (f"%CEL({readable} && type({_FOUND}) == string ? {_FOUND} : '')%",),
         MALFORMED: (
