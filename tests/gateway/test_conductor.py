@@ -1,102 +1,13 @@
-"""Rollouts of a running gateway: files, weights, spaces, and what keeps them from moving."""
+"""Rollouts of a running gateway: files, weights and spaces."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from freehold.config import Config, ModelConfig, Route, RouteTarget
-from freehold.errors import FreeholdError
-from freehold.gateway.conductor import Conductor
-from freehold.gateway.contents import Answer
-from freehold.gateway.ledger import Ledger
-from freehold.gateway.replay import Recorded
-from freehold.gateway.rollout import Limits, Rollout
-from freehold.gateway.spaces import Sight
-from freehold.gateway.table import RouteTable, Weights
-from freehold.telemetry import Telemetry
-
-AWAY = FreeholdError("model_loading", model="b")
-RECORDING = b'{"path": "/v1/completions", "body": {"prompt": "Hi"}}\n'
-
-
-def config(*routes: Route, models: str = "abc") -> Config:
-    named = tuple(ModelConfig(id=name, source=f"http://127.0.0.1:9/{name}/v1") for name in models)
-    return Config(models=named, routes=routes or (Route("chat", (RouteTarget("a"),)),))
-
-
-class Stage:
-    """A conductor whose models, clock and gateway are in the test's hand."""
-
-    def __init__(self, home: Path, begun: Config | None = None) -> None:
-        self.now = 0.0
-        self.away: dict[str, FreeholdError] = {}
-        self.abilities: dict[str, tuple[str, ...]] = dict.fromkeys("abc", ("chat",))
-        self.answers: dict[str, Any] = {}
-        self.config = begun or config()
-        self.adopted: list[tuple[Config, Weights]] = []
-        self.ledger = Ledger(home)
-        self.telemetry = Telemetry(process=False)
-        self.conductor = Conductor(
-            self.ledger, self.config, self._adopt, self._sight, self._ask, self.telemetry, lambda: self.now, lambda: 5.0
-        )
-
-    def _adopt(self, config: Config, weights: Weights) -> None:
-        self.adopted.append((config, weights))
-
-    def _sight(self, model: str) -> Sight | None:
-        found = self.config.model(model)
-        return None if found is None else Sight(found, self.away.get(model), self.abilities[model])
-
-    async def _ask(self, model: str, request: Recorded) -> Answer:
-        return Answer(200, "application/json", json.dumps(self.answers.get(model, {"ok": model})).encode())
-
-    def percents(self, route: str = "chat") -> dict[str, int]:
-        """What is in force."""
-        found = RouteTable.of(self.config, self.conductor.weights).find(route)
-        return {variant.id: variant.percent for variant in found.variants if variant.percent}
-
-    def begin(self, recording: bytes = b"", **changes: Any) -> None:
-        """As the command line does."""
-        known = {"new": "b", "steps": (5, 50, 100), "hold_s": 10.0, "limits": Limits(requests=20)}
-        wanted = Rollout(route="chat", **{**known, **changes})
-        self.ledger.change("chat", lambda _: wanted, recording)
-
-    def wish(self, wish: Any) -> None:
-        def wished(before: Rollout | None) -> Rollout:
-            assert before is not None
-            return msgspec.structs.replace(before, wish=wish)
-
-        self.ledger.change("chat", wished)
-
-    async def tick(self, times: int = 1, *, after_s: float = 0.0) -> Rollout:
-        self.now += after_s
-        for _ in range(times):
-            await self.conductor.tick()
-            await asyncio.sleep(0.002)  # what it began in the background
-        found = self.ledger.read("chat")
-        assert found is not None
-        return found
-
-    def answered(self, model: str, count: int = 20, status: int = 200) -> None:
-        for _ in range(count):
-            self.conductor.tally.note("chat", model, status, 0.01)
-
-
-def on_stage(folder: Path, test: Callable[[Stage], Awaitable[Any]], begun: Config | None = None) -> Stage:
-    stage = Stage(folder, begun)
-
-    async def run() -> None:
-        async with stage.conductor.life():
-            await test(stage)
-
-    asyncio.run(run())
-    return stage
+from freehold.config import Route, RouteTarget
+from tests.gateway.rollout_stage import RECORDING, Stage, config, on_stage
 
 
 def test_a_canary_goes_up_step_by_step_and_stays_until_the_file_says_the_same(tmp_path: Path) -> None:
@@ -186,28 +97,6 @@ def test_a_golden_is_replayed_again_before_each_step(tmp_path: Path) -> None:
         stage.answered("b")
         await stage.tick(8, after_s=11)
         assert stage.percents() == {"a": 100}
-
-    on_stage(tmp_path, test)
-
-
-def test_a_model_that_is_away_gets_no_weight_and_its_step_begins_again(tmp_path: Path) -> None:
-    """Neither the first step nor a further one; the time that it was away is not held."""
-
-    async def test(stage: Stage) -> None:
-        stage.away["b"] = AWAY
-        stage.begin()
-        await stage.tick(4, after_s=100)
-        assert stage.percents() == {"a": 100}
-        del stage.away["b"]
-        await stage.tick(2)
-        stage.answered("b")
-        stage.away["b"] = AWAY
-        await stage.tick(2, after_s=11)
-        del stage.away["b"]
-        await stage.tick(after_s=9)
-        assert stage.percents() == {"a": 95, "b": 5}
-        await stage.tick(2, after_s=11)
-        assert stage.percents() == {"a": 50, "b": 50}
 
     on_stage(tmp_path, test)
 
@@ -317,78 +206,6 @@ def test_a_route_between_two_spaces_keeps_to_its_first_model(tmp_path: Path) -> 
     asyncio.run(run())
 
 
-def test_another_gateway_follows_and_takes_over(tmp_path: Path) -> None:
-    """Only one conducts; what it writes is in force at both, and a new one goes on where the file says."""
-    first, second = Stage(tmp_path), Stage(tmp_path)
-
-    async def run() -> None:
-        async with AsyncExitStack() as leading:
-            await leading.enter_async_context(first.conductor.life())
-            async with second.conductor.life():
-                second.begin()
-                await first.tick(2)
-                await second.tick()
-                assert first.percents() == second.percents() == {"a": 95, "b": 5}
-                second.wish("promote")
-                await second.tick()
-                assert second.percents() == {"a": 95, "b": 5}
-                await leading.aclose()
-                await second.tick()
-                assert second.percents() == {"a": 50, "b": 50}
-
-    asyncio.run(run())
-
-
-def test_a_disk_that_takes_no_writing_keeps_shares_from_rising_and_not_from_falling(tmp_path: Path) -> None:
-    """A rise that is not written does not happen; an end happens all the same, and is written later."""
-
-    async def test(stage: Stage) -> None:
-        stage.begin()
-        await stage.tick(3)
-        goldens = stage.ledger.folder / "goldens"
-        goldens.rmdir()
-        goldens.write_text("in the way")
-        stage.answered("b")
-        await stage.tick(2, after_s=11)
-        assert stage.percents() == {"a": 95, "b": 5}
-        assert any("rollouts" in cause for cause in stage.conductor.problems)
-        stage.answered("b", 5, status=502)
-        assert (await stage.tick()).phase == "running"
-        assert stage.percents() == {"a": 100}
-        goldens.unlink()
-        assert (await stage.tick()).phase == "aborted"
-        assert stage.conductor.problems == {}
-
-    on_stage(tmp_path, test)
-
-
-def test_a_model_that_the_configuration_loses_ends_its_rollout(tmp_path: Path) -> None:
-    """There is nobody to give requests to."""
-
-    async def test(stage: Stage) -> None:
-        stage.begin()
-        await stage.tick(2)
-        stage.config = config(models="ac")
-        stage.conductor.take(stage.config)
-        ended = await stage.tick()
-        assert (ended.phase, stage.percents()) == ("aborted", {"a": 100})
-
-    on_stage(tmp_path, test)
-
-
-def test_a_damaged_record_is_told_and_the_files_weights_hold(tmp_path: Path) -> None:
-    """Nothing else is kept from moving by it."""
-
-    async def test(stage: Stage) -> None:
-        (stage.ledger.folder / "other.json").write_text("{")
-        stage.begin()
-        await stage.tick(2)
-        assert stage.percents() == {"a": 95, "b": 5}
-        assert any("other.json" in cause for cause in stage.conductor.problems)
-
-    on_stage(tmp_path, test)
-
-
 def test_weights_and_states_are_metrics(tmp_path: Path) -> None:
     """Of routes with several models, and of rollouts."""
 
@@ -405,22 +222,3 @@ def test_weights_and_states_are_metrics(tmp_path: Path) -> None:
         assert 'state="running"' not in text
 
     on_stage(tmp_path, test)
-
-
-def test_a_new_process_goes_on_where_the_file_says(tmp_path: Path) -> None:
-    """From its first moment, before a request is answered."""
-
-    async def test(stage: Stage) -> None:
-        stage.begin()
-        await stage.tick(2)
-        stage.wish("promote")
-        await stage.tick()
-
-    on_stage(tmp_path, test)
-    again = Stage(tmp_path)
-
-    async def anew() -> None:
-        async with again.conductor.life():
-            assert again.percents() == {"a": 50, "b": 50}
-
-    asyncio.run(anew())

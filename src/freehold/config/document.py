@@ -27,7 +27,7 @@ from freehold.errors import FreeholdError
 try:
     from yaml._yaml import CParser
 except ImportError:  # PyYAML was built without libyaml
-    CParser = None  # type: ignore[assignment, misc]
+    CParser = None  # type: ignore[assignment, misc] # a class elsewhere
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 50_000  # what aliases may expand to; a cycle of them ends here too

@@ -97,13 +97,6 @@ _ENDS: dict[str, Entry] = {
         "有人要求终止。",
         "无需操作：新模型不再承担请求。",
     ),
-    "rollout_cleared": Entry(
-        Kind.CONFLICT,
-        "Somebody cleared it; the configuration's weights are in force.",
-        "Nothing to do.",
-        "有人清除了它；配置中的权重生效。",
-        "无需操作。",
-    ),
     "rollout_errors": Entry(
         Kind.UPSTREAM,
         "{model} failed in {errors} of {requests} requests ({rate}; allowed {allowed}, the old model: {before}).",
