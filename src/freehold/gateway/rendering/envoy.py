@@ -41,7 +41,7 @@ def render(plan: Plan) -> Rendering:
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's writes the same, three times as fast
 
 
-class _Plain(_Dumper):  # type: ignore[misc]
+class _Plain(_Dumper):  # type: ignore[misc]  # which of the two is known at run time only
     """Without references between equal parts, which nobody could read."""
 
     def ignore_aliases(self, data: Any) -> bool:

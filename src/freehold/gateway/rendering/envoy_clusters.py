@@ -10,7 +10,7 @@ from freehold.gateway.table import ModelRoute
 
 KEEP_ALIVE_S = 4  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
 UNBOUNDED = 4_294_967_295
-_SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
+_SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"  # Debian, Ubuntu, Alpine
 
 
 def clusters(plan: Plan) -> list[Tree]:
@@ -65,7 +65,7 @@ def _cluster(plan: Plan, cluster: Cluster) -> Tree:
     if plan.gateway.pending is not None:
         tree["circuit_breakers"]["per_host_thresholds"] = [{"max_connections": plan.gateway.pending}]
     if not fixed:
-        tree |= {"dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "5s"}
+        tree["dns_lookup_family"] = "V4_PREFERRED"
     return tree | (_tls(plan, cluster) if cluster.scheme == "https" else {})
 
 
