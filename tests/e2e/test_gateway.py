@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from freehold.gateway.table import slot
+from tests.crowd import eventually
 
 BODY_MB = 8
 
@@ -24,7 +25,13 @@ def gateway(shared_launch: Any, node: Any) -> Any:
         {"model": "vectors", "to": [{"id": "blue", "weight": 3}, {"id": "green", "weight": 1}]},
         {"model": "tensors", "to": [{"id": "sixteen"}]},
     ]
-    return shared_launch({"models": models, "routes": routes}, verb="gateway")
+    running = shared_launch({"models": models, "routes": routes}, verb="gateway")
+
+    def answer() -> bool:
+        return all(row["state"] == "ready" for row in running.client.get("/readyz").json()["models"])
+
+    eventually(answer, "every model answers")
+    return running
 
 
 def test_a_client_of_openai_sees_routes_as_models(gateway: Any, node: Any) -> None:
