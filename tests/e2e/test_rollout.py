@@ -237,6 +237,9 @@ def test_vectors_of_two_spaces_are_not_mixed(stage: Stage) -> None:
 
     stage.soon(told, "readiness says why")
     assert (stage.share("vectors", "east"), stage.share("vectors", "west")) == (100, 0)
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        main(["ps", "--url", stage.node.url])
+    assert "spaces_differ" in out.getvalue()
     stage.write()
     stage.soon(lambda: not told(), "it was mended")
 

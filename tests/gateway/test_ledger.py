@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,29 @@ def test_what_a_killed_process_had_begun_to_write_is_taken_away(tmp_path: Path) 
     ledger.retire()
     assert [path.exists() for path in left] == [False, False]
     assert ledger.read("chat") == CHAT
+
+
+def test_a_folder_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
+    """Its lock lay in it: it is taken anew, so that the command line finds who conducts."""
+    ledger = Ledger(tmp_path)
+    assert ledger.conduct()
+    shutil.rmtree(ledger.folder)
+    assert Ledger(tmp_path).conductor() is None
+    assert ledger.conduct()
+    assert Ledger(tmp_path).conductor() == f"pid {os.getpid()}"
+    ledger.retire()
+
+
+def test_a_record_that_changed_is_read_again(tmp_path: Path) -> None:
+    """One that did not is not: what is listed is the file as it is."""
+    ledger, other = Ledger(tmp_path), Ledger(tmp_path)
+    ledger.change("chat", lambda _: CHAT)
+    assert ledger.all() == ([CHAT], [])
+    later = msgspec.structs.replace(CHAT, wish="abort")
+    other.change("chat", lambda _: later)
+    assert ledger.all() == ([later], [])
+    (first,), (second,) = ledger.all()[0], ledger.all()[0]
+    assert first is second
 
 
 def test_a_lock_that_is_held_for_long_names_its_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

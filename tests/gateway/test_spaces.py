@@ -12,7 +12,7 @@ from freehold.config import ModelConfig
 from freehold.errors import FreeholdError
 from freehold.gateway.contents import Answer
 from freehold.gateway.replay import Recorded
-from freehold.gateway.spaces import AGAIN_S, TEXTS, Sight, Spaces, Unknown, apart, embedded
+from freehold.gateway.spaces import AGAIN_S, ATTEMPTS, TEXTS, Sight, Spaces, Unknown, apart, embedded
 
 GENERATOR = np.random.default_rng(7)
 ONE = tuple(GENERATOR.normal(size=(len(TEXTS), 16)))
@@ -144,6 +144,23 @@ def test_a_model_that_cannot_answer_now_is_asked_later() -> None:
         models.now = AGAIN_S + 1
         await models.known("a", "b")
         assert await models.known("a", "b") is None
+
+    together(test)
+
+
+def test_a_model_that_never_embeds_and_never_said_so_does_not_embed() -> None:
+    """Some servers answer 500 where they lack a path: a rollout must not wait for them for ever."""
+
+    async def test(models: Models) -> None:
+        models.answers["b"] = Answer(500, "text/plain", b"")
+        models.sights["b"] = Sight(config("b"))
+        for _ in range(ATTEMPTS - 1):
+            assert await models.known("a", "b") == Unknown(likely=False)
+            models.now += AGAIN_S + 1
+        await models.known("a", "b")
+        assert await models.known("a", "b") is None
+        models.sights["b"] = Sight(config("b"), None, ("embed",))
+        assert await models.known("a", "b") == Unknown(likely=True)
 
     together(test)
 

@@ -19,7 +19,7 @@ from freehold.config.forms import ID
 from freehold.errors import FreeholdError
 from freehold.gateway.replay import LONGEST, Recorded, read_recording
 from freehold.gateway.rollout import Reason, Rollout
-from freehold.store.locks import take
+from freehold.store.locks import lies_at, take
 
 PATIENCE_S = 10.0
 _POLL_S = 0.02
@@ -53,6 +53,7 @@ class Ledger:
     def __init__(self, home: Path) -> None:
         self.folder = home / "rollouts"
         self._conducting: int | None = None
+        self._known: dict[str, tuple[tuple[int, int, int], Rollout]] = {}  # by route, as the file was when it was read
 
     def routes(self) -> list[str]:
         """The routes that have a record."""
@@ -66,6 +67,7 @@ class Ledger:
     def read(self, route: str) -> Rollout | None:
         """The record of `route`; None where there is none. Raises `rollout_damaged`."""
         path = self._record(route)
+        signature = _signature(path)  # before it is read: at worst it is read once more
         try:
             rollout = msgspec.json.decode(path.read_bytes(), type=Rollout)
         except FileNotFoundError:
@@ -74,6 +76,8 @@ class Ledger:
             raise FreeholdError("rollout_damaged", path=path, reason=error) from None
         if rollout.route != route or not rollout.steps or rollout.step >= len(rollout.steps):
             raise FreeholdError("rollout_damaged", path=path, reason="it does not agree with itself")
+        if signature is not None:
+            self._known[route] = signature, rollout
         return rollout
 
     def all(self) -> tuple[list[Rollout], list[FreeholdError]]:
@@ -81,7 +85,7 @@ class Ledger:
         found, problems = [], []
         for route in self.routes():
             try:
-                rollout = self.read(route)
+                rollout = self._unchanged(route) or self.read(route)
             except FreeholdError as error:
                 problems.append(error)
             else:
@@ -127,6 +131,8 @@ class Ledger:
 
     def conduct(self) -> bool:
         """Whether this process conducts: from the first time that nobody else does, until `retire`."""
+        if self._conducting is not None and not lies_at(self._conducting, self.folder / "gateway.lock"):
+            self.retire()  # somebody took the folder away
         if self._conducting is None:
             with _told(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,6 +158,11 @@ class Ledger:
             return None if take(descriptor) else _holder(path)
         finally:
             os.close(descriptor)
+
+    def _unchanged(self, route: str) -> Rollout | None:
+        """The record as it was read before, where its file is the same: settled ones stay for ever."""
+        known = self._known.get(route)
+        return known[1] if known is not None and known[0] == _signature(self._record(route)) else None
 
     def _record(self, route: str) -> Path:
         return self.folder / f"{route}{_SUFFIX}"
@@ -192,6 +203,14 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FreeholdError("goldens_unreadable", path=path, reason=reason) from None
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _taken(path: Path) -> int | None:

@@ -132,6 +132,7 @@ class Reload:
 def only_at_start(begun: Config, config: Config) -> list[str]:
     """What `config` says otherwise than `begun` and a running node cannot take up."""
     changed = [name for name in AT_START if getattr(begun, name) != getattr(config, name)]
+    changed += ["gateway.body_mb"] if begun.gateway.body_mb != config.gateway.body_mb else []
     mine = {model.id: model for model in begun.models if model.hosting != "upstream"}
     theirs = {model.id: model for model in config.models if model.hosting != "upstream"}
     ids = {**mine, **theirs}

@@ -19,6 +19,7 @@ from freehold.gateway.replay import Ask, Recorded
 
 LEAST_COSINE = 0.9
 """Quantized forms of one model stay above it; vectors of models that were trained apart have cosines about 0."""
+ATTEMPTS = 3  # after which a model that fails to embed and does not say that it can counts as one that does not
 AGAIN_S = 10.0  # after which a model that is in nobody's space is asked again: it may have been mended
 TEXTS = (
     "The cat sleeps on the warm stone.",
@@ -51,6 +52,7 @@ class _Known:
     asking: "asyncio.Task[None] | None" = None
     vectors: Vectors | None = None
     answered: bool = False
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,17 @@ class Spaces:
             return None
         if known is None or (known.config != sight.config and known.asking is None):
             known = self._known[model] = _Known(sight.config, self.clock())
-            known.asking = asyncio.get_running_loop().create_task(self._learn(model, known))
-        if not known.answered:
-            if known.asking is None and self.clock() - known.asked_at > AGAIN_S:
-                del self._known[model]
-            return None
-        return known.vectors or ()
+            self._begin(model, known)
+        if known.answered:
+            return known.vectors or ()
+        if known.attempts >= ATTEMPTS and "embed" not in sight.abilities:
+            return ()
+        self._ask_again(model)
+        return None
+
+    def _begin(self, model: str, known: _Known) -> None:
+        known.attempts += 1
+        known.asking = asyncio.get_running_loop().create_task(self._learn(model, known))
 
     async def _learn(self, model: str, known: _Known) -> None:
         try:
@@ -127,7 +134,7 @@ class Spaces:
             known = self._known[model]
             if known.asking is None and self.clock() - known.asked_at > AGAIN_S:
                 known.asked_at = self.clock()
-                known.asking = asyncio.get_running_loop().create_task(self._learn(model, known))
+                self._begin(model, known)
 
 
 async def embedded(ask: Ask, model: str) -> Vectors | None:
