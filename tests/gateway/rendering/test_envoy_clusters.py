@@ -1,8 +1,10 @@
 """Envoy's clusters, by a real Envoy: replicas, keys, those who answer for others, encryption, bounds."""
 
 import json
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -28,6 +30,7 @@ def fronted(
 ) -> Iterator[httpx.Client]:
     """A client of an Envoy with this configuration, which asks the name server `asking` in place of the machine's."""
     port = free_port()
+    settings["server"] = {"port": port, **settings.get("server", {})}
     files = render(Plan.of(configured(port, **settings))).files
     if asking:
         files = {name: _asking(asking, text) for name, text in files.items()}
@@ -119,6 +122,44 @@ def test_a_full_model_gets_no_more(tmp_path: Path, soon: Any) -> None:
         assert len(one.seen) == 1
         one.held.set()
         assert sorted(answer.result().status_code for answer in asked) == [200, 200, 503]
+
+
+def test_a_server_that_falls_silent_is_told_of(tmp_path: Path) -> None:
+    """After the time that its bytes may take, as the gateway does: 503 with a time to come back."""
+    one = Upstream("one", held=threading.Event())
+    assert one.held is not None
+    models = [source(one, limits={"deadline_s": 0.2})]
+    with one.running(), fronted(tmp_path, models=models) as client:
+        answer = client.post(CHAT, json={"model": "one"})
+        one.held.set()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_silent")
+    assert answer.headers["retry-after"] == "1"
+    assert len(one.seen) == 1
+
+
+def test_a_client_that_is_slow_and_a_server_that_talks_nonsense_are_told_of(tmp_path: Path) -> None:
+    """Both in our words: 408 for a body that does not come, 502 for an answer that is no HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        models = [{"id": "one", "source": f"http://127.0.0.1:{listening.getsockname()[1]}/v1"}]
+        pool.submit(_talk_nonsense, listening)
+        with fronted(tmp_path, server={"body_timeout_s": 0.3}, models=models) as client:
+            nonsense = client.post(CHAT, json={"model": "one"})
+            slow = client.post(CHAT, content=_drop(), headers={"content-length": "100"})
+    assert (nonsense.status_code, nonsense.json()["error"]["code"]) == (502, "upstream_garbage")
+    assert (slow.status_code, slow.json()["error"]["code"]) == (408, "slow_client")
+
+
+def _talk_nonsense(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"nonsense\r\n\r\n")
+
+
+def _drop() -> Iterator[bytes]:
+    yield b"{"
+    time.sleep(0.6)
+    yield b" " * 99
 
 
 def test_a_host_by_name_is_looked_up_again(tmp_path: Path, soon: Any) -> None:

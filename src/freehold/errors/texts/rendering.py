@@ -61,9 +61,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "rendering_rename": Entry(
         Kind.UNSUPPORTED,
-        "Envoy cannot rewrite a body, and so sends on the name that clients ask for: {models}.",
-        "Let those servers accept that name too (vLLM: --served-model-name), or use Nginx or `freehold gateway`.",
-        "Envoy 无法改写请求体，会原样转发客户端所用的模型名：{models}。",
+        "Envoy cannot rewrite a body: it sends names on as clients wrote them: {names}.",
+        "Let each model's server accept that name (vLLM: --served-model-name), or use Nginx or `freehold gateway`.",
+        "Envoy 无法改写请求体，会原样转发客户端所写的模型名：{names}。",
         "请让这些服务器也接受该名称（vLLM：--served-model-name），或使用 Nginx 或 `freehold gateway`。",
     ),
     "rendering_fallback": Entry(
@@ -88,7 +88,7 @@ ENTRIES: dict[str, Entry] = {
         "请稍后重试；运维人员请先检查该模型的服务器。",
     ),
     "model_silent": Entry(
-        Kind.UPSTREAM,
+        Kind.UNAVAILABLE,
         "The model's server fell silent.",
         "Try again soon; whoever runs it looks at the model's server first.",
         "该模型的服务器没有响应。",

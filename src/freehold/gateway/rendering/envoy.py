@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
-from freehold.errors import FreeholdError
+from freehold.errors import FreeholdError, Kind
 from freehold.gateway.rendering.envoy_clusters import chain, clusters, secrets
 from freehold.gateway.rendering.envoy_names import TYPES, Tree, extension, name_filters, setting
 from freehold.gateway.rendering.envoy_routes import error_body, mirrored, routes
 from freehold.gateway.rendering.plan import MEGABYTE, Plan, Rendering, listed
 from freehold.gateway.selection import in_order
+from freehold.http.errors import STATUS
 
 _HEADER = "# Made by `freehold render envoy`, for Envoy 1.40 or later: change freehold.yaml and render again.\n"
 _LARGEST_ANSWER = 4 * MEGABYTE
@@ -134,10 +135,13 @@ def _connections(plan: Plan, hosts: Tree, filters: list[Tree]) -> Tree:
 
 
 def _local_replies(plan: Plan) -> Iterator[Tree]:
-    """What Envoy says where no route does: a body that is too large, a server that does not answer."""
+    """What Envoy says where no route does: a body that is too slow or too large, a server that does not answer."""
     limit = f"more than {plan.body_bytes:,} bytes"
+    patience_s = plan.server.body_timeout_s
     errors = {
+        408: FreeholdError("slow_client", timeout_s=patience_s, received="%BYTES_RECEIVED%"),
         413: FreeholdError("body_too_large", limit_mb=plan.body_bytes / MEGABYTE, seen=limit),
+        502: FreeholdError("upstream_garbage", model="this model", reason="its answer is no HTTP"),
         503: FreeholdError("model_unanswered"),
         504: FreeholdError("model_silent"),
     }
@@ -145,8 +149,9 @@ def _local_replies(plan: Plan) -> Iterator[Tree]:
         comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": f"freehold.{status}"}}
         yield {
             "filter": {"status_code_filter": {"comparison": comparison}},
+            "status_code": STATUS[error.kind],
             "body_format_override": {"json_format": error_body(error)},
-            "headers_to_add": [setting("retry-after", "1")] if status > 500 else [],
+            "headers_to_add": [setting("retry-after", "1")] if error.kind is Kind.UNAVAILABLE else [],
         }
 
 
