@@ -144,6 +144,19 @@ def test_what_cannot_begin_is_refused(tmp_path: Path, changes: dict[str, Any], c
     on_stage(tmp_path, test)
 
 
+def test_a_model_that_does_something_else_is_no_successor(tmp_path: Path) -> None:
+    """A reranker does not take the place of a chat model, as far as both tell."""
+
+    async def test(stage: Stage) -> None:
+        stage.abilities["b"] = ("rerank",)
+        stage.begin()
+        refused = await stage.tick()
+        assert refused.reason is not None
+        assert refused.reason.code == "rollout_unlike"
+
+    on_stage(tmp_path, test)
+
+
 def test_a_route_that_insists_on_a_place_gets_no_model_elsewhere(tmp_path: Path) -> None:
     """Data that must stay does not go out by a rollout."""
     begun = config(Route("chat", (RouteTarget("a"),), locality="eu"))

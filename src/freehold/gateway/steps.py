@@ -146,14 +146,19 @@ class Steps:
         return self._moved(rollout, "begun", phase="running", old=old)
 
     def _unknown(self, old: str, new: str) -> bool:
-        """Whether it cannot be told yet that both share a space. Raises why they do not.
+        """Whether it cannot be told yet that both share a space. Raises why they do not, and where one does nothing that
+        the other does.
 
         Models that do not say that they embed are compared where both answer: an old one that is dead can be replaced.
         """
+        sights = [self._world.sight(model) for model in (old, new)]
+        mine, theirs = (set() if sight is None else set(sight.abilities) for sight in sights)
+        if mine and theirs and mine.isdisjoint(theirs):
+            said = {"abilities": ", ".join(sorted(mine)), "others": ", ".join(sorted(theirs))}
+            raise FreeholdError("rollout_unlike", old=old, new=new, **said)
         found = self._world.spaces.compared(old, new)
         if isinstance(found, FreeholdError):
             raise found
-        sights = [self._world.sight(model) for model in (old, new)]
         both_ready = all(sight is not None and sight.error is None for sight in sights)
         return isinstance(found, Unknown) and (found.likely or both_ready)
 

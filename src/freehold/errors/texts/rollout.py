@@ -80,6 +80,13 @@ _ASKED: dict[str, Entry] = {
         "{model} 已承担 {route} 的全部请求。",
         "无需操作；`freehold rollout status` 显示当前权重。",
     ),
+    "rollout_unlike": Entry(
+        Kind.CONFLICT,
+        "{new} ({others}) cannot take the place of {old} ({abilities}): it does something else.",
+        "Choose a model that does what {old} does; where a server tells its abilities wrongly, set `abilities` of the model.",
+        "{new}（{others}）不能取代 {old}（{abilities}）：两者用途不同。",
+        "请选择用途与 {old} 相同的模型；若服务器报告的能力有误，请设置该模型的 `abilities`。",
+    ),
     "rollout_locality": Entry(
         Kind.CONFLICT,
         "Only models in `{locality}` may answer {route}; the locality of {model} is `{found}`.",
