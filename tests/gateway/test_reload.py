@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,9 @@ class File:
         return [route.model for route in self.taken[-1].routes]
 
 
-def changed(folder: Path, test: Callable[[File], Awaitable[Any]]) -> File:
+def changed(folder: Path, test: Callable[[File], Coroutine[Any, Any, None]]) -> File:
     file = File(folder)
-    asyncio.run(test(file))  # type: ignore[arg-type]
+    asyncio.run(test(file))
     return file
 
 

@@ -146,8 +146,8 @@ class Steps:
         return self._moved(rollout, "begun", phase="running", old=old)
 
     def _unknown(self, old: str, new: str) -> bool:
-        """Whether it cannot be told yet that both share a space. Raises why they do not, and where one does nothing that
-        the other does.
+        """Whether it cannot be told yet that both share a space. Raises why they do not, and that one does nothing of
+        what the other does.
 
         Models that do not say that they embed are compared where both answer: an old one that is dead can be replaced.
         """
