@@ -58,6 +58,29 @@ def test_a_head_without_end_is_cut(serving: Callable[..., Any]) -> None:
     assert client.closed()
 
 
+@pytest.mark.parametrize("trailers", [b"a:\r\n" * 1_500, b"X-Long: " + b"a" * 6_000])
+def test_trailers_without_end_are_cut(serving: Callable[..., Any], trailers: bytes) -> None:
+    """Many small ones, or one large one: what nobody reads is not kept, and has the bound of a head."""
+    live = serving(bounds=Bounds(head_bytes=5_000))
+    client = live.connect()
+    client.send(b"POST /v1/echo HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert client.answer(bodyless=True).status == 100  # the head was read by itself
+    client.send(b"0\r\n" + trailers)
+    answer = client.answer()
+    assert (answer.status, answer.json["error"]["code"]) == (431, "request_malformed")
+    assert client.closed()
+
+
+def test_trailers_are_passed_over(live: Any) -> None:
+    """They are no headers of the request, which is answered, nor of the next one on its connection."""
+    client = live.connect()
+    for _ in range(2):
+        client.send(b"POST /v1/echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"2;name=value\r\n{}\r\n0\r\nX-Request-ID: late\r\n\r\n")
+        answer = client.answer()
+        assert (answer.status, answer.headers["x-request-id"] != "late") == (200, True)
+
+
 def test_a_head_that_does_not_come_is_given_up(serving: Callable[..., Any]) -> None:
     """Slowloris: half a head holds a connection for no longer than the bound."""
     live = serving(bounds=Bounds(head_s=0.05))

@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
         self._in_head = True
-        self._head_bytes = 0
+        self._bare = 0  # bytes that came since the last head, content of a body, or end of a request
         self._reading: Exchange | None = None  # whose body is arriving
         self._current: Exchange | None = None  # which is being answered
         self._pipeline: deque[Exchange] = deque()
@@ -100,18 +100,20 @@ class Connection(asyncio.Protocol):
         del self._parser  # it holds this connection, which holds it: nobody should have to wait for the collector
 
     def data_received(self, data: bytes) -> None:
-        """Parse; then look at what a head that is still open has taken so far."""
+        """Parse; then look at what a head that is still open has taken so far, or trailers that do not end."""
+        self._bare += len(data)
         try:
             self._parse(data)
         except httptools.HttpParserError:
             self._end_with(400, "it cannot be parsed")
             return
-        if self._in_head and not self._transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > self._bounds.head_bytes:
-                self._end_with(431, f"its head is larger than {self._bounds.head_bytes} bytes")
-            elif not self._alarm.waits_for(self._head_is_late):
-                self._alarm.set(self._bounds.head_s, self._head_is_late)
+        if not (self._in_head or self._reading) or self._transport.is_closing():
+            return
+        if self._bare > self._bounds.head_bytes:
+            what = "head is" if self._in_head else "trailers, or extensions of chunks, are"
+            self._end_with(431, f"its {what} larger than {self._bounds.head_bytes} bytes")
+        elif self._in_head and not self._alarm.waits_for(self._head_is_late):
+            self._alarm.set(self._bounds.head_s, self._head_is_late)
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
@@ -135,14 +137,15 @@ class Connection(asyncio.Protocol):
         self._url, self._headers = b"", []
         self._expects_continue = False
         self._in_head = True
-        self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """One header; a trailer is passed over."""
+        if not self._in_head:
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
@@ -151,6 +154,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the app begins, whether or not the body is here."""
         self._in_head = False
+        self._bare = 0
         self._alarm.clear()
         version = self._parser.get_http_version()
         raw_path, query = _target(self._url)
@@ -179,6 +183,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._bare = 0
         if self._reading is not None:
             self._reading.feed(body)
             if self._reading.held > HELD_BYTES:
@@ -186,6 +191,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The body is complete, wanted or not."""
+        self._bare = 0
         if self._parser.should_upgrade():
             return  # only the head is: see `_parse`
         exchange, self._reading = self._reading, None
@@ -304,7 +310,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _head_is_late(self) -> None:
-        if self._head_bytes:
+        if self._bare:
             self._end_with(408, f"its head did not arrive within {self._bounds.head_s:g} s")
         else:
             self._transport.close()
