@@ -1,10 +1,13 @@
 """The programs that stand before one upstream and pass requests on by the model that their bodies name."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import environments
 from bench.places import ROOT, WORK
@@ -45,7 +48,7 @@ class Front:
     @property
     def folder(self) -> Path:
         """Its scratch folder."""
-        return WORK / "routing" / self.name.partition(",")[0].lower()
+        return WORK / "routing" / self.name.partition(",")[0].lower().replace(" ", "-")
 
 
 def simple(place: Place) -> str:
@@ -68,9 +71,6 @@ def _freehold(place: Place) -> Command:
 
 def _rendered(target: str, place: Place) -> Path:
     """The folder with what ours renders for another program."""
-    import os
-    import subprocess
-
     folder = place.folder / target
     argv = [BIN / "freehold", "render", target, place.config, "--output", folder]
     subprocess.run(argv, check=True, env={**os.environ, **place.environment}, stdout=subprocess.DEVNULL)
@@ -89,6 +89,50 @@ def _envoy(place: Place) -> Command:
     folder = _rendered("envoy", place)
     argv = [str(BIN / "envoy"), "-c", str(folder / "envoy.yaml"), "--concurrency", "1", "--use-dynamic-base-id"]
     return Command([*argv, "--log-level", "warn"], {}, folder)
+
+
+def _plain_envoy(place: Place) -> Command:
+    config = place.folder / "envoy.json"
+    config.write_text(json.dumps(_by_hand(place)))
+    argv = [str(BIN / "envoy"), "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id"]
+    return Command([*argv, "--log-level", "warn"], {}, place.folder)
+
+
+def _by_hand(place: Place) -> dict[str, Any]:
+    """The least that Envoy needs to route by the body's model: no checks, no errors of its own, no shares."""
+    extension = "type.googleapis.com/envoy.extensions.filters"
+    name = {"metadata_namespace": "body", "key": "model"}
+    rule = {"selectors": [{"key": "model"}], "on_present": name}
+    named = {"filter": "body", "path": [{"key": "model"}], "value": {"string_match": {"exact": MODEL}}}
+    health = {"match": {"path": "/healthz"}, "direct_response": {"status": 200}}
+    there = {"cluster": MODEL, "timeout": "0s"}
+    routes = [health, {"match": {"prefix": "/", "dynamic_metadata": [named]}, "route": there}]
+    filters = [
+        {
+            "name": "body",
+            "typed_config": {
+                "@type": f"{extension}.http.json_to_metadata.v3.JsonToMetadata",
+                "request_rules": {"rules": [rule]},
+            },
+        },
+        {"name": "router", "typed_config": {"@type": f"{extension}.http.router.v3.Router"}},
+    ]
+    connections = {
+        "@type": f"{extension}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "by_hand",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": filters,
+    }
+    chain = {"filters": [{"name": "http", "typed_config": connections}]}
+    listener = {"address": _address(place.port), "filter_chains": [chain]}
+    endpoint = {"endpoint": {"address": _address(place.behind)}}
+    assignment = {"cluster_name": MODEL, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    cluster = {"name": MODEL, "type": "STATIC", "load_assignment": assignment}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
 def _litellm(place: Place) -> Command:
@@ -114,6 +158,7 @@ def upstream(port: int) -> ServerProcess:
 FREEHOLD = Front("Freehold", _freehold, "/readyz")
 NGINX = Front("Nginx, rendered by Freehold", _nginx)
 ENVOY = Front("Envoy, rendered by Freehold", _envoy)
+PLAIN_ENVOY = Front("Envoy by hand, body routing alone", _plain_envoy)
 LITELLM = Front("LiteLLM", _litellm, "/health/liveliness")
 DIRECT = "The upstream itself"
-FRONTS = (FREEHOLD, NGINX, ENVOY, LITELLM)
+FRONTS = (FREEHOLD, NGINX, ENVOY, PLAIN_ENVOY, LITELLM)

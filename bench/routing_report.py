@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.fronts import DIRECT, ENVOY, FREEHOLD, LITELLM
+from bench.fronts import DIRECT, FREEHOLD, LITELLM, PLAIN_ENVOY
 from bench.results import Results, Sample
 from bench.routing import ALONE, BUSY, CHANGED, HELD, IDLE, OPEN, RATE, ROUTES, STREAMED, STREAMS
 from bench.target import Measure, Target, ratio
@@ -68,7 +68,7 @@ def _whole(results: Results) -> Table:
             (BUSY, 64, _a_cpu_second, "{:,.0f}"),
         ]
         cells = [_cell(results, name, *place) for place in places]
-        share = ratio(BUSY, name, ENVOY.name, 64, _a_cpu_second)(results)
+        share = ratio(BUSY, name, PLAIN_ENVOY.name, 64, _a_cpu_second)(results)
         lost = sum(one.failed for one in results.samples if one.server == name and one.workload in (OPEN, ALONE, BUSY))
         rows.append([name, *cells, "" if share is None else f"{share:.2f}", str(lost)])
     return head, rows
@@ -80,7 +80,7 @@ def _streams(results: Results) -> Table:
     for name in results.servers(STREAMED):
         measures = ((_p50, "{:.1f}"), (_p99, "{:.1f}"), (lambda one: one.cpu_per_item * 1e6, "{:,.1f}"))
         cells = [_cell(results, name, STREAMED, STREAMS, measure, form) for measure, form in measures]
-        share = ratio(STREAMED, name, ENVOY.name, STREAMS, _cpu_us)(results)
+        share = ratio(STREAMED, name, PLAIN_ENVOY.name, STREAMS, _cpu_us)(results)
         memory = _cell(results, name, STREAMED, STREAMS, _pss, "{:,.0f}")
         rows.append([name, *cells, "" if share is None else f"{share:.2f}", memory])
     return head, rows
@@ -122,7 +122,7 @@ TARGETS = (
     Target(_WHOLE + "added for one client, p99, ms", added(ALONE, 1, _p99), most=3),
     Target(
         _WHOLE + "64 clients, requests a CPU second, to Envoy's",
-        ratio(BUSY, FREEHOLD.name, ENVOY.name, 64, _a_cpu_second),
+        ratio(BUSY, FREEHOLD.name, PLAIN_ENVOY.name, 64, _a_cpu_second),
         least=0.3,
     ),
     Target(
@@ -132,7 +132,7 @@ TARGETS = (
     ),
     Target(
         _FRAMES + "CPU time a frame, to Envoy's",
-        ratio(STREAMED, FREEHOLD.name, ENVOY.name, STREAMS, _cpu_us),
+        ratio(STREAMED, FREEHOLD.name, PLAIN_ENVOY.name, STREAMS, _cpu_us),
         most=3,
     ),
     Target(
