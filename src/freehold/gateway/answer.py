@@ -26,7 +26,7 @@ class CutError(WireError):
 
 
 class StaleError(CutError):
-    """A connection that had been idle turned out to be closed: nothing of an answer came."""
+    """A connection that had been idle turned out to be closed: the request has not arrived, not whole at least."""
 
 
 class GarbageError(WireError):

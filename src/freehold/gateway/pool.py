@@ -62,7 +62,8 @@ class Pool:
     async def ask(self, head: bytes, body: bytes, *, silence_s: float, headless: bool = False) -> Answer:
         """The answer to a request that is here whole, once its head has come. Raises `WireError`.
 
-        A connection that its server closed while it was idle costs no request: it is sent again on a new one.
+        A connection that its server closed while it was idle costs no request: it is sent again on a new one. One that
+        may have arrived is not, since its server may have ended because of it.
         """
         connection = self._idle.popitem()[0] if self._idle else await self.connect()
         while True:

@@ -20,13 +20,13 @@ from freehold.gateway.answer import (
     StaleError,
     WireError,
 )
+from freehold.gateway.arrival import has_arrived
 from freehold.http import Alarm
 
 HEAD_BYTES = 64 << 10
 """What may come without any content between it: a head, interim answers, trailers, extensions of chunks."""
 MOST_HEADERS = 256
 SLICE = 64 << 10  # bytes of a body that are handed to the transport at a time
-PROMPT_S = 1.0  # within which a server that has closed an idle connection is known to have
 
 
 class Connection(asyncio.Protocol):
@@ -41,7 +41,6 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._alarm = Alarm(self._loop)
         self._silence_s = 0.0
-        self._asked_at = 0.0
         self._used = False  # an answer has come on it
         self._answer: Answer | None = None
         self._headers: Headers = []
@@ -209,7 +208,6 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, silence_s: float, headless: bool) -> Answer:
         self._silence_s = silence_s
-        self._asked_at = self._loop.time()
         self._bare = 0
         answer = self._answer = Answer(self, headless)
         return answer
@@ -242,8 +240,8 @@ class Connection(asyncio.Protocol):
         self._alarm.close()
         answer, self._answer = self._answer, None
         if answer is not None and not answer.complete:
-            prompt = self._loop.time() - self._asked_at < PROMPT_S
-            if type(failure) is CutError and self._used and prompt and not self._bare and not answer.status:
+            mute = type(failure) is CutError and not self._bare and not answer.status
+            if mute and self._used and (self._unsent or not has_arrived(self._transport)):
                 failure = StaleError()
             answer.fail(failure)
         self._unsent = memoryview(b"")
