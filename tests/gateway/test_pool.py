@@ -70,7 +70,7 @@ async def test_a_connection_whose_end_shows_only_when_it_is_used_costs_no_reques
 
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 2"])
 async def test_what_may_have_been_computed_is_not_asked_again(begun: bytes) -> None:
-    """The server read the request and ended, perhaps because of it: before its answer or within, on whatever connection."""
+    """Its server read it and ended, perhaps because of it: before its answer or within, on whatever connection."""
     async with scripted(saying(ANSWER, begun, then="close"), saying(ANSWER)) as url:
         pool = Pool(url)
         assert await ask(pool) == b"{}"
