@@ -209,6 +209,7 @@ def _lost(random: Random, kind: str, request_id: str) -> Asked:
     if random.random() < 0.5:
         paths = ("/v1/chat", "/v1", "/v2/models", "/v2/models//infer", f"/v2/models/{name}/nothing", "/v3/embeddings")
         more = (f"/v2/models/{name}/versions", f"/v2/models/{name}/versions/1/infer/x", "/v1/v1/embeddings", "/v1chat")
+        more += tuple(f"/v2/models/{name}/versions/{version}/infer" for version in ("..%2F..%2Fx", "a%5Cb", "%2f"))
         return _post(random, kind, request_id, path=random.choice((*paths, *more)), body=json.dumps({"model": name}))
     target = random.choice((*OPENAI, f"/v2/models/{name}/infer", f"/v2/models/{name}/versions/2/generate"))
     if random.random() < 0.3:

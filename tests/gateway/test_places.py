@@ -2,6 +2,7 @@
 
 import pytest
 
+from freehold.errors import FreeholdError
 from freehold.gateway.places import Place, passed_on
 
 
@@ -18,13 +19,21 @@ def test_every_path_stands_once() -> None:
     [
         (Place("POST", "chat/completions"), None, "chat/completions"),
         (Place("POST", "infer", of_a_model=True), None, "v2/models/bge%2Fm3/infer"),
-        (Place("POST", "infer", of_a_model=True), "1/2", "v2/models/bge%2Fm3/versions/1%2F2/infer"),
+        (Place("POST", "infer", of_a_model=True), "1 b", "v2/models/bge%2Fm3/versions/1%20b/infer"),
         (Place("GET", "", of_a_model=True), None, "v2/models/bge%2Fm3"),
     ],
 )
 def test_a_path_is_said_in_the_servers_words(place: Place, version: str | None, path: str) -> None:
     """A name may hold what a path may not."""
     assert place.there("bge/m3", version) == path
+
+
+@pytest.mark.parametrize("version", [".", "..", "../../other", "..\\other", "1/", "/"])
+def test_a_version_leads_to_no_other_model(version: str) -> None:
+    """A server that decodes paths before it reads them would take it for steps."""
+    with pytest.raises(FreeholdError) as caught:
+        Place("POST", "infer", of_a_model=True).there("m", version)
+    assert caught.value.code == "path_not_found"
 
 
 def test_who_asks_for_documents_gives_up_early() -> None:

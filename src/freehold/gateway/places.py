@@ -1,9 +1,11 @@
 """The paths that are passed on: OpenAI's, and those of a model in the Open Inference Protocol."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from freehold.errors import FreeholdError
 from freehold.http import Dialect
 from freehold.http.call import Endpoint
 
@@ -15,6 +17,8 @@ PATHS = (
 """Of OpenAI's API, below /v1 and without it; what a server does not know it refuses itself."""
 OF_A_MODEL = (("GET", ""), ("GET", "ready"), ("POST", "infer"), ("POST", "generate"), ("POST", "generate_stream"))
 """Of the Open Inference Protocol, below /v2/models/NAME, with or without /versions/VERSION."""
+_STEPS = re.compile(r"\.{1,2}|.*[/\\].*", re.DOTALL)
+"""No version: a server that decodes a path before it reads it would be led from one model to another."""
 OF_DOCUMENTS = frozenset({"embeddings", "rerank", "score", "infer"})
 """Calls whose callers give up early."""
 
@@ -40,9 +44,11 @@ class Place:
         return "embed" if self.path in OF_DOCUMENTS else "generate"
 
     def there(self, model: str, version: str | None) -> str:
-        """The path that is asked for at a server that calls the model `model`."""
+        """The path that is asked for at a server that calls the model `model`. Raises `path_not_found`."""
         if not self.of_a_model:
             return self.path
+        if version is not None and _STEPS.fullmatch(version):
+            raise FreeholdError("path_not_found", path=f"/versions/{version[:200]}")
         below = "" if version is None else f"/versions/{quote(version, safe='')}"
         return f"v2/models/{quote(model, safe='')}{below}" + (f"/{self.path}" if self.path else "")
 

@@ -32,8 +32,9 @@ CONFLICT = f"{INTERNAL}conflict"
 
 JSON = "(?i) *application/json *(?:;.*)?"
 """The types of bodies that are read; none counts as JSON."""
-READS = "(?:/versions/[^/?]+)?(?:/ready)?"
-CALLS = "(?:/versions/[^/?]+)?/(?:infer|generate|generate_stream)"
+_VERSION = r"(?:/versions/(?:[^/?%\\]|%(?:[^25/?]|2[^Ff/?]|5[^Cc/?]))+)?"  # without an escaped slash of either kind
+READS = f"{_VERSION}(?:/ready)?"
+CALLS = f"{_VERSION}/(?:infer|generate|generate_stream)"
 _IN_PATH = rf"/v2/models/([^/?]+)({READS}|{CALLS})/?(?:\?.*)?"
 _IN_OPENAI = rf"(?:/v1)?(/(?:{'|'.join(PATHS)}))/?(?:\?.*)?"
 _LISTED = r"(?:/v1)?/models/([^/?]+)/?(?:\?.*)?"

@@ -82,10 +82,14 @@ function placeOf(path) {
 function inferencePlace(parts) {
     const id = decoded(parts[3] || '');
     const versioned = parts[4] == 'versions';
+    const version = versioned ? decoded(parts[5] || '') : '1';
     const rest = parts.slice(versioned ? 6 : 4);
     const verb = rest.length ? rest[0] : '';
     const method = table.inference(verb);
-    if (!id || rest.length > 1 || (rest.length && !verb) || (versioned && !parts[5]) || method === null) {
+    if (!version || /^\.\.?$|[\/\\]/.test(version)) {
+        return null;  // it would lead a server that decodes a path before it reads it to another model
+    }
+    if (!id || rest.length > 1 || (rest.length && !verb) || method === null) {
         return null;
     }
     const tail = '/' + parts.slice(4).join('/');
