@@ -71,6 +71,7 @@ def decided(asked: Asked, table: RouteTable) -> Outcome:
         if name is None:
             raise FreeholdError("model_not_named", served="")
         route = table.find(name)
+        methods[asked.method].there(name, params.get("version"))
     except FreeholdError as error:
         return Outcome(None, None, STATUS[error.kind])
     return Outcome(route.name, route.variant_at(slot(headers[b"x-request-id"])), 200)
