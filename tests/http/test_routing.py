@@ -73,8 +73,10 @@ def test_the_prefix_tells_the_dialect(path: str, dialect: str) -> None:
 
 
 def test_what_is_remembered_is_bounded_and_right() -> None:
-    """More paths than are remembered, asked twice, still find their own names."""
+    """More paths than are remembered, asked twice, still find their own names; long ones are not remembered."""
     router = Router([("GET", "/v2/models/{model}", "metadata")])
     for _ in range(2):
+        assert router.find(f"/v2/models/{'m' * 60_000}") is not None
+        assert sum(map(len, router._found)) < 60_000
         for number in range(REMEMBERED + 10):
             assert router.find(f"/v2/models/m{number}") == ({"GET": "metadata"}, {"model": f"m{number}"})

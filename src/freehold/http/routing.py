@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 REMEMBERED = 1024
 """Paths whose way is remembered: clients ask for the few models of a node, attackers for anything."""
+LONGEST = 512
+"""Characters of a path that is remembered: a head may have a hundred times as many."""
 
 _CAPTURE = re.compile(r"\{([a-z_]+)\}")
 
@@ -53,7 +55,7 @@ class Router(Generic[T]):
         found = self._found.get(path)
         if found is None:
             found = self._find(path)
-            if found is not None:
+            if found is not None and len(path) <= LONGEST:
                 if len(self._found) >= REMEMBERED:
                     self._found.clear()
                 self._found[path] = found
