@@ -68,6 +68,19 @@ def test_an_answers_own_headers_come_back(node: Any) -> None:
     assert answer.headers["content-length"] == str(len(answer.content))
 
 
+def test_a_server_has_no_say_in_how_clients_come_here(node: Any) -> None:
+    """It may not end HTTPS, nor lead them to another port; nor does it say whose answer it is."""
+    said = {
+        "Strict-Transport-Security": "max-age=0",
+        "Alt-Svc": 'h3=":8443"',
+        "X-Freehold-Model": "other",
+        "X-Own": "1",
+    }
+    answer = node.ask("theirs", behave=behave("answer", body="{}", headers=said))
+    assert (answer.status_code, answer.headers["x-own"], answer.headers["x-freehold-model"]) == (200, "1", "theirs")
+    assert not {"strict-transport-security", "alt-svc"} & answer.headers.keys()
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [(429, {"Retry-After": "17"}), (500, {}), (400, {}), (404, {}), (201, {"X-Cost": "3"}), (529, {}), (499, {})],

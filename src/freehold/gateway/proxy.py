@@ -40,7 +40,10 @@ _NOT_SENT = _HOP_BY_HOP | {
     *(b"x-model-id", b"x-freehold-hops", b"content-encoding"),  # `Asking.headers` says what holds there
     b"accept-encoding",  # events can be told apart only in plain text
 }
-_NOT_RETURNED = _HOP_BY_HOP | {b"date", b"server", b"x-request-id", b"content-type", b"set-cookie", b"x-freehold-model"}
+_NOT_RETURNED = _HOP_BY_HOP | {
+    *(b"date", b"server", b"x-request-id", b"content-type", b"set-cookie", b"x-freehold-model"),
+    *(b"strict-transport-security", b"alt-svc"),  # how clients come here is not for others to say
+}
 _OF_EVENTS = frozenset({b"cache-control", b"x-accel-buffering", b"content-length"})  # http writes its own
 _EVENT_STREAM = b"text/event-stream"
 
