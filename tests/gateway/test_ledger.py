@@ -70,6 +70,38 @@ def test_a_damaged_record_is_told_and_the_others_go_on(tmp_path: Path, content: 
     assert "chat.json" in problems[0].cause
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"step": -2},
+        {"step": 3},
+        {"steps": []},
+        {"steps": [300]},
+        {"steps": list(range(101))},
+        {"hold_s": -1},
+        {"asked_at": 1e300},
+        {"limits": {"requests": 0}},
+        {"limits": {"errors": -1}},
+        {"phase": "running", "old": {}},
+        {"phase": "running", "old": {"a": 0}},
+        {"phase": "running", "old": {"b": 100}},
+        {"wish": "more"},
+        {"reason": {"code": "no_such"}},
+        {"reason": {"code": "rollout_waits_hold"}},
+        {"history": [{"at": 1e300, "what": "raised", "percent": 5}]},
+        {"history": [{"at": 1, "what": "raised", "percent": 500}]},
+    ],
+)
+def test_a_record_that_was_edited_into_nonsense_is_told(tmp_path: Path, edited: dict[str, object]) -> None:
+    """Shares that are none, a step that is not there, a reason without its words: nobody acts upon it."""
+    ledger = Ledger(tmp_path)
+    ledger.change("chat", lambda _: CHAT)
+    path = tmp_path / "rollouts" / "chat.json"
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | edited))
+    found, (problem,) = ledger.all()
+    assert (found, problem.code) == ([], "rollout_damaged")
+
+
 def test_one_process_conducts_and_the_next_one_when_it_is_gone(tmp_path: Path) -> None:
     """The lock names its holder; a process that is killed gives it up."""
     ours = Ledger(tmp_path)

@@ -74,8 +74,8 @@ class Ledger:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FreeholdError("rollout_damaged", path=path, reason=error) from None
-        if rollout.route != route or not rollout.steps or rollout.step >= len(rollout.steps):
-            raise FreeholdError("rollout_damaged", path=path, reason="it does not agree with itself")
+        if rollout.route != route:
+            raise FreeholdError("rollout_damaged", path=path, reason=f"it is about the route {rollout.route[:80]}")
         if signature is not None:
             self._known[route] = signature, rollout
         return rollout

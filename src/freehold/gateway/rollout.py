@@ -9,9 +9,10 @@ slow or a golden that differs end it: then the new model has no share.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from freehold.errors import FreeholdError
 from freehold.gateway.table import percents
@@ -25,12 +26,25 @@ WHOLE = 100
 SIGMAS = 3.0  # a rate within so many standard deviations of the old model's may be chance
 LONGEST_HISTORY = 100
 
+# what a record may hold: somebody may have edited it
+Share = Annotated[int, Meta(ge=1, le=WHOLE)]
+_Steps = Annotated[tuple[Share, ...], Meta(min_length=1, max_length=WHOLE)]
+Moment = Annotated[float, Meta(ge=0, le=253402300799)]  # the last one that has a date, which is in the year 9999
+Positive = Annotated[float, Meta(gt=0)]
+
 
 class Reason(msgspec.Struct, frozen=True):
     """Why something is as it is: an error of the house, in a form that can be kept."""
 
     code: str
     details: dict[str, str | int | float] = {}
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where it is no error of the house, or lacks a detail of its texts."""
+        try:
+            self.error()
+        except (LookupError, ValueError) as failure:
+            raise ValueError(f"no reason has the code {self.code} and these details: {failure}") from None
 
     @classmethod
     def of(cls, error: FreeholdError) -> "Reason":
@@ -48,19 +62,19 @@ class Reason(msgspec.Struct, frozen=True):
 class Happened(msgspec.Struct, frozen=True):
     """One line of a rollout's history. `at`: wall clock, seconds; `percent`: the new model's share from then on."""
 
-    at: float
+    at: Moment
     what: Event
-    percent: int
+    percent: Annotated[int, Meta(ge=0, le=WHOLE)]
     reason: Reason | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):
     """What the new model must keep to. `errors` is a share, 0 to 1; a p99 is bounded in seconds or by the old one's."""
 
-    errors: float = 0.01
-    p99_s: float | None = None
-    p99_times: float | None = None
-    requests: int = 100
+    errors: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    p99_s: Positive | None = None
+    p99_times: Positive | None = None
+    requests: Annotated[int, Meta(ge=1)] = 100
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,18 +86,25 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
 
     route: str
     new: str
-    steps: tuple[int, ...]
-    hold_s: float
-    asked_at: float = 0.0  # wall clock, seconds: which of the rollouts on this route it is
+    steps: _Steps
+    hold_s: Annotated[float, Meta(ge=0)]
+    asked_at: Moment = 0.0  # wall clock, seconds: which of the rollouts on this route it is
     limits: Limits = Limits()
-    goldens: int = 0  # requests that are replayed before each step
-    old: dict[str, int] = {}
+    goldens: Annotated[int, Meta(ge=0)] = 0  # requests that are replayed before each step
+    old: dict[str, Share] = {}
     phase: Phase = "asked"
-    step: int = -1  # which of `steps` is in force; -1: none yet
+    step: Annotated[int, Meta(ge=-1)] = -1  # which of `steps` is in force; -1: none yet
     wish: Wish = ""
     settled: bool = False
     reason: Reason | None = None  # of its end
     history: tuple[Happened, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where it does not agree with itself."""
+        if self.step >= len(self.steps):
+            raise ValueError(f"step {self.step + 1} of {len(self.steps)}")
+        if self.phase == "running" and (not self.old or self.new in self.old):
+            raise ValueError(f"it runs, and {self.new} takes the place of {', '.join(self.old) or 'none'}")
 
     @property
     def percent(self) -> int:
