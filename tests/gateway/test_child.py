@@ -87,12 +87,12 @@ def test_a_child_that_ends_at_once_is_told_with_its_last_words(
 
 
 def test_a_child_that_never_answers_is_given_up_and_tried_again(front: Callable[..., Any], tmp_path: Path) -> None:
-    """After the time that a start may take; until then the model is loading."""
+    """After the time that a start may take; until then the model is loading, and requests for it wait."""
     silent = child(tmp_path, "-c", "import time; print('thinking', flush=True); time.sleep(60)", "{port}")
     node = front(silent, patience=Patience(startup_s=1.0, grace_s=2.0, pause_s=5.0))
-    assert node.ask("own").json()["error"]["code"] == "model_loading"
-    node.wait("own", "failed")
+    assert node.upstream("own").state == "loading"
     answer = node.ask("own")
+    assert node.upstream("own").state == "failed"
     assert answer.json()["error"]["code"] == "child_never_ready"
     assert "thinking" in answer.json()["error"]["message"]
 
