@@ -14,6 +14,8 @@ from bench.places import ROOT, WORK
 from bench.processes import Command, ServerProcess, free_port
 
 MODEL = "paced"
+ENVIRONMENT = "litellm"
+"""The one front that is installed like a peer."""
 BIN = Path(sys.executable).parent
 QUIET = {"FREEHOLD_AUTH": "none", "FREEHOLD_LANG": "en"}
 
@@ -136,7 +138,7 @@ def _address(port: int) -> dict[str, Any]:
 
 
 def _litellm(place: Place) -> Command:
-    python = environments.ensure("litellm")
+    python = environments.ensure(ENVIRONMENT)
     behind = {"model": f"openai/{MODEL}", "api_base": f"http://127.0.0.1:{place.behind}/v1", "api_key": "none"}
     config = place.folder / "litellm.yaml"
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": behind}]}))

@@ -22,6 +22,7 @@ PACKAGES = {
     "llamacpp": ("llama-cpp-python",),
     "openvinogenai": ("openvino-genai",),
     "ortgenai": ("onnxruntime-genai",),
+    "litellm": ("litellm",),
 }
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import environments
+from bench import environments, fronts
 from bench.generation import PEERS
 from bench.machine import PACKAGES
 from bench.servers import OURS, SERVERS
@@ -23,6 +23,7 @@ def test_a_lock_file_pins_versions_with_hashes_and_names_no_index(name: str) -> 
 def test_every_server_has_a_lock_file_and_shows_its_version() -> None:
     """A peer without either could not be measured again."""
     used = {server.environment for server in SERVERS} - {OURS} | {peer.environment for peer in PEERS}
+    used.add(fronts.ENVIRONMENT)
     assert used == set(environments.names()) == set(PACKAGES)
     for name, packages in PACKAGES.items():
         assert set(packages) <= set(environments.versions(name))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
+from bench import report, routing
 from bench.measure import RAW
 from bench.results import Failure, Results, Sample, load
 from bench.rows import FULL, QUICK
@@ -106,7 +106,7 @@ def test_every_target_reads_a_workload_that_is_measured() -> None:
     results = Results()
     for workload in workloads(QUICK):
         for row in workload.rows:
-            for concurrency in (0, 1, 4, 8, 10, 16, 64):
+            for concurrency in (0, 1, 4, 8, 10, 16, 64, 500, 1000, 10_000):
                 fields = {
                     "items": 5,
                     "tokens": 50,
@@ -125,7 +125,7 @@ def test_every_target_reads_a_workload_that_is_measured() -> None:
                         cpu_seconds=1.0,
                         **fields,
                     )  # type: ignore[arg-type] # numbers
-                    for name in (workload.name, f"{workload.name}-prefill")
+                    for name in (workload.name, f"{workload.name}-prefill", routing.ALONE, routing.BUSY)
                 ]
     assert [text for text, verdict in verdicts(results).items() if verdict == "not measured"] == []
 

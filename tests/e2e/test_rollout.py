@@ -120,8 +120,8 @@ class Stage:
 
     def share(self, route: str, model: str = "new") -> float:
         """In percent, as the gateway exports it."""
-        found: float = self.node.metric("freehold_route_weight_percent", route=route, model=model)
-        return found
+        found: float = self.node.metric("freehold_route_weight_ratio", route=route, model=model)
+        return found * 100
 
 
 @pytest.fixture(scope="module")

@@ -226,7 +226,7 @@ def test_weights_and_states_are_metrics(tmp_path: Path) -> None:
         stage.begin()
         await stage.tick(2)
         text = stage.telemetry.exposition()[0].decode()
-        assert 'freehold_route_weight_percent{model="b",route="chat"} 5.0' in text
+        assert 'freehold_route_weight_ratio{model="b",route="chat"} 0.05' in text
         assert 'freehold_rollout_state{route="chat",state="running"} 1.0' in text
         stage.wish("abort")
         await stage.tick()

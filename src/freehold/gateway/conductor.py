@@ -207,7 +207,7 @@ class Conductor:
         self._telemetry.route_weight.forget()
         for name, shares in _in_force(self._written, self.weights):
             for model, percent in shares.items():
-                self._telemetry.route_weight.of(name, model).set(percent)
+                self._telemetry.route_weight.of(name, model).set(percent / 100)
 
 
 def _shared(written: RouteTable) -> dict[tuple[str, str], list[str]]:

@@ -154,9 +154,9 @@ GPU_POWER_WATTS = Metric("freehold_gpu_power_watts", "gauge", "Power that a GPU 
 GPU_TEMPERATURE = Metric("freehold_gpu_temperature_celsius", "gauge", "Temperature of a GPU's core.", ("gpu",))
 
 ROUTE_WEIGHT = Metric(
-    "freehold_route_weight_percent",
+    "freehold_route_weight_ratio",
     "gauge",
-    "Share of a route's requests that one of its models gets, of routes with several.",
+    "Share of a route's requests that one of its models gets, 0 to 1, of routes with several.",
     ("route", "model"),
 )
 ROLLOUT_STATE = Metric(
