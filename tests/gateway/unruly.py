@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import signal
 import ssl
 import sys
@@ -126,6 +127,10 @@ async def behaved(
         COUNTS["left"] += left
     elif kind == "garbage":
         writer.write(b"SSH-2.0-OpenSSH_9.6\r\nwhat is this\r\n\r\n")
+    elif kind == "raw":
+        writer.write(behave["raw"].encode("latin-1"))
+    elif kind == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     elif kind == "short":
         writer.write(whole(b"x" * 100, Content_Length=behave.get("length", "1000000")))
         await writer.drain()
@@ -163,7 +168,7 @@ async def main() -> None:
     if "tls" in SETTINGS:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(SETTINGS["tls"])
-    server = await asyncio.start_server(connection, "127.0.0.1", int(sys.argv[1]), limit=1 << 24, ssl=tls)
+    server = await asyncio.start_server(connection, "127.0.0.1", int(sys.argv[1]), limit=1 << 24, backlog=4096, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - how a test learns the port
     await over.wait()
 
