@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from freehold.errors import FreeholdError
 from freehold.gateway.rendering.envoy_clusters import chain, joined
@@ -134,13 +135,19 @@ def _action(plan: Plan, route: ModelRoute, chains: Mapping[str, tuple[str, ...]]
 
 
 def _below_there(cluster: Cluster) -> list[Tree]:
-    return [setting(OPENAI, f"{cluster.base}%REQ({OPENAI})%")]
+    return [setting(OPENAI, f"{_literal(cluster.base)}%REQ({OPENAI})%")]
 
 
 def _named_there(cluster: Cluster) -> list[Tree]:
     """The path's name there, and the same in the header that may name it, too: they must agree there as well."""
-    path = f"{cluster.root}/v2/models/{cluster.name_there}%REQ({TAIL})%"
-    return [setting(PATH, path), setting("x-model-id", cluster.name_there, "OVERWRITE_IF_EXISTS")]
+    path = f"{cluster.root}/v2/models/{quote(cluster.name_there, safe='')}"
+    name = setting("x-model-id", _literal(cluster.name_there), "OVERWRITE_IF_EXISTS")
+    return [setting(PATH, f"{_literal(path)}%REQ({TAIL})%"), name]
+
+
+def _literal(text: str) -> str:
+    """What stands for `text` where Envoy substitutes."""
+    return text.replace("%", "%%")
 
 
 def _retries(plan: Plan, chains: Sequence[tuple[str, ...]]) -> Tree:
