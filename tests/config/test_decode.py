@@ -79,6 +79,7 @@ MODELS = "models: [{id: a, source: b, %s}]"
         ("gpus: -1", "config_value_invalid"),
         ("gpus: {resource: x}", "config_value_missing"),
         ("keep_alive: 5 minutes", "config_value_invalid"),
+        ('upstream_model: "a\\r\\nX-Own: 1"', "config_value_invalid"),
         ("defaults: {top_p: 1.5}", "config_value_invalid"),
         ("chat_template_kwargs: thinking", "config_value_invalid"),
         ("chat_template_kwargs: {a: [1]}", "config_value_invalid"),

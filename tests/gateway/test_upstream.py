@@ -55,6 +55,7 @@ def test_a_server_that_is_down_is_not_waited_for(front: Callable[..., Any], unru
         ({"raw": "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"}, "upstream_garbage"),
         ({"raw": "SSH-2.0\r\n\r\n"}, "upstream_garbage"),
         ({"raw": "HTTP/1.1 301 Moved\r\nLocation: /v2/models\r\nContent-Length: 0\r\n\r\n"}, "upstream_garbage"),
+        ({"models": [{"id": "a\r\nX-Own: 1"}]}, "upstream_garbage"),
         ({"key": "another"}, "upstream_key_refused"),
     ],
 )

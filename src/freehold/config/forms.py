@@ -31,6 +31,7 @@ Secret = Annotated[str, form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_se
 Identifier = Annotated[str, form(ID, "[A-Za-z0-9._-], 1 to 128", "config_id_invalid")]
 Duration = Annotated[str, form(DURATION, "forever | 90s | 30m | 12h | 7d")]
 Text = Annotated[str, Meta(min_length=1)]
+Line = Annotated[str, form(r"^[^\x00-\x1f\x7f]+$", "text, 1 line")]
 Ability = Literal["chat", "vision", "tools", "stt", "tts", "embed", "rerank"]
 Url = Annotated[str, form(r"^https?://[^\s/@]+(/[^\s@]*)?$", "http(s)://HOST[/PATH]")]
 ProxyUrl = Annotated[

@@ -15,6 +15,7 @@ from freehold.config.forms import (
     Dimension,
     Duration,
     Identifier,
+    Line,
     ProxyUrl,
     Seconds,
     Secret,
@@ -193,7 +194,7 @@ class ModelConfig(Shape, frozen=True):
     ] = None
     key: Annotated[Secret | None, doc("The API key of an upstream.")] = None
     upstream_model: Annotated[
-        Text | None, doc("What another server calls the model; null: the same id, or the only one that it lists.")
+        Line | None, doc("What another server calls the model; null: the same id, or the only one that it lists.")
     ] = None
     replicas: Annotated[
         tuple[Url, ...], doc("More addresses of an upstream that serve the same model; requests are shared among all.")

@@ -24,6 +24,7 @@ PROBE_S = 5.0  # how long the answer to a probe may take
 LONGEST_LIST = 4 << 20  # bytes of a list of models that are read
 
 _VERSION = re.compile(r"/v[12]/*$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _OIP = re.compile(r"/v2/*$")
 _WORDS: dict[str, Ability] = {
     **{ability: ability for ability in get_args(Ability)},
@@ -146,6 +147,8 @@ def _told(body: bytes, model: str, names: set[str]) -> Told:
         raise FreeholdError("upstream_garbage", model=model, reason=reason) from None
     if not listed:
         raise FreeholdError("upstream_empty", model=model)
+    if any(_CONTROL.search(row.id) for row in listed):  # names go into headers, also of requests to other replicas
+        raise FreeholdError("upstream_garbage", model=model, reason="its /models lists names with control characters")
     row = next((row for row in listed if row.id in names), listed[0] if len(listed) == 1 else None)
     return Told(tuple(row.id for row in listed), () if row is None else _abilities(row))
 
