@@ -126,7 +126,7 @@ def test_what_two_servers_could_read_differently_is_read_by_none(
         ("/v1/chat/completions", {"X-Model-ID": "t" * 15_000}, 400),
         ("/v1/chat/completions", {"X-Request-ID": 'a"\\%0d%0a{}$', "X-Freehold-Hops": "-1"}, 200),
         ("/v1/chat/completions", {"X-Request-ID": "é", "X-Freehold-Hops": "9" * 99}, 200),
-        ("/v1/chat/completions", {"Connection": "x-hop, authorization, x-freehold-hops", "X-Hop": "1"}, 200),
+        ("/v1/chat/completions", {"Connection": "x-hop\r\nConnection: x-freehold-hops", "X-Hop": "1"}, 200),
     ],
 )
 def test_no_name_leads_where_nobody_sent_it(

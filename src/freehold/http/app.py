@@ -96,6 +96,9 @@ class App:
             return
         began = perf_counter()
         asked: dict[bytes, bytes] = dict(scope["headers"])
+        if len(asked) < len(scope["headers"]) and b"connection" in asked:
+            # of any other header the last one counts; of this one all do, since a header that it names goes no further
+            asked[b"connection"] = b", ".join(value for name, value in scope["headers"] if name == b"connection")
         request_id = self._identify(asked.get(b"x-request-id"))
         REQUEST_ID.set(request_id)
         path: str = scope["raw_path"].decode("latin-1")
