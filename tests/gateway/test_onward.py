@@ -50,6 +50,7 @@ def test_a_request_that_goes_round_is_ended() -> None:
         (b"timeout=3&q=%20", b"timeout=3&q=%20"),
         (b"model_id=a&x=1", b"model_id=th%2Fere&x=1"),
         (b"model_id=", b"model_id="),
+        (b"model%5Fid=a&x=1", b"model_id=th%2Fere&x=1"),
     ],
 )
 def test_a_query_names_the_model_as_it_is_there(query: bytes, sent: bytes) -> None:

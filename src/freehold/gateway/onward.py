@@ -1,6 +1,6 @@
 """What the head of a request says when it is passed on: the model's name there, and how far the request has come."""
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 from freehold.errors import FreeholdError
 from freehold.gateway.identify import HEADER, QUERY
@@ -29,7 +29,7 @@ def onward(call: Call, there: str) -> Headers:
 
 def query_there(query: bytes, there: str) -> bytes:
     """The query with the model's name there, where it names a model."""
-    if QUERY.encode("ascii") not in query:
+    if QUERY.encode("ascii") not in (unquote_to_bytes(query) if b"%" in query else query):
         return query
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     return urlencode([(name, there if name == QUERY and value else value) for name, value in pairs]).encode("ascii")
