@@ -95,10 +95,7 @@ class App:
             await self._live(scope, receive, send)
             return
         began = perf_counter()
-        asked: dict[bytes, bytes] = dict(scope["headers"])
-        if len(asked) < len(scope["headers"]) and b"connection" in asked:
-            # of any other header the last one counts; of this one all do, since a header that it names goes no further
-            asked[b"connection"] = b", ".join(value for name, value in scope["headers"] if name == b"connection")
+        asked = _by_name(scope["headers"])
         request_id = self._identify(asked.get(b"x-request-id"))
         REQUEST_ID.set(request_id)
         path: str = scope["raw_path"].decode("latin-1")
@@ -185,6 +182,14 @@ def _count(metrics: RouteMetrics, call: Call | None, status: int, ended: int, se
     metrics.observe(status, seconds)
     if call is not None and call.on_end is not None:
         call.on_end(ended, seconds)
+
+
+def _by_name(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Of each header the last value; of `connection` all, since the headers that any of them names go no further."""
+    found = dict(headers)
+    if len(found) < len(headers) and b"connection" in found:
+        found[b"connection"] = b", ".join(value for name, value in headers if name == b"connection")
+    return found
 
 
 async def _send_whole(send: Send, response: Response, request_id: str) -> None:
