@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from freehold.cli.rollout import read_steps
-from freehold.gateway.ledger import Ledger
-from freehold.gateway.rollout import Rollout
+from freehold.gateway.rollouts.ledger import Ledger
+from freehold.gateway.rollouts.rollout import Rollout
 
 RUNNING = Rollout(
     route="chat", new="b", steps=(5, 50, 100), hold_s=60.0, phase="running", step=0, old={"a": 100}, asked_at=7.0

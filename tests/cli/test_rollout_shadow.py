@@ -9,8 +9,8 @@ import typer
 from freehold.cli import rollout_shadow
 from freehold.cli.output import Output
 from freehold.errors import FreeholdError
-from freehold.gateway.comparison import Comparison
-from freehold.gateway.shadow_report import FOLDER, Report, Times, encoded
+from freehold.gateway.comparing.comparison import Comparison
+from freehold.gateway.shadows.shadow_report import FOLDER, Report, Times, encoded
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from freehold.cli.rollout_text import lines_to_write, small
 from freehold.errors import FreeholdError
-from freehold.gateway.ledger import Ledger, Numbers, Progress
-from freehold.gateway.rollout import Reason, Rollout
+from freehold.gateway.rollouts.ledger import Ledger, Numbers, Progress
+from freehold.gateway.rollouts.rollout import Reason, Rollout
 
 RUNNING = Rollout(
     route="chat", new="b", steps=(5, 50, 100), hold_s=60.0, phase="running", step=0, old={"a": 100}, asked_at=7.0

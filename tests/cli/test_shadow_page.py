@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from freehold.cli.shadow_page import binned, shadow_page
 from freehold.errors import Language
-from freehold.gateway.comparison import Comparison
-from freehold.gateway.shadow_report import Report, Spread, Times
+from freehold.gateway.comparing.comparison import Comparison
+from freehold.gateway.shadows.shadow_report import Report, Spread, Times
 
 
 def report() -> Report:

@@ -4,8 +4,8 @@ import json
 import math
 
 from freehold.cli.shadow_text import bounds_text, data_of, lines_of
-from freehold.gateway.comparison import Comparison
-from freehold.gateway.shadow_report import Report, Times
+from freehold.gateway.comparing.comparison import Comparison
+from freehold.gateway.shadows.shadow_report import Report, Times
 
 MINE, THEIRS = Times(0.01, 0.1), Times(0.02, 0.2)
 

@@ -19,12 +19,12 @@ import pytest
 
 from freehold.config import Config
 from freehold.errors import FreeholdError
-from freehold.gateway.identify import identify
-from freehold.gateway.places import passed_on
 from freehold.gateway.rendering import envoy as for_envoy
 from freehold.gateway.rendering import nginx as for_nginx
 from freehold.gateway.rendering.plan import Plan
-from freehold.gateway.table import RouteTable, slot
+from freehold.gateway.routing.identify import identify
+from freehold.gateway.routing.places import passed_on
+from freehold.gateway.routing.table import RouteTable, slot
 from freehold.http.errors import STATUS
 from freehold.http.routing import Router
 from tests.crowd import eventually

@@ -6,7 +6,7 @@ import numpy as np
 import openai
 import pytest
 
-from freehold.gateway.table import slot
+from freehold.gateway.routing.table import slot
 from tests.crowd import eventually
 
 BODY_MB = 8

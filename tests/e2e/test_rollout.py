@@ -20,8 +20,8 @@ import yaml
 from msgspec import structs
 
 from freehold.cli.main import main
-from freehold.gateway.ledger import Ledger
-from freehold.gateway.rollout import Rollout
+from freehold.gateway.rollouts.ledger import Ledger
+from freehold.gateway.rollouts.rollout import Rollout
 from tests.crowd import eventually
 
 UNRULY = Path(__file__).parents[1] / "gateway" / "unruly.py"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.config import ModelConfig
-from freehold.gateway.places import PATHS
+from freehold.gateway.routing.places import PATHS
 
 
 def test_a_model_of_this_process_is_answered_here(node: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from freehold.config import Hold, ModelConfig, Route, RouteTarget
 from freehold.errors import FreeholdError
-from freehold.gateway.table import slot
+from freehold.gateway.routing.table import slot
 from freehold.http import BodyLimits
 
 JSON = {"Content-Type": "application/json"}

@@ -13,8 +13,8 @@ import pytest
 
 from freehold.config import Config, ModelConfig, Route, RouteTarget, Shadow
 from freehold.gateway import build
-from freehold.gateway.shadow import MOST, Shadowing, is_chosen
-from freehold.gateway.shadow_report import Report
+from freehold.gateway.shadows.shadow import MOST, Shadowing, is_chosen
+from freehold.gateway.shadows.shadow_report import Report
 from freehold.http import App, Listener, MemoryBudget, bind
 from freehold.telemetry import Telemetry
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from freehold.config import Config, Tls
 from freehold.errors import FreeholdError
-from freehold.gateway.trust import client_files
+from freehold.gateway.wire.trust import client_files
 from freehold.http.certificate import CertificateFiles, load_authorities, now
 from freehold.http.listener import bind
 from freehold.http.tls import Https, server_context

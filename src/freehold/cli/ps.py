@@ -116,7 +116,7 @@ class Server:
         Raises FreeholdError `server_absent` or `server_foreign`, and as `trust`.
         """
         from freehold.cli.network import network_here
-        from freehold.gateway.trust import trouble, trust
+        from freehold.gateway.wire.trust import trouble, trust
         from freehold.http.certificate import now
 
         if self.secure:

@@ -17,9 +17,9 @@ from freehold.cli.rollout_text import show, small
 from freehold.config.forms import ID
 from freehold.config.home import home
 from freehold.errors import FreeholdError
-from freehold.gateway.ledger import Ledger, read_bytes
-from freehold.gateway.replay import read_recording
-from freehold.gateway.rollout import WHOLE, Limits, Rollout, Wish
+from freehold.gateway.rollouts.ledger import Ledger, read_bytes
+from freehold.gateway.rollouts.replay import read_recording
+from freehold.gateway.rollouts.rollout import WHOLE, Limits, Rollout, Wish
 
 app = typer.Typer()
 rollout_shadow.add_to(app)

@@ -11,7 +11,7 @@ from freehold.cli.proof_page import write_page
 from freehold.cli.shadow_page import shadow_page
 from freehold.cli.shadow_text import data_of, lines_of
 from freehold.config import home
-from freehold.gateway.shadow_report import FOLDER, load
+from freehold.gateway.shadows.shadow_report import FOLDER, load
 
 
 def add_to(app: typer.Typer) -> None:

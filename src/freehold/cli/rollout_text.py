@@ -7,8 +7,8 @@ import msgspec
 
 from freehold.cli.output import LABELS, Output, describe
 from freehold.errors import FreeholdError, Language
-from freehold.gateway.ledger import Ledger, Numbers, Progress
-from freehold.gateway.rollout import WHOLE, Rollout
+from freehold.gateway.rollouts.ledger import Ledger, Numbers, Progress
+from freehold.gateway.rollouts.rollout import WHOLE, Rollout
 
 _HEAD = ("ROUTE", "FROM", "TO", "PERCENT", "STEP", "STATE", "REQUESTS", "ERRORS", "P99 MS", "OLD ERRORS", "OLD P99 MS")
 _NUMERIC = frozenset({"PERCENT", "REQUESTS", "ERRORS", "P99 MS", "OLD ERRORS", "OLD P99 MS"})

@@ -9,7 +9,7 @@ from freehold.cli.charts import Curve, histogram, shares_plot
 from freehold.cli.proof_page import page, plot
 from freehold.cli.shadow_text import bounds_text, counted, kinds_of, measured_text, measures, quantile_cells
 from freehold.errors import Language
-from freehold.gateway.shadow_report import STEPS, Report, Spread, Verdicts, moment
+from freehold.gateway.shadows.shadow_report import STEPS, Report, Spread, Verdicts, moment
 
 BINS = 2  # bars in a factor of ten
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.gateway.shadow_report import Pair, Report, Spread, moment
+from freehold.gateway.shadows.shadow_report import Pair, Report, Spread, moment
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from freehold.config import Config, ModelConfig
 from freehold.config.locate import found
 from freehold.engine.base import Capacity
-from freehold.gateway.child import PATIENCE, Child, Patience, allotted, recipe
 from freehold.gateway.front import Front
-from freehold.gateway.health import Terms
+from freehold.gateway.routing.selection import Here
 from freehold.gateway.running import Gateway
-from freehold.gateway.selection import Here
-from freehold.gateway.trust import trust
-from freehold.gateway.upstream import Sharing, Upstream
+from freehold.gateway.upstreams.child import PATIENCE, Child, Patience, allotted, recipe
+from freehold.gateway.upstreams.health import Terms
+from freehold.gateway.upstreams.upstream import Sharing, Upstream
+from freehold.gateway.wire.trust import trust
 from freehold.http import Admission, MemoryBudget
 from freehold.http.certificate import now
 from freehold.telemetry import Telemetry

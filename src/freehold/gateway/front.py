@@ -14,17 +14,17 @@ from msgspec import structs
 
 from freehold.config import Shadow
 from freehold.errors import FreeholdError
-from freehold.gateway.affinity import conversation
-from freehold.gateway.hold import Waiting
-from freehold.gateway.identify import conflict, identify, is_json, is_packed
-from freehold.gateway.naming import Form, boundary, renamed
-from freehold.gateway.onward import onward, query_there
-from freehold.gateway.places import Place, passed_on
-from freehold.gateway.pool import Pools
 from freehold.gateway.proxy import Asking, Upload, forward
-from freehold.gateway.selection import READY, Candidate, Here, able, hopeful, unable
-from freehold.gateway.table import ModelRoute, RouteTable, slot
-from freehold.gateway.upstream import Upstream
+from freehold.gateway.routing.affinity import conversation
+from freehold.gateway.routing.hold import Waiting
+from freehold.gateway.routing.identify import conflict, identify, is_json, is_packed
+from freehold.gateway.routing.naming import Form, boundary, renamed
+from freehold.gateway.routing.onward import onward, query_there
+from freehold.gateway.routing.places import Place, passed_on
+from freehold.gateway.routing.selection import READY, Candidate, Here, able, hopeful, unable
+from freehold.gateway.routing.table import ModelRoute, RouteTable, slot
+from freehold.gateway.upstreams.upstream import Upstream
+from freehold.gateway.wire.pool import Pools
 from freehold.http import Call, Response, Route, Stream
 from freehold.http.call import Endpoint
 from freehold.http.errors import STATUS

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from freehold.errors import FreeholdError
-from freehold.gateway import failures
-from freehold.gateway.answer import HELD_BYTES, Answer, UnreachableError, WireError
-from freehold.gateway.events import Events
-from freehold.gateway.onward import Headers
-from freehold.gateway.pool import Pool, Pools
-from freehold.gateway.replica import Replica
-from freehold.gateway.upstream import Upstream
-from freehold.gateway.wire import Connection, request_head
+from freehold.gateway.routing.onward import Headers
+from freehold.gateway.upstreams.replica import Replica
+from freehold.gateway.upstreams.upstream import Upstream
+from freehold.gateway.wire import failures
+from freehold.gateway.wire.answer import HELD_BYTES, Answer, UnreachableError, WireError
+from freehold.gateway.wire.connection import Connection, request_head
+from freehold.gateway.wire.events import Events
+from freehold.gateway.wire.pool import Pool, Pools
 from freehold.http import Call, ClientLeft, Response, Stream
 
 BUFFERED = 256 << 10

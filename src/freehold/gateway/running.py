@@ -12,12 +12,12 @@ from typing import ClassVar
 
 from freehold.config import Config, ModelConfig
 from freehold.errors import FreeholdError
-from freehold.gateway.child import Child
 from freehold.gateway.front import Front
-from freehold.gateway.pool import Pools
-from freehold.gateway.selection import Absent, Candidate, Here, able, hopeful, unable
-from freehold.gateway.table import RouteTable, Weights
-from freehold.gateway.upstream import Upstream
+from freehold.gateway.routing.selection import Absent, Candidate, Here, able, hopeful, unable
+from freehold.gateway.routing.table import RouteTable, Weights
+from freehold.gateway.upstreams.child import Child
+from freehold.gateway.upstreams.upstream import Upstream
+from freehold.gateway.wire.pool import Pools
 from freehold.http import Route
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from freehold.errors import FreeholdError
-from freehold.gateway.places import PATHS
 from freehold.gateway.rendering.envoy import render
 from freehold.gateway.rendering.envoy_routes import error_body
 from freehold.gateway.rendering.plan import Plan
-from freehold.gateway.table import slot
+from freehold.gateway.routing.places import PATHS
+from freehold.gateway.routing.table import slot
 from tests.gateway.rendering.conftest import Upstream, configured, envoy, free_port
 
 CHAT = "/v1/chat/completions"

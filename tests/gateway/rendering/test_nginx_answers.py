@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from freehold.gateway.identify import named
-from freehold.gateway.table import slot
+from freehold.gateway.routing.identify import named
+from freehold.gateway.routing.table import slot
 from tests.gateway.rendering.conftest import Proxy, Start, Upstream, free_port, model
 from tests.gateway.rendering.name_server import NameServer
 from tests.pki import Authority, Pair

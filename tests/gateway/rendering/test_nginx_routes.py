@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
-from freehold.gateway.places import PATHS
 from freehold.gateway.rendering.nginx_routes import address, is_fixed, is_named, routes_js
 from freehold.gateway.rendering.plan import Endpoint, Plan
+from freehold.gateway.routing.places import PATHS
 from tests.gateway.rendering.conftest import configured
 from tests.gateway.rendering.test_nginx import SMALL, WHOLE
 

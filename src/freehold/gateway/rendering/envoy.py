@@ -14,7 +14,7 @@ from freehold.gateway.rendering.envoy_clusters import chain, clusters, secrets
 from freehold.gateway.rendering.envoy_names import TYPES, Tree, extension, name_filters, setting
 from freehold.gateway.rendering.envoy_routes import error_body, mirrored, routes
 from freehold.gateway.rendering.plan import MEGABYTE, Plan, Rendering, listed
-from freehold.gateway.selection import in_order
+from freehold.gateway.routing.selection import in_order
 from freehold.http.errors import STATUS
 
 _HEADER = "# Made by `freehold render envoy`, for Envoy 1.40 or later: change freehold.yaml and render again.\n"

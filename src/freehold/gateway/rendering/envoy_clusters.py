@@ -2,11 +2,11 @@
 
 import ipaddress
 
-from freehold.gateway.pool import CONNECT_S
 from freehold.gateway.rendering.envoy_names import INTERNAL, MUTATION, TYPES, Tree, extension, forgetting
 from freehold.gateway.rendering.plan import Cluster, Endpoint, Plan
-from freehold.gateway.selection import in_order
-from freehold.gateway.table import ModelRoute
+from freehold.gateway.routing.selection import in_order
+from freehold.gateway.routing.table import ModelRoute
+from freehold.gateway.wire.pool import CONNECT_S
 
 KEEP_ALIVE_S = 4  # less than the 5 s after which uvicorn, and so vLLM, closes: a request must not meet that end
 UNBOUNDED = 4_294_967_295

@@ -7,7 +7,7 @@ these headers, and no upstream gets them.
 
 from typing import Any
 
-from freehold.gateway.places import PATHS
+from freehold.gateway.routing.places import PATHS
 
 Tree = dict[str, Any]
 

@@ -31,7 +31,7 @@ from freehold.gateway.rendering.envoy_names import (
     setting,
 )
 from freehold.gateway.rendering.plan import Cluster, Plan
-from freehold.gateway.table import ModelRoute
+from freehold.gateway.routing.table import ModelRoute
 from freehold.http.call import Dialect
 from freehold.http.errors import STATUS, respond
 

@@ -6,10 +6,10 @@ from ipaddress import ip_address
 from itertools import chain
 
 from freehold.errors import FreeholdError
-from freehold.gateway.failures import RETRY_AFTER_S
-from freehold.gateway.places import OF_A_MODEL, passed_on
 from freehold.gateway.rendering.plan import MEGABYTE, Cluster, Endpoint, Plan
-from freehold.gateway.table import ModelRoute
+from freehold.gateway.routing.places import OF_A_MODEL, passed_on
+from freehold.gateway.routing.table import ModelRoute
+from freehold.gateway.wire.failures import RETRY_AFTER_S
 from freehold.http import Dialect
 from freehold.http.errors import respond
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from freehold.config import Config, Limits, ModelConfig, Network, Server
 from freehold.config.routing import Gateway
 from freehold.errors import FreeholdError
-from freehold.gateway.table import ModelRoute, RouteTable
+from freehold.gateway.routing.table import ModelRoute, RouteTable
 
 MEGABYTE = 1 << 20
 PORTS = {"http": 80, "https": 443}

@@ -1,0 +1,1 @@
+"""Requests that a second model answers too, for comparison."""
