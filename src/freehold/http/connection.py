@@ -326,14 +326,15 @@ class Connection(asyncio.Protocol):
             current.keep_alive = False
             return
         if current is None or not current.started:
-            url = self._url.decode("latin-1")
-            body = respond(FreeholdError("request_malformed", reason=reason), dialect_at(url)).body
-            self._transport.write(
-                STATUS_LINES[status]
-                + b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-                + body
-            )
+            self._transport.write(_refusal(self._url, status, reason))
         self._transport.close()
+
+
+def _refusal(url: bytes, status: int, reason: str) -> bytes:
+    """The whole answer to what is no request."""
+    body = respond(FreeholdError("request_malformed", reason=reason), dialect_at(url.decode("latin-1"))).body
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return STATUS_LINES[status] + head + body
 
 
 def _target(url: bytes) -> tuple[bytes, bytes]:
