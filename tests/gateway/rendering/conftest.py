@@ -31,6 +31,10 @@ Proxy = Callable[..., httpx.Client]
 PATIENCE_S = 20.0  # only a broken test waits this long
 
 
+NOT_RETURNED = {"set-cookie": "a=b", "strict-transport-security": "max-age=0", "alt-svc": 'h3=":8443"'}
+"""Headers of every answer of a server, which are not for clients of another address."""
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -152,6 +156,8 @@ def _answering(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.send_response(upstream.status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
+            for name, value in NOT_RETURNED.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 

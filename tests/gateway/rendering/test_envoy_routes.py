@@ -15,7 +15,7 @@ from freehold.gateway.rendering.envoy_routes import error_body
 from freehold.gateway.rendering.plan import Plan
 from freehold.gateway.routing.places import PATHS
 from freehold.gateway.routing.table import slot
-from tests.gateway.rendering.conftest import Upstream, configured, envoy, free_port
+from tests.gateway.rendering.conftest import NOT_RETURNED, Upstream, configured, envoy, free_port
 
 CHAT = "/v1/chat/completions"
 NAMES = "chat, copied, old, new"
@@ -100,8 +100,9 @@ def test_the_share_is_the_hash_of_the_request_id(fronted: Fronted) -> None:
 
 
 def test_an_id_is_made_where_there_is_none(fronted: Fronted) -> None:
-    """The upstream sees the one that the client is told."""
+    """The upstream sees the one that the client is told; what is not for clients does not come back."""
     answer = fronted.client.post(CHAT, json={"model": "new"})
+    assert not NOT_RETURNED.keys() & answer.headers.keys()
     assert fronted.new.seen[0].headers["x-request-id"] == answer.headers["x-request-id"]
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from freehold.gateway.routing.identify import named
 from freehold.gateway.routing.table import slot
-from tests.gateway.rendering.conftest import Proxy, Start, Upstream, free_port, model
+from tests.gateway.rendering.conftest import NOT_RETURNED, Proxy, Start, Upstream, free_port, model
 from tests.gateway.rendering.name_server import NameServer
 from tests.pki import Authority, Pair
 
@@ -224,6 +224,7 @@ def test_a_request_has_an_id_and_keeps_its_callers_secrets(serve: Start, behind_
         answer = client.post(CHAT, json={"model": name}, headers={**secrets, "x-request-id": "y" * 129})
         made = answer.headers["x-request-id"]
         assert len(made) == 32
+        assert not NOT_RETURNED.keys() & answer.headers.keys()
         seen = (one if name == "one" else two).seen[-1].headers
         assert (seen["x-request-id"], seen["x-custom"]) == (made, "stays")
         assert "mine" not in str(seen)

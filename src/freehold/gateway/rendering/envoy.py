@@ -77,6 +77,7 @@ def _warnings(plan: Plan) -> Iterator[FreeholdError]:
 def _listeners(plan: Plan) -> Iterator[Tree]:
     tls = plan.server.tls
     hosts: Tree = {"name": "models", "domains": ["*"], "routes": routes(plan)}
+    hosts["response_headers_to_remove"] = ["strict-transport-security", "alt-svc"]  # that is not for upstreams to say
     if tls is not None and tls.hsts_s:
         value = f"max-age={tls.hsts_s}"
         hosts["response_headers_to_add"] = [setting("strict-transport-security", value)]

@@ -35,6 +35,8 @@ _SERVER = """\
     proxy_hide_header X-Request-Id;
     proxy_hide_header X-Freehold-Model;
     proxy_hide_header Set-Cookie;
+    proxy_hide_header Strict-Transport-Security;
+    proxy_hide_header Alt-Svc;
     # No upstream tells Nginx what to do.
     proxy_ignore_headers X-Accel-Redirect X-Accel-Buffering X-Accel-Limit-Rate X-Accel-Charset;
     # Nginx sends a POST to a second server only while nothing of it was sent to the first: `non_idempotent` is not set.
