@@ -258,7 +258,7 @@ def test_a_file_that_contradicts_itself_later_changes_nothing(
     assert node.metric("freehold_config_load_failures_total") == 2
 
 
-def test_two_gateways_that_lead_to_each_other_are_found(launch: Any, theirs: Unruly) -> None:
+def test_two_gateways_that_lead_to_each_other_are_found(launch: Any, theirs: Unruly, soon: Any) -> None:
     """A request goes round no more often than it may, and both go on serving."""
     ports = [free_port(), free_port()]
     nodes = []
@@ -268,6 +268,8 @@ def test_two_gateways_that_lead_to_each_other_are_found(launch: Any, theirs: Unr
             {"id": "round", "source": f"http://127.0.0.1:{other}/v1", "upstream_model": "round"},
         ]
         nodes.append(launch({"models": models}, "--port", own, verb="gateway"))
+    for node in nodes:
+        soon(lambda one=node: one.metric("freehold_replica_ready", model="round") == 1, "it knows the other one")
     for node in nodes:
         answer = node.ask("/v1/chat/completions", model="round")
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_loop")
