@@ -71,11 +71,14 @@ class _Loop:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 began = time.perf_counter()
             writer.write(self._wire)
-            status = await _answer(reader)
+            status, stays = await _answer(reader)
         except (OSError, asyncio.IncompleteReadError):
             self.outcome.failed += 1
             return
-        self._idle.append((reader, writer))
+        if stays:
+            self._idle.append((reader, writer))
+        else:
+            writer.close()
         if status == 200:
             self.outcome.latencies_s.append(time.perf_counter() - began)
         else:
@@ -87,7 +90,8 @@ class _Loop:
             writer.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    """The status of one answer, read to its end, and whether its connection can be used again."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if b"transfer-encoding: chunked" in head:
         while (size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)) > 0:
@@ -95,7 +99,7 @@ async def _answer(reader: asyncio.StreamReader) -> int:
         await reader.readuntil(b"\r\n")
     else:
         await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))
-    return int(head.split(b" ", 2)[1])
+    return int(head.split(b" ", 2)[1]), b"connection: close" not in head
 
 
 async def _run(job: Job) -> Outcome:
