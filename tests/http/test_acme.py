@@ -203,6 +203,41 @@ def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert error.code == "acme_home_unwritable"
 
 
+def test_what_was_issued_and_not_written_is_not_ordered_again(
+    authority: Pebble, tmp_path: Path, serving: Serving, eventually: Eventually
+) -> None:
+    """A disk that is full for an hour would else cost all that an authority issues of these names in a week."""
+    site = Site(authority, tmp_path / "home", serving)
+    eventually(lambda: site.https.certificate is not None)
+    site.files.certificate.unlink()
+    site.files.certificate.mkdir()  # as good as a full disk: nothing can be put here
+    assert site.renewal.renew() is False
+    assert site.renewal.error is not None
+    assert site.renewal.error.code == "acme_home_unwritable"
+    issued = site.renewal._unwritten
+    site.files.certificate.rmdir()
+    assert site.renewal.renew() is True
+    assert site.files.certificate.read_bytes() == issued
+    assert (site.renewal.error, site.renewal._unwritten) == (None, b"")
+
+
+def test_a_defect_is_not_the_last_try(tmp_path: Path, eventually: Eventually) -> None:
+    """What nobody foresaw is counted and logged, and the thread lives on."""
+    acme = Acme(DOMAINS, "https://127.0.0.1:1/dir", accept_terms=True)
+    counted: list[int] = []
+
+    def broken() -> datetime:
+        raise ArithmeticError("a clock that fails")
+
+    authority = Authority.of(acme, Network(), tmp_path, {})
+    renewal = AcmeRenewal(authority, acme_files(tmp_path, acme), lambda: counted.append(1), broken)
+    renewal.start()
+    eventually(lambda: counted == [1])
+    assert renewal.busy is True
+    renewal.stop()
+    assert renewal.busy is False
+
+
 def test_a_certificate_that_is_due_at_once_is_not_asked_for_in_a_circle(
     authority: Pebble, tmp_path: Path, serving: Serving, eventually: Eventually
 ) -> None:

@@ -77,6 +77,23 @@ def test_what_is_no_certificate_and_what_is_no_key(authority: Authority, tmp_pat
     assert f"-out {der}" in error.fix
 
 
+def test_what_is_parsed_late_is_no_surprise(authority: Authority) -> None:
+    """A certificate whose frame is right, and whose names are not: `cryptography` tells only when it is asked."""
+    pair = authority.issue(names=("models.corp.example",))
+    der = ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())
+    broken = der.replace(b"models.corp.example", b"models\xffcorp.example")
+    pair.certificate.write_text(ssl.DER_cert_to_PEM_cert(broken))
+    assert fault(files(pair)).code == "tls_certificate_invalid"
+
+
+def test_a_key_that_is_gone_is_no_end_of_the_watch(authority: Authority) -> None:
+    """The daily word on a certificate is spoken while its files may be on their way to another place."""
+    pair = authority.issue(life=2 * DAY)
+    certificate = files(pair).read(now())
+    pair.key.unlink()
+    assert [note.code for note in files(pair).notes(certificate, now() + DAY)] == ["note_tls_ends_soon"]
+
+
 def test_a_key_with_a_passphrase_is_told_how_to_lose_it(authority: Authority) -> None:
     """Nobody is there to type one."""
     pair = authority.issue()

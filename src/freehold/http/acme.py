@@ -171,6 +171,7 @@ class AcmeRenewal:
     ) -> None:
         self.error: FreeholdError | None = None
         self.challenges: dict[str, bytes] = {}
+        self._unwritten = b""
         self._authority = authority
         self._files = files
         self._on_failure = on_failure
@@ -195,33 +196,44 @@ class AcmeRenewal:
         return self._thread.is_alive()
 
     def _keep(self) -> None:
-        failures, chance = 0, random.random()
+        failures, left_s, chance = 0, 0.0, random.random()
         while True:
-            if self._is_due(chance):
+            try:
+                if (left_s := self._left_s(chance)) > 0:
+                    failures, self.error = 0, None
                 # one that is due as soon as it is issued (a clock that is far off) must not be asked for in a circle
-                failures = 0 if self.renew() and not self._is_due(chance) else failures + 1
-            if self._ends.wait(pause_s(failures, chance) if failures else self._left_s(chance)):
+                elif self.renew() and (left_s := self._left_s(chance)) > 0:
+                    failures = 0
+                else:
+                    failures += 1
+            except Exception:  # noqa: BLE001 - the top of a thread
+                failures += 1
+                self._on_failure()
+                _log.exception("certificate_renewal_broken")  # what nobody foresaw must not be the last try
+            if self._ends.wait(pause_s(failures, chance) if failures else left_s):
                 return
 
     def renew(self) -> bool:
-        """Get a new certificate now; whether that succeeded. The old one stays in its file until then."""
+        """Get a new certificate now; whether that succeeded. The old one stays in its file until then.
+
+        One that could not be written (a full disk) is kept and written by the next call: authorities issue only a few
+        of the same names a week.
+        """
         try:
-            store(self._files.certificate, self._authority.certify(self.challenges))
+            self._unwritten = self._unwritten or self._authority.certify(self.challenges)
+            store(self._files.certificate, self._unwritten)
         except FreeholdError as error:
             self.error = error
             self._on_failure()
             _log.error(error.cause, extra={"code": error.code, "fix": error.fix})
             return False
-        self.error = None
+        self.error, self._unwritten = None, b""
         _log.info("certificate_issued", extra={"names": ", ".join(self._files.wanted)})
         return True
 
-    def _is_due(self, chance: float) -> bool:
-        """Whether there is none, or only one that is old, over, broken, or for other names."""
-        return self._left_s(chance) <= 0
-
     def _left_s(self, chance: float) -> float:
-        """Seconds to wait before one is wanted, at most those after which the clock is looked at again."""
+        """Seconds to wait before one is wanted, at most those after which the clock is looked at again. None where
+        there is no certificate, or only one that is old, over, broken, or for other names."""
         at = self._clock()
         try:
             certificate = self._files.read(at)
@@ -276,8 +288,9 @@ def _unwritable(path: Path, error: OSError) -> FreeholdError:
 
 def _unproven(failure: errors.ValidationError) -> FreeholdError:
     authorization = failure.failed_authzrs[0].body
-    told = [one.error for one in authorization.challenges if one.error is not None]
-    return FreeholdError("acme_unproven", domain=authorization.identifier.value, reason=_words(told[0]))
+    told = [_words(one.error) for one in authorization.challenges if one.error is not None]
+    reason = told[0] if told else "it does not say why"
+    return FreeholdError("acme_unproven", domain=authorization.identifier.value, reason=reason)
 
 
 def _words(problem: Any) -> str:

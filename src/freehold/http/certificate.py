@@ -15,7 +15,7 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from freehold.errors import FreeholdError
@@ -25,6 +25,11 @@ SOON, SOON_OF_LIFE = timedelta(days=14), 1 / 4
 OTHERS = 0o077  # mode bits of group and world
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")  # whoever asks wrote it: nothing of a URL may be in it
+_UNREADABLE = (
+    *(ValueError, UnsupportedAlgorithm, x509.InvalidVersion),
+    *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What `cryptography` raises of a certificate that it does not understand, some of it only when it is asked."""
 
 Fingerprint = tuple[tuple[int, ...] | None, ...]
 
@@ -69,17 +74,18 @@ class CertificateFiles:
         `tls_key_encrypted`, `tls_key_mismatch`, `tls_certificate_expired`, `tls_certificate_early`,
         `tls_certificate_nameless`, `tls_name_missing`.
         """
-        leaf = self._leaf()
-        key = _key_in(self.key)
-        if _public(key) != leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
+        certificate, public = self._first()
+        if _public(_key_in(self.key)) != public:
             raise FreeholdError("tls_key_mismatch", key=self.key, path=self.certificate)
-        certificate = described(leaf)
         self._check(certificate, now)
         return certificate
 
     def notes(self, certificate: Certificate, now: datetime) -> Iterator[FreeholdError]:
         """What is not wrong yet, in the form of errors that are never raised."""
-        mode = self.key.stat().st_mode & 0o777
+        try:
+            mode = self.key.stat().st_mode & 0o777
+        except OSError:  # gone since it was read: who reads it next says so
+            mode = 0
         if mode & OTHERS:
             yield FreeholdError("note_tls_key_open", path=self.key, mode=f"{mode:03o}")
         life = certificate.expires - certificate.begins
@@ -93,12 +99,13 @@ class CertificateFiles:
         except (OSError, ValueError) as error:  # an SSLError is an OSError; its text names no file and no key
             raise FreeholdError("tls_certificate_refused", path=self.certificate, reason=_reason(error)) from None
 
-    def _leaf(self) -> x509.Certificate:
+    def _first(self) -> tuple[Certificate, bytes]:
+        """What the server's own certificate says of itself, and its public key in DER. All of it is parsed here."""
         try:
-            chain = x509.load_pem_x509_certificates(_bytes_of(self.certificate))
-        except ValueError:
+            leaf = x509.load_pem_x509_certificates(_bytes_of(self.certificate))[0]
+            return described(leaf), _spki(leaf.public_key())
+        except _UNREADABLE:
             raise FreeholdError("tls_certificate_invalid", path=self.certificate) from None
-        return chain[0]
 
     def _check(self, certificate: Certificate, now: datetime) -> None:
         if now >= certificate.expires:
@@ -151,7 +158,11 @@ def _key_in(path: Path) -> PrivateKeyTypes:
 
 
 def _public(key: PrivateKeyTypes) -> bytes:
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _spki(key.public_key())
+
+
+def _spki(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _bytes_of(path: Path) -> bytes:
