@@ -112,7 +112,7 @@ def secured(tmp_path: Path) -> Iterator[tuple[Authority, int, int]]:
 
 
 def test_https_is_for_clients_with_a_certificate(secured: tuple[Authority, int, int]) -> None:
-    """With one they are answered, and told to stay with HTTPS; without one they are not; TLS 1.1 is too old."""
+    """With one they are answered, and told to stay with HTTPS; without one they are not. The plain port sends there."""
     authority, port, plain = secured
     known = authority.issue("client").client_context(authority)
     answer = httpx.get(f"https://localhost:{port}/healthz", verify=known, trust_env=False)
@@ -120,4 +120,4 @@ def test_https_is_for_clients_with_a_certificate(secured: tuple[Authority, int, 
     with pytest.raises(httpx.TransportError):
         httpx.get(f"https://localhost:{port}/healthz", verify=authority.context(), trust_env=False)
     moved = httpx.get(f"http://localhost:{plain}/v1/models?a=b", trust_env=False)
-    assert (moved.status_code, moved.headers["location"]) == (301, f"https://localhost:{port}/v1/models?a=b")
+    assert (moved.status_code, moved.headers["location"]) == (308, f"https://localhost:{port}/v1/models?a=b")

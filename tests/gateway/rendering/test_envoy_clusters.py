@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from freehold.gateway.rendering.envoy import render
+from freehold.gateway.rendering.envoy_names import CALLERS
 from freehold.gateway.rendering.plan import Plan
 from tests.gateway.rendering.conftest import Upstream, configured, envoy, free_port
 from tests.gateway.rendering.name_server import NameServer
@@ -73,12 +74,13 @@ def test_keys_are_read_at_the_start_and_clients_own_are_not_sent_on(tmp_path: Pa
         keys = ["${env:ONE_KEY}", f"${{file:{tmp_path}/key}}", None]
         models = [source(upstream, key=key) for upstream, key in zip((one, two, three), keys, strict=True)]
         client = stack.enter_context(fronted(tmp_path, environ={"ONE_KEY": "of-one"}, models=models))
-        own = {"authorization": "Bearer of-the-client", "api-key": "k", "cookie": "c=d"}
+        own = dict.fromkeys((*CALLERS, "x-forwarded-for"), "of-the-client")
         for name in ("one", "two", "three"):
             client.post(CHAT, json={"model": name}, headers=own)
     sent = [upstream.seen[0].headers for upstream in (one, two, three)]
     assert [headers.get("authorization") for headers in sent] == ["Bearer of-one", "Bearer of-two", None]
-    assert not any({"api-key", "cookie"} & headers.keys() for headers in sent)
+    assert not any({*CALLERS[1:]} & headers.keys() for headers in sent)
+    assert {headers["x-forwarded-for"] for headers in sent} == {"of-the-client"}  # as it came
 
 
 def test_others_answer_for_a_model_that_is_down(tmp_path: Path) -> None:

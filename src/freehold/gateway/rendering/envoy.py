@@ -92,7 +92,7 @@ def _listeners(plan: Plan) -> Iterator[Tree]:
         "filter_chains": [chain_],
     }
     if tls is not None and tls.http_port is not None:
-        redirect = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True, "port_redirect": plan.server.port}}
+        redirect = {"match": {"prefix": "/"}, "redirect": _to_https(plan.server.port)}
         hosts = {"name": "redirect", "domains": ["*"], "routes": [redirect]}
         router = extension("router", "filters.http.router.v3.Router")
         yield {
@@ -103,6 +103,11 @@ def _listeners(plan: Plan) -> Iterator[Tree]:
 
 
 _ROUTER = {"suppress_envoy_headers": True}
+
+
+def _to_https(port: int) -> Tree:
+    """By 308: after a 301 clients send GET in place of POST."""
+    return {"https_redirect": True, "port_redirect": port, "response_code": "PERMANENT_REDIRECT"}
 
 
 def _address(plan: Plan, port: int) -> Tree:
@@ -125,6 +130,7 @@ def _connections(plan: Plan, hosts: Tree, filters: list[Tree]) -> Tree:
         # an escape in a path means the same as the letter that it stands for
         normalize_path=True,
         use_remote_address=True,
+        skip_xff_append=True,  # who calls is no business of upstreams
         preserve_external_request_id=True,
         always_set_request_id_in_response=True,
         request_id_extension={"typed_config": {"@type": uuid, "pack_trace_reason": False}},

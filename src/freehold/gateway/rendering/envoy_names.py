@@ -26,6 +26,8 @@ QUERY = f"{INTERNAL}query"
 BODY = f"{INTERNAL}body"
 MALFORMED = f"{INTERNAL}malformed"
 MODEL = f"{INTERNAL}model"
+CALLERS = ("authorization", "proxy-authorization", "api-key", "cookie")
+"""Who calls is no business of upstreams."""
 ANSWERED = "x-freehold-model"
 """Tells a client who answered."""
 CONFLICT = f"{INTERNAL}conflict"
@@ -36,9 +38,8 @@ _VERSION = r"(?:/versions/(?:[^/?%\\]|%(?:[^25/?]|2[^Ff/?]|5[^Cc/?]))+)?"  # wit
 READS = f"{_VERSION}(?:/ready)?"
 CALLS = f"{_VERSION}/(?:infer|generate|generate_stream)"
 _IN_PATH = rf"/v2/models/([^/?]+)({READS}|{CALLS})/?(?:\?.*)?"
-_IN_OPENAI = rf"(?:/v1)?(/(?:{'|'.join(PATHS)}))/?(?:\?.*)?"
+_IN_OPENAI = rf"(?:(?:/v1)?(/(?:{'|'.join(PATHS)}))|/v2(/rerank))/?(?:\?.*)?"  # /v2/rerank is Cohere's
 _LISTED = r"(?:/v1)?/models/([^/?]+)/?(?:\?.*)?"
-_RERANK = r"/v2(/rerank)/?(?:\?.*)?"  # Cohere's
 
 _PACKED = r"!request.headers['content-encoding'].matches('^(?i) *(identity)? *$')"
 _FOUND = "metadata.filter_metadata['freehold.body']['model']"
@@ -62,8 +63,7 @@ def name_filters(body_bytes: int) -> list[Tree]:
             "path",
             "filters.http.header_to_metadata.v3.Config",
             request_rules=[
-                _from_path("openai", _IN_OPENAI, r"\1"),
-                _from_path("rerank", _RERANK, r"\1"),
+                _from_path("openai", _IN_OPENAI, r"\1\2"),  # one of the two is empty
                 _from_path("listed", _LISTED, r"\1"),
                 _from_path("model", _IN_PATH, r"\1"),
                 _from_path("tail", _IN_PATH, r"\2"),
@@ -115,7 +115,7 @@ def _mutations() -> Tree:
     others = (HEADER, QUERY, BODY)
     differs = " || ".join(f"('{one}' in request.headers && request.headers['{one}'] != {_of(MODEL)})" for one in others)
     found = {
-        OPENAI: ("%DYNAMIC_METADATA(freehold.path:openai)%", "%DYNAMIC_METADATA(freehold.path:rerank)%"),
+        OPENAI: ("%DYNAMIC_METADATA(freehold.path:openai)%",),
         PATH: ("%DYNAMIC_METADATA(freehold.path:model)%",),
         TAIL: ("%DYNAMIC_METADATA(freehold.path:tail)%",),
         LISTED: ("%DYNAMIC_METADATA(freehold.path:listed)%",),
@@ -132,7 +132,7 @@ def _mutations() -> Tree:
     return {
         "request_mutations": [
             *(forgetting(prefix) for prefix in (INTERNAL, "x-envoy-")),
-            *({"remove": name} for name in ("authorization", "api-key", "cookie")),  # who calls is not for upstreams
+            *({"remove": name} for name in CALLERS),
             *(
                 {"append": setting(header, value, "ADD_IF_ABSENT")}
                 for header, values in found.items()

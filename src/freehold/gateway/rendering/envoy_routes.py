@@ -1,7 +1,7 @@
-"""Envoy's routes: what is refused, in the words of the gateway, then one comparison a model.
+"""Envoy's routes: good requests first, one comparison a model; then what is refused, in the words of the gateway.
 
-A request that no route takes names no known model. How many routes there are grows with the models, not with the
-ways to name one.
+Envoy tries one after the other. A request that no route takes names no known model. How many routes there are grows
+with the models, not with the ways to name one.
 """
 
 import json
@@ -43,9 +43,10 @@ _PACKED = "(?i) *(?:identity)? *"
 def routes(plan: Plan) -> list[Tree]:
     """All of them, in the order in which they are tried."""
     return [
+        *(_called(plan, route) for route in plan.routes.values()),
         *_own(plan),
         *_refusals(plan),
-        *(entry for route in plan.routes.values() for entry in _passed_on(plan, route)),
+        *(_in_path(plan, route) for route in plan.routes.values()),
         *_by_dialect(_unknown(plan, MODEL)),
     ]
 
@@ -97,18 +98,26 @@ def _refusals(plan: Plan) -> Iterator[Tree]:
     yield _refusal(_any(unnamed), FreeholdError("model_not_named", served=plan.served))
 
 
-def _passed_on(plan: Plan, route: ModelRoute) -> Iterator[Tree]:
-    """The two routes of a name. Where the path holds a model's own name nobody can answer in its place, and a copy
-    would ask the shadow for another model: chains and copies are for the OpenAI API."""
-    named = _text(MODEL, route.name)
-    sharing = [variant.id for variant in route.variants if variant.percent]
-    alone = {name: (name,) for name in sharing}
-    yield {"match": _any(named, _has(PATH)), "route": _action(plan, route, alone, PATH)}
-    chains = {name: chain(plan, route, name) for name in sharing}
+def _called(plan: Plan, route: ModelRoute) -> Tree:
+    """Where a name's calls of the OpenAI API go. Nothing else matches, so that it may stand before all refusals."""
+    chains = {name: chain(plan, route, name) for name in _sharing(route)}
     action = _action(plan, route, chains, OPENAI)
     if mirrors := list(_mirrors(plan, route)):
         action["request_mirror_policies"] = mirrors
-    yield {"match": _any(named), "route": action}
+    # the name first: it ends most comparisons
+    match = _any(_text(MODEL, route.name), _text(":method", "POST"), _has(OPENAI), _unlike(CONFLICT, "true"))
+    return {"match": match, "route": action}
+
+
+def _in_path(plan: Plan, route: ModelRoute) -> Tree:
+    """Where its calls of the Open Inference Protocol go. Their path holds a model's own name, so nobody can answer in
+    its place, and a copy would ask the shadow for another model: chains and copies are for the OpenAI API."""
+    alone = {name: (name,) for name in _sharing(route)}
+    return {"match": _any(_text(MODEL, route.name), _has(PATH)), "route": _action(plan, route, alone, PATH)}
+
+
+def _sharing(route: ModelRoute) -> list[str]:
+    return [variant.id for variant in route.variants if variant.percent]
 
 
 def _action(plan: Plan, route: ModelRoute, chains: Mapping[str, tuple[str, ...]], path: str) -> Tree:
@@ -227,6 +236,10 @@ def _at(path: str, *headers: Tree) -> Tree:
 
 def _text(header: str, value: str) -> Tree:
     return {"name": header, "string_match": {"exact": value}}
+
+
+def _unlike(header: str, value: str) -> Tree:
+    return {**_text(header, value), "invert_match": True, "treat_missing_header_as_empty": True}
 
 
 def _has(header: str) -> Tree:

@@ -174,15 +174,20 @@ def _upstream_name(cluster: Cluster) -> str:
 
 def _redirect(plan: Plan, port: int) -> Iterator[str]:
     yield "server {"
-    yield f"    listen {address(Endpoint(plan.server.host, port))};"
+    yield f"    listen {_listened(plan, port)};"
+    yield "    server_tokens off;"
     there = "$host" if plan.server.port == 443 else f"$host:{plan.server.port}"
     yield f"    return 308 https://{there}$request_uri;"
     yield "}"
 
 
+def _listened(plan: Plan, port: int) -> str:
+    return _quoted(address(Endpoint(plan.server.host, port)))
+
+
 def _listener(plan: Plan) -> Iterator[str]:
     tls = plan.server.tls
-    listen = address(Endpoint(plan.server.host, plan.server.port))
+    listen = _listened(plan, plan.server.port)
     if tls is None:
         yield f"    listen {listen};"
         return
