@@ -1,10 +1,15 @@
 """`freehold render`: what it writes, what it says, and what it leaves alone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from freehold.config.home import home
+from freehold.gateway.rollouts.ledger import Ledger
+from freehold.gateway.rollouts.rollout import Rollout
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -40,6 +45,25 @@ def test_nginx_writes_its_files_and_says_what_they_lack(freehold: Run, folder: P
     again = freehold("render", "nginx", "-o", "out", "--resolver", "10.0.0.53", "--lang", "zh")
     assert "keys/near.conf" in again.out
     assert again.out.endswith("routes.js\n")
+
+
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize("verb", [("nginx", "--resolver", "10.0.0.53"), ("envoy",)], ids=["nginx", "envoy"])
+def test_a_rollout_is_told_and_not_rendered(freehold: Run, folder: Path, verb: tuple[str, ...]) -> None:
+    """Its weights are for a while. One that has no say any more, or says what the file says, is not told."""
+    ledger = Ledger(home(os.environ))
+    over = Rollout(route="chat", new="far", steps=(100,), hold_s=0, old={"near": 100}, phase="done", step=0)
+
+    def told(rollout: Rollout) -> bool:
+        ledger.change("chat", lambda _: rollout)
+        ran = freehold("render", *verb, "-o", "out", "--json")
+        return "rendering_rollout" in {warning["code"] for warning in ran.data["warnings"]}
+
+    assert told(over)
+    text = "".join(path.read_text(encoding="utf-8") for path in (folder / "out").iterdir())
+    assert not told(msgspec.structs.replace(over, settled=True))
+    assert not told(msgspec.structs.replace(over, phase="aborted"))
+    assert text == "".join(path.read_text(encoding="utf-8") for path in (folder / "out").iterdir())
 
 
 def test_envoy_writes_one_file(freehold: Run, folder: Path, config: Path) -> None:

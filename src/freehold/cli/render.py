@@ -10,10 +10,14 @@ import typer
 from freehold.artifact.artifact import write_durably
 from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.config import load
+from freehold.config.home import home
 from freehold.errors import FreeholdError
 from freehold.gateway.rendering import envoy as for_envoy
 from freehold.gateway.rendering import nginx as for_nginx
-from freehold.gateway.rendering.plan import Plan, Rendering
+from freehold.gateway.rendering.plan import Plan, Rendering, listed
+from freehold.gateway.rollouts.ledger import Ledger
+from freehold.gateway.rollouts.rollout import Rollout
+from freehold.gateway.routing.table import percents
 
 app = typer.Typer()
 
@@ -47,7 +51,9 @@ def nginx(
 
 def _render(output: Output, source: str | None, folder: Path, render: Callable[[Plan], Rendering]) -> None:
     """Nothing is written where the configuration cannot be rendered."""
-    rendering = render(Plan.of(load(source, os.environ, Path.cwd())))
+    plan = Plan.of(load(source, os.environ, Path.cwd()))
+    rendering = render(plan)
+    warnings = (*_rolled_out(plan), *rendering.warnings)
     for name, text in rendering.files.items():
         path = folder / name
         try:
@@ -58,8 +64,24 @@ def _render(output: Output, source: str | None, folder: Path, render: Callable[[
     data = {
         "folder": str(folder),
         "files": list(rendering.files),
-        "warnings": [describe(warning, output.language) for warning in rendering.warnings],
+        "warnings": [describe(warning, output.language) for warning in warnings],
     }
     label = LABELS[output.language].note
-    told = [output.told(warning, label) for warning in rendering.warnings]
+    told = [output.told(warning, label) for warning in warnings]
     output.show(data, "\n".join([*told, *(str(folder / name) for name in rendering.files)]))
+
+
+def _rolled_out(plan: Plan) -> list[FreeholdError]:
+    """What a rollout of this machine's gateway says of a route, where the configuration says otherwise."""
+    moved = [rollout.route for rollout in Ledger(home(os.environ)).all()[0] if _differs(rollout, plan)]
+    return [FreeholdError("rendering_rollout", routes=listed(moved))] if moved else []
+
+
+def _differs(rollout: Rollout, plan: Plan) -> bool:
+    route = plan.routes.get(rollout.route)
+    if route is None or not rollout.has_say:
+        return False
+    weights = rollout.weights()
+    shares = dict(zip(weights, percents(list(weights.values())), strict=True))
+    rendered = {variant.id: variant.percent for variant in route.variants}
+    return any(shares.get(model, 0) != rendered.get(model, 0) for model in shares.keys() | rendered.keys())

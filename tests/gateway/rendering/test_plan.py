@@ -56,10 +56,10 @@ def test_an_ipv6_address_gets_its_brackets_back() -> None:
 
 
 def test_routes_are_the_tables_own() -> None:
-    """Models have a route each, and a rollout's weights stand in place of the file's."""
-    routes = [{"model": "chat", "to": [{"id": "one"}, {"id": "two"}]}]
+    """Models have a route each, behind those of the file."""
+    routes = [{"model": "chat", "to": [{"id": "one", "weight": 19}, {"id": "two"}]}]
     config = configured(8080, models=[model(), model("two")], routes=routes, gateway={"body_mb": 2})
-    plan = Plan.of(config, {"chat": {"one": 95, "two": 5}})
+    plan = Plan.of(config)
     assert list(plan.routes) == ["chat", "one", "two"]
     assert [variant.percent for variant in plan.routes["chat"].variants] == [95, 5]
     assert plan.body_bytes == 2 << 20

@@ -52,6 +52,15 @@ ENTRIES: dict[str, Entry] = {
         "Nginx 和 Envoy 不检查 Freehold 的密钥：能访问其端口者均可请求。",
         "请通过网络或 server.tls.client_ca 限制访问；写 access: {{auth: none}} 表示有意如此。",
     ),
+    "rendering_rollout": Entry(
+        Kind.UNSUPPORTED,
+        "A rollout gives these routes other weights than the configuration, and only `freehold gateway` follows it:"
+        " {routes}.",
+        "The configuration's weights are rendered. Write into it what is to stay (freehold rollout status), and render"
+        " again.",
+        "以下路由的权重正由发布决定，与配置不同，而只有 `freehold gateway` 会跟随发布：{routes}。",
+        "此处按配置中的权重生成。请将要保留的权重写入配置（见 freehold rollout status），然后重新生成。",
+    ),
     "rendering_forms": Entry(
         Kind.UNSUPPORTED,
         "Only `freehold gateway` reads the model out of a form (audio/transcriptions): {models}.",

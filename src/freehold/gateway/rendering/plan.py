@@ -74,8 +74,8 @@ class Plan:
     """What only the gateway can do, and no other proxy."""
 
     @classmethod
-    def of(cls, config: Config, weights: Mapping[str, Mapping[str, int]] | None = None) -> "Plan":
-        """The plan of `config`; `weights` by route and model override its own.
+    def of(cls, config: Config) -> "Plan":
+        """The plan of `config`. A rollout's weights, which are for a while, are not in it.
 
         Raises `rendering_model_here` for a model without an address, `rendering_replicas_differ`,
         `rendering_certificate` where HTTPS is asked for without a certificate of one's own.
@@ -85,7 +85,7 @@ class Plan:
         here = [model.id for model in config.models if model.hosting != "upstream"]
         if here:
             raise FreeholdError("rendering_model_here", models=listed(here))
-        table = RouteTable.of(config, weights or {})
+        table = RouteTable.of(config)
         return cls(
             routes=table.routes,
             clusters={model.id: _cluster(model) for model in config.models},
