@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,33 @@ async def test_a_connection_that_its_server_closes_while_idle_is_forgotten() -> 
         for _ in range(3):
             assert await ask(pool) == b"{}"
             await until(lambda: not pool._idle)
+
+
+async def test_a_connection_that_its_server_closes_as_soon_as_it_is_made_is_none() -> None:
+    """Nothing has been asked on it, so that another server may be: none is handed out that is closed already."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.02)
+        pool, over = Pool(f"http://127.0.0.1:{server.getsockname()[1]}"), threading.Event()
+
+        def hang_up() -> None:
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    server.accept()[0].close()
+
+        async def connect() -> None:
+            try:
+                connection = await pool.connect()
+            except UnreachableError:
+                return
+            assert not connection._transport.is_closing()
+            connection.close()
+
+        hanging_up = asyncio.create_task(asyncio.to_thread(hang_up))
+        try:
+            await asyncio.gather(*(connect() for _ in range(100)))
+        finally:
+            over.set()
+            await hanging_up
 
 
 async def test_a_connection_whose_end_shows_only_when_it_is_used_costs_no_request() -> None:

@@ -1,6 +1,7 @@
 """The connections to one server, kept open between requests."""
 
 import asyncio
+import errno
 import ssl
 from functools import partial
 from urllib.parse import quote, urlsplit
@@ -85,10 +86,14 @@ class Pool:
         name = self._address if self._tls is not None else None
         try:
             async with asyncio.timeout(CONNECT_S):
-                made = await loop.create_connection(new, self._address, self._port, ssl=self._tls, server_hostname=name)
+                transport, connection = await loop.create_connection(
+                    new, self._address, self._port, ssl=self._tls, server_hostname=name
+                )
         except (OSError, UnicodeError) as failure:  # of resolving, of connecting, of TLS, of time
             raise UnreachableError from failure
-        return made[1]
+        if transport.is_closing():  # its server has left at once: nothing is asked on it, so another may be
+            raise UnreachableError from ConnectionResetError(errno.ECONNRESET, "closed when it was made")
+        return connection
 
     def close(self) -> None:
         """Close what is idle now; what is in use ends with its answer."""
