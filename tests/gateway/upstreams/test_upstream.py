@@ -276,6 +276,18 @@ def test_what_is_known_of_servers_outlives_a_changed_configuration() -> None:
     assert after.replicas[0].ejection.terms.failures == 9
 
 
+def test_the_first_request_after_a_change_has_the_key(tmp_path: Path) -> None:
+    """Which is read when it is wanted, be that before the first probe."""
+    file = tmp_path / "key"
+    file.write_text("sk-theirs")
+    model = ModelConfig(id="theirs", source="http://10.0.0.0:8000/v1", key=f"${{file:{file}}}")
+    admission = Admission(Limits(), lambda: Capacity("requests", 0, 0, 0.0), MemoryBudget(1 << 20))
+    after = Upstream(model, admission, Telemetry(process=False).model("theirs"), {})
+    after.inherit(ready_upstream(1, Clock()))
+    assert after.state == "ready"
+    assert after.authorization() == {"Authorization": "Bearer sk-theirs"}
+
+
 def test_servers_that_were_not_probed_yet_are_asked_only_before_any_other() -> None:
     """At a start nothing is known; afterwards those that are known to answer come first."""
     upstream = ready_upstream(3, Clock())

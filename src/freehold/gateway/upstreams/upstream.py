@@ -57,7 +57,8 @@ class Upstream:
         self.metrics = metrics
         self._model = model
         self._environ = environ
-        self._key = self._own_key = own_key
+        self._own_key = own_key
+        self._key: str | None = None  # not read yet
         self._turn = 0
         name = model.upstream_model or model.id
         inquiry = Inquiry(model.id, name, self.vital, self._present, self._objection, self._show)
@@ -156,8 +157,9 @@ class Upstream:
         self._show()
 
     def authorization(self) -> dict[str, str]:
-        """The header that lets this node in."""
-        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        """The header that lets this node in. Raises `upstream_key_missing`."""
+        key = self._read_key() if self._key is None else self._key
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
     def move(self, base: str | None, error: FreeholdError | None = None) -> None:
         """Its one server is being started at `base`, or is gone for the time being because of `error`."""
@@ -231,12 +233,16 @@ class Upstream:
 
     def _present(self) -> dict[str, str]:
         """The key, read anew for every probe, so that one that was changed in its file is taken up."""
+        self._read_key()
+        return self.authorization()
+
+    def _read_key(self) -> str:
         reference = self._model.key
         try:
             self._key = self._own_key if reference is None else resolve(reference, self._environ)
         except FreeholdError as error:
             raise FreeholdError("upstream_key_missing", model=self.id, reason=error.cause, remedy=error.fix) from None
-        return self.authorization()
+        return self._key
 
 
 def _may_be_asked(replica: Replica, vital: bool) -> bool:
