@@ -66,6 +66,12 @@ def test_what_was_tried_is_not_tried_again() -> None:
     assert able(ROUTE, "a", models(), ["a", "b", "c"]) is None
 
 
+def test_models_that_are_gone_are_passed_over() -> None:
+    """A request that began under an older configuration may look for them."""
+    assert able(ROUTE, "a", {"c": models()["c"]}) == models()["c"]
+    assert able(ROUTE, "a", {}) is None
+
+
 def test_one_that_nothing_is_known_of_is_asked_where_no_other_is_ready() -> None:
     """A gateway that has just been told of a server need not refuse what that could answer."""
     metrics = Telemetry(process=False).model("a")

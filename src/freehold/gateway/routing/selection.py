@@ -98,8 +98,8 @@ def able(
     route: ModelRoute, first: str, models: Mapping[str, Candidate], tried: Collection[str] = ()
 ) -> Candidate | None:
     """The first one that is ready and was not tried; one that is tripped, or was not looked at yet, only where there is
-    no other."""
-    left = [models[name] for name in in_order(route, first) if name not in tried]
+    no other. A request under way may hold a `route` whose models are gone by now."""
+    left = [models[name] for name in in_order(route, first) if name in models and name not in tried]
     ready = [model for model in left if model.state == READY] or [model for model in left if _is_untold(model)]
     return next((model for model in ready if not model.tripped), ready[0] if ready else None)
 
