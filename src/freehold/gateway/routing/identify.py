@@ -55,7 +55,7 @@ def identify(
     )
     reads = method == "POST" and (lenient or is_json(headers.get(b"content-type")))
     packed = not lenient and method == "POST" and is_packed(headers.get(b"content-encoding"))
-    if packed or not reads or (any(outer) and not _may_name(body)):
+    if packed or not reads or (any(outer) and not may_name(body)):
         inner, reason = None, ""
     else:
         inner, reason = named(body)
@@ -83,7 +83,7 @@ def is_packed(encoding: bytes | None) -> bool:
     return encoding is not None and encoding.strip().lower() not in (b"", b"identity")
 
 
-def _may_name(body: bytes) -> bool:
+def may_name(body: bytes) -> bool:
     """Whether a look at `model` in this body can tell anything: large tensors need not be parsed for it."""
     return b"model" in body or b"\\" in body
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from freehold.gateway.routing.identify import may_name
+
 _NAME = re.compile(rb"^content-disposition:\s*form-data\b.*;\s*name=\"?model\"?\s*(;|$)", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"^multipart/form-data\s*;.*?\bboundary=(?:\"([^\"]{1,70})\"|([^\s;\"]{1,70}))", re.IGNORECASE)
 
@@ -17,6 +19,8 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def renamed(body: bytes, model: str) -> bytes:
     """A JSON object with another model; every other value keeps its bytes. As it is where it names none."""
+    if not may_name(body):
+        return body
     try:
         fields: Mapping[str, msgspec.Raw] = _FIELDS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
