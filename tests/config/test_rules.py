@@ -54,6 +54,9 @@ PORT = "server: {host: 0.0.0.0, port: 80}\n"
             "config_upstream_itself",
             "::1",
         ),
+        ("models: [{id: a, source: 'http://h/v1',\n replicas: ['http://h:77777/v1']}]\n", "source_invalid", "yaml:2"),
+        ("models: [{id: a, source: 'http://h/v1', replicas: ['http://[::1/v1']}]\n", "source_invalid", "[::1/v1"),
+        ("models: [{id: a, source: 'http://h/v1', replicas: ['http://h/v1?a=1']}]\n", "source_invalid", "?a=1"),
         ("dify: {}\n", "config_dify_choice", "exactly one"),
         ("dify: {url: 'https://d', version: 1.15.0}\n", "config_dify_choice", "exactly one"),
         ("models: [{id: a, source: 'https://h/v1', engine: vllm}]\n", "config_engine_not_upstream", "`vllm`"),
@@ -95,6 +98,19 @@ def test_what_keeps_the_rules_is_taken(text: str, write: Callable[..., Path], tm
     """Models where the route says, and servers at other addresses and ports."""
     write(text)
     assert read(None, {}, tmp_path).problems == ()
+
+
+def test_what_counts_is_the_port_that_is_listened_on(write: Callable[..., Path], tmp_path: Path) -> None:
+    """That of the command line goes before the file's, wherever the file has one; 0, any free one, says nothing."""
+    for server in ("", "server: {port: 8080, grace_s: 1}\n"):
+        write(server + "models: [{id: a, source: 'http://127.0.0.1:8080/v1'}]\n")
+        assert read(None, {}, tmp_path, port=9000).problems == ()
+        for port in (8080, 0, None):
+            (problem,) = read(None, {}, tmp_path, port=port).problems
+            assert problem.code == "config_upstream_itself"
+        write(server + "models: [{id: a, source: 'http://127.0.0.1:9000/v1'}]\n")
+        (problem,) = read(None, {}, tmp_path, port=9000).problems
+        assert "port 9000" in str(problem)
 
 
 def test_upstreams_may_name_their_engine(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import typer
 from freehold.cli.node import run_node
 from freehold.cli.output import Output
 from freehold.cli.traffic import origin_of
-from freehold.config import load
 from freehold.errors import FreeholdError
 
 
@@ -24,10 +23,11 @@ def gateway(
 ) -> None:
     """Pass requests on to the servers that have the models, by the routes of a configuration."""
     output: Output = ctx.obj
-    config = load(source, os.environ, Path.cwd())
+    origin = origin_of(source, os.environ, Path.cwd(), port)
+    config = origin.load()
     if not config.models:
         raise FreeholdError("config_no_model", folder=Path.cwd())
     here = [model.id for model in config.models if model.hosting != "upstream"]
     if here:
         raise FreeholdError("gateway_model_here", models=", ".join(here))
-    run_node(config, origin_of(source, os.environ, Path.cwd()), output, host, port)
+    run_node(config, origin, output, host, port)

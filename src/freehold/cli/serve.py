@@ -12,7 +12,7 @@ from freehold.cli.output import Output
 from freehold.cli.references import local_store, require_here
 from freehold.cli.sources import Place, open_model
 from freehold.cli.traffic import origin_of
-from freehold.config import Config, ModelConfig, load
+from freehold.config import Config, ModelConfig
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
@@ -52,14 +52,14 @@ def serve(
     """Serve models: OpenAI API for Dify, Open Inference Protocol for tensors, on port 8080 of this machine."""
     output: Output = ctx.obj
     check_onnxruntime(runtime_versions())
-    config = load(source, os.environ, Path.cwd())
+    origin = origin_of(source, os.environ, Path.cwd(), port)
+    config = origin.load()
     if not config.models:
         raise FreeholdError("config_no_model", folder=Path.cwd())
     acceptance = _acceptance(accept_failed_proof, reason, config)
     for model in config.models:
         if model.hosting == "here":
             require_here(model.parsed_source, local_store(os.environ))
-    origin = origin_of(source, os.environ, Path.cwd())
     run_node(config, origin, output, host, port, local=lambda ground: _served(ground, acceptance, tune))
 
 

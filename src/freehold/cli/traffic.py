@@ -29,9 +29,9 @@ class Origin:
     load: Callable[[], Config]
 
 
-def origin_of(source: str | None, environ: Mapping[str, str], cwd: Path) -> Origin:
+def origin_of(source: str | None, environ: Mapping[str, str], cwd: Path, port: int | None = None) -> Origin:
     """The origin of what `load` makes of the same arguments."""
-    return Origin(file_of(source, environ, cwd), partial(load, source, dict(environ), cwd))
+    return Origin(file_of(source, environ, cwd), partial(load, source, dict(environ), cwd, port))
 
 
 class Traffic:
@@ -77,7 +77,7 @@ class Traffic:
 
     def sight(self, model: str) -> Sight | None:
         """What is known of a model; None of one that the configuration does not have."""
-        config, one = self.gateway.config.model(model), self.gateway.front.models.get(model)
+        config, one = self.gateway.configured.get(model), self.gateway.front.models.get(model)
         if config is None or one is None:
             return None
         ready = one.state == "ready" and not one.tripped

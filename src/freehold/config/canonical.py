@@ -157,7 +157,7 @@ def _place(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) 
     try:
         source = absolute(parse(written.value), base)
     except FreeholdError as error:
-        problems.append(_located(error, written))
+        problems.append(located(error, written))
         return
     entries["source"] = replace(written, value=str(source))
     if "id" in entries:
@@ -169,6 +169,6 @@ def _place(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) 
         entries["id"] = replace(written, value=name)
 
 
-def _located(error: FreeholdError, node: Node) -> FreeholdError:
+def located(error: FreeholdError, node: Node) -> FreeholdError:
     """`error` of the source grammar, with the place in the file where the source stands."""
     return FreeholdError(error.code, **{**error.details, "source": f"{node.where}: {error.details['source']}"})

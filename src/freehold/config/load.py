@@ -38,13 +38,14 @@ class Reading:
     notes: tuple[FreeholdError, ...]
 
 
-def load(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
+def load(argument: str | None, environ: Mapping[str, str], cwd: Path, port: int | None = None) -> Config:
     """The configuration that `argument`, the environment and the files of `cwd` make together.
 
+    `port` is one to listen on that goes before the file's; 0, any that is free, does not.
     Model files are not looked for (see `locate`), secrets are not read (see `secret`). Raises the one problem found,
     or `config_invalid` with all of them.
     """
-    reading = read(argument, environ, cwd)
+    reading = read(argument, environ, cwd, port)
     if reading.config is not None:
         return reading.config
     if len(reading.problems) == 1:
@@ -52,7 +53,7 @@ def load(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
     raise ConfigInvalidError(reading.origin, reading.problems)
 
 
-def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading:
+def read(argument: str | None, environ: Mapping[str, str], cwd: Path, port: int | None = None) -> Reading:
     """As `load`, but problems and notes are returned; raises only where there is nothing that can be read."""
     file = file_of(argument, environ, cwd)
     problems: list[FreeholdError] = []
@@ -74,7 +75,7 @@ def read(argument: str | None, environ: Mapping[str, str], cwd: Path) -> Reading
     alone = file is None and (argument is not None or repository is not None)
     environment = {**environ, "MODEL_PATH": ""} if alone else environ
     written, root = root, _with_environment(root, environment, cwd, problems)
-    tree, obstacles = canonical(root, base)
+    tree, obstacles = canonical(_with_port(root, port), base)
     mistyped = check(tree)
     problems += [*obstacles, *mistyped]
     if mistyped:
@@ -159,6 +160,17 @@ def _with_environment(root: Node, environ: Mapping[str, str], cwd: Path, problem
         if isinstance(access.value, dict):
             entries["access"] = replace(access, value={**access.value, "auth": auth})
     return replace(root, value=entries)
+
+
+def _with_port(root: Node, port: int | None) -> Node:
+    """The tree with the port of the command line written over it."""
+    if not port or not isinstance(root.value, dict):
+        return root
+    server = root.value.get("server", Node({}, "--port", key="server"))
+    if not isinstance(server.value, dict):
+        return root
+    said = Node(port, "--port", key="server.port")
+    return replace(root, value={**root.value, "server": replace(server, value={**server.value, "port": said})})
 
 
 def _passed_over(written: Node, argument: str | None, environ: Mapping[str, str], cwd: Path) -> Iterator[FreeholdError]:

@@ -4,11 +4,13 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
+from freehold.config.canonical import located
 from freehold.config.document import Node
 from freehold.config.listening import Server
 from freehold.config.listening_rules import broken_listening_rules
 from freehold.config.routing import Route
 from freehold.config.shapes import Config, ModelConfig
+from freehold.config.source import parse
 from freehold.errors import FreeholdError
 
 LISTED = 64  # models that a message lists
@@ -101,18 +103,19 @@ def _addresses(model: ModelConfig, node: Node, is_upstream: bool, server: Server
         return
     places = [node.at("source"), *(node.at("replicas", index) for index in range(len(model.replicas)))]
     for url, place in zip((model.source, *model.replicas), places, strict=True):
+        try:
+            parse(url)
+        except FreeholdError as error:
+            yield located(error, place)
+            continue
         if _is_own(url, server):
             yield FreeholdError("config_upstream_itself", where=place.where, id=model.id, url=url, port=server.port)
 
 
 def _is_own(url: str, server: Server) -> bool:
     """Whether a request to `url` would arrive at the listener of this server, as far as its address tells."""
-    try:
-        address = urlsplit(url)
-        port = address.port or _PORTS.get(address.scheme)
-    except ValueError:
-        return False
-    host = address.hostname or ""
+    address = urlsplit(url)
+    port, host = address.port or _PORTS[address.scheme], address.hostname or ""
     listens = server.host.strip("[]")
     on_loopback = listens in _EVERYWHERE or _is_loopback(listens)
     return port == server.port and (host == listens or (_is_loopback(host) and on_loopback))

@@ -33,10 +33,10 @@ _CONFIG: dict[str, Entry] = {
     ),
     "config_upstream_itself": Entry(
         Kind.INVALID,
-        "{where}: {url} of `{id}` is this server's own address (`server.port` is {port}): requests would come back.",
-        "Write the address of the server that has the model, or give this one another `server: {{port}}`.",
-        "{where}：`{id}` 的 {url} 是本服务器自己的地址（`server.port` 为 {port}），请求会回到自身。",
-        "请写拥有该模型的服务器地址，或为本服务器设置其他 `server: {{port}}`。",
+        "{where}: {url} of `{id}` is this server's own address (it listens on port {port}): requests would come back.",
+        "Write the address of the server that has the model, or give this one another port: `--port`, or `server: {{port}}`.",
+        "{where}：`{id}` 的 {url} 是本服务器自己的地址（监听端口 {port}），请求会回到自身。",
+        "请写拥有该模型的服务器地址，或为本服务器换一个端口：`--port` 或 `server: {{port}}`。",
     ),
 }
 
