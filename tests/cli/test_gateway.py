@@ -59,6 +59,15 @@ def test_without_models_there_is_nothing_to_do(freehold: Freehold, folder: Path)
     assert freehold("gateway", "--json").error["code"] == "config_no_model"
 
 
+@pytest.mark.parametrize("verb", ["gateway", "serve"])
+def test_its_own_address_is_that_of_the_port_that_is_asked_for(freehold: Freehold, folder: Path, verb: str) -> None:
+    """Whatever the configuration says, or does not say."""
+    models = [{"id": "a", "source": "http://127.0.0.1:9000/v1"}]
+    (folder / "freehold.yaml").write_text(json.dumps({"models": models, "server": {"port": 8080}}))
+    ran = freehold(verb, "--port", "9000", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "config_upstream_itself")
+
+
 def test_a_port_that_is_taken_is_told(freehold: Freehold, folder: Path, upstream: str) -> None:
     """As of any other server."""
     (folder / "freehold.yaml").write_text(json.dumps({"models": [{"id": "a", "source": upstream}]}))

@@ -186,9 +186,9 @@ async def test_an_answer_that_nobody_reads_waits_on_the_other_side(monkeypatch: 
 
     async with scripted(talk) as url:
         _, connection = await connected(url)
-        answer = connection.ask(REQUEST, b"{}", silence_s=0.2)
+        answer = connection.ask(REQUEST, b"{}", silence_s=0.5)
         await answer.begun()
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         assert not sent.is_set()
         assert answer.held < 1 << 20
         total = 0
@@ -270,11 +270,11 @@ async def test_bytes_that_keep_coming_are_no_silence() -> None:
         await request(reader)
         for byte in OK + b"Content-Length: 0\r\n\r\n":
             writer.write(bytes([byte]))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
     async with scripted(talk) as url:
         _, connection = await connected(url)
-        await connection.ask(REQUEST, b"{}", silence_s=0.2).ended()
+        await connection.ask(REQUEST, b"{}", silence_s=0.5).ended()
 
 
 async def test_an_answer_may_come_before_its_request_was_sent() -> None:
