@@ -11,6 +11,7 @@ from freehold.artifact import Ancestor
 from freehold.artifact.artifact import SIGNATURES
 from freehold.cli import models_diff, models_lineage, models_registry, models_sign
 from freehold.cli.caches import sweep_caches
+from freehold.cli.columns import columns
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import working
 from freehold.cli.references import Ref, local_store, reference
@@ -230,8 +231,7 @@ def _table(listed: list[Stored]) -> list[str]:
         )
         for one in listed
     ]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return columns(cells)
 
 
 def _told(

@@ -1,6 +1,6 @@
 """What `verify` found, as one HTML page that holds all it needs; light or dark as the reader's browser wants it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -138,6 +138,22 @@ def plot(caption: str, picture: str) -> str:
     return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}</figure>\n"
 
 
+def facts(told: Iterable[tuple[str, str]]) -> str:
+    """Names and what they stand for; a name without anything is left out."""
+    listed = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in told if value)
+    return f"<dl>{''.join(listed)}</dl>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], differing: Collection[int] = ()) -> str:
+    """Rows of text below their head; the rows whose numbers are in `differing` stand out."""
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = []
+    for number, row in enumerate(rows):
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        body.append(f'<tr class="differs">{cells}</tr>' if number in differing else f"<tr>{cells}</tr>")
+    return f'<div class="wide"><table><tr>{titles}</tr>{"".join(body)}</table></div>'
+
+
 def _model(one: Examined, words: Words, language: Language) -> str:
     verdict = one.proof or "error"
     colour = "fail" if verdict in ("failed", "error") else "pass"
@@ -145,9 +161,8 @@ def _model(one: Examined, words: Words, language: Language) -> str:
     model = ", ".join(filter(None, (one.kind, one.precision)))
     files = "" if one.files is None else str(one.files)
     judged_by = tolerance_text(one) if one.measured else ""
-    facts = zip(words.facts, (model, one.digest, one.path or one.source, files, judged_by), strict=True)
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
-    parts.append(f"<dl>{listed}</dl>")
+    told = (model, one.digest, one.path or one.source, files, judged_by)
+    parts.append(facts(zip(words.facts, told, strict=True)))
     if one.error is not None:
         parts.append(_told([one.error], words, language))
     for golden in one.goldens:
@@ -178,12 +193,9 @@ def _told(errors: Sequence[FreeholdError], words: Words, language: Language) -> 
 
 
 def _table(one: Examined, words: Words) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in words.columns)
-    body = []
-    for row in together(one.measured):
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in cells_of(row))
-        body.append(f'<tr class="differs">{cells}</tr>' if row.differ else f"<tr>{cells}</tr>")
-    return f'<h3>{escape(words.parity)}</h3><div class="wide"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+    rows = together(one.measured)
+    differing = {number for number, row in enumerate(rows) if row.differ}
+    return f"<h3>{escape(words.parity)}</h3>{table(words.columns, map(cells_of, rows), differing)}"
 
 
 def _plots(one: Examined, output: str, words: Words) -> str:

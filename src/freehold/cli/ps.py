@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
+from freehold.cli.columns import columns
 from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.references import local_store
 from freehold.config import parse
@@ -204,15 +205,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     head = ("MODEL", "KIND", "STATE", "PROOF", "PRECISION", "DIGEST", "IN FLIGHT", "QUEUE MS", "TOKENS", "REFUSED")
     keys = ("id", "kind", "state", "proof", "precision", "digest", "in_flight", "queue_ms", "tokens", "refused")
     cells = [head, *(tuple(_cell(key, row[key]) for key in keys) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    numeric = keys.index("in_flight")
-    return [
-        "  ".join(
-            cell.rjust(width) if column >= numeric else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
+    return columns(cells, range(keys.index("in_flight"), len(keys)))
 
 
 def _cell(key: str, value: object) -> str:

@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from freehold.cli.columns import columns
 from freehold.cli.output import LABELS, Output, describe
 from freehold.errors import FreeholdError, Language
 from freehold.gateway.rollouts.ledger import Ledger, Numbers, Progress
 from freehold.gateway.rollouts.rollout import WHOLE, Rollout
 
 _HEAD = ("ROUTE", "FROM", "TO", "PERCENT", "STEP", "STATE", "REQUESTS", "ERRORS", "P99 MS", "OLD ERRORS", "OLD P99 MS")
-_NUMERIC = frozenset({"PERCENT", "REQUESTS", "ERRORS", "P99 MS", "OLD ERRORS", "OLD P99 MS"})
+_NUMERIC = frozenset(map(_HEAD.index, ("PERCENT", "REQUESTS", "ERRORS", "P99 MS", "OLD ERRORS", "OLD P99 MS")))
 _IN_FORCE: dict[Language, str] = {
     "en": "{route}: this stays in force until the configuration says the same or it is cleared (`freehold rollout clear"
     " {route}`). Write:",
@@ -93,15 +94,7 @@ def _remarks(rollout: Rollout, progress: Progress | None, output: Output) -> lis
 
 
 def _table(states: Sequence[State]) -> list[str]:
-    rows = [_HEAD, *(_row(rollout, progress) for rollout, progress in states)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    return [
-        "  ".join(
-            cell.rjust(width) if name in _NUMERIC else cell.ljust(width)
-            for cell, width, name in zip(row, widths, _HEAD, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    return columns([_HEAD, *(_row(rollout, progress) for rollout, progress in states)], _NUMERIC)
 
 
 def _row(rollout: Rollout, progress: Progress | None) -> tuple[str, ...]:

@@ -1,12 +1,11 @@
 """The report of a shadow as one HTML page that holds all it needs."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from freehold.cli.charts import Curve, histogram, shares_plot
-from freehold.cli.proof_page import page, plot
+from freehold.cli.proof_page import facts, page, plot, table
 from freehold.cli.shadow_text import bounds_text, counted, kinds_of, measured_text, measures, quantile_cells
 from freehold.errors import Language
 from freehold.gateway.shadows.shadow_report import STEPS, Report, Spread, Verdicts, moment
@@ -112,14 +111,10 @@ def _summary(report: Report, words: Words) -> str:
         counted(report.failed),
         counted(report.reasons),
     )
-    facts = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
-        for name, value in zip(words.facts, told, strict=True)
-        if value
-    )
     colour = "fail" if total.differs else "pass"
     rows = [_verdicts(name, kind) for name, kind in kinds_of(report)]
-    return f'<p class="{colour}">{escape(verdict)}</p><dl>{facts}</dl>{_table(words.kinds, rows) if rows else ""}'
+    listed = facts(zip(words.facts, told, strict=True))
+    return f'<p class="{colour}">{escape(verdict)}</p>{listed}{table(words.kinds, rows) if rows else ""}'
 
 
 def _verdicts(name: str, kind: Verdicts) -> tuple[str, ...]:
@@ -142,7 +137,7 @@ def _latency(report: Report, words: Words) -> str:
             rows.append((name, whose, *quantile_cells(spread)))
         curves = [Curve(words.clients, _risen(both[0])), Curve(words.shadows, _risen(both[1]), "--good")]
         plots.append(plot(f"{name} ({words.quantiles[0]})", shares_plot(curves, words.quantiles[0])))
-    return f"<h2>{escape(words.latency)}</h2>{_table(words.quantiles, rows)}{''.join(plots)}"
+    return f"<h2>{escape(words.latency)}</h2>{table(words.quantiles, rows)}{''.join(plots)}"
 
 
 def _risen(spread: Spread) -> list[tuple[float, float]]:
@@ -165,13 +160,7 @@ def _worst(report: Report, words: Words) -> str:
         )
         for pair in report.worst
     ]
-    return f"<h2>{escape(words.worst)}</h2>{_table(words.columns, rows)}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    return f"<h2>{escape(words.worst)}</h2>{table(words.columns, rows)}"
 
 
 def binned(spread: Spread) -> tuple[list[int], list[float]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from freehold.cli.columns import columns
 from freehold.gateway.shadows.shadow_report import Pair, Report, Spread, moment
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -48,12 +49,12 @@ def lines_of(report: Report) -> Iterator[str]:
         kinds = [
             (name, *map(str, (kind.count, kind.equal, kind.within, kind.differs))) for name, kind in kinds_of(report)
         ]
-        yield from table([("answers", "compared", "equal", "within", "differ"), *kinds])
+        yield from _table([("answers", "compared", "equal", "within", "differ"), *kinds])
         yield ""
-        yield from table([("", "p50", "p90", "p99", "most"), *_spreads(report)])
+        yield from _table([("", "p50", "p90", "p99", "most"), *_spreads(report)])
     if report.worst:
         yield ""
-        yield from table(
+        yield from _table(
             [("differ most", "when", "answer", "of", "why", "measured", "s", "shadow s"), *map(_pair, report.worst)]
         )
 
@@ -92,12 +93,8 @@ def measured_text(pair: Pair) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not None) or "-"
 
 
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as their widest cell; the first is flush left."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"  {'  '.join(cells)}".rstrip()
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    return (f"  {line}" for line in columns(rows))
 
 
 def _quantiles(spread: Spread) -> dict[str, float | None]:
