@@ -95,6 +95,8 @@ def test_chats_are_asked_as_they_can_be_repeated() -> None:
         (b'{"path": "/v1/embeddings", "body": {}, "comapre": "exact"}', "comapre"),
         (b'{"path": "v1/embeddings", "body": {}}', "v1/embeddings"),
         (b'{"path": "/v1/completions", "body": {"stream": true}}', "stream"),
+        (b'{"path": "/v1/embeddings", "body": {}, "tolerance": -1}', "`$.tolerance`"),
+        (b'{"path": "/v1/completions", "body": {}, "similarity": 90}', "`$.similarity`"),
         (b"\xff", "g.jsonl:2"),
     ],
 )

@@ -4,10 +4,11 @@ A recording is JSON Lines: `{"path": "/v1/embeddings", "body": {...}}`, by choic
 its own: `"compare"`, `"tolerance"`, `"similarity"`, as of a shadow. The `model` of a body is put in when it is asked.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -29,8 +30,8 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: dict[str, Any]
     method: Literal["POST"] = "POST"
     compare: Literal["auto", "exact", "numeric", "text"] = "auto"
-    tolerance: float = 1e-3
-    similarity: float = 0.9
+    tolerance: Annotated[float, msgspec.Meta(ge=0)] = 1e-3
+    similarity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.9
 
     @property
     def bounds(self) -> Bounds:
@@ -99,7 +100,7 @@ async def replay(requests: Sequence[Recorded], old: str, new: str, ask: Ask) -> 
         seen = await _asked(ask, new, request)
         if isinstance(seen, FreeholdError) or seen.status >= UNABLE:
             return FreeholdError("goldens_fail", number=number, path=request.path, model=new, reason=_said(seen))
-        found = compare(expected, seen, request.bounds)
+        found = await asyncio.to_thread(compare, expected, seen, request.bounds)  # long ones take some 20 ms
         if found.verdict == "differs":
             measure = _measure(found, request.bounds)
             details = {"number": number, "of": len(requests), "path": request.path, "old": old, "new": new}
