@@ -49,6 +49,7 @@ def test_nothing_begins_without_a_gateway(freehold: Callable[..., Any], ledger: 
         (("--steps", "0,100"), "rollout_steps_invalid"),
         (("--steps", "a few"), "rollout_steps_invalid"),
         (("--hold", "soon"), "rollout_option_invalid"),
+        (("--hold", 400 * "9" + "d"), "rollout_option_invalid"),
         (("--max-errors", "200%"), "rollout_option_invalid"),
         (("--max-p99", "slow"), "rollout_option_invalid"),
         (("--max-p99", "0s"), "rollout_option_invalid"),

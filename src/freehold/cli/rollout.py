@@ -27,6 +27,7 @@ rollout_shadow.add_to(app)
 HEARD_S = 10.0
 """How long a gateway may take to begin what was asked for; models that load are not waited for any longer."""
 _POLL_S = 0.05
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The name that clients ask for.")]
@@ -144,7 +145,7 @@ def read_steps(text: str) -> tuple[int, ...]:
 
 
 def _limits(max_errors: str, max_p99: str | None, least: int) -> Limits:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", max_errors)
+    match = re.fullmatch(rf"({_NUMBER})\s*(%?)", max_errors)
     share = float(match[1]) / (100 if match[2] else 1) if match else 2.0
     if share > 1:
         raise FreeholdError(
@@ -152,14 +153,14 @@ def _limits(max_errors: str, max_p99: str | None, least: int) -> Limits:
         )
     if max_p99 is None:
         return Limits(share, requests=least)
-    times = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*x", max_p99)
+    times = re.fullmatch(rf"({_NUMBER})\s*x", max_p99)
     if times is not None and float(times[1]) > 0:
         return Limits(share, p99_times=float(times[1]), requests=least)
     return Limits(share, p99_s=_seconds("--max-p99", max_p99, "800ms, 2s or 1.5x"), requests=least)
 
 
 def _seconds(option: str, text: str, allowed: str = "a time: 90s, 10m, 2h") -> float:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)", text)
+    match = re.fullmatch(rf"({_NUMBER})\s*(ms|s|m|h|d)", text)
     if match is None or (option == "--max-p99" and float(match[1]) == 0):
         raise FreeholdError("rollout_option_invalid", option=option, value=text[:40], allowed=allowed)
     return float(match[1]) * _SECONDS[match[2]]
