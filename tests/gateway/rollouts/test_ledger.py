@@ -121,6 +121,16 @@ def test_one_process_conducts_and_the_next_one_when_it_is_gone(tmp_path: Path) -
     assert Ledger(tmp_path).conductor() is None
 
 
+def test_those_who_look_do_not_take_one_another_for_a_gateway(tmp_path: Path) -> None:
+    """Two commands at once, and nobody conducts."""
+    ledger = Ledger(tmp_path)
+    assert ledger.conduct()
+    ledger.retire()
+    with (ledger.folder / "gateway.lock").open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        assert ledger.conductor() is None
+
+
 def test_what_a_killed_process_had_begun_to_write_is_taken_away(tmp_path: Path) -> None:
     """When the next one conducts; what is whole stays."""
     ledger = Ledger(tmp_path)

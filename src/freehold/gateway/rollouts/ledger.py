@@ -5,6 +5,7 @@ one folder a single one conducts: it holds a lock of its own, which the kernel d
 what is written.
 """
 
+import fcntl
 import os
 import re
 import time
@@ -155,7 +156,7 @@ class Ledger:
         except OSError:
             return None
         try:
-            return None if take(descriptor) else _holder(path)
+            return None if take(descriptor, fcntl.LOCK_SH) else _holder(path)  # shared: others may be looking, too
         finally:
             os.close(descriptor)
 
