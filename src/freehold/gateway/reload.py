@@ -15,6 +15,7 @@ from pathlib import Path
 
 from freehold.config import Config
 from freehold.errors import FreeholdError
+from freehold.gateway.recurring import recurring
 from freehold.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -67,13 +68,10 @@ class Reload:
         of_signals = threading.current_thread() is threading.main_thread()  # the only one that may hear them
         if of_signals:
             loop.add_signal_handler(signal.SIGHUP, self.now)
-        task = asyncio.create_task(self._run())
-        task.add_done_callback(_tell)
         try:
-            yield
+            async with recurring(self.look, LOOK_S, "reload_broke"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             if of_signals:
                 loop.remove_signal_handler(signal.SIGHUP)
 
@@ -94,11 +92,6 @@ class Reload:
             return
         if _signature(self._file) == signature:  # else it is read once more
             self._try(config)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
 
     def _try(self, config: Config) -> None:
         begun = time.perf_counter()
@@ -145,9 +138,3 @@ def _signature(file: Path) -> Signature:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _tell(task: "asyncio.Task[None]") -> None:
-    """A defect would else be heard of when the node stops."""
-    if not task.cancelled() and (defect := task.exception()) is not None:
-        log.error("reload_broke", exc_info=defect)

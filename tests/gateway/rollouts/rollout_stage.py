@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from freehold.config import Config, ModelConfig, Route, RouteTarget
 from freehold.errors import FreeholdError
 from freehold.gateway.comparing.contents import Answer
+from freehold.gateway.rollouts import conductor as module
 from freehold.gateway.rollouts.conductor import Conductor
 from freehold.gateway.rollouts.ledger import Ledger
 from freehold.gateway.rollouts.replay import Recorded
@@ -75,15 +77,28 @@ class Stage:
     async def tick(self, times: int = 1, *, after_s: float = 0.0) -> Rollout:
         self.now += after_s
         for _ in range(times):
-            await self.conductor.tick()
-            await asyncio.sleep(0.002)  # what it began in the background
+            await self.looked()
         found = self.ledger.read("chat")
         assert found is not None
         return found
 
+    async def looked(self) -> None:
+        """A tick, and what it begins in the background: replays, and looks at spaces."""
+        before = asyncio.all_tasks()
+        await self.conductor.tick()
+        if begun := asyncio.all_tasks() - before:
+            await asyncio.wait(begun)
+
     def answered(self, model: str, count: int = 20, status: int = 200) -> None:
         for _ in range(count):
             self.conductor.tally.note("chat", model, status, 0.01)
+
+
+def run_by_hand(test: Coroutine[Any, Any, None]) -> None:
+    """Run `test`, in which conductors look only when they are told to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TICK_S", 3600.0)
+        asyncio.run(test)
 
 
 def on_stage(folder: Path, test: Callable[[Stage], Awaitable[Any]], begun: Config | None = None) -> Stage:
@@ -93,5 +108,5 @@ def on_stage(folder: Path, test: Callable[[Stage], Awaitable[Any]], begun: Confi
         async with stage.conductor.life():
             await test(stage)
 
-    asyncio.run(run())
+    run_by_hand(run())
     return stage

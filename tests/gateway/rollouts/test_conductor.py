@@ -1,13 +1,12 @@
 """Rollouts of a running gateway: files, weights and spaces."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freehold.config import Route, RouteTarget
-from tests.gateway.rollouts.rollout_stage import RECORDING, Stage, config, on_stage
+from tests.gateway.rollouts.rollout_stage import RECORDING, Stage, config, on_stage, run_by_hand
 
 
 def test_a_canary_goes_up_step_by_step_and_stays_until_the_file_says_the_same(tmp_path: Path) -> None:
@@ -204,19 +203,18 @@ def test_a_route_between_two_spaces_keeps_to_its_first_model(tmp_path: Path) -> 
     async def run() -> None:
         async with stage.conductor.life():
             assert stage.percents() == {"a": 100}
-            await asyncio.sleep(0.01)
             await stage.conductor.tick()
+            await stage.looked()
             assert stage.percents() == {"a": 75, "c": 25}
             assert stage.conductor.barred["chat"]["b"].code == "spaces_differ"
             stage.answers["b"] = ONE
             stage.now = 60.0
             for _ in range(3):
-                await stage.conductor.tick()
-                await asyncio.sleep(0.01)
+                await stage.looked()
             assert stage.percents() == {"a": 60, "b": 20, "c": 20}
             assert stage.conductor.barred == {}
 
-    asyncio.run(run())
+    run_by_hand(run())
 
 
 def test_weights_and_states_are_metrics(tmp_path: Path) -> None:

@@ -82,6 +82,15 @@ def test_no_weight_moves_to_a_model_that_is_not_ready() -> None:
     assert reason(decide(rollout(wish="finish"), seen(unready=AWAY))) == "rollout_waits_ready"
 
 
+def test_a_model_that_had_everything_and_is_gone_gives_it_back() -> None:
+    """Where an old one can answer; with a smaller share the others answer meanwhile, and the step waits."""
+    gone: dict[str, Any] = {"unready": AWAY, "replaceable": True}
+    for wish in ("", "promote", "finish"):
+        assert reason(decide(rollout(step=2, wish=wish), seen(**gone))) == "rollout_lost"
+    assert reason(decide(rollout(step=1), seen(**gone))) == "rollout_waits_ready"
+    assert reason(decide(rollout(step=2), seen(unready=AWAY))) == "rollout_waits_ready"
+
+
 def test_goldens_are_replayed_before_every_step() -> None:
     """A step goes up only when they agreed; a difference ends the rollout."""
     assert decide(rollout(goldens=3, step=-1), seen()) == Replay()

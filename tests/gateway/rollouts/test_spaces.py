@@ -148,6 +148,21 @@ def test_a_model_that_cannot_answer_now_is_asked_later() -> None:
     together(test)
 
 
+def test_a_model_that_says_that_it_embeds_and_refuses_to_stays_unknown() -> None:
+    """A refusal proves no common space: it may take fewer texts at a time, or another key."""
+
+    async def test(models: Models) -> None:
+        models.answers["b"] = Answer(400, "application/json", b"{}")
+        for _ in range(ATTEMPTS + 1):
+            assert await models.known("a", "b") == Unknown(likely=True)
+            models.now += AGAIN_S + 1
+        models.answers["b"] = answer(ONE)
+        await models.known("a", "b")
+        assert await models.known("a", "b") is None
+
+    together(test)
+
+
 def test_a_model_that_never_embeds_and_never_said_so_does_not_embed() -> None:
     """Some servers answer 500 where they lack a path: a rollout must not wait for them for ever."""
 

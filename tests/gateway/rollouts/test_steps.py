@@ -70,6 +70,12 @@ def test_a_rollout_needs_its_route_and_its_models() -> None:
     assert caught.value.code == "rollout_route_unknown"
 
 
+async def settled() -> None:
+    """What runs in the background has ended."""
+    if begun := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(begun)
+
+
 class Wayside:
     """Steps of rollouts whose models answer what the test says."""
 
@@ -91,7 +97,7 @@ class Wayside:
 
     async def next(self, now: Rollout) -> Rollout:
         after = self.steps.next(now, SHARED, RouteTable.of(SHARED))
-        await asyncio.sleep(0.02)  # a replay runs in the background, its file is read in a thread
+        await settled()
         return after
 
 
@@ -131,7 +137,7 @@ def test_a_replay_ends_with_its_rollout() -> None:
         way.steps.next(now, SHARED, RouteTable.of(SHARED))
         way.steps.forget([])
         assert way.steps.progress(now) is None
-        await asyncio.sleep(0.02)
+        await settled()
         assert way.asked == 0
 
     asyncio.run(run())

@@ -126,6 +126,13 @@ _ENDS: dict[str, Entry] = {
         "{model} 在 {requests} 个请求中 p99 为 {p99_ms} 毫秒；允许 {allowed_ms} 毫秒，旧模型为 {before_ms} 毫秒。",
         "请给它更多资源，或放宽限制：`--max-p99`。",
     ),
+    "rollout_lost": Entry(
+        Kind.UPSTREAM,
+        "{model} had all requests and cannot answer any more: {reason}",
+        "Its own log says why. Mend it and begin again.",
+        "{model} 承担了全部请求，但已无法回答：{reason}",
+        "原因见其日志。修复后重新开始。",
+    ),
     "goldens_differ": Entry(
         Kind.UPSTREAM,
         "Golden {number} of {of} ({path}) is answered differently by {new} than by {old}: {measure}.",
@@ -200,9 +207,16 @@ _SPACES: dict[str, Entry] = {
     "spaces_unknown": Entry(
         Kind.UNAVAILABLE,
         "Whether {old} and {new} embed into the same space is not known yet, so {new} gets no requests.",
-        "It is looked at as soon as both are ready.",
+        "It is looked at as soon as both are ready; if it stays so, one does not embed the probe texts: the log says why.",
         "尚不清楚 {old} 与 {new} 是否属于同一向量空间，因此 {new} 暂不接收请求。",
-        "两者就绪后会立即检查。",
+        "两者就绪后会立即检查；若一直如此，则其中之一未能嵌入探测文本：原因见日志。",
+    ),
+    "space_untold": Entry(
+        Kind.UNAVAILABLE,
+        "{model} is said to embed, and gives no vectors for the probe texts.",
+        "See what it answers at /v1/embeddings for four texts; where it does not embed, set `abilities` of the model.",
+        "{model} 声明可生成嵌入，但没有为探测文本返回向量。",
+        "请检查它在 /v1/embeddings 上对四段文本的回答；若它不生成嵌入，请设置该模型的 `abilities`。",
     ),
     "space_unknown": Entry(
         Kind.UNAVAILABLE,

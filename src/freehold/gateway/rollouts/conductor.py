@@ -13,9 +13,10 @@ from types import MappingProxyType
 
 from freehold.config import Config
 from freehold.errors import FreeholdError
+from freehold.gateway.recurring import recurring
 from freehold.gateway.rollouts.ledger import Change, Ledger
 from freehold.gateway.rollouts.replay import Ask
-from freehold.gateway.rollouts.rollout import Rollout
+from freehold.gateway.rollouts.rollout import WHOLE, Rollout
 from freehold.gateway.rollouts.spaces import Sight, Spaces, Unknown
 from freehold.gateway.rollouts.steps import Steps, World
 from freehold.gateway.rollouts.tally import SLICE_S, Tally
@@ -73,7 +74,7 @@ class Conductor:
         written = RouteTable.of(config)
         shared = _shared(written)
         barred = self._barring(shared)
-        weights = _weights(self._rollouts.values(), barred, written)
+        weights = _weights(self._rollouts.values(), barred, config, written)
         self._adopt(config, weights)
         self._config, self._written, self._shared = config, written, shared
         self.weights, self.barred = weights, barred
@@ -88,13 +89,10 @@ class Conductor:
     async def life(self) -> AsyncIterator[None]:
         """While it lasts, rollouts move; what the files say is in force from its first moment."""
         await self.tick()
-        task = asyncio.create_task(self._run())
-        task.add_done_callback(_tell)
         try:
-            yield
+            async with recurring(self.tick, TICK_S, "rollouts_broke"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await self._steps.close()
             await self._spaces.close()
             self._ledger.retire()
@@ -118,14 +116,11 @@ class Conductor:
         self._rollouts = {rollout.route: rollout for rollout in found}
         self._apply()
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            await self.tick()
-
     async def _advanced(self, found: Rollout, problems: list[FreeholdError]) -> Rollout:
         """The record as it is from now on: written, or as it was; of one that ends, ended in any case."""
-        after = self._unwritten.get(found.route) or self._steps.next(found, self._config, self._written)
+        after = self._unwritten.get(found.route)
+        if after is None or after.asked_at != found.asked_at:  # its record was taken away, and another rollout begun
+            after = self._steps.next(found, self._config, self._written)
         if after == found:
             return found
         try:
@@ -168,7 +163,7 @@ class Conductor:
             if model not in self.barred.get(route, {}):
                 error = barred[route][model]
                 log.error("variant_barred", extra={"route": route, "model": model, "cause": error.cause})
-        weights = _weights(self._rollouts.values(), barred, self._written)
+        weights = _weights(self._rollouts.values(), barred, self._config, self._written)
         self.barred = barred
         if weights != self.weights:
             self._adopt(self._config, weights)
@@ -225,14 +220,22 @@ def _shares(route: ModelRoute) -> bool:
 
 
 def _weights(
-    rollouts: Iterable[Rollout], barred: Mapping[str, Mapping[str, FreeholdError]], written: RouteTable
+    rollouts: Iterable[Rollout],
+    barred: Mapping[str, Mapping[str, FreeholdError]],
+    config: Config,
+    written: RouteTable,
 ) -> dict[str, dict[str, int]]:
-    """What stands before the configuration's weights. A rollout compares spaces itself, before it begins."""
+    """What stands before the configuration's weights. A rollout compares spaces itself, before it begins.
+
+    One whose old models `config` lacks says nothing: the new one would have their share at once.
+    """
+    known = {model.id for model in config.models}
     weights = {
         route: {one.id: 0 if one.id in models else one.percent for one in written.routes[route].variants}
         for route, models in barred.items()
     }
-    return {**weights, **{rollout.route: rollout.weights() for rollout in rollouts if rollout.has_say}}
+    saying = [one for one in rollouts if one.has_say and (one.percent == WHOLE or not known.isdisjoint(one.old))]
+    return {**weights, **{rollout.route: rollout.weights() for rollout in saying}}
 
 
 def _in_force(written: RouteTable, weights: Weights) -> Iterator[tuple[str, dict[str, int]]]:
@@ -262,9 +265,3 @@ def _log_move(rollout: Rollout) -> None:
     level = logging.ERROR if last.what in ("aborted", "refused") else logging.INFO
     cause = {} if last.reason is None else {"cause": last.reason.error().cause}
     log.log(level, "rollout_%s", last.what, extra={**facts, **cause})
-
-
-def _tell(task: "asyncio.Task[None]") -> None:
-    """A defect would else be heard of when the gateway stops."""
-    if not task.cancelled() and (defect := task.exception()) is not None:
-        log.error("rollouts_broke", exc_info=defect)

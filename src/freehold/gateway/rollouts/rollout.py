@@ -153,6 +153,7 @@ class Seen:
     new: tuple[Counts, Counts]
     old: tuple[Counts, Counts]
     unready: FreeholdError | None = None  # why the new model cannot answer
+    replaceable: bool = False  # whether it is not just loading for the first time, and an old model can answer
     replayed: bool = False  # whether the goldens of this step were found to agree
     objection: FreeholdError | None = None  # a golden that differs
 
@@ -201,6 +202,8 @@ def decide(rollout: Rollout, seen: Seen) -> Action:
         for new, old in zip(seen.new, seen.old, strict=True):
             if (found := fault(rollout.limits, rollout.new, new, old)) is not None:
                 return Abort(found)
+        if rollout.percent == WHOLE and seen.unready is not None and seen.replaceable:
+            return Abort(FreeholdError("rollout_lost", model=rollout.new, reason=seen.unready.cause))
         if rollout.wish == "" and (reason := _not_yet(rollout, seen)) is not None:
             return Wait(reason)
     last = len(rollout.steps) - 1

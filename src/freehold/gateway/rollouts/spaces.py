@@ -122,7 +122,10 @@ class Spaces:
     async def _learn(self, model: str, known: _Known) -> None:
         try:
             known.vectors = await embedded(self.ask, model)
-            known.answered = True
+            sight = self.sight(model)
+            known.answered = known.vectors is not None or sight is None or "embed" not in sight.abilities
+            if not known.answered:
+                raise FreeholdError("space_untold", model=model)
         except FreeholdError as error:
             log.info("space_unknown", extra={"model": model, "cause": error.cause})
         finally:

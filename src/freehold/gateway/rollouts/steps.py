@@ -54,6 +54,7 @@ class _Step:
 
     place: tuple[float, int]
     since: float
+    met: bool = False  # whether the new model could answer since this process looks at it
     replaying: "asyncio.Task[FreeholdError | None] | None" = None
     replayed: bool = False
     not_before: float = 0.0  # the next replay
@@ -88,7 +89,7 @@ class Steps:
     def enter(self, rollout: Rollout) -> None:
         """Its step begins now, before its first request: a model that is broken may soon be given no more."""
         if not rollout.is_over:
-            self._step(rollout)
+            self._step(rollout).met = rollout.step >= 0  # it was ready when it was raised
 
     def progress(self, rollout: Rollout) -> Progress | None:
         """How its step goes; None where nothing moves any more."""
@@ -168,6 +169,7 @@ class Steps:
         unready = FreeholdError("model_loading", model=rollout.new) if sight is None else sight.error
         if unready is not None:
             step.since = world.clock()  # it is held for as long as it could answer
+        step.met |= unready is None
         self._collect(step)
         if step.objection is None:
             compared = (world.spaces.compared(model, rollout.new) for model in rollout.old)
@@ -179,9 +181,18 @@ class Steps:
             (world.tally.whole(route, new), world.tally.recent(route, new)),
             (world.tally.whole(route, *old), world.tally.recent(route, *old)),
             unready,
+            self._is_replaceable(rollout, step, unready),
             step.replayed,
             step.objection,
         )
+
+    def _is_replaceable(self, rollout: Rollout, step: _Step, unready: FreeholdError | None) -> bool:
+        """Whether an old model can do what the new one, which is `unready`, will not do by itself: after a restart of
+        this process both may load."""
+        if unready is None or (unready.code == "model_loading" and not step.met):
+            return False
+        sights = map(self._world.sight, rollout.old)
+        return any(sight is not None and sight.error is None for sight in sights)
 
     def _collect(self, step: _Step) -> None:
         """The result of a replay that has ended."""

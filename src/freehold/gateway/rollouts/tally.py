@@ -13,7 +13,7 @@ SLICE_S = 10.0
 SLICES = 6
 LEFT = 499  # the client went away: that says nothing of the model
 _FASTEST_S = 0.0001
-_BINS_AN_OCTAVE = 16  # a quantile is within 4.4 % of the truth
+_BINS_AN_OCTAVE = 16  # a quantile is within 2.2 % of the truth
 _LAST_BIN = 24 * _BINS_AN_OCTAVE  # half an hour
 
 

@@ -20,6 +20,7 @@ from freehold.config import Shadow
 from freehold.errors import FreeholdError, Kind
 from freehold.gateway.comparing.comparison import Bounds, Comparison, compare
 from freehold.gateway.comparing.contents import Answer
+from freehold.gateway.recurring import recurring
 from freehold.gateway.shadows.shadow_report import Reports, Times
 from freehold.http import Call, MemoryBudget, Response, Stream
 from freehold.protocol.oip import HEADER_LENGTH, parse_header_length
@@ -65,14 +66,13 @@ class Shadowing:
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """While it lasts reports are written; at its end no copy is on its way, and what they showed is kept."""
-        keeping = asyncio.create_task(self._keep())
         try:
-            yield
+            async with recurring(self._keep, KEEP_S, "shadow_reports_broke"):
+                yield
         finally:
-            tasks = [keeping, *self._tasks]
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             self.reports.write(self.reports.unwritten())
 
     def tap(self, route: str, shadow: Shadow, model: str, call: Call, body: bytes) -> "Tap | None":
@@ -183,10 +183,8 @@ class Shadowing:
             self._fail(tap, "internal")
 
     async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(KEEP_S)
-            if changed := self.reports.unwritten():
-                await asyncio.to_thread(self.reports.write, changed)
+        if changed := self.reports.unwritten():
+            await asyncio.to_thread(self.reports.write, changed)
 
 
 class Heard:
