@@ -172,6 +172,25 @@ def up_and_back(stage: Stage, load: Any) -> Any:
     return clients
 
 
+def test_no_weight_moves_to_a_model_that_is_down(stage: Stage, load: Any) -> None:
+    """It waits and says why; when the model comes back it goes on by itself.
+
+    The first of these tests: the longer a server is down, the longer the pauses between its probes are.
+    """
+    with load(stage, "waiting") as clients:
+        stage.rollout("start", "waiting", "--to", "away", "--steps", "100", *QUICK)
+
+        def waits() -> bool:
+            found = stage.rollout("status", "waiting")["waits"]
+            return found is not None and found["code"] == "rollout_waits_ready"
+
+        stage.soon(waits, "it says what it waits for")
+        assert stage.share("waiting", "away") == 0
+        stage.servers["away"].start()
+        stage.until("waiting", "done")
+    assert faultless(clients)
+
+
 def test_a_canary_goes_up_and_back_and_no_request_fails(stage: Stage, load: Any) -> None:
     """0, 5, 50, 100 % and back to nothing, while clients ask all the time."""
     assert faultless(up_and_back(stage, load))
@@ -184,7 +203,7 @@ def test_a_bad_version_is_aborted_by_its_errors(stage: Stage, load: Any) -> None
         stage.rollout("start", "bad", "--to", "faulty", "--hold", "60s")
         assert stage.until("bad", "aborted")["ended"]["code"] == "rollout_errors"
         stage.soon(lambda: stage.share("bad", "faulty") == 0, "it has nothing any more")
-        clients.wait_for(5)
+        clients.wait_for(20)  # a refused client pauses before it is counted
         failed = clients.tally.statuses[500]
         clients.wait_for(50)
         assert clients.tally.statuses[500] == failed
@@ -208,22 +227,6 @@ def test_a_differing_golden_ends_it_before_a_client_meets_it(stage: Stage, load:
     stage.soon(lambda: stage.share("golden") == 100, "they agree")
     assert stage.rollout("promote", "golden")["phase"] == "done"
     stage.servers["new"].change(behave=says("new"))
-
-
-def test_no_weight_moves_to_a_model_that_is_down(stage: Stage, load: Any) -> None:
-    """It waits and says why; when the model comes back it goes on by itself."""
-    with load(stage, "waiting") as clients:
-        stage.rollout("start", "waiting", "--to", "away", "--steps", "100", *QUICK)
-
-        def waits() -> bool:
-            found = stage.rollout("status", "waiting")["waits"]
-            return found is not None and found["code"] == "rollout_waits_ready"
-
-        stage.soon(waits, "it says what it waits for")
-        assert stage.share("waiting", "away") == 0
-        stage.servers["away"].start()
-        stage.until("waiting", "done")
-    assert faultless(clients)
 
 
 def test_vectors_of_two_spaces_are_not_mixed(stage: Stage) -> None:
