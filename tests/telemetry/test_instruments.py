@@ -73,3 +73,10 @@ def test_what_is_gone_is_not_exported() -> None:
         values.inc(*labels)
     values.forget("a")
     assert [sample.labels for sample in values.family().samples] == [{"model": "b", "reason": "x"}]
+    values.inc("a", "x")
+    values.forget()
+    assert values.family().samples == []
+    values.inc("a", "y")
+    values.forget("a")
+    values.forget("a")
+    assert values.family().samples == []

@@ -83,6 +83,7 @@ class Values:
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self._series: dict[tuple[str, ...], Value] = {}
+        self._by_first: dict[tuple[str, ...], set[tuple[str, ...]]] = {}  # a thousand models are forgotten at once
         self._lock = Lock()
 
     def of(self, *labels: str) -> Value:
@@ -92,17 +93,21 @@ class Values:
             _check_labels(self.metric, labels)
             with self._lock:
                 series = self._series.setdefault(labels, Value())
+                self._by_first.setdefault(labels[:1], set()).add(labels)
         return series
 
     def inc(self, *labels: str) -> None:
         """Add 1 to the series with these label values."""
         self.of(*labels).inc()
 
-    def forget(self, *labels: str) -> None:
-        """Drop every series whose labels begin with `labels`: a model that is gone has no gauges."""
+    def forget(self, *first: str) -> None:
+        """Drop every series whose first label is `first`, without one all: a model that is gone has no gauges."""
         with self._lock:
-            for known in [known for known in self._series if known[: len(labels)] == labels]:
-                del self._series[known]
+            if not first:
+                self._series.clear()
+                self._by_first.clear()
+            for labels in self._by_first.pop(first, ()):
+                del self._series[labels]
 
     def family(self) -> Family:
         """What a scrape sees."""
