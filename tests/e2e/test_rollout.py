@@ -25,7 +25,7 @@ from freehold.gateway.rollouts.rollout import Rollout
 from tests.crowd import eventually
 
 UNRULY = Path(__file__).parents[1] / "gateway" / "unruly.py"
-QUICK = ("--hold", "300ms", "--min-requests", "10")
+QUICK = ("--hold", "100ms", "--min-requests", "10")
 GOLDEN = '{"path": "/v1/completions", "body": {"prompt": "Hi"}}\n'
 LINE = b'{"model": "%b", "prompt": "Hi"}'
 MODELS = ("old", "new", "faulty", "away", "east", "west")
