@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from tests.gateway.conftest import Unruly
 
 pytestmark = pytest.mark.soak
 
@@ -178,3 +181,62 @@ def test_clients_that_come_and_go_leave_nothing_behind(
     assert node.ask("/v1/embeddings", input="x").status_code == 200
     report(f"clients that go: {gone} connections dropped, {watch}")
     watch.check()
+
+
+def test_a_gateway_whose_servers_and_routes_come_and_go_stays_as_it_is(
+    launch: Any, crowd: Any, soon: Any, tmp_path: Path, report: Any
+) -> None:
+    """One of two servers is killed every few seconds, the file is written anew each second, half of the answers are
+    streams, and some clients leave in the middle: nothing is lost that could be kept, and nothing stays behind."""
+    servers = [Unruly(models=[{"id": "theirs"}]) for _ in range(2)]
+    file, turns = tmp_path / "freehold.yaml", 0
+
+    def write() -> None:
+        models = [{"id": "theirs", "source": servers[0].url, "replicas": [servers[1].url]}]
+        routes = [{"model": f"route-{number}", "to": [{"id": "theirs"}]} for number in range(turns % 5 + 1)]
+        aside = file.with_suffix(".new")
+        aside.write_text(yaml.safe_dump({"models": models, "routes": routes}))
+        aside.replace(file)
+
+    def body(turn: int) -> bytes:
+        stream = {"kind": "stream", "chunks": ["data: {}\n\n"], "times": 1 + turn % 20}
+        behave = stream if turn % 2 else {"kind": "echo"}
+        return json.dumps({"model": "route-0", "behave": behave, "prompt": "land " * (turn % 400)}).encode()
+
+    def disturb() -> None:
+        nonlocal turns
+        turns += 1
+        write()
+        with socket.create_connection(node.address, timeout=30) as client:
+            endless = body(1).replace(b'"times": 2', b'"times": 9999')
+            head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            client.sendall(head + b"Content-Length: %d\r\n\r\n%b" % (len(endless), endless))
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        if turns % 3 == 0:
+            servers[turns // 3 % 2].stop()
+            time.sleep(0.5)
+            servers[turns // 3 % 2].start()
+        time.sleep(0.5)
+
+    try:
+        write()
+        node = launch(file, verb="gateway")
+        soon(lambda: node.client.get("/readyz").status_code == 200, "it is ready")
+        with crowd(node, "/v1/completions", body, 8, check=lambda answer: b"upstream_cut" not in answer) as one:
+            watch = watched(node, disturb)
+            one.wait_for(20)
+        soon(lambda: node.metric("freehold_model_requests_in_flight", model="theirs") == 0, "places come back")
+        cut = len(one.tally.wrong)
+        lost = {status: count for status, count in one.tally.statuses.items() if status != 200}
+        assert set(lost) <= {502}, one.tally.refusals[:3]  # a whole answer that was on its way when its server died
+        assert sum(lost.values()) + cut <= 8 * turns, "no more than were under way at a server that was killed"
+        assert one.tally.broken == []
+        assert node.metric("freehold_request_memory_used_bytes") == 0
+        report(
+            f"servers and routes that come and go: {one.tally.statuses[200]} answers in {SECONDS:.0f} s, {turns} files,"
+            f" {turns // 3} kills cut {cut} streams and {sum(lost.values())} answers, {watch}"
+        )
+        watch.check()
+    finally:
+        for server in servers:
+            server.stop()
