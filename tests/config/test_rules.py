@@ -46,6 +46,11 @@ PORT = "server: {host: 0.0.0.0, port: 80}\n"
         (EU + "routes: [{model: r, locality: us, to: [{id: a}]}]\n", "config_route_locality", "is `eu`"),
         (EU + "routes: [{model: r, locality: eu, to: [{id: a}], fallback: b}]\n", "config_route_locality", "fallback"),
         (EU + "routes: [{model: r, locality: eu, to: [{id: a}], shadow: b}]\n", "config_route_locality", "shadow"),
+        (
+            TWO + "routes: [{model: r, to: [{id: a, weight: 1000},\n {id: b}]}]\n",
+            "config_share_small",
+            "yaml:3: the weight 1 of `b`",
+        ),
         ("models: [{id: a, source: /a, replicas: ['http://h/v1']}]\n", "config_replicas_misplaced", "/a"),
         ("models: [{id: a, source: 'http://127.0.0.1:8080/v1'}]\n", "config_upstream_itself", "8080"),
         ("models: [{id: a, source: 'http://localhost:8080/v1'}]\n", "config_upstream_itself", "localhost"),
@@ -89,6 +94,7 @@ def test_a_route_may_bear_a_models_name(write: Callable[..., Path], tmp_path: Pa
     "text",
     [
         EU + "routes: [{model: r, locality: eu, to: [{id: a}]}]\n",
+        TWO + "routes: [{model: r, to: [{id: a, weight: 99}, {id: b, weight: 1}]}]\n",
         PORT + "models: [{id: a, source: 'http://10.0.0.1/v1'}]\n",
         "models: [{id: a, source: 'http://127.0.0.1:8000/v1', replicas: ['https://127.0.0.1/v1']}]\n",
         "server: {host: 10.0.0.1}\nmodels: [{id: a, source: 'http://127.0.0.1:8080/v1'}]\n",

@@ -139,9 +139,15 @@ def _route(route: Route, node: Node, models: Mapping[str, ModelConfig]) -> Itera
     if route.shadowed is not None:
         yield from _target(route, route.shadowed.id, node.at("shadow", "id"), models)
     yield from _twice("config_target_twice", targets, route=route.model)
-    if sum(target.weight for target in route.to) == 0:
+    total = sum(target.weight for target in route.to)
+    if total == 0:
         to = node.at("to")
         yield FreeholdError("config_route_empty", where=to.where, key=to.key, route=route.model)
+    for index, target in enumerate(route.to):
+        if 0 < 100 * target.weight < total:  # rounded to whole percents it could become 0, and so an order
+            place = node.at("to", index, "weight")
+            details = {"where": place.where, "key": place.key, "id": target.id}
+            yield FreeholdError("config_share_small", **details, weight=target.weight, total=total)
 
 
 def _target(route: Route, name: str, place: Node, models: Mapping[str, ModelConfig]) -> Iterator[FreeholdError]:

@@ -17,6 +17,13 @@ _CONFIG: dict[str, Entry] = {
         "{where}：路由 `{route}` 要求 locality 为 `{wanted}`，但 `{id}`（`{key}`）的 locality 为 {found}。",
         "请改用 `locality` 为 {wanted} 的模型；若 `{id}` 确实在该处计算，请设置它的 `locality`。",
     ),
+    "config_share_small": Entry(
+        Kind.INVALID,
+        "{where}: the weight {weight} of `{id}` (`{key}`) is less than 1 % of all weights of its route, {total}.",
+        "Requests are shared in whole percents: write at least 1 %, or 0; one that is only to step in is a `fallback`.",
+        "{where}：`{id}` 的权重 {weight}（`{key}`）不足该路由权重总和 {total} 的 1 %。",
+        "请求按整数百分比分配：权重至少占 1 %，或写 0；仅用于备用的模型请写为 `fallback`。",
+    ),
     "config_target_twice": Entry(
         Kind.INVALID,
         "{where}: the route `{route}` names `{id}` twice in `to` (first in {first}).",
