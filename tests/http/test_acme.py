@@ -2,8 +2,10 @@
 
 import logging
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -221,21 +223,29 @@ def test_what_was_issued_and_not_written_is_not_ordered_again(
     assert (site.renewal.error, site.renewal._unwritten) == (None, b"")
 
 
-def test_a_defect_is_not_the_last_try(tmp_path: Path, eventually: Eventually) -> None:
-    """What nobody foresaw is counted and logged, and the thread lives on."""
-    acme = Acme(DOMAINS, "https://127.0.0.1:1/dir", accept_terms=True)
-    counted: list[int] = []
+@pytest.mark.parametrize("document", ["[]", "5", "null", "{}", '{"newNonce": 5}', '{"newNonce": {}, "meta": []}'])
+def test_an_answer_of_another_shape_is_an_error_like_others(tmp_path: Path, document: str) -> None:
+    """The thread that renews lives on, whatever a broken directory says."""
 
-    def broken() -> datetime:
-        raise ArithmeticError("a clock that fails")
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(document.encode())
 
-    authority = Authority.of(acme, Network(), tmp_path, {})
-    renewal = AcmeRenewal(authority, acme_files(tmp_path, acme), lambda: counted.append(1), broken)
-    renewal.start()
-    eventually(lambda: counted == [1])
-    assert renewal.busy is True
-    renewal.stop()
-    assert renewal.busy is False
+        def log_message(self, *said: Any) -> None:
+            """Not here."""
+
+    with HTTPServer(("127.0.0.1", 0), Broken) as server:
+        answering = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        answering.start()
+        try:
+            error = fault(Acme(DOMAINS, f"http://127.0.0.1:{server.server_port}/dir", accept_terms=True), tmp_path)
+        finally:
+            server.shutdown()
+            answering.join()
+    assert (error.code, error.details["reason"]) == ("acme_unreachable", "it does not speak ACME")
 
 
 def test_a_certificate_that_is_due_at_once_is_not_asked_for_in_a_circle(

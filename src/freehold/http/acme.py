@@ -39,6 +39,8 @@ JITTER = 0.05  # of the same: many machines that were set up together must not c
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 120.0, 6 * 3600.0  # after failures; Let's Encrypt bears five an hour
 _LAST_WORDS_S = 0.2  # in which a thread that only waits has ended
 LOOK_S = 600.0  # a clock may be set, and a machine may sleep: time is looked at, not waited for
+_GARBLED = (ValueError, LookupError, TypeError, AttributeError)
+"""What the package ends in when an answer is JSON of another shape: none of it may be the end of all renewals."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +95,8 @@ class Authority:
             raise FreeholdError("acme_refused", directory=directory, reason=_words(failure)) from None
         except requests.RequestException as failure:
             raise FreeholdError("acme_unreachable", directory=directory, reason=_because(failure)) from None
-        except (errors.Error, JoseError, ValueError, KeyError):
+        except (errors.Error, JoseError, *_GARBLED):
+            _log.info("acme_garbled", exc_info=True)
             raise FreeholdError("acme_unreachable", directory=directory, reason="it does not speak ACME") from None
         finally:
             prove.clear()
@@ -196,20 +199,15 @@ class AcmeRenewal:
         return self._thread.is_alive()
 
     def _keep(self) -> None:
-        failures, left_s, chance = 0, 0.0, random.random()
+        failures, chance = 0, random.random()
         while True:
-            try:
-                if (left_s := self._left_s(chance)) > 0:
-                    failures, self.error = 0, None
-                # one that is due as soon as it is issued (a clock that is far off) must not be asked for in a circle
-                elif self.renew() and (left_s := self._left_s(chance)) > 0:
-                    failures = 0
-                else:
-                    failures += 1
-            except Exception:  # noqa: BLE001 - the top of a thread
+            if (left_s := self._left_s(chance)) > 0:
+                failures, self.error = 0, None
+            # one that is due as soon as it is issued (a clock that is far off) must not be asked for in a circle
+            elif self.renew() and (left_s := self._left_s(chance)) > 0:
+                failures = 0
+            else:
                 failures += 1
-                self._on_failure()
-                _log.exception("certificate_renewal_broken")  # what nobody foresaw must not be the last try
             if self._ends.wait(pause_s(failures, chance) if failures else left_s):
                 return
 
