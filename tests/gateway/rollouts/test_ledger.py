@@ -3,10 +3,13 @@
 import fcntl
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -100,6 +103,31 @@ def test_a_record_that_was_edited_into_nonsense_is_told(tmp_path: Path, edited: 
     path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | edited))
     found, (problem,) = ledger.all()
     assert (found, problem.code) == ([], "rollout_damaged")
+
+
+@contextmanager
+def no_more_open_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_was_read_stays_while_nothing_can_be_read(tmp_path: Path) -> None:
+    """Too many open files, or a record that is broken under way: no share changes by it, and the error is told."""
+    ledger = Ledger(tmp_path)
+    ledger.change("chat", lambda _: CHAT)
+    assert ledger.all() == ([CHAT], [])
+    with no_more_open_files():
+        assert ledger.all() == ([CHAT], [])
+    (tmp_path / "rollouts" / "chat.json").write_text("{")
+    for _ in range(2):
+        found, (problem,) = ledger.all()
+        assert (found, problem.code) == ([CHAT], "rollout_damaged")
+    (tmp_path / "rollouts" / "chat.json").unlink()
+    assert ledger.all() == ([], [])
 
 
 def test_one_process_conducts_and_the_next_one_when_it_is_gone(tmp_path: Path) -> None:

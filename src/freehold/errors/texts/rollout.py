@@ -254,9 +254,9 @@ _FILES: dict[str, Entry] = {
     "rollout_damaged": Entry(
         Kind.UNAVAILABLE,
         "The rollout in {path} cannot be understood: {reason}.",
-        "Remove the file, and begin the rollout again; until then the configuration's weights are in force.",
+        "Mend or remove the file. What it said before stays in force, and after a restart the configuration's weights.",
         "无法解析 {path} 中的发布记录：{reason}。",
-        "请删除该文件并重新开始发布；在此之前使用配置中的权重。",
+        "请修复或删除该文件。其先前的内容继续生效，重启后使用配置中的权重。",
     ),
     "rollout_busy": Entry(
         Kind.CONFLICT,

@@ -57,11 +57,13 @@ class Ledger:
         self._known: dict[str, tuple[tuple[int, int, int], Rollout]] = {}  # by route, as the file was when it was read
 
     def routes(self) -> list[str]:
-        """The routes that have a record."""
+        """The routes that have a record: those known before where the folder cannot be read now."""
         try:
             names = [entry.name for entry in os.scandir(self.folder)]
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError:
+            return sorted(self._known)
         found = (name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
         return sorted(name for name in found if re.fullmatch(ID, name))
 
@@ -82,15 +84,18 @@ class Ledger:
         return rollout
 
     def all(self) -> tuple[list[Rollout], list[FreeholdError]]:
-        """Every record, and what is wrong with those that cannot be read."""
+        """Every record, and what is wrong with those that cannot be read: of these, what they said before.
+
+        Too many open files, or a record that was edited into nonsense, move no request.
+        """
         found, problems = [], []
         for route in self.routes():
             try:
                 rollout = self._unchanged(route) or self.read(route)
             except FreeholdError as error:
                 problems.append(error)
-            else:
-                found += [rollout] if rollout is not None else []
+                rollout = self._known[route][1] if route in self._known else None
+            found += [rollout] if rollout is not None else []
         return found, problems
 
     def change(self, route: str, change: Change, recording: bytes = b"") -> Rollout:
