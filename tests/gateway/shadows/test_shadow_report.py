@@ -2,6 +2,7 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,17 @@ def test_a_folder_that_cannot_be_written_is_told_once(tmp_path: Path, caplog: py
         keep(reports)
     assert caplog.text.count("shadow_reports_unwritable") == 1
     assert reports.of("chat", SHADOW, 1.0).dropped == {"busy": 2}
+
+
+def test_two_may_write_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As at an end that comes while reports are being written."""
+    reports = Reports(tmp_path)
+    reports.of("chat", SHADOW, 1.0).drop("busy", 1.0)
+    changed = reports.unwritten()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(reports.write, [changed] * 40))
+    assert caplog.text == ""
+    assert load(tmp_path, "chat").dropped == {"busy": 1}
 
 
 def test_moments_are_told_in_utc() -> None:

@@ -6,6 +6,7 @@ A report is numbers and request ids, never what was asked or answered, so it may
 
 import logging
 import math
+import threading
 from bisect import insort
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -214,6 +215,7 @@ class Reports:
         self._reports: dict[str, Report] = {}
         self._changed: set[str] = set()
         self._told = False
+        self._writing = threading.Lock()  # the last ones are written while a thread may still be at it
 
     def of(self, route: str, shadow: Shadow, now: float) -> Report:
         """The report that `shadow` adds to: the one that was kept, or a new one where its bounds have changed."""
@@ -233,8 +235,9 @@ class Reports:
         """Keep what `unwritten` returned; may take the time of a disk."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for path, data in changed.items():
-                write_durably(path, data)
+            with self._writing:
+                for path, data in changed.items():
+                    write_durably(path, data)
         except OSError as error:
             if not self._told:
                 reason = error.strerror or str(error)
