@@ -121,7 +121,7 @@ class Stage:
     def share(self, route: str, model: str = "new") -> float:
         """In percent, as the gateway exports it."""
         found: float = self.node.metric("freehold_route_weight_ratio", route=route, model=model)
-        return found * 100
+        return round(found * 100, 3)
 
 
 @pytest.fixture(scope="module")
