@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import os
 import shutil
 import signal
@@ -57,12 +58,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def freehold(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs `freehold WORDS...` and returns its exit code and output."""
+    """Runs `freehold WORDS...` and returns its exit code and output; where logs go afterwards is not its to say."""
 
     def run(*words: str) -> Ran:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main(words)
+        root = logging.getLogger()
+        handlers, level = [*root.handlers], root.level
+        try:
+            with pytest.raises(SystemExit) as left:
+                main(words)
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
         captured = capsys.readouterr()
         return Ran(left.value.code if isinstance(left.value.code, int) else 0, captured.out, captured.err)
 

@@ -231,7 +231,7 @@ def operations(described: Any) -> list[Any]:
 def test_answers_are_those_of_the_openapi_document(described: Any, mode: GenerationMode, examples: int) -> None:
     """What follows the schemas and what breaks them: status, media type and shape of the answer as described."""
     for operation in operations(described):
-        if mode is GenerationMode.POSITIVE or operation.method.upper() != "GET":
+        if mode is GenerationMode.POSITIVE or operation.body:  # what is passed on as it comes has nothing to break
             compare(operation, mode, examples)
 
 
