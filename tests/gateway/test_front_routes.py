@@ -196,7 +196,7 @@ def test_a_gateway_alone_is_strict(alone: Any, headers: dict[str, str], body: by
 
 def test_what_another_name_routes_is_passed_on_untouched(alone: Any, shared_unruly: Any) -> None:
     """Packed, and saying so."""
-    body = gzip.compress(b'{"model": "other"}', mtime=0, mtime=0)
+    body = gzip.compress(b'{"model": "other"}', mtime=0)
     headers = {**JSON, "Content-Encoding": "gzip", "X-Model-ID": "one"}
     alone.client.post("/v1/embeddings", content=body, headers=headers)
     seen = shared_unruly.seen()["seen"][-1]

@@ -103,8 +103,8 @@ def test_a_long_compressed_body_is_read_beside_others(serving: Callable[..., Any
 @pytest.mark.parametrize(
     ("body", "encoding", "status", "code"),
     [
-        (gzip.compress(b"abc")[:-4], "gzip", 400, "body_encoding_invalid"),
-        (gzip.compress(b"abc") + b"more", "gzip", 400, "body_encoding_invalid"),
+        (gzip.compress(b"abc", mtime=0)[:-4], "gzip", 400, "body_encoding_invalid"),
+        (gzip.compress(b"abc", mtime=0) + b"more", "gzip", 400, "body_encoding_invalid"),
         (b"not compressed", "gzip", 400, "body_encoding_invalid"),
         (b"", "gzip", 400, "body_encoding_invalid"),
         (b"\xff", "deflate", 400, "body_encoding_invalid"),
