@@ -6,10 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,11 @@ from freehold.gateway.upstreams.child import Patience
 from freehold.gateway.upstreams.upstream import Upstream
 from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
 from freehold.telemetry import Telemetry
+from tests.crowd import eventually
 
 UNRULY = Path(__file__).with_name("unruly.py")
 OWN = ("/v1/chat/completions", "/v1/embeddings", "/rerank", "/v2/models/{model}/infer")
 PATIENCE_S = 20.0  # only a broken test waits this long
-
-
-def eventually(found: Callable[[], Any], what: str = "it never came true") -> Any:
-    """What `found` returns as soon as that is true."""
-    limit = time.monotonic() + PATIENCE_S
-    while time.monotonic() < limit:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError(what)
 
 
 def free_port() -> int:
@@ -116,7 +106,7 @@ class Front:
     def wait(self, model: str, state: str = "ready") -> None:
         """Until the node knows that."""
         upstream = self.upstream(model)
-        eventually(lambda: upstream.state == state, f"{model} does not become {state}")
+        eventually(lambda: upstream.state == state, f"{model} becomes {state}", PATIENCE_S)
 
 
 async def _local(call: Call) -> Response:
@@ -179,7 +169,7 @@ def fronting(
 @pytest.fixture(scope="session")
 def soon() -> Callable[..., Any]:
     """`soon(found)` waits until `found()` is true."""
-    return eventually
+    return partial(eventually, what="it comes true", seconds=PATIENCE_S)
 
 
 @pytest.fixture

@@ -77,6 +77,9 @@ async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, beh
         await asyncio.wait({leaving}, timeout=30)
         COUNTS["left"] += leaving.done()
     leaving.cancel()
+    await asyncio.wait(
+        {leaving}
+    )  # two cannot wait for the same bytes: the next request on this connection would be cut
     if then == "end":
         writer.write(b"0\r\n\r\n")
     return then == "end"

@@ -13,9 +13,8 @@ from freehold.cli.inputs import held
 from freehold.cli.local import model_meant
 from freehold.cli.parity_text import allowed_text
 from freehold.cli.progress import Say
-from freehold.cli.references import located
 from freehold.cli.samples import text_requests
-from freehold.cli.sources import Place, prepare
+from freehold.cli.sources import Place, prepared
 from freehold.config import ModelConfig
 from freehold.engine.base import EmbedRequest, RerankRequest
 from freehold.engine.opening import golden_folder
@@ -58,8 +57,8 @@ def trace_against(model: ModelConfig, other: str, place: Place, say: Say) -> Tra
 
     say(f"{model.id}: opening both graphs")
     reference_model = model_meant(other, os.environ, Path.cwd())
-    reference = _Opened.at(_prepared(reference_model, place), "cpu")
-    candidate = _Opened.at(_prepared(model, place), model.device)
+    reference = _Opened.at(prepared(reference_model, place, reference_model.precision), "cpu")
+    candidate = _Opened.at(prepared(model, place, model.precision), model.device)
     tolerance = _tolerance(candidate, model)
     samples = _samples(candidate, reference, model)
     return trace_graphs(reference.graph, candidate.graph, samples, tolerance, model.device, say)
@@ -82,10 +81,6 @@ def parted(model: ModelConfig, trace: Trace) -> FreeholdError | None:
         cosine=first.gap.cosine,
         allowed=allowed_text(trace.tolerance),
     )
-
-
-def _prepared(model: ModelConfig, place: Place) -> Path:
-    return prepare(located(model.parsed_source, place.store), place.graphs, model.precision, model.kind)
 
 
 def _tolerance(candidate: _Opened, model: ModelConfig) -> Tolerance:

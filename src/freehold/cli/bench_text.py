@@ -10,8 +10,7 @@ import numpy as np
 
 from freehold.artifact import Artifact
 from freehold.cli.progress import Say
-from freehold.cli.references import located
-from freehold.cli.sources import Place, prepare
+from freehold.cli.sources import Place, prepared
 from freehold.config import ModelConfig
 from freehold.engine.decoder_session import DecoderSession, Row, open_decoder
 from freehold.engine.generation import GenerateRequest, Sampling
@@ -86,8 +85,7 @@ async def measure(engine: OnnxTextEngine, seconds: float, say: Say) -> list[Text
 
 def measure_raw(model: ModelConfig, place: Place, seconds: float, say: Say) -> Iterator[float]:
     """Tokens a second of the runtime alone, for each number of streams. Raises FreeholdError."""
-    path = located(model.parsed_source, place.store)
-    artifact = Artifact.open(prepare(path, place.graphs, model.precision, model.kind))
+    artifact = Artifact.open(prepared(model, place, model.precision))
     decoder = artifact.manifest.decoder
     assert decoder is not None, "a text engine has opened it before"
     room = min(PROMPT_TOKENS + MOST_TOKENS, artifact.manifest.limits.positions)

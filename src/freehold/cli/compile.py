@@ -9,8 +9,7 @@ import typer
 from freehold.cli.local import local_place, model_meant
 from freehold.cli.output import Output
 from freehold.cli.progress import working
-from freehold.cli.references import located
-from freehold.cli.sources import prepare
+from freehold.cli.sources import prepared
 from freehold.errors import FreeholdError
 from freehold.machine import read_gpus
 
@@ -86,7 +85,7 @@ def compile_(
     with local_place(os.environ, tune=False) as place, working(ref) as say:
         cache = place.graphs.parent / "tensorrt"
         asked = Compilation(
-            path=prepare(located(model.parsed_source, place.store), place.graphs, "fp32", model.kind),
+            path=prepared(model, place, "fp32"),
             name=given,
             builder=builder,
             precision=precision,

@@ -10,10 +10,8 @@ from freehold.artifact import Artifact
 from freehold.cli.local import local_place, model_meant
 from freehold.cli.output import Output
 from freehold.cli.progress import working
-from freehold.cli.references import located
 from freehold.cli.samples import texts
-from freehold.cli.sources import Place, prepare
-from freehold.config import ModelConfig
+from freehold.cli.sources import prepared
 from freehold.errors import FreeholdError
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ def quantize(
     model = model_meant(ref, os.environ, Path.cwd())
     given, tag = named(name or f"{model.id}-{to}")
     with local_place(os.environ, tune=False) as place, working(ref) as say:
-        path = _float_artifact(model, place)
+        path = prepared(model, place, "fp32")
         asked = Quantization(
             path=path,
             name=given,
@@ -116,10 +114,6 @@ def quantize(
                 _keep_parent(path, place.store, f"{given.removesuffix(f'-{to}')[:LONGEST]}-fp32") if stored else None
             )
     _show(output, made.report, stored, folder, parent)
-
-
-def _float_artifact(model: ModelConfig, place: Place) -> Path:
-    return prepare(located(model.parsed_source, place.store), place.graphs, "fp32", model.kind)
 
 
 def _put(made: Path, report: "Report", store: "Store", folder: Path | None, tag: str) -> "Stored | None":

@@ -89,9 +89,14 @@ def _specs(declared: tuple[DeclaredTensor, ...]) -> tuple[TensorSpec, ...]:
 def _held(model: ModelConfig, place: Place) -> Path:
     """What the engine opens, kept from `models gc` while this process lives."""
     while True:
-        path = prepare(located(model.parsed_source, place.store), place.graphs, model.precision, model.kind)
+        path = prepared(model, place, model.precision)
         if path.parent != place.graphs or place.store.folders.keep(path):
             return path
+
+
+def prepared(model: ModelConfig, place: Place, precision: str) -> Path:
+    """What an engine opens of `model`, in `precision` where its graph is written here. Raises FreeholdError."""
+    return prepare(located(model.parsed_source, place.store), place.graphs, precision, model.kind)
 
 
 def prepare(path: Path, cache: Path, precision: str = "fp32", kind: str = "auto") -> Path:
