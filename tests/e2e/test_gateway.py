@@ -1,5 +1,6 @@
 """`freehold gateway` before a `freehold serve`: real clients, real models, both processes."""
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -88,3 +89,12 @@ def test_a_gateway_may_stand_before_another(launch: Any, gateway: Any) -> None:
     for path, headers in (("/v1/embeddings", {"X-Model-ID": "far"}), ("/v1/embeddings?model_id=far", {})):
         answer = before.client.post(path, json={"model": "far", "input": "a"}, headers=headers)
         assert (answer.status_code, answer.headers.get_list("x-freehold-model")) == (200, ["far"])
+
+
+def test_a_signal_reads_the_file_again_at_once(launch: Any, node: Any) -> None:
+    """SIGHUP, whether the file changed or not; the process stays, and answers."""
+    running = launch({"models": [{"id": "sixteen", "source": f"{node.url}/v1"}]}, verb="gateway")
+    assert "config_loaded" not in running.log
+    running.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "config_loaded" in running.log, "the file has been read")
+    assert running.client.get("/v1/models").status_code == 200

@@ -1,8 +1,6 @@
 """The configuration file, changed while a node runs."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -162,13 +160,12 @@ def test_models_of_this_process_wait_for_a_restart(tmp_path: Path) -> None:
     assert only_at_start(file.begun, file.load()) == ["model c"]
 
 
-def test_a_signal_reads_the_file_again_at_once(tmp_path: Path) -> None:
-    """SIGHUP, whether the file changed or not; without a change of it nothing else is read."""
+def test_a_file_that_is_asked_for_is_read_again(tmp_path: Path) -> None:
+    """Once, whether it changed or not."""
 
     async def test(file: File) -> None:
-        async with file.reload.life():
-            os.kill(os.getpid(), signal.SIGHUP)
-            await asyncio.wait_for(file.changed.wait(), 10)
+        file.reload.now()
+        await file.looked()
         assert len(file.taken) == 1
 
     changed(tmp_path, test)
