@@ -1,6 +1,7 @@
 """`freehold.yaml`, arguments and environment -> frozen objects. Knows errors, and nothing else of the house."""
 
 from freehold.config.canonical import absolute, id_from
+from freehold.config.deploying import Deploy
 from freehold.config.forms import Ability
 from freehold.config.home import home
 from freehold.config.invalid import ConfigInvalidError
@@ -13,7 +14,6 @@ from freehold.config.shapes import (
     Access,
     Config,
     Defaults,
-    Deploy,
     Dify,
     Generation,
     Gpus,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from freehold.config.deploying import Deploy, Resources, Scale
 from freehold.config.forms import (
     Ability,
     Count,
@@ -199,6 +200,23 @@ class ModelConfig(Shape, frozen=True):
     replicas: Annotated[
         tuple[Url, ...], doc("More addresses of an upstream that serve the same model; requests are shared among all.")
     ] = ()
+    args: Annotated[
+        tuple[Text, ...],
+        doc("More words for the command line of `vllm serve`, after ours: where both say it, they win."),
+    ] = ()
+    gpu_memory: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        doc("vLLM's share of each card's memory, to share a card; null: 0.9."),
+    ] = None
+    image: Annotated[
+        Text | None,
+        doc("In deployments: the image of the server that `command` starts, or of vLLM; null: ours, pinned."),
+    ] = None
+    service: Annotated[
+        Identifier | None, doc("In deployments: models with the same one share a process; null: each has its own.")
+    ] = None
+    resources: Annotated[Resources, doc("In deployments: what one copy of it may use.")] = Resources()
+    scale: Annotated[Scale, doc("In deployments on a cluster: how many copies of it run.")] = Scale()
     locality: Annotated[
         Text | None, doc("Where it computes: a site, a region, a legal domain. Routes can insist on one.")
     ] = None
@@ -237,6 +255,9 @@ class Access(Shape, frozen=True):
         Literal["keys", "none"],
         doc("`keys`: beyond loopback every call needs one; `none`: anyone may call. FREEHOLD_AUTH overrides it."),
     ] = "keys"
+    key: Annotated[Secret | None, doc("One key that counts besides those that were created, for our own servers.")] = (
+        None
+    )
 
 
 class Network(Shape, frozen=True):
@@ -250,14 +271,6 @@ class Network(Shape, frozen=True):
     proxy: Annotated[
         ProxyUrl | None, doc("The proxy for downloads; never used for loopback and for declared upstreams.")
     ] = None
-
-
-class Deploy(Shape, frozen=True):
-    """Where `freehold deploy` puts it."""
-
-    target: Annotated[Literal["compose", "kubernetes", "systemd"], doc("What is rendered and rolled out.")] = "compose"
-    registry: Annotated[Text | None, doc("A registry, with its path, that mirrors every image.")] = None
-    pull_secrets: Annotated[tuple[Text, ...], doc("Names of Kubernetes secrets for the registry.")] = ()
 
 
 class Observe(Shape, frozen=True):

@@ -1,0 +1,44 @@
+"""What a rollout asks of the place where services run: Docker Compose on this machine, or a Kubernetes cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from freehold.deploy.units import Deployment, Unit
+from freehold.errors import FreeholdError
+
+
+@dataclass(frozen=True)
+class Running:
+    """One service that is there: `host` is Unit.host; `reason` why it is not ready, in our words."""
+
+    host: str
+    state: Literal["starting", "ready", "failed", "stopped"]
+    reason: FreeholdError | None = None
+
+
+class Target(Protocol):
+    """Changes nothing but what it is asked to; every method may block, and raises FreeholdError."""
+
+    def running(self) -> Sequence[Running]:
+        """What of this deployment is there now, whatever made it, the gateway included."""
+
+    def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Have the new image check every artifact of `units`, beside what runs. Raises with its words."""
+
+    def start(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Start `units` beside all that runs already; returns before they are ready."""
+
+    def route(self, deployment: Deployment, text: str) -> None:
+        """Give the gateway the configuration `text`; returns when the file is written, not when it is in force."""
+
+    def stop(self, hosts: Sequence[str]) -> None:
+        """Stop these services and remove them, each within its grace time."""
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """One request to the gateway: status and body."""
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that a service wrote."""

@@ -1,0 +1,92 @@
+"""One configuration as the services that run it, before anything is said of Compose, Kubernetes or systemd."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from freehold.config import Gpus, ModelConfig
+from freehold.config.deploying import Deploy, Scale
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model's files where the deployment is made: pure renderers are handed it.
+
+    `bytes` is the size of its weights, None where they are not here; `digest` of the artifact ("" for others).
+    """
+
+    bytes: int | None = None
+    digest: str = ""
+    memory_mb: int | None = None
+    """What it needs to run, by the formula of `doctor --fit`."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Files of the machine, or of a volume, in a service."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A secret that a service reads from /run/secrets/NAME, or finds in the environment variable `variable`.
+
+    `origin` is `${env:NAME}` or `${file:PATH}` of the configuration; "" for one that the deployment makes itself.
+    """
+
+    name: str
+    origin: str = ""
+    variable: str = ""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One service: an image and a command, the models it serves, and what it needs."""
+
+    name: str
+    """A DNS label: the model's id, or the service's, in lower case."""
+    role: Literal["gateway", "models", "vllm", "other"]
+    models: tuple[ModelConfig, ...]
+    image: str
+    """Where it is pulled from: `images.located` made it."""
+    command: tuple[str, ...]
+    """The words after the image's entrypoint, `entrypoint` aside."""
+    entrypoint: tuple[str, ...] = ()
+    port: int = 8080
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """By path in the container: its freehold.yaml and nothing secret."""
+    secrets: tuple[SecretFile, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    gpus: Gpus | None = None
+    gpu_ids: tuple[str, ...] = ()
+    """Devices of this machine, by number; on a cluster the scheduler chooses."""
+    cpu: float | None = None
+    memory_mb: int | None = None
+    shm_mb: int = 64
+    ready: str = "/readyz"
+    alive: str = "/livez"
+    startup_s: int = 60
+    """How long it may take until it is ready."""
+    grace_s: int = 30
+    scale: Scale = field(default_factory=Scale)
+    revision: str = ""
+    """Eight hex digits of all the above: what differs is another version, and runs beside this one for a while."""
+
+    @property
+    def host(self) -> str:
+        """The name under which others reach this version of it."""
+        return f"{self.name}-{self.revision}"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """All services of one configuration. `units` are in the order of the models, the gateway is apart."""
+
+    name: str
+    settings: Deploy
+    units: tuple[Unit, ...]
+    gateway: Unit

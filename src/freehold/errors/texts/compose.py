@@ -1,0 +1,5 @@
+"""Errors of Docker and Compose."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

@@ -1,0 +1,5 @@
+"""Errors of rolling out a release."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

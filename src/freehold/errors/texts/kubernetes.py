@@ -1,0 +1,5 @@
+"""Errors of Kubernetes."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}
