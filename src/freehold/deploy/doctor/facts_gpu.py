@@ -1,0 +1,101 @@
+"""Facts of NVIDIA's driver, libraries and container toolkit, and of the Python packages that compute with them."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from typing import Any
+
+from freehold.deploy.doctor.reading import Reader, Unreadable, output_of, read_text
+
+PACKAGES = (
+    "freehold",
+    "numpy",
+    "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "openvino",
+    "tensorrt",
+    "tensorrt-cu12",
+    "tensorrt-cu13",
+)
+MODULE_VERSION = "/proc/driver/nvidia/version"
+SMI_FIELDS = "index,name,driver_version,memory.total,compute_cap"
+SMI_S = 20.0  # the first call wakes a card whose driver does not stay loaded
+
+
+def nvidia() -> dict[str, Any]:
+    """`{driver, cuda, gpus: [{index, name, memory_mb, capability}]}`; `cuda` is the newest that the driver runs.
+
+    Raises Unreadable where there is no driver. nvidia-smi before 510 knows no `compute_cap`: it is left out then.
+    """
+    try:
+        table = output_of(["nvidia-smi", f"--query-gpu={SMI_FIELDS}", "--format=csv,noheader,nounits"], SMI_S)
+    except Unreadable as error:
+        if "compute_cap" not in str(error) and "not a valid field" not in str(error):
+            return _driver_alone(error)
+        fields = SMI_FIELDS.replace(",compute_cap", "")
+        table = output_of(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"], SMI_S)
+    gpus, driver = parse_smi(table)
+    found: dict[str, Any] = {"driver": driver, "gpus": gpus}
+    cuda = re.search(r"CUDA Version:\s*([0-9.]+)", output_of(["nvidia-smi"], SMI_S))
+    return {**found, "cuda": cuda.group(1)} if cuda else found
+
+
+def parse_smi(table: str) -> tuple[list[dict[str, Any]], str]:
+    """GPUs, and the driver's version, of the rows of `nvidia-smi --query-gpu`; memory stands in MiB there."""
+    gpus, driver = [], ""
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) < 4 or not cells[0].isdigit():
+            continue
+        gpu: dict[str, Any] = {"index": int(cells[0]), "name": cells[1]}
+        if cells[3].isdigit():
+            gpu["memory_mb"] = int(cells[3])
+        if len(cells) > 4 and re.match(r"[0-9]+\.[0-9]+$", cells[4]):
+            gpu["capability"] = cells[4]
+        gpus.append(gpu)
+        driver = cells[2]
+    return gpus, driver
+
+
+def _driver_alone(error: Unreadable) -> dict[str, Any]:
+    """The kernel module tells its version even where nvidia-smi is absent or fails, whose reason is kept."""
+    version = re.search(r"Kernel Module\s+(?:for \S+\s+)?([0-9.]+)", read_text(MODULE_VERSION))
+    if version is None:
+        raise error
+    return {"driver": version.group(1), "gpus": [], "trouble": str(error)}
+
+
+def nvcc() -> str:
+    """The version of the CUDA toolkit ("12.2"), which only those need who compile."""
+    text = output_of(["nvcc", "--version"])
+    release = re.search(r"release ([0-9.]+)", text)
+    if release is None:
+        raise Unreadable("nvcc --version names no release")
+    return release.group(1)
+
+
+def nvidia_toolkit() -> str:
+    """The version of the NVIDIA Container Toolkit ("1.14.3")."""
+    text = output_of(["nvidia-container-cli", "--version"])
+    version = re.search(r"version:\s*([0-9.]+)", text)
+    if version is None:
+        raise Unreadable("nvidia-container-cli --version names no version")
+    return version.group(1)
+
+
+def packages() -> dict[str, str]:
+    """Version by name of what is installed for this Python; in doctor.pyz on a bare host that is nothing."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+READERS: dict[str, Reader] = {"nvidia": nvidia, "nvcc": nvcc, "nvidia_toolkit": nvidia_toolkit, "packages": packages}
