@@ -1,6 +1,7 @@
 """The configuration file, changed while a node runs."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,25 @@ def test_a_changed_file_is_taken_up_once(tmp_path: Path) -> None:
         assert len(file.taken) == 1
         assert file.routes() == ["chat"]
         assert file.telemetry.config_loaded.of().value == 200.0
+
+    changed(tmp_path, test)
+
+
+def test_the_digest_tells_which_file_is_in_force(tmp_path: Path) -> None:
+    """Who wrote a file waits for its sha256: a broken file, and one that is gone, never tell theirs."""
+
+    async def test(file: File) -> None:
+        begun = file.reload.digest
+        assert begun == hashlib.sha256(MODELS.encode()).hexdigest()
+        file.write("models: [")
+        await file.looked()
+        file.path.unlink()
+        await file.looked()
+        assert file.reload.digest == begun
+        after = MODELS + "routes:\n  - {model: chat, to: [{id: a}]}\n"
+        file.write(after)
+        await file.looked()
+        assert file.reload.digest == hashlib.sha256(after.encode()).hexdigest()
 
     changed(tmp_path, test)
 

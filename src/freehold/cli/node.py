@@ -106,6 +106,7 @@ class Node:
         )
         self._models = Models(served, self._gateway.shown)
         self._models.troubles = self._troubles
+        self._models.configuration = self._traffic.digest
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""

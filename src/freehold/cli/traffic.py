@@ -63,6 +63,10 @@ class Traffic:
         of_routes = [] if self._conductor is None else self._conductor.troubles()
         return [*(error for error in of_file if error is not None), *of_routes]
 
+    def digest(self) -> str:
+        """The sha256 of the configuration file in force; "" where there is none."""
+        return "" if self._reload is None else self._reload.digest
+
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """The gateway's, and of all that moves its routes."""

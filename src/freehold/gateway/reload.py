@@ -5,6 +5,7 @@ it in pieces. A file that is broken, or gone, changes nothing but what is told o
 """
 
 import asyncio
+import hashlib
 import logging
 import signal
 import threading
@@ -47,6 +48,8 @@ class Reload:
         """Why the file as it is now is not in force."""
         self.note: FreeholdError | None = None
         """What of the file that is in force waits for a restart."""
+        self.digest = _digest(file)
+        """The sha256 of the file that is in force, in hex: who wrote it can tell by that when it is."""
         self._file = file
         self._load = load
         self._begun = self._config = config
@@ -83,6 +86,7 @@ class Reload:
             return
         self._asked, self._read = False, signature
         try:
+            digest = await asyncio.to_thread(_digest, self._file)
             config = await asyncio.to_thread(self._load)
             if not config.models:
                 raise FreeholdError("config_emptied", origin=self._file)
@@ -91,16 +95,16 @@ class Reload:
                 self._refuse(error)
             return
         if _signature(self._file) == signature:  # else it is read once more
-            self._try(config)
+            self._try(config, digest)
 
-    def _try(self, config: Config) -> None:
+    def _try(self, config: Config, digest: str) -> None:
         begun = time.perf_counter()
         try:
             self._take(config)
         except FreeholdError as error:
             self._refuse(error)
             return
-        self._config = config
+        self._config, self.digest = config, digest
         self._loaded()
         took_ms = round(1000 * (time.perf_counter() - begun), 1)
         log.info("config_loaded", extra={"file": str(self._file), "routes": len(config.routes), "took_ms": took_ms})
@@ -130,6 +134,14 @@ def only_at_start(begun: Config, config: Config) -> list[str]:
     theirs = {model.id: model for model in config.models if model.hosting != "upstream"}
     ids = {**mine, **theirs}
     return changed + [f"model {model}" for model in ids if mine.get(model) != theirs.get(model)]
+
+
+def _digest(file: Path) -> str:
+    """The sha256 of its bytes, in hex; "" where it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _signature(file: Path) -> Signature:

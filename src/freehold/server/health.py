@@ -31,11 +31,15 @@ class ModelState(msgspec.Struct, omit_defaults=True):
 
 
 class Readiness(msgspec.Struct, omit_defaults=True):
-    """The answer of `/readyz`: ready when every model is. `troubles` do not keep the node from answering."""
+    """The answer of `/readyz`: ready when every model is. `troubles` do not keep the node from answering.
+
+    `configuration` is the sha256 of the file in force, in hex: who wrote it can tell by that when it is.
+    """
 
     ready: bool
     models: list[ModelState]
     troubles: list[Trouble] = []
+    configuration: str = ""
 
 
 class Live(msgspec.Struct):
@@ -77,7 +81,7 @@ def routes(plane: DataPlane) -> list[Route]:
 def state_of(models: Models) -> Readiness:
     """Every model's state, in the order of the configuration; then those that other servers compute."""
     rows = [*map(_state, models.all()), *map(_state_elsewhere, models.remotes)]
-    return Readiness(models.ready(), rows, [_told(error) for error in models.troubles()])
+    return Readiness(models.ready(), rows, [_told(error) for error in models.troubles()], models.configuration())
 
 
 def _state(served: Served) -> ModelState:

@@ -175,6 +175,8 @@ class Models:
         self.remotes = remotes
         self.troubles: Callable[[], Sequence[FreeholdError]] = tuple
         """What else a person should know: of the configuration, of routes."""
+        self.configuration: Callable[[], str] = str
+        """The sha256 of the configuration file in force, in hex; "" where there is none."""
         self._served = {one.id: one for one in served}
         self._draining = False
 
