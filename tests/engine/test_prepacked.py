@@ -14,8 +14,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from freehold.artifact.external_data import graph_digest
 from freehold.engine import prepacked as module
-from freehold.engine.external_data import graph_digest
 from freehold.engine.prepacked import discard, prepacked
 from freehold.engine.providers import SessionOptions
 from freehold.engine.session import OnnxSession, open_graph
@@ -224,7 +224,7 @@ HOLD = """
 import sys
 from pathlib import Path
 import numpy as np
-from freehold.engine.external_data import graph_digest
+from freehold.artifact.external_data import graph_digest
 from freehold.engine.providers import SessionOptions
 from freehold.engine.session import open_graph
 def pss():

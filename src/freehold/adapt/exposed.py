@@ -14,9 +14,9 @@ from google.protobuf.message import DecodeError
 
 from freehold.artifact import TensorSpec
 from freehold.artifact.artifact import link_or_copy
+from freehold.artifact.external_data import external_data
 from freehold.artifact.golden import DATATYPES
 from freehold.engine.base import Array
-from freehold.engine.external_data import external_data
 from freehold.engine.providers import Feeds, SessionOptions, open_session
 from freehold.engine.session import LOAD_ERRORS, PROVIDER_OPTIONS, PROVIDERS, RUN_ERRORS
 from freehold.errors import FreeholdError

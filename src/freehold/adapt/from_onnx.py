@@ -14,10 +14,10 @@ from freehold.adapt.conversion import Conversion, Say
 from freehold.adapt.recorded_answers import read_answers
 from freehold.artifact import Ancestor, Case, Golden, MadeBy, Manifest, RecordedBy, Tensor, save_golden
 from freehold.artifact.artifact import MANIFEST, SIGNATURES
+from freehold.artifact.external_data import graph_digest
 from freehold.artifact.golden import DATATYPES
 from freehold.artifact.manifest import SCHEMA
 from freehold.engine.base import Array
-from freehold.engine.external_data import graph_digest
 from freehold.engine.providers import Session, SessionOptions, open_session
 from freehold.engine.tensor import sample_row
 from freehold.errors import FreeholdError

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from freehold.artifact import Artifact, Golden, MadeBy, Manifest, load_goldens
+from freehold.artifact.external_data import graph_digest
 from freehold.engine.base import Engine
 from freehold.engine.embed import open_embed
-from freehold.engine.external_data import graph_digest
 from freehold.engine.rerank import open_rerank
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine, TensorModel

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from freehold.engine.external_data import weight_bytes
+from freehold.artifact.external_data import weight_bytes
 
 log = logging.getLogger(__name__)
 

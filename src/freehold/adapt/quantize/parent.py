@@ -8,7 +8,7 @@ from freehold.adapt.onnx_graph import DATA_FILE
 from freehold.adapt.quantize.examples import Example, recorded_examples
 from freehold.artifact import Ancestor, Artifact, Golden, MadeBy, Manifest, load_goldens
 from freehold.artifact.artifact import MANIFEST
-from freehold.engine.external_data import external_data, graph_digest, weight_bytes
+from freehold.artifact.external_data import external_data, graph_digest, weight_bytes
 from freehold.engine.opening import golden_folder
 from freehold.engine.providers import SessionOptions
 from freehold.engine.session import OnnxSession

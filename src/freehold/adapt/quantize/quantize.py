@@ -36,7 +36,7 @@ from freehold.adapt.quantize.tasks import FeedTask, Task, task_of
 from freehold.adapt.quantize.units import FloatGraph, Unit
 from freehold.artifact import Artifact, MadeBy, Manifest, write_manifest
 from freehold.artifact.artifact import FULL, rewrite_manifest
-from freehold.engine.external_data import weight_bytes
+from freehold.artifact.external_data import weight_bytes
 from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
 from freehold.machine import free_bytes, read_cpu

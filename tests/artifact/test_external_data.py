@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from freehold.artifact.artifact import sha256_of
-from freehold.engine.external_data import external_data, graph_digest, weight_bytes
+from freehold.artifact.external_data import external_data, graph_digest, weight_bytes
 
 
 def write(path: Path, location: str | None, seed: int = 0) -> Path:
