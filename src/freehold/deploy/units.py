@@ -31,6 +31,17 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Pull:
+    """An artifact that `freehold models pull` fetches into a service's own store before the service starts.
+
+    `source` is `oci://HOST/REPOSITORY@sha256:...`, by the OCI digest; `name` is what it is called in that store.
+    """
+
+    source: str
+    name: str
+
+
+@dataclass(frozen=True)
 class SecretFile:
     """A secret that a service reads from /run/secrets/NAME, or finds in the environment variable `variable`.
 
@@ -61,6 +72,8 @@ class Unit:
     """By path in the container: its freehold.yaml and nothing secret."""
     secrets: tuple[SecretFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    """Where `deploy.pull_from` is set and the service runs on a cluster: these in place of a mount of the store."""
     gpus: Gpus | None = None
     gpu_ids: tuple[str, ...] = ()
     """Devices of this machine, by number; on a cluster the scheduler chooses."""
