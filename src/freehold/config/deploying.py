@@ -36,6 +36,18 @@ class Ingress(Shape, frozen=True):
     ingress_class: Annotated[Text | None, doc("The ingress controller; null: the cluster's default.")] = None
     issuer: Annotated[Text | None, doc("A ClusterIssuer of cert-manager that gets the certificate (ACME).")] = None
     secret: Annotated[Text | None, doc("An existing TLS secret; with `issuer`, the one that it writes.")] = None
+    namespace: Annotated[
+        Text | None, doc("Where the controller's pods run; null: in `traefik` for that class, else in `ingress-nginx`.")
+    ] = None
+
+
+class Monitoring(Shape, frozen=True):
+    """Who may read a cluster's metrics."""
+
+    namespace: Annotated[Text, doc("Where Prometheus runs: its pods reach `/metrics` of every service.")] = "monitoring"
+    operator: Annotated[
+        bool, doc("Prometheus is run by its operator: a ServiceMonitor is made for it. Else annotations alone.")
+    ] = False
 
 
 class Storage(Shape, frozen=True):
@@ -78,6 +90,11 @@ class Deploy(Shape, frozen=True):
     ] = None
     namespace: Annotated[Text | None, doc("The namespace, one for each tenant; null: `name`.")] = None
     ingress: Annotated[Ingress | None, doc("How the outside reaches the gateway; null: only the cluster does.")] = None
+    clients: Annotated[
+        tuple[Text, ...],
+        doc("Namespaces whose pods may call the gateway, Dify's say; none: without an ingress every namespace may."),
+    ] = ()
+    monitoring: Annotated[Monitoring, doc("Who may read metrics on a cluster.")] = Monitoring()
     storage: Annotated[Storage, doc("Where pods find model files.")] = Storage()
     pull_from: Annotated[
         Text | None, doc("A repository of the registry that models of the store are pushed to and pulled from.")
