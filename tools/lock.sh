@@ -18,5 +18,7 @@ compile() { # compile LOCK SOURCE [option of uv ...]
 compile requirements/base.lock pyproject.toml "$@"
 compile requirements/build.lock requirements/build.in "$@"
 compile requirements/dev.lock requirements/dev.in "$@"
+compile requirements/image.lock requirements/image.in "$@"
+compile requirements/cuda.lock requirements/cuda.in --excludes requirements/cuda-without.txt "$@" pyproject.toml
 compile requirements/torch.lock requirements/torch.in "$@"
 compile src/freehold/adapt/locks/tensorflow.lock requirements/tensorflow.in "$@"
