@@ -12,13 +12,15 @@ from freehold.config.deploying import Deploy, Scale
 class Facts:
     """What is known of a model's files where the deployment is made: pure renderers are handed it.
 
-    `bytes` is the size of its weights, None where they are not here; `digest` of the artifact ("" for others).
+    `bytes` is the size of its weights, None where they are not here; `digest` of the artifact ("" for others);
+    `architecture` as its `config.json` names it first ("" where nothing does).
     """
 
     bytes: int | None = None
     digest: str = ""
     memory_mb: int | None = None
     """What it needs to run, by the formula of `doctor --fit`."""
+    architecture: str = ""
 
 
 @dataclass(frozen=True)
