@@ -1,4 +1,4 @@
-"""Accelerators in Kubernetes, by the resource that their vendor's device plugin gives to nodes. Data, and how to read it.
+"""Accelerators in Kubernetes, by the resource that their vendors' device plugins give to nodes: data, and its reading.
 
 A pod asks for them in `limits` alone: an extended resource has no other request, and is a whole number
 (https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/). Names are those of each vendor's own plugin; a cluster
