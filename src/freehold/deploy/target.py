@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from freehold.deploy.units import Deployment, Unit
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.units import Unit
 from freehold.errors import FreeholdError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from freehold.config import Gpus, ModelConfig
-from freehold.config.deploying import Deploy, Scale
+from freehold.config.deploying import Scale
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,13 @@ class Facts:
     """What is known of a model's files where the deployment is made: pure renderers are handed it.
 
     `bytes` is the size of its weights, None where they are not here; `digest` of the artifact ("" for others);
-    `architecture` as its `config.json` names it first ("" where nothing does).
+    `oci_digest` the one by which a registry has that artifact; `architecture` as its `config.json` names it first (""
+    where nothing does).
     """
 
     bytes: int | None = None
     digest: str = ""
+    oci_digest: str = ""
     memory_mb: int | None = None
     """What it needs to run, by the formula of `doctor --fit`."""
     architecture: str = ""
@@ -74,6 +76,8 @@ class Unit:
     """By path in the container: its freehold.yaml and nothing secret."""
     secrets: tuple[SecretFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    """By model, the digest of its artifact, where it has one."""
     pulls: tuple[Pull, ...] = ()
     """Where `deploy.pull_from` is set and the service runs on a cluster: these in place of a mount of the store."""
     gpus: Gpus | None = None
@@ -84,24 +88,17 @@ class Unit:
     shm_mb: int = 64
     ready: str = "/readyz"
     alive: str = "/livez"
+    https: bool = False
+    """Whether it answers by HTTPS, probes included."""
     startup_s: int = 60
     """How long it may take until it is ready."""
     grace_s: int = 30
     scale: Scale = field(default_factory=Scale)
     revision: str = ""
-    """Eight hex digits of all the above: what differs is another version, and runs beside this one for a while."""
+    """Eight hex digits of all the above but `models` and `scale`: what differs is another version, and runs beside
+    this one for a while. Of the gateway's file only what it does not read again while it runs counts."""
 
     @property
     def host(self) -> str:
         """The name under which others reach this version of it."""
         return f"{self.name}-{self.revision}"
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """All services of one configuration. `units` are in the order of the models, the gateway is apart."""
-
-    name: str
-    settings: Deploy
-    units: tuple[Unit, ...]
-    gateway: Unit

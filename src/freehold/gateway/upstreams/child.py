@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from freehold.config import ModelConfig
 from freehold.errors import FreeholdError
+from freehold.gateway.upstreams import vllm
 from freehold.machine import leash
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def recipe(model: ModelConfig, environ: Mapping[str, str], secrets: frozenset[st
     """
     source = model.parsed_source
     fillings = {"{model}": source.name if source.kind == "path" else str(source), "{id}": model.id}
-    words = list(model.command) or _vllm(model, fillings["{model}"])
+    words = list(model.command or vllm.command(model, fillings["{model}"], "127.0.0.1", "{port}"))
     for placeholder, filling in fillings.items():
         words = [word.replace(placeholder, filling) for word in words]
     path = os.pathsep.join([environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
@@ -90,19 +90,6 @@ def allotted(models: Sequence[ModelConfig], environ: Mapping[str, str]) -> dict[
         devices[model.id] = ",".join(visible[n] if n < len(visible) else str(n) for n in numbers)
         taken += request.count
     return devices
-
-
-def _vllm(model: ModelConfig, source: str) -> list[str]:
-    words = ["vllm", "serve", source, "--host", "127.0.0.1", "--port", "{port}", "--served-model-name", model.id]
-    if model.context_length:
-        words += ["--max-model-len", str(model.context_length)]
-    if model.gpu_request is not None and model.gpu_request.count > 1:
-        words += ["--tensor-parallel-size", str(model.gpu_request.count)]
-    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-    defaults = {name: value for name in names if (value := getattr(model.defaults, name)) is not None}
-    if model.max_output_tokens:
-        defaults["max_new_tokens"] = model.max_output_tokens
-    return words + (["--override-generation-config", json.dumps(defaults)] if defaults else [])
 
 
 class Child:
