@@ -16,9 +16,9 @@ import msgspec
 
 from freehold import __version__
 from freehold.artifact.artifact import write_durably
+from freehold.deploy.deployment import Deployment
 from freehold.deploy.lock import Holder
 from freehold.deploy.log import Line, Log
-from freehold.deploy.units import Deployment
 from freehold.errors import FreeholdError
 from freehold.gateway.rollouts.rollout import Reason
 

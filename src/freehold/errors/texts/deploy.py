@@ -1,5 +1,78 @@
 """Errors of rolling out a release."""
 
-from freehold.errors.kinds import Entry
+from freehold.errors.kinds import Entry, Kind
 
-ENTRIES: dict[str, Entry] = {}
+_WAY: dict[str, Entry] = {
+    "deploy_unit_failed": Entry(
+        Kind.UNAVAILABLE,
+        "{unit} did not start: {reason}",
+        "{remedy}",
+        "{unit} 未能启动：{reason}",
+        "{remedy}",
+    ),
+    "deploy_unit_slow": Entry(
+        Kind.UNAVAILABLE,
+        "{unit} was not ready within {seconds} s: {reason}",
+        "`freehold logs {unit}` shows what it does; a slower disk is told by `deploy.disk_mb_s`.",
+        "{unit} 在 {seconds} 秒内未就绪：{reason}",
+        "`freehold logs {unit}` 显示其日志；若磁盘较慢，请调整 `deploy.disk_mb_s`。",
+    ),
+    "deploy_unit_lost": Entry(
+        Kind.UNAVAILABLE,
+        "{unit} was ready and is not any more: {reason}",
+        "See why it ended (memory, a crash, somebody stopped it), then deploy again.",
+        "{unit} 曾就绪，现已不可用：{reason}",
+        "请查明其结束的原因（内存、崩溃或被人停止），然后重新部署。",
+    ),
+    "deploy_differs": Entry(
+        Kind.CONFLICT,
+        "The new version of {model} answers otherwise than the one in force. {reason}",
+        "If that is meant, deploy with `--accept-differences`; else look for what changed: `freehold deploy --plan`.",
+        "{model} 的新版本与当前版本的回答不同。{reason}",
+        "若符合预期，请使用 `--accept-differences` 部署；否则请查看变更：`freehold deploy --plan`。",
+    ),
+    "deploy_gateway_deaf": Entry(
+        Kind.UNAVAILABLE,
+        "The gateway did not take up what it was told within {seconds} s: {reason}",
+        "`freehold logs gateway` says why.",
+        "网关在 {seconds} 秒内未采纳新的配置：{reason}",
+        "原因见 `freehold logs gateway`。",
+    ),
+    "deploy_gateway_unmeasured": Entry(
+        Kind.UNAVAILABLE,
+        "The gateway answers a request for its metrics with status {status}, so a new version cannot be watched.",
+        "`freehold logs gateway` says why.",
+        "网关对指标请求返回状态码 {status}，因此无法观察新版本。",
+        "原因见 `freehold logs gateway`。",
+    ),
+    "deploy_gateway_changes": Entry(
+        Kind.CONFLICT,
+        "The gateway itself has to be replaced ({fields}), which interrupts requests for some seconds.",
+        "Run `freehold deploy --gateway` at a quiet time.",
+        "网关本身需要替换（{fields}），请求会中断数秒。",
+        "请在空闲时运行 `freehold deploy --gateway`。",
+    ),
+    "deploy_stuck": Entry(
+        Kind.UNAVAILABLE,
+        "The rollout could not be taken back, so both versions run: {reason}",
+        "{remedy} Then run `freehold rollback`, or `freehold deploy` to go on.",
+        "发布无法撤回，因此两个版本同时在运行：{reason}",
+        "{remedy} 然后运行 `freehold rollback`，或运行 `freehold deploy` 继续。",
+    ),
+    "deploy_interrupted": Entry(
+        Kind.CONFLICT,
+        "The rollout of release {number} was interrupted.",
+        "`freehold deploy` continues, `freehold rollback` goes back.",
+        "版本 {number} 的发布被中断。",
+        "`freehold deploy` 继续，`freehold rollback` 回退。",
+    ),
+    "deploy_aborted": Entry(
+        Kind.CONFLICT,
+        "Somebody ended the rollout of release {number}.",
+        "Nothing to do: the release before it is in force.",
+        "版本 {number} 的发布被人终止。",
+        "无需操作：之前的版本仍在生效。",
+    ),
+}
+
+ENTRIES: dict[str, Entry] = {**_WAY}

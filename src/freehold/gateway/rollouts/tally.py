@@ -35,8 +35,12 @@ class Counts:
             self.errors += 1
         elif status >= 400:
             self.refused += 1
+        self.took(seconds)
+
+    def took(self, seconds: float, requests: int = 1) -> None:
+        """Count how long `requests` took whose number and ends are counted apart."""
         place = _bin(seconds)
-        self.bins[place] = self.bins.get(place, 0) + 1
+        self.bins[place] = self.bins.get(place, 0) + requests
 
     def add(self, other: "Counts") -> None:
         """Count all that `other` counted."""
