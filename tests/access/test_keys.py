@@ -178,3 +178,16 @@ def test_whatever_is_presented_is_a_key_or_a_client_error(presented: str) -> Non
         with pytest.raises(FreeholdError, match=r"key_wrong|key_missing"):
             keys.check(text)
     keys.close()
+
+
+def test_a_key_that_is_accepted_is_written_nowhere_and_outlives_changes(tmp_path: Path) -> None:
+    """Another process that makes keys does not end it; a reopened database knows nothing of it."""
+    keys, other = Keys.open(tmp_path), Keys.open(tmp_path)
+    keys.accept("x" * 600)
+    other.create("dify", "client")
+    keys._refresh_at = 0.0
+    assert keys.check("x" * 600).name == "internal"
+    with pytest.raises(FreeholdError):
+        other.check("x" * 600)
+    keys.close()
+    other.close()

@@ -30,3 +30,27 @@ def test_routes_do_not_keep_a_node_alive_that_has_no_model(serve: Serve, folder:
     running = serve()
     assert running.process.wait(30) == 1
     assert "nothing_loaded" in running.err.read_text()
+
+
+def test_the_key_of_the_configuration_opens_the_door_and_stays_a_secret(serve: Serve, folder: Path, mlp: Path) -> None:
+    """Read from its file at the start, asked for on loopback, too; it is nowhere in what the node says."""
+    (folder / "key").write_text("between-gateway-and-unit\n")
+    access = {"key": "${file:key}"}
+    (folder / "freehold.yaml").write_text(json.dumps({"models": [{"source": str(mlp)}], "access": access}))
+    running = serve()
+    assert running.ask("GET", "/v1/models")[0] == 401
+    assert running.ask("GET", "/v1/models", key="wrong")[0] == 401
+    assert running.ask("GET", "/v1/models", key="between-gateway-and-unit")[0] == 200
+    assert running.ask("GET", "/readyz")[0] == 200
+    assert not (folder / "home" / "initial-key").exists()
+    assert running.leave() == 0
+    assert "between-gateway-and-unit" not in running.err.read_text()
+
+
+def test_a_key_that_is_not_there_ends_the_start(serve: Serve, folder: Path, mlp: Path) -> None:
+    """A node that cannot know its key must not be open instead."""
+    access = {"key": "${file:nowhere}"}
+    (folder / "freehold.yaml").write_text(json.dumps({"models": [{"source": str(mlp)}], "access": access}))
+    running = serve()
+    assert running.process.wait(30) == 1
+    assert "secret_missing" in running.err.read_text()

@@ -104,3 +104,17 @@ def test_forms_that_contradict_themselves_are_refused(
     (problem,) = read("f.yaml", {}, tmp_path).problems
     assert problem.code == code
     assert words in str(problem)
+
+
+def test_the_folder_of_a_deployment_is_below_the_file_s(write: Write, tmp_path: Path) -> None:
+    """Its default as well as what is written; and so is the file of a key."""
+    write("models: []\ndeploy: {}\naccess: {key: '${file:key}'}\n", "a.yaml")
+    write("models: []\ndeploy: {data: ../state}\n", "b.yaml")
+    first, second = (read(name, {}, tmp_path).config for name in ("a.yaml", "b.yaml"))
+    assert first is not None
+    assert second is not None
+    assert first.deploy is not None
+    assert first.deploy.data == str(tmp_path / "data")
+    assert first.access.key == f"${{file:{tmp_path}/key}}"
+    assert second.deploy is not None
+    assert second.deploy.data == str(tmp_path.parent / "state")

@@ -18,8 +18,15 @@ class Doors:
         self.home = home
         self._made: list[Door] = []
 
-    def choose(self, host: str = "0.0.0.0", auth: str = "keys", home: Path | None = None, **environ: str) -> Door:
-        door = choose_door(host, auth, home or self.home, environ)
+    def choose(
+        self,
+        host: str = "0.0.0.0",
+        auth: str = "keys",
+        home: Path | None = None,
+        key: str | None = None,
+        **environ: str,
+    ) -> Door:
+        door = choose_door(host, auth, home or self.home, environ, key)
         self._made.append(door)
         return door
 
@@ -85,6 +92,46 @@ def test_the_environment_overrides_the_file_either_way(doors: Doors) -> None:
     """It also closes a door that the file opens."""
     assert not doors.choose("0.0.0.0", "none", FREEHOLD_AUTH="keys").is_open
     assert doors.choose("0.0.0.0", "none", FREEHOLD_AUTH="").is_open
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_key_of_the_configuration_counts_and_no_other_is_made(doors: Doors, host: str) -> None:
+    """Also on loopback: who names a key wants it asked for."""
+    door = doors.choose(host, key="between us")
+    assert door.keys is not None
+    assert door.initial_key is None
+    found = door.keys.check("between us")
+    assert (found.name, found.role) == ("internal", "client")
+    for wrong in ("between", "between us ", ""):
+        with pytest.raises(FreeholdError):
+            door.keys.check(wrong)
+    assert b"between us" not in b"".join(path.read_bytes() for path in doors.home.iterdir())
+
+
+def test_keys_that_were_created_count_beside_the_configuration_s(doors: Doors) -> None:
+    """One goes with the file, the others stay as they are."""
+    first = doors.choose()
+    assert first.initial_key is not None
+    door = doors.choose(key="between us")
+    assert door.keys is not None
+    assert door.keys.check(first.initial_key.read_text().strip()).name == "initial"
+    created = door.keys.create("dify", "client")
+    assert {door.keys.check(key).name for key in (created, "between us")} == {"dify", "internal"}
+
+
+def test_a_key_of_the_configuration_needs_no_home(doors: Doors, tmp_path: Path) -> None:
+    """It alone counts then, which is said."""
+    (tmp_path / "file").touch()
+    door = doors.choose(home=tmp_path / "file" / "home", key="between us")
+    assert door.keys is not None
+    assert door.keys.check("between us").name == "internal"
+    assert "only the configuration's own" in door.warnings[0]
+    assert "between us" not in door.warnings[0]
+
+
+def test_an_open_door_asks_for_no_key_of_the_configuration(doors: Doors) -> None:
+    """`auth: none` goes before all."""
+    assert doors.choose(key="between us", FREEHOLD_AUTH="none").is_open
 
 
 def test_an_unknown_way_is_an_error_that_names_its_source(doors: Doors) -> None:

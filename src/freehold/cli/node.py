@@ -15,7 +15,7 @@ from freehold.cli.https import open_https
 from freehold.cli.output import Output
 from freehold.cli.state import State as NodeState
 from freehold.cli.traffic import Origin, Traffic
-from freehold.config import Config
+from freehold.config import Config, resolve
 from freehold.config.home import home
 from freehold.errors import FreeholdError
 from freehold.http import CROWD, App, BodyLimits, MemoryBudget
@@ -69,7 +69,7 @@ def run_node(
     https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
     listening = bind(wanted, config.server.port if port is None else port)
     with NodeState.of(home(os.environ)) as state:
-        door = choose_door(wanted, config.access.auth, state.home, os.environ)
+        door = choose_door(wanted, config.access.auth, state.home, os.environ, _own_key(config))
         for warning in door.warnings:
             log.warning(warning)
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
@@ -188,6 +188,11 @@ class Node:
             facts, text = banner(self._models, self._url, needs_key=not self._ground.door.is_open)
             self._ground.output.show(facts, text)
             sys.stdout.flush()
+
+
+def _own_key(config: Config) -> str | None:
+    """What `access.key` refers to, read now. Raises `secret_missing` and its like."""
+    return None if config.access.key is None else resolve(config.access.key, os.environ)
 
 
 def _here(served: Served) -> gateway.Here:

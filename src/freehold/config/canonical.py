@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from freehold.config.deploying import DATA
 from freehold.config.document import Node
 from freehold.config.forms import ID
 from freehold.config.home import expanded
@@ -24,6 +25,8 @@ PATHS = (
     (("network",), ("ca", "client_certificate", "client_key"), ("proxy",)),
     (("server", "tls"), ("certificate", "key", "client_ca"), ()),
     (("server", "tls", "acme"), ("ca",), ()),
+    (("access",), (), ("key",)),
+    (("deploy",), ("data",), ()),
 )
 """Below which keys there are paths and references to files, each relative to the file's folder."""
 
@@ -48,6 +51,9 @@ def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
         shared = {name: entries[name] for name in SHARED if name in entries}
         canonical_models = [_model(node, index, base, shared, problems) for index, node in enumerate(models.value)]
         entries["models"] = replace(models, value=canonical_models)
+    if "deploy" in entries and isinstance(entries["deploy"].value, dict):  # its default is below the file's folder, too
+        deploy = entries["deploy"]
+        entries["deploy"] = replace(deploy, value={"data": replace(deploy, value=DATA), **deploy.value})
     for place, paths, secrets in PATHS:
         _place_paths(entries, place, base, paths, secrets)
     return replace(root, value=entries), problems

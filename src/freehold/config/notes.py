@@ -85,6 +85,7 @@ def is_tensor(model: ModelConfig) -> bool:
 def _on_secrets(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator[FreeholdError]:
     references = [(model.key, tree.at("models", index, "key")) for index, model in enumerate(config.models)]
     references.append((config.network.proxy, tree.at("network", "proxy")))
+    references.append((config.access.key, tree.at("access", "key")))
     for reference, node in references:
         if reference is None or not is_reference(reference):
             continue

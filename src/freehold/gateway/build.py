@@ -82,5 +82,5 @@ def _admission(model: ModelConfig, telemetry: Telemetry, memory: MemoryBudget) -
 
 def _secret_variables(config: Config) -> frozenset[str]:
     """The environment variables that hold secrets of `config`."""
-    references = [*(model.key for model in config.models), config.network.proxy]
+    references = [*(model.key for model in config.models), config.network.proxy, config.access.key]
     return frozenset(match[1] for text in references if text and (match := _VARIABLE.fullmatch(text)))

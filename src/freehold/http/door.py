@@ -1,6 +1,7 @@
 """Whether callers need a key, decided once at the start, and asked of every request.
 
-Loopback without keys needs none. Beyond loopback, without any key yet, one is made. `auth: none` opens the door.
+Loopback without keys needs none. Beyond loopback, without any key yet, one is made. A key of the configuration counts
+everywhere, and takes the place of the one that would be made. `auth: none` opens the door.
 """
 
 import ipaddress
@@ -60,10 +61,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str]) -> Door:
+def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str], key: str | None = None) -> Door:
     """The door for a server that listens on `host`; `auth` is the configuration's, which FREEHOLD_AUTH overrides.
 
-    Makes the initial key where one is needed and there is none. Where `home` cannot be used, that key lives in memory
+    `key` is the configuration's own, and counts as `internal`. Without it the initial key is made where one is needed
+    and there is none. Where `home` cannot be used, that key lives in memory
     and its file in a private temporary folder. Raises `auth_unknown`, `keys_unreadable`, and `keys_homeless` where the
     key cannot be written anywhere.
     """
@@ -75,12 +77,15 @@ def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str]) ->
     if way == "none":
         reach = "every program on this machine" if is_loopback(host) else f"everyone who reaches {host}"
         return Door(None, warnings=(f"The door is open ({source}: none): {reach} may call without a key.",))
-    if is_loopback(host) and _holds_no_keys(home):
+    if key is None and is_loopback(host) and _holds_no_keys(home):
         return Door(None)
     try:
         keys = Keys.open(home)
     except OSError as failure:
-        return _temporary_door(home, failure)
+        return _temporary_door(home, failure) if key is None else _door_of_one(key, home, failure)
+    if key is not None:
+        keys.accept(key)
+        return Door(keys)
     try:
         return Door(keys, keys.create_initial(home))
     except OSError as failure:
@@ -100,6 +105,13 @@ def _holds_no_keys(home: Path) -> bool:
         return keys.never_used()
     finally:
         keys.close()
+
+
+def _door_of_one(key: str, home: Path, failure: OSError) -> Door:
+    """A door that the configuration's key opens, and no other."""
+    keys = Keys.in_memory()
+    keys.accept(key)
+    return Door(keys, warnings=(f"Keys of {home} are not accepted ({failure}): only the configuration's own is.",))
 
 
 def _temporary_door(home: Path, failure: OSError) -> Door:
