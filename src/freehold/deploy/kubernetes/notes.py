@@ -1,0 +1,123 @@
+"""README.md beside the rendered files: what is to be done by hand, and what these files leave open."""
+
+import re
+from collections.abc import Iterator
+from shlex import quote
+
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.kubernetes.entrance import tls_secret
+from freehold.deploy.kubernetes.naming import DEPLOYER, GATEWAY, SECRET_KEY, namespace_of, secret_of
+from freehold.deploy.kubernetes.scaling import adapter_rules, follows
+from freehold.deploy.kubernetes.storage import LOADER
+from freehold.deploy.units import SecretFile
+
+_TEXT = """\
+# {name} in the namespace {namespace}
+
+Made by `freehold render kubernetes`. `freehold deploy` does the same by itself, and changes versions without a lost
+request.
+
+## Once, as an administrator
+
+```
+kubectl apply -f namespace.yaml
+```
+
+Whoever deploys needs only the role {deployer}; `kubectl -n {namespace} create token {deployer}` makes a token for CI.
+
+## Secrets
+
+No file here holds one. Each line makes one from what is set or lies on this machine:
+
+```
+{secrets}
+```
+
+{storage}## Apply, look
+
+```
+kubectl apply --kustomize . --server-side
+kubectl -n {namespace} get pods
+```
+
+{notes}"""
+_STORAGE = """\
+## Model files
+
+```
+kubectl apply -f storage.yaml -f model-loader.yaml
+kubectl -n {namespace} wait --for=condition=Ready pod/{loader}
+kubectl -n {namespace} cp ./models/. {loader}:{path}
+kubectl -n {namespace} delete pod {loader}
+```
+
+"""
+
+
+def readme(deployment: Deployment) -> str:
+    """The text, in Markdown."""
+    settings, namespace = deployment.settings, namespace_of(deployment)
+    makes_claim = settings.storage.claim is not None and settings.storage.size_gb is not None
+    filled = _STORAGE.format(namespace=namespace, loader=LOADER, path=settings.storage.path)
+    return _TEXT.format(
+        name=deployment.name,
+        namespace=namespace,
+        deployer=DEPLOYER,
+        secrets="\n".join(_secrets(deployment, namespace)),
+        storage=filled if makes_claim else "",
+        notes="".join(f"- {note}\n" for note in _notes(deployment)),
+    )
+
+
+def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
+    units = (deployment.gateway, *deployment.units)
+    for secret in dict.fromkeys(secret for unit in units for secret in unit.secrets):
+        command = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
+        yield _made(secret, command)
+    for name in deployment.settings.pull_secrets:
+        yield f"kubectl -n {namespace} create secret docker-registry {name} --docker-server=HOST --docker-username=USER"
+    ingress = deployment.settings.ingress
+    if ingress is not None and tls_secret(ingress) and not ingress.issuer:
+        yield f"kubectl -n {namespace} create secret tls {tls_secret(ingress)} --cert=FILE --key=FILE"
+
+
+def _made(secret: SecretFile, command: str) -> str:
+    """By standard input, since a command line is seen by everyone on a machine."""
+    reference = re.fullmatch(r"\$\{(env|file):(.*)\}", secret.origin)
+    if reference is None:
+        return f'printf %s "$(openssl rand -hex 32)" | {command}/dev/stdin'
+    if reference[1] == "env":
+        return f'printf %s "${reference[2]}" | {command}/dev/stdin'
+    return f"{command}{quote(reference[2])}"
+
+
+def _notes(deployment: Deployment) -> Iterator[str]:
+    """What the cluster must have for it to work as it is written, and what was chosen in its place."""
+    settings = deployment.settings
+    host = f"{GATEWAY}.{namespace_of(deployment)}.svc"
+    scheme = "https" if deployment.gateway.https else "http"
+    yield f"Within the cluster the gateway is {scheme}://{host}:{deployment.gateway.port}."
+    if settings.ingress is not None:
+        if tls_secret(settings.ingress):
+            yield f"Outside it is https://{settings.ingress.host}; plain HTTP is sent there."
+        else:
+            yield (
+                f"Outside it is http://{settings.ingress.host}, and keys cross the network readable: set"
+                " deploy.ingress.issuer or .secret, unless something in front of the ingress does HTTPS."
+            )
+    if adapter_rules(deployment):
+        yield (
+            "Copies follow the queue by metrics of prometheus-adapter: merge prometheus-adapter.yaml into its"
+            " configuration. Without it an autoscaler does nothing."
+        )
+    for unit in deployment.units:
+        if follows(unit) == "cpu" and unit.scale.by == "queue":
+            yield f"{unit.name} follows the use of its cores: nothing is known of the queue of its server."
+        elif follows(unit) == "cpu":
+            yield f"{unit.name} follows the use of its cores, which says little of how many requests wait."
+    if not settings.monitoring.operator:
+        yield (
+            f"Pods carry the annotations prometheus.io/*. A Prometheus in the namespace {settings.monitoring.namespace}"
+            " that scrapes by them must present a key: that of the secret freehold-internal for the models."
+        )
+    yield "The wall between namespaces needs a network plugin that keeps NetworkPolicies (Calico, Cilium and others)."

@@ -1,0 +1,50 @@
+"""A deployment as files for GitOps: `kubectl apply --kustomize DIR`, or any tool that reads a kustomization.
+
+Pure: the same deployment gives the same bytes. A unit's file is called by its name, not by its version, so that a
+change shows as a difference of one file.
+"""
+
+from collections.abc import Mapping
+
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.kubernetes.naming import Tree
+from freehold.deploy.kubernetes.notes import readme
+from freehold.deploy.kubernetes.objects import objects_of, shared
+from freehold.deploy.kubernetes.scaling import adapter_rules
+from freehold.deploy.kubernetes.storage import loader
+from freehold.deploy.kubernetes.tenancy import foundation
+from freehold.deploy.yaml_text import as_yaml
+
+ADAPTER = "prometheus-adapter.yaml"
+LOADER = "model-loader.yaml"
+
+_HEADER = "# Made by `freehold render kubernetes`: change freehold.yaml and render again.\n"
+_FILES = {
+    "NetworkPolicy": "network.yaml",
+    "PersistentVolumeClaim": "storage.yaml",
+    "Ingress": "ingress.yaml",
+    "Middleware": "ingress.yaml",
+    "ServiceMonitor": "monitoring.yaml",
+}
+
+
+def render(deployment: Deployment) -> Mapping[str, str]:
+    """Every file by its path below the folder. Raises what `objects` raises."""
+    resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment))}
+    for tree in shared(deployment):
+        resources.setdefault(_FILES[tree["kind"]], []).append(tree)
+    resources["gateway.yaml"] = list(objects_of(deployment, deployment.gateway))
+    for unit in deployment.units:
+        resources[f"models/{unit.name}.yaml"] = list(objects_of(deployment, unit))
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": list(resources),
+    }
+    files = {"kustomization.yaml": _HEADER + as_yaml(kustomization)}
+    files |= {path: _HEADER + as_yaml(*trees) for path, trees in resources.items()}
+    if rules := adapter_rules(deployment):
+        files[ADAPTER] = rules
+    if deployment.settings.storage.size_gb is not None and deployment.settings.storage.claim is not None:
+        files[LOADER] = _HEADER + as_yaml(loader(deployment))
+    return files | {"README.md": readme(deployment)}
