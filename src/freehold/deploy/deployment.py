@@ -101,7 +101,7 @@ class _Place:
             image=self._image(cuda=False),
             command=("gateway", FILE),
             files={FILE: gateway_file(msgspec.structs.replace(config, models=(), routes=()), ())[0]},
-            secrets=(INTERNAL, *([ACCESS] if _makes_access(config) else []), *secrets),
+            secrets=(INTERNAL, *([ACCESS] if _makes_access(self.config) else []), *secrets),
             mounts=tuple(self._state(GATEWAY)),
             https=config.server.tls is not None,
             grace_s=math.ceil(config.server.grace_s) + GRACE_MARGIN_S,
@@ -156,7 +156,7 @@ class _Place:
     def _other(self, unit: Unit, model: ModelConfig) -> Unit:
         """A unit that vLLM is, or any other server."""
         is_vllm = model.engine == "vllm"
-        words = vllm.vllm_words(model, unit.port) if is_vllm else vllm.filled(model, unit.port)
+        words = vllm.words(model, unit.port, self._facts(model).architecture)
         return replace(
             unit,
             role="vllm" if is_vllm else "other",
