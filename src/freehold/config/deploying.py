@@ -95,6 +95,10 @@ class Deploy(Shape, frozen=True):
         tuple[Text, ...],
         doc("Namespaces whose pods may call the gateway, Dify's say; none: without an ingress every namespace may."),
     ] = ()
+    control_plane: Annotated[
+        tuple[Text, ...],
+        doc("Addresses (CIDR) from which the API server calls into the cluster: `freehold deploy` asks through it."),
+    ] = ()
     monitoring: Annotated[Monitoring, doc("Who may read metrics on a cluster.")] = Monitoring()
     storage: Annotated[Storage, doc("Where pods find model files.")] = Storage()
     pull_from: Annotated[

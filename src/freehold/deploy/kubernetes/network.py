@@ -79,14 +79,17 @@ def _units(deployment: Deployment) -> Tree:
 
 
 def _callers(settings: Deploy) -> Iterator[Tree]:
+    """Whose requests the gateway gets. What a rollout asks comes from the API server: from its nodes, or where a cloud
+    runs these elsewhere, from the ends of its tunnels in kube-system."""
     if settings.ingress is None and not settings.clients:
         yield {"namespaceSelector": {}}
-        return
     if settings.ingress is not None:
         custom = CONTROLLER.get(settings.ingress.ingress_class or "", OTHER_CONTROLLER)
         yield _namespace(settings.ingress.namespace or custom)
-    for name in (*settings.clients, settings.monitoring.namespace):
+    for name in dict.fromkeys((*settings.clients, settings.monitoring.namespace, "kube-system")):
         yield _namespace(name)
+    for cidr in settings.control_plane:
+        yield {"ipBlock": {"cidr": cidr}}
 
 
 def _upstreams(deployment: Deployment) -> Iterator[Tree]:

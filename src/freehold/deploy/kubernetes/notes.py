@@ -23,7 +23,11 @@ request.
 kubectl apply -f namespace.yaml
 ```
 
-Whoever deploys needs only the role {deployer}; `kubectl -n {namespace} create token {deployer}` makes a token for CI.
+Whoever deploys needs only the role {deployer}, and CI a token for it:
+
+```
+kubectl -n {namespace} create token {deployer}
+```
 
 ## Secrets
 
@@ -75,7 +79,10 @@ def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
         command = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
         yield _made(secret, command)
     for name in deployment.settings.pull_secrets:
-        yield f"kubectl -n {namespace} create secret docker-registry {name} --docker-server=HOST --docker-username=USER"
+        yield (
+            f"kubectl -n {namespace} create secret generic {name} --type=kubernetes.io/dockerconfigjson"
+            " --from-file=.dockerconfigjson=$HOME/.docker/config.json"
+        )
     ingress = deployment.settings.ingress
     if ingress is not None and tls_secret(ingress) and not ingress.issuer:
         yield f"kubectl -n {namespace} create secret tls {tls_secret(ingress)} --cert=FILE --key=FILE"

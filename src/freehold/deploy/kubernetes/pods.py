@@ -6,7 +6,7 @@ from typing import Any
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import ACCOUNT, SECRET_KEY, Tree, pod_labels, pod_selector, secret_of
 from freehold.deploy.kubernetes.versions import has_sleep
-from freehold.deploy.kubernetes.volumes import REGISTRY, volumes
+from freehold.deploy.kubernetes.volumes import LOGIN, REGISTRY, volumes
 from freehold.deploy.units import Unit
 from freehold.deploy.vendors import accelerator
 
@@ -17,6 +17,8 @@ DRAIN_S = 5
 """After a pod is told to end, requests still come: until every node has heard that it is no endpoint any more."""
 
 _PROBE_S = 5
+_PULLING = ("data", "tmp", LOGIN)
+"""The volumes of what pulls."""
 _LEAST = {"cpu": "250m", "memory": "256Mi"}
 """Asked for where the configuration sets no bounds: the scheduler must count something."""
 
@@ -26,7 +28,7 @@ def pod(deployment: Deployment, unit: Unit) -> Tree:
     attached = list(volumes(deployment, unit))
     mounts = [mount for volume in attached for mount in volume.mounts]
     spec = {
-        "containers": [_server(deployment, unit, mounts)],
+        "containers": [_server(deployment, unit, [mount for mount in mounts if mount["name"] != LOGIN])],
         "volumes": [volume.volume for volume in attached],
         "terminationGracePeriodSeconds": DRAIN_S + unit.grace_s,
         "topologySpreadConstraints": [
@@ -39,7 +41,8 @@ def pod(deployment: Deployment, unit: Unit) -> Tree:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
     }
-    pulling = [_pulling(deployment, unit, number, mounts) for number in range(len(unit.pulls))]
+    needed = [mount for mount in mounts if mount["name"] in _PULLING]
+    pulling = [_pulling(deployment, unit, number, needed) for number in range(len(unit.pulls))]
     if pulling:
         spec = {"initContainers": pulling, **spec}
     if unit.gpus is not None:

@@ -13,8 +13,10 @@ from freehold.errors import FreeholdError
 DATA = "/app/data"
 """FREEHOLD_HOME of our image."""
 SECRETS = "/run/secrets"
+LOGIN = "registry"
+"""The volume with the login at the registry, for what pulls alone."""
 REGISTRY = "/run/registry"
-"""DOCKER_CONFIG of what pulls: the file of the first pull secret."""
+"""DOCKER_CONFIG there: the file of the first pull secret."""
 
 READABLE_BY_GROUP = 0o440
 """Secrets belong to root and to the pod's fsGroup."""
@@ -56,7 +58,7 @@ def volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
     if unit.pulls and pull_secrets:
         items = [{"key": ".dockerconfigjson", "path": "config.json"}]
         secret = {"secretName": pull_secrets[0], "items": items, "defaultMode": READABLE_BY_GROUP}
-        yield _seen({"name": "registry", "secret": secret}, REGISTRY, readOnly=True)
+        yield _seen({"name": LOGIN, "secret": secret}, REGISTRY, readOnly=True)
 
 
 def _require_reachable(unit: Unit) -> None:
