@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from freehold.config import Gpus, ModelConfig
+from freehold.config import Config, Gpus, ModelConfig
 from freehold.config.deploying import Deploy
-from freehold.deploy.units import Deployment, Mount, SecretFile, Unit
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.units import Mount, SecretFile, Unit
 
 IMAGE = "freehold/freehold:1.0.0"
-VLLM = "docker.io/vllm/vllm-openai:v0.11.0"
 INTERNAL = SecretFile("internal")
 CONFIGURATION = "/etc/freehold/freehold.yaml"
 
@@ -24,10 +24,7 @@ def unit(name: str, revision: str, **more: Any) -> Unit:
         "command": ("serve", CONFIGURATION, "--host", "0.0.0.0"),
         "files": {CONFIGURATION: f"models:\n  - {{id: {name}, source: /models/{name}}}\n"},
         "secrets": (INTERNAL,),
-        "mounts": (
-            Mount(f"/srv/models/{name}", f"/models/{name}"),
-            Mount(f"/srv/data/{name}", "/app/data", read_only=False),
-        ),
+        "mounts": (Mount(f"/srv/models/{name}", f"/models/{name}"),),
         "revision": revision,
     }
     return Unit(name, **{**settled, **more})
@@ -39,7 +36,7 @@ def gateway(revision: str = "0a0b0c0d", **more: Any) -> Unit:
         "models": (),
         "command": ("gateway", CONFIGURATION, "--host", "0.0.0.0"),
         "files": {CONFIGURATION: "models: []\n"},
-        "mounts": (Mount("/srv/data/gateway", "/app/data", read_only=False),),
+        "mounts": (),
     }
     return replace(unit("gateway", revision, **{**settled, **more}), role="gateway")
 
@@ -48,13 +45,11 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
     """A unit with a pinned image of vLLM, on two cards."""
     settled: dict[str, Any] = {
         "role": "vllm",
-        "image": VLLM,
-        "entrypoint": ("vllm", "serve"),
-        "command": (f"/models/{name}", "--served-model-name", name, "--tensor-parallel-size", "2"),
-        "port": 8000,
-        "environment": {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "HOME": "/tmp"},
+        "image": "vllm/vllm-openai:v0.31.0",
+        "entrypoint": ("/bin/sh", "-c", 'VLLM_API_KEY=$(cat /run/secrets/internal) exec "$@"', "sh"),
+        "command": ("vllm", "serve", f"/models/{name}", "--served-model-name", name, "--tensor-parallel-size", "2"),
+        "environment": {"HOME": "/tmp", "HF_HUB_OFFLINE": "1"},
         "files": {},
-        "secrets": (SecretFile("internal", variable="VLLM_API_KEY"),),
         "gpus": Gpus(2),
         "gpu_ids": ("0", "1"),
         "shm_mb": 4096,
@@ -67,7 +62,7 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
 def deployment(*units: Unit, front: Unit | None = None, **settings: Any) -> Deployment:
     """`units` behind a gateway; `settings` as below `deploy:`."""
     said = msgspec.convert(settings, Deploy)
-    return Deployment(said.name, said, units, front or gateway())
+    return Deployment(said.name, Config(deploy=said), said, units, front or gateway())
 
 
 CASES = {
@@ -84,7 +79,7 @@ CASES = {
             "text",
             "aabbccdd",
             models=(ModelConfig(id="minilm", source="/models/minilm"), ModelConfig(id="rerank", source="/models/rr")),
-            mounts=(Mount("/srv/models", "/models"), Mount("/srv/data/text", "/app/data", read_only=False)),
+            mounts=(Mount("/srv/models", "/models"),),
         ),
         unit("other", "00112233", role="other", image="tritonserver:25.01", secrets=(), files={}, command=("tritond",)),
     ),
@@ -99,14 +94,16 @@ CASES = {
             "minilm",
             "3f9a12c4",
             environment={"PRICE": "$5 ${NOT_A_VARIABLE}"},
-            mounts=(Mount("/srv/our models: $new", "/models"), Mount("/srv/it's data", "/app/data", read_only=False)),
+            mounts=(Mount("/srv/our models: $new", "/models"),),
         ),
         front=gateway(
             secrets=(
                 INTERNAL,
                 SecretFile("corp", "${env:CORP_KEY}"),
                 SecretFile("far", "${file:/etc/keys/far key}"),
-            )
+            ),
+            https=True,
         ),
+        data="/srv/it's data",
     ),
 }

@@ -1,15 +1,9 @@
 """Deployments as text for Compose: exact files, and what both composers make of them."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
-import yaml
 
-from freehold.config import Gpus
 from freehold.deploy.compose.render import render
-from freehold.errors import FreeholdError
-from tests.deploy.compose.deployments import CASES, deployment, unit
+from tests.deploy.compose.deployments import CASES
 from tests.deploy.rendered_text import check_rendered
 
 

@@ -3,17 +3,18 @@
 compose.yaml
 config/SERVICE/etc/freehold/freehold.yaml    what a container reads, below the path that it has there
 secrets/NAME                                 a secret, and nothing else
-secrets/NAME.VARIABLE.env                    the same one as a line VARIABLE='VALUE'
 """
 
+import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from freehold.deploy.units import Deployment, SecretFile, Unit
+from freehold.config.labels import GATEWAY
+from freehold.deploy.deployment import HOME, Deployment
+from freehold.deploy.units import Mount, SecretFile, Unit
 
 FILE = "compose.yaml"
+CONFIG = "config"
 SECRETS = "secrets"
-GATEWAY = "gateway"
 
 
 def units_of(deployment: Deployment) -> tuple[Unit, ...]:
@@ -28,7 +29,7 @@ def service_of(unit: Unit) -> str:
 
 def config_folder(service: str) -> str:
     """The folder with the files of one service: the root of its container."""
-    return f"config/{service}"
+    return f"{CONFIG}/{service}"
 
 
 def files_of(unit: Unit) -> Mapping[str, str]:
@@ -37,17 +38,32 @@ def files_of(unit: Unit) -> Mapping[str, str]:
 
 
 def secrets_of(units: Iterable[Unit]) -> tuple[SecretFile, ...]:
-    """The secrets of `units`, each once, by name: every one in a file of its own, then as variables are wanted."""
-    used = [secret for unit in units for secret in unit.secrets]
-    every = {*used, *(replace(secret, variable="") for secret in used)}
-    return tuple(sorted(every, key=lambda secret: (secret.name, secret.variable)))
+    """The secrets of `units`, each once, by name."""
+    return tuple(sorted({secret for unit in units for secret in unit.secrets}, key=lambda secret: secret.name))
 
 
 def secret_path(secret: SecretFile) -> str:
-    """Where a secret lies, alone or as the line of a variable."""
-    return f"{SECRETS}/{secret.name}" + (f".{secret.variable}.env" if secret.variable else "")
+    """Where a secret lies."""
+    return f"{SECRETS}/{secret.name}"
 
 
-def state_folders(units: Iterable[Unit]) -> tuple[str, ...]:
-    """The folders of this machine that `units` write to."""
-    return tuple(sorted({mount.source for unit in units for mount in unit.mounts if not mount.read_only}))
+def mounts_of(unit: Unit, data: str, config: str) -> tuple[Mount, ...]:
+    """All that a unit finds in its container; its files lie below the folder `config`.
+
+    Folders of files rather than files: one that is replaced by another of its name is then seen at once.
+    """
+    folders = dict.fromkeys(posixpath.dirname(path) for path in unit.files)
+    return (*(Mount(f"{config}{folder}", folder) for folder in folders), *state_of(unit, data), *unit.mounts)
+
+
+def state_of(unit: Unit, data: str) -> tuple[Mount, ...]:
+    """Where a server of ours keeps its state, below `data`: one folder for all versions of a unit."""
+    if unit.role not in ("models", "gateway"):
+        return ()
+    return (Mount(f"{_rooted(data)}/{unit.name}", HOME, read_only=False),)
+
+
+def _rooted(path: str) -> str:
+    """A relative path as Compose knows it for one: below the folder of compose.yaml."""
+    path = path.rstrip("/")
+    return path if path.startswith(("/", "./", "../")) else f"./{path}"

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from shlex import quote
 
-from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
-from freehold.deploy.units import Deployment, SecretFile
+from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_of, units_of
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.units import SecretFile
 
 _TEXT = """\
 # {name}
@@ -15,12 +16,12 @@ request. By hand, in this folder:
 
 ## Once
 
-Services read their keys from files here, and write below the folders that are made here. Nobody but you and root
-passes the folder that they lie in, so the files in it can be open to the users of the containers.
-
 ```
 {steps}
 ```
+
+Services read their keys from these files, and write below these folders, each with the user of its container. Only you
+and root pass the folders around them.
 
 ## Start, look, stop
 
@@ -37,26 +38,22 @@ answered what was recorded with them. The gateway listens on {host}:{port}.
 
 def readme(deployment: Deployment) -> str:
     """README.md: the folders and files to make, and the commands."""
-    units = units_of(deployment)
-    folders = " ".join(quote(folder) for folder in state_folders(units))
-    secrets = secrets_of(units)
-    steps = [*(line for secret in secrets for line in _written(secret))]
-    if secrets:
-        steps = [f"install -d -m 0700 {SECRETS}", *steps, f"chmod 0444 {SECRETS}/*"]
-    if folders:
-        steps.append(f"install -d -m 0777 {folders}")
-    settings = deployment.settings
+    settings, units = deployment.settings, units_of(deployment)
+    states = [mount.source for unit in units for mount in state_of(unit, settings.data)]
+    around = states[0].rpartition("/")[0]
+    steps = [
+        f"install -d -m 0700 {SECRETS} {quote(around)}",
+        f"install -d -m 0777 {' '.join(map(quote, states))}",
+        *(line for secret in secrets_of(units) for line in _written(secret)),
+        f"chmod 0644 {SECRETS}/*",
+    ]
     return _TEXT.format(name=deployment.name, steps="\n".join(steps), host=settings.host, port=settings.port)
 
 
 def _written(secret: SecretFile) -> Iterator[str]:
     path = quote(secret_path(secret))
-    plain = quote(secret_path(SecretFile(secret.name)))
     reference = re.fullmatch(r"\$\{(env|file):(.*)\}", secret.origin)
-    if secret.variable:
-        where = f'"$(cat {plain})"'
-        yield f"""printf "{secret.variable}='%s'\\n" {where} > {path}"""
-    elif reference is None:
+    if reference is None:
         yield f"openssl rand -hex 32 > {path}"
     elif reference[1] == "env":
         yield f'printf %s "${reference[2]}" > {path}'

@@ -4,16 +4,24 @@ Only keys that both Compose v2 and docker-compose 1.29 know are written: no `nam
 no `create_host_path`. Pure: the same deployment gives the same bytes.
 """
 
-import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from freehold.config.shapes import NVIDIA_GPU
-from freehold.deploy.compose.layout import FILE, config_folder, files_of, secret_path, secrets_of, service_of, units_of
+from freehold.deploy.compose.layout import (
+    FILE,
+    config_folder,
+    files_of,
+    mounts_of,
+    secret_path,
+    secrets_of,
+    service_of,
+    units_of,
+)
 from freehold.deploy.compose.readme import readme
-from freehold.deploy.units import Deployment, SecretFile, Unit
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.units import Unit
+from freehold.deploy.yaml_text import as_yaml
 from freehold.errors import FreeholdError
 
 Tree = dict[str, Any]
@@ -21,20 +29,11 @@ Tree = dict[str, Any]
 HOST_LABEL = "freehold.host"
 """The label that says which version of a unit a container is: Unit.host."""
 USER = "10001:10001"  # of our image, which owns what it has to write
+TEMPORARY = "/tmp"  # noqa: S108 - in a container of its own
+PROBE_TIMEOUT_S = 4
+PROBE_INTERVAL_S = 5
 
 _HEADER = "# Made by `freehold render compose`: change freehold.yaml and render again.\n"
-_PROBE_INTERVAL_S = 5
-_PROBE_TIMEOUT_S = 4
-
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Plain(_Dumper):  # type: ignore[misc]  # which of the two is known at run time only
-    """Without references between equal parts, which nobody could read."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """None is referred to."""
-        return True
 
 
 def render(deployment: Deployment) -> Mapping[str, str]:
@@ -43,38 +42,36 @@ def render(deployment: Deployment) -> Mapping[str, str]:
     Raises FreeholdError `compose_accelerator` for GPUs that Docker cannot give to a container.
     """
     units = units_of(deployment)
-    document: Tree = {"services": {service_of(unit): _service(unit, deployment) for unit in units}}
-    document["networks"] = {"units": {"internal": True}, "front": {}}
-    mounted = [secret for secret in secrets_of(units) if not secret.variable]
-    if mounted:
-        document["secrets"] = {secret.name: {"file": f"./{secret_path(secret)}"} for secret in mounted}
-    text = yaml.dump(_escaped(document), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
-    files = {FILE: _HEADER + text}
+    document: Tree = {
+        "services": {service_of(unit): _service(unit, deployment) for unit in units},
+        "networks": {"units": {"internal": True}, "front": {}},
+        "secrets": {secret.name: {"file": f"./{secret_path(secret)}"} for secret in secrets_of(units)},
+    }
+    files = {FILE: _HEADER + as_yaml(_escaped(document))}
     for unit in units:
         files |= files_of(unit)
     return files | {"README.md": readme(deployment)}
 
 
 def _service(unit: Unit, deployment: Deployment) -> Tree:
-    service: Tree = {"image": unit.image}
+    service: Tree = {"image": unit.image, "labels": {HOST_LABEL: unit.host}}
     if unit.entrypoint:
         service["entrypoint"] = list(unit.entrypoint)
     service["command"] = list(unit.command)
-    service["labels"] = {HOST_LABEL: unit.host}
     if unit.environment:
         service["environment"] = dict(sorted(unit.environment.items()))
-    variables = [f"./{secret_path(secret)}" for secret in unit.secrets if secret.variable]
-    if variables:
-        service["env_file"] = variables
-    if mounted := [secret.name for secret in unit.secrets if not secret.variable]:
-        service["secrets"] = mounted
-    if volumes := list(_volumes(unit)):
-        service["volumes"] = volumes
+    if unit.secrets:
+        service["secrets"] = [secret.name for secret in unit.secrets]
+    mounts = mounts_of(unit, deployment.settings.data, f"./{config_folder(service_of(unit))}")
+    if mounts:
+        service["volumes"] = [
+            {"type": "bind", "source": one.source, "target": one.target, "read_only": one.read_only} for one in mounts
+        ]
     service |= _network(unit, deployment) | _limits(unit) | _walls(unit)
     service["healthcheck"] = {
         "test": list(probe(unit)),
-        "interval": f"{_PROBE_INTERVAL_S}s",
-        "timeout": f"{_PROBE_TIMEOUT_S + 1}s",
+        "interval": f"{PROBE_INTERVAL_S}s",
+        "timeout": f"{PROBE_TIMEOUT_S + 1}s",
         "start_period": f"{unit.startup_s}s",
         "retries": 3,
     }
@@ -83,18 +80,6 @@ def _service(unit: Unit, deployment: Deployment) -> Tree:
     service["init"] = True
     service["logging"] = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
     return service
-
-
-def _volumes(unit: Unit) -> Iterator[Tree]:
-    """Folders of files rather than files: a file that is replaced by another one of its name is seen at once."""
-    for folder in dict.fromkeys(posixpath.dirname(path) for path in unit.files):
-        yield _bind(f"./{config_folder(service_of(unit))}{folder}", folder, read_only=True)
-    for mount in unit.mounts:
-        yield _bind(mount.source, mount.target, mount.read_only)
-
-
-def _bind(source: str, target: str, read_only: bool) -> Tree:
-    return {"type": "bind", "source": source, "target": target, "read_only": read_only}
 
 
 def _network(unit: Unit, deployment: Deployment) -> Tree:
@@ -114,13 +99,14 @@ def _limits(unit: Unit) -> Tree:
         tree["mem_limit"] = tree["memswap_limit"] = f"{unit.memory_mb}m"
     tree["shm_size"] = f"{unit.shm_mb}m"
     if unit.gpus is not None:
-        tree["deploy"] = {"resources": {"reservations": {"devices": [_devices(unit, unit.gpus.resource)]}}}
+        tree["deploy"] = {"resources": {"reservations": {"devices": [_devices(unit)]}}}
     return tree
 
 
-def _devices(unit: Unit, resource: str) -> Tree:
-    if unit.gpus is None or resource != NVIDIA_GPU:
-        raise FreeholdError("compose_accelerator", service=unit.name, resource=resource, known=NVIDIA_GPU)
+def _devices(unit: Unit) -> Tree:
+    assert unit.gpus is not None, "it asks for some"
+    if unit.gpus.resource != NVIDIA_GPU:
+        raise FreeholdError("compose_accelerator", service=unit.name, resource=unit.gpus.resource, known=NVIDIA_GPU)
     which: Tree = {"device_ids": list(unit.gpu_ids)} if unit.gpu_ids else {"count": unit.gpus.count}
     return {"driver": "nvidia", **which, "capabilities": ["gpu"]}
 
@@ -130,28 +116,30 @@ def _walls(unit: Unit) -> Tree:
     tree: Tree = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
     if unit.role == "other":
         return tree
-    # vLLM loads what it compiles from there; the engine's own default is noexec
+    # vLLM loads from there what it compiled; without the word nothing in a tmpfs can be executed
     options = ":exec" if unit.role == "vllm" else ""
-    return tree | {"user": USER, "read_only": True, "tmpfs": [f"/tmp{options}"]}
+    return tree | {"user": USER, "read_only": True, "tmpfs": [f"{TEMPORARY}{options}"]}
 
 
 def probe(unit: Unit) -> tuple[str, ...]:
     """The command that asks a unit whether it is ready, in its own container; it prints what the unit says.
 
-    By no proxy: the environment may name one. An image that others chose must have curl, wget or python3.
+    By no proxy, though the environment may name one; by any certificate, since it asks itself. An image that others
+    chose must have curl, wget or python3.
     """
+    kind, trust = ("HTTPS", ",context=ssl._create_unverified_context()") if unit.https else ("HTTP", "")
     script = (
-        "import http.client,sys;"
-        f"c=http.client.HTTPConnection('127.0.0.1',{unit.port},timeout={_PROBE_TIMEOUT_S});"
+        f"import http.client,{'ssl,' if unit.https else ''}sys;"
+        f"c=http.client.{kind}Connection('127.0.0.1',{unit.port},timeout={PROBE_TIMEOUT_S}{trust});"
         f"c.request('GET','{unit.ready}');r=c.getresponse();"
         "print(r.read(4000).decode('utf-8','replace'));sys.exit(r.status!=200)"
     )
     if unit.role != "other":
-        return ("CMD", "python3", "-c", script)
+        return ("CMD", "python3", "-ISc", script)
     url = f"http://127.0.0.1:{unit.port}{unit.ready}"
-    curl = f"curl --noproxy '*' -fsS -m {_PROBE_TIMEOUT_S} {url}"
-    wget = f"wget -Y off -q -T {_PROBE_TIMEOUT_S} -O - {url}"
-    return ("CMD-SHELL", f'{curl} || {wget} || python3 -c "{script}"')
+    curl = f"curl --noproxy '*' -fsS -m {PROBE_TIMEOUT_S} {url}"
+    wget = f"wget -Y off -q -T {PROBE_TIMEOUT_S} -O - {url}"
+    return ("CMD-SHELL", f'{curl} || {wget} || python3 -ISc "{script}"')
 
 
 def _escaped(value: Any) -> Any:

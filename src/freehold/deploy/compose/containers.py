@@ -1,0 +1,130 @@
+"""What Docker says of one container, as the state of a service and the reason behind it. Pure."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from freehold.deploy.compose.complaints import complaint
+from freehold.deploy.compose.render import HOST_LABEL
+from freehold.deploy.target import Running
+from freehold.errors import CATALOG, FreeholdError
+
+Container = Mapping[str, Any]
+"""An entry of `docker inspect`."""
+
+KILLED = 137  # 128 + SIGKILL
+_LEFT = (0, 143)  # what a program that was asked to leave exits with: by itself, or by SIGTERM
+_TOLD = re.compile(
+    r"^(?:error|错误): (?P<cause>.+?)\n  (?:fix|解决办法): (?P<fix>.+?)\n  \((?P<code>\w+)\)$", re.MULTILINE | re.DOTALL
+)
+_LAST_LINES = 5
+
+
+class _Trouble(msgspec.Struct):
+    code: str = ""
+    cause: str = ""
+    fix: str = ""
+
+
+class _Model(msgspec.Struct):
+    id: str = ""
+    state: str = ""
+    error: _Trouble | None = None
+
+
+class _Readiness(msgspec.Struct):
+    """What is read of a server's /readyz, which the probe prints."""
+
+    models: list[_Model] = []
+
+
+def host_of(container: Container) -> str:
+    """The Unit.host of a container; "" for one that is not of a deployment."""
+    return str((container["Config"].get("Labels") or {}).get(HOST_LABEL, ""))
+
+
+def state_of(container: Container, written: Callable[[], str]) -> Running:
+    """The state of a service. `written` gives the last lines that it wrote, and is asked only where it failed.
+
+    A service that ends and is started again has failed, until it is ready; so has one of whose models one did.
+    """
+    host, state = host_of(container), container["State"]
+    status = state["Status"]
+    if status == "running":
+        return _while_it_runs(container, written)
+    if status == "created":
+        error = state.get("Error")
+        return (
+            Running(host, "failed", complaint(error, ["docker", "start", host])) if error else Running(host, "starting")
+        )
+    if status == "removing" or (status == "exited" and state["ExitCode"] in _LEFT) or status == "paused":
+        return Running(host, "stopped")
+    return Running(host, "failed", _ended(container, written()))
+
+
+def told(said: str) -> tuple[str, str, str] | None:
+    """Code, cause and fix of the last of our errors in the lines of a service; None where there is none.
+
+    That nothing could be loaded is passed over for the reason, which stands before it.
+    """
+    every = [match for match in _TOLD.finditer(said) if match["code"] in CATALOG]
+    found = [match for match in every if match["code"] != "nothing_loaded"] or every
+    return (found[-1]["code"], found[-1]["cause"], found[-1]["fix"]) if found else None
+
+
+def _while_it_runs(container: Container, written: Callable[[], str]) -> Running:
+    host, health = host_of(container), container["State"].get("Health")
+    if health is None or health["Status"] == "healthy":
+        return Running(host, "ready")
+    probed = [probe["Output"] for probe in health.get("Log") or () if probe.get("Output")]
+    last = probed[-1] if probed else ""
+    failed = _failed_model(host, last)
+    if failed is not None:
+        return Running(host, "failed", failed)
+    if health["Status"] == "unhealthy":
+        return Running(host, "failed", _unready(container, last))
+    if container.get("RestartCount", 0):
+        return Running(host, "failed", _ended(container, written()))
+    return Running(host, "starting")
+
+
+def _failed_model(host: str, probed: str) -> FreeholdError | None:
+    """The error of the first model that has failed for good, by the probe's last answer."""
+    try:
+        readiness = msgspec.json.decode(probed.strip(), type=_Readiness)
+    except msgspec.DecodeError:
+        return None
+    failed = [model.error for model in readiness.models if model.state == "failed" and model.error is not None]
+    return _service_failed(host, failed[0].code, failed[0].cause, failed[0].fix) if failed else None
+
+
+def _unready(container: Container, last: str) -> FreeholdError:
+    patience_s = (container["Config"].get("Healthcheck") or {}).get("StartPeriod", 0) / 1e9
+    said = _shown(last) or "nothing"
+    return FreeholdError("compose_unhealthy", service=host_of(container), said=said, patience_s=patience_s)
+
+
+def _ended(container: Container, said: str) -> FreeholdError:
+    """Why a container ended, by its own words where they are ours."""
+    host, state = host_of(container), container["State"]
+    if state.get("OOMKilled"):
+        limit = container["HostConfig"].get("Memory", 0) >> 20
+        return FreeholdError("compose_oom_killed", service=host, limit=f"{limit} MiB" if limit else "machine's share")
+    if (error := state.get("Error")) and state["Status"] != "running":
+        return complaint(error, ["docker", "start", host])
+    found = told(said)
+    if found is not None:
+        return _service_failed(host, *found)
+    return FreeholdError("compose_exited", service=host, exit_code=state["ExitCode"], said=_shown(said) or "nothing")
+
+
+def _service_failed(host: str, code: str, cause: str, fix: str) -> FreeholdError:
+    return FreeholdError("compose_service_failed", service=host, its_code=code, cause=cause, fix=fix)
+
+
+def _shown(said: str) -> str:
+    """The last lines in one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return " / ".join(lines[-_LAST_LINES:])[-1000:]

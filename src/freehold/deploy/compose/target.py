@@ -1,0 +1,179 @@
+"""Docker Compose as the place where a rollout puts services: one machine, one project, one folder.
+
+Versions of a unit are services of their own names, so that they run beside each other; `compose.yaml` has those of the
+last deployment, and what it does not name is found by its labels until it is stopped.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from ssl import CERT_NONE, create_default_context
+from typing import Any
+
+from freehold.config.deploying import Deploy
+from freehold.config.labels import GATEWAY
+from freehold.deploy.compose import place
+from freehold.deploy.compose.containers import host_of, state_of
+from freehold.deploy.compose.docker import Docker
+from freehold.deploy.compose.layout import CONFIG, FILE, SECRETS, config_folder, files_of, service_of
+from freehold.deploy.compose.render import render
+from freehold.deploy.compose.verifying import pull_missing, verify_unit
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.target import Running
+from freehold.deploy.units import Unit
+from freehold.errors import FreeholdError
+
+PROJECT, SERVICE, ONE_OFF = (f"com.docker.compose.{label}" for label in ("project", "service", "oneoff"))
+_ASK_S = 300.0  # a golden of a model that generates text takes its time
+_LAST_LINES = "80"
+
+
+@dataclass(frozen=True)
+class ComposeTarget:
+    """The deployment `name` in `folder`, which has its files, secrets and state. `https`: the gateway answers so."""
+
+    docker: Docker
+    name: str
+    folder: Path
+    settings: Deploy
+    https: bool = False
+
+    def running(self) -> Sequence[Running]:
+        """What of this deployment is there now, whatever made it, the gateway included."""
+        return [state_of(one, partial(self._written, one["Id"])) for one in self._containers()]
+
+    def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Every image is here, every path and secret is there, and each new service of ours accepts its models."""
+        values = place.secret_values(deployment, self.docker.environ)
+        render(deployment)
+        place.check_mounts(units)
+        pull_missing(self.docker, units)
+        place.write_secrets(self.folder, deployment, values)
+        place.make_states(self.folder, units, deployment.settings.data)
+        for unit in (unit for unit in units if unit.role == "models"):
+            with tempfile.TemporaryDirectory(prefix=".verify-", dir=self.folder) as config:
+                place.write_files(Path(config), {path.lstrip("/"): text for path, text in unit.files.items()})
+                verify_unit(self.docker, unit, self.folder, Path(config), deployment.settings.data)
+
+    def start(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Start `units`, of this deployment or of another one, beside all that runs.
+
+        A gateway takes the place of the one that runs, with the configuration that this one has.
+        """
+        shown = _with(deployment, units)
+        values = place.secret_values(shown, self.docker.environ)
+        files = render(shown)
+        place.write_secrets(self.folder, shown, values)
+        place.make_states(self.folder, units, deployment.settings.data)
+        routed = {path for unit in units if unit.role == "gateway" and self._runs_gateway() for path in files_of(unit)}
+        wanted = {path for unit in units for path in files_of(unit)} - routed
+        wanted |= {path for path in files if not path.startswith(f"{CONFIG}/")}
+        place.write_files(self.folder, {path: files[path] for path in sorted(wanted)})
+        up = ("up", "-d", "--no-deps")
+        if beside := [service_of(unit) for unit in units if unit.role != "gateway"]:
+            self._compose(*up, "--no-recreate", *beside)
+        if any(unit.role == "gateway" for unit in units):
+            self._compose(*up, GATEWAY)
+
+    def route(self, deployment: Deployment, text: str) -> None:
+        """Give the gateway the configuration `text`, which it takes up by itself."""
+        (path,) = files_of(deployment.gateway)
+        place.write_files(self.folder, {path: text})
+
+    def stop(self, hosts: Sequence[str]) -> None:
+        """Stop these services and remove them with their files, each within its grace time."""
+        there = self._containers()
+        going = [one for one in there if host_of(one) in hosts]
+        if going:
+            ids = [one["Id"] for one in going]
+            self.docker.run("stop", *ids)
+            self.docker.run("rm", "--force", "--volumes", *ids)
+        for service in filter(None, map(_service, going)):
+            shutil.rmtree(self.folder / config_folder(service), ignore_errors=True)
+        if len(going) == len(there):
+            self._remove_networks()
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """One request to the gateway, by the address that it is published on: status and body."""
+        connection = self._connection()
+        sent = {"content-type": "application/json", **self._key(), **(headers or {})}
+        try:
+            connection.request(method, path, body or None, sent)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, HTTPException) as error:
+            url = f"{'https' if self.https else 'http'}://{connection.host}:{connection.port}"
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise FreeholdError("compose_gateway_silent", url=url, reason=reason) from None
+        finally:
+            connection.close()
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that a service wrote. `host`: of one version, or the name of a unit for what it has now."""
+        every = self._containers()
+        found = [one for one in every if host in (host_of(one), host_of(one).rpartition("-")[0])]
+        if not found:
+            known = ", ".join(sorted(host_of(one) for one in every)) or "-"
+            raise FreeholdError("compose_service_unknown", service=host, known=known)
+        newest = max(found, key=lambda one: str(one["Created"]))
+        return self.docker.lines("logs", "--tail", str(tail), *(["--follow"] if follow else []), newest["Id"])
+
+    def _containers(self) -> list[dict[str, Any]]:
+        listed = self.docker.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}={self.name}")
+        every = self.docker.inspected(listed.split())
+        return [one for one in every if host_of(one) and one["Config"]["Labels"].get(ONE_OFF) != "True"]
+
+    def _runs_gateway(self) -> bool:
+        return any(_service(one) == GATEWAY and one["State"]["Running"] for one in self._containers())
+
+    def _written(self, id_: str) -> str:
+        done = self.docker.tried("logs", "--tail", _LAST_LINES, id_)
+        return f"{done.stdout}\n{done.stderr}"
+
+    def _compose(self, *words: str) -> None:
+        folder = str(self.folder)
+        self.docker.compose("-p", self.name, "--project-directory", folder, "-f", str(self.folder / FILE), *words)
+
+    def _remove_networks(self) -> None:
+        ids = self.docker.run("network", "ls", "--quiet", "--filter", f"label={PROJECT}={self.name}").split()
+        if ids:
+            self.docker.run("network", "rm", *ids)
+
+    def _connection(self) -> HTTPConnection:
+        """By any certificate: it is this machine's own gateway, whose name may be another one."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104 - compared
+        if not self.https:
+            return HTTPConnection(host, self.settings.port, timeout=_ASK_S)
+        context = create_default_context()
+        context.check_hostname = False
+        context.verify_mode = CERT_NONE
+        return HTTPSConnection(host, self.settings.port, timeout=_ASK_S, context=context)
+
+    def _key(self) -> Mapping[str, str]:
+        """The key that the deployment has made for itself, where the gateway asks for one."""
+        try:
+            key = (self.folder / SECRETS / ACCESS.name).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return {}
+        return {"authorization": f"Bearer {key}"}
+
+
+def _with(deployment: Deployment, units: Sequence[Unit]) -> Deployment:
+    """The deployment with `units` in it: those of the one before come back when a rollout is taken back."""
+    gateways = [unit for unit in units if unit.role == "gateway"]
+    named = {unit.host for unit in deployment.units}
+    others = [unit for unit in units if unit.role != "gateway" and unit.host not in named]
+    return replace(
+        deployment, units=(*deployment.units, *others), gateway=gateways[0] if gateways else deployment.gateway
+    )
+
+
+def _service(container: Mapping[str, Any]) -> str:
+    return str(container["Config"]["Labels"].get(SERVICE, ""))

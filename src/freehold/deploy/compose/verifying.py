@@ -1,0 +1,91 @@
+"""One run of an image that is to come: it loads a unit's models and replays what was recorded with them."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from freehold.deploy.compose.docker import Docker
+from freehold.deploy.compose.layout import mounts_of, secret_path
+from freehold.deploy.compose.render import TEMPORARY, USER
+from freehold.deploy.secret_files import path as inside
+from freehold.deploy.units import Mount, Unit
+from freehold.errors import FreeholdError
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+    cause: str = ""
+    fix: str = ""
+
+
+class _Model(msgspec.Struct):
+    error: _Error | None = None
+
+
+class _Report(msgspec.Struct):
+    """What is read of `freehold verify --json`: a report on standard output, or an error on standard error."""
+
+    models: list[_Model] = []
+    error: _Error | None = None
+
+
+def pull_missing(docker: Docker, units: Sequence[Unit]) -> None:
+    """Bring the images that are not on this machine. Raises what the registry says."""
+    for image in dict.fromkeys(unit.image for unit in units):
+        if docker.tried("image", "inspect", image).returncode != 0:
+            docker.run("pull", "--quiet", image, image=image)
+
+
+def verify_unit(docker: Docker, unit: Unit, folder: Path, config: Path, data: str) -> None:
+    """Raises `compose_verify_failed` with the words of the image. `config` has the unit's files.
+
+    It has the walls, mounts and bounds that the service will have, and no network.
+    """
+    done = docker.tried(
+        "run", *_options(unit, folder, config, data), unit.image, "verify", next(iter(unit.files)), "--json"
+    )
+    if done.returncode == 0:
+        return
+    error = _error_in(done.stdout) or _error_in(done.stderr)
+    if error is None:
+        raise docker.failure(done, unit.image)
+    raise FreeholdError("compose_verify_failed", service=unit.name, cause=error.cause, fix=error.fix)
+
+
+def _options(unit: Unit, folder: Path, config: Path, data: str) -> Iterator[str]:
+    yield from ("--rm", "--init", "--network", "none", "--pull", "never")
+    yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges:true")
+    yield from ("--read-only", "--tmpfs", TEMPORARY, "--user", USER, "--shm-size", f"{unit.shm_mb}m")
+    if unit.memory_mb is not None:
+        yield from ("--memory", f"{unit.memory_mb}m", "--memory-swap", f"{unit.memory_mb}m")
+    if unit.cpu is not None:
+        yield from ("--cpus", f"{unit.cpu:g}")
+    if unit.gpu_ids:
+        yield from ("--gpus", _fields(f"device={','.join(unit.gpu_ids)}"))
+    for name, value in sorted(unit.environment.items()):
+        yield from ("--env", f"{name}={value}")
+    secrets = (Mount(secret_path(secret), inside(secret)) for secret in unit.secrets)
+    for mount in (*secrets, *mounts_of(unit, data, str(config))):
+        words = ["type=bind", f"source={folder / mount.source}", f"target={mount.target}"]
+        yield from ("--mount", _fields(*words, *(["readonly"] if mount.read_only else [])))
+    yield from (("--entrypoint", unit.entrypoint[0]) if unit.entrypoint else ())
+
+
+def _fields(*fields: str) -> str:
+    """One line of CSV, as `docker` reads these options: a path may have a comma in it."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _error_in(said: str) -> _Error | None:
+    """The first error of a report; None where it is none of ours."""
+    start = said.find("{")
+    try:
+        report = msgspec.json.decode(said[start:], type=_Report) if start >= 0 else _Report()
+    except msgspec.DecodeError:
+        return None
+    return report.error or next((model.error for model in report.models if model.error is not None), None)
