@@ -59,13 +59,25 @@ def _rules(deployment: Deployment) -> Iterator[Tree]:
     # why a rollout does not go on
     yield _rule("", ["pods", "pods/log", "events"], _READ)
     yield _rule("apps", ["replicasets"], _READ)
-    # the keys that a deployment makes itself; a right to create knows no names
+    # its own secrets; a right to create knows no names
     yield _rule("", ["secrets"], ["create"])
-    yield _rule("", ["secrets"], ["get", "patch"]) | {"resourceNames": [secret_of(INTERNAL), secret_of(ACCESS)]}
+    yield _rule("", ["secrets"], ["get", "patch"]) | {"resourceNames": _secrets(deployment)}
+    # every copy of the gateway is asked what it serves by, and nudged to read its file again
+    yield _rule("", ["pods/proxy"], ["get"])
+    yield _rule("", ["pods"], ["patch"])
+    # one deploy at a time
+    yield _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"])
     # goldens are asked of the gateway before its weights move
     yield _rule("", ["services/proxy"], ["get", "create"]) | {
         "resourceNames": [GATEWAY, f"{GATEWAY}:http", f"http:{GATEWAY}:http", f"https:{GATEWAY}:http"]
     }
+
+
+def _secrets(deployment: Deployment) -> list[str]:
+    """The names of all that pods read, and of what a deployment may make for itself later."""
+    units = (*deployment.units, deployment.gateway)
+    used = (secret for unit in units for secret in unit.secrets)
+    return sorted({secret_of(secret) for secret in (INTERNAL, ACCESS, *used)})
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Tree:
