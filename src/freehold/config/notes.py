@@ -9,10 +9,11 @@ from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
 _COMPUTED_HERE = (
-    *("input_shape", "inputs", "outputs", "workers", "precision", "generation", "chat_template_kwargs", "keep_alive"),
+    *("input_shape", "inputs", "outputs", "workers", "precision", "generation", "keep_alive"),
 )
-_LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", "context_length", "max_output_tokens", "defaults")
-_GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults")  # on its command line, unless `command` is another
+_GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults", "chat_template_kwargs")
+"""On its command line, unless `command` is another."""
+_LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", *_GIVEN_TO_VLLM)
 _SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 

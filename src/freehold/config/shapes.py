@@ -80,9 +80,12 @@ class Require(Shape, frozen=True):
     """What a model must show before it is served. At top level: the default of every model."""
 
     proof: Annotated[
-        Literal["always", "optional"],
-        doc("`always`: goldens of another framework must be there and pass; `optional`: only pass if there."),
-    ] = "optional"
+        Literal["always", "optional"] | None,
+        doc(
+            "`always`: goldens of another framework must be there and pass; `optional`: only pass if there; null:"
+            " `optional`, and `always` in deployments on a cluster."
+        ),
+    ] = None
     signed: Annotated[
         bool, doc("Only an artifact that the owner of one of `keys` signed is loaded; every file of it is read first.")
     ] = False
@@ -202,7 +205,7 @@ class ModelConfig(Shape, frozen=True):
     ] = ()
     args: Annotated[
         tuple[Text, ...],
-        doc("More words for the command line of `vllm serve`, after ours: where both say it, they win."),
+        doc("More words for the command line of `vllm serve`, after ours: where both say something, they win."),
     ] = ()
     gpu_memory: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,

@@ -5,10 +5,15 @@ from freehold.deploy.gateway_file import EVERYWHERE
 from freehold.deploy.secret_files import INTERNAL, path
 from freehold.gateway.upstreams import vllm
 
-IMAGE = "vllm/vllm-openai:v0.11.0"
+IMAGE = "vllm/vllm-openai:v0.31.0"
+TEMPLATES = "/vllm-workspace/examples"
+"""Where that image has the chat templates that `families` names."""
 READY = "/health"
+"""vLLM, SGLang, llama.cpp, TGI and TEI have it, and none of them asks for a key there."""
 SETTLING_S = 300
-"""Beyond the reading of weights: compiled graphs and captured ones, on the first start with an empty cache."""
+"""Beyond the reading of weights: kernels are compiled and graphs captured, with empty caches at the first start."""
+SHM_MB = 2048
+"""Shared memory for each card: the processes of tensor parallelism exchange tensors there (docs: Using Docker)."""
 
 ENTRYPOINT = ("/bin/sh", "-c", f'VLLM_API_KEY=$(cat {path(INTERNAL)}) && export VLLM_API_KEY && exec "$@"', "sh")
 """The key is read where it is used: it stands in no argument, which others could see, and in no rendered text."""
@@ -16,32 +21,21 @@ ENTRYPOINT = ("/bin/sh", "-c", f'VLLM_API_KEY=$(cat {path(INTERNAL)}) && export 
 ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_OFFLINE": "1",
-    "HOME": "/tmp",  # noqa: S108 - of its own container
+    "HOME": "/tmp",  # noqa: S108 - of its own container, whose user has no home and no name
     "TRANSFORMERS_OFFLINE": "1",
+    "USER": "vllm",
     "VLLM_NO_USAGE_STATS": "1",
 }
 
 
-def vllm_words(model: ModelConfig, port: int) -> tuple[str, ...]:
-    """The command line of a service that vLLM runs."""
-    return filled(model, port) or vllm.command(model, _source(model), EVERYWHERE, str(port))
-
-
-def filled(model: ModelConfig, port: int) -> tuple[str, ...]:
-    """The user's own command line, with {port}, {model} and {id} filled in."""
-    fillings = {"{port}": str(port), "{model}": _source(model), "{id}": model.id}
-    words = model.command
-    for placeholder, filling in fillings.items():
-        words = tuple(word.replace(placeholder, filling) for word in words)
-    return words
+def words(model: ModelConfig, port: int, architecture: str) -> tuple[str, ...]:
+    """The command line of a service: the user's own, else that of vLLM."""
+    templates = "" if model.image else TEMPLATES
+    own = vllm.filled(model, str(port))
+    return own or vllm.command(model, EVERYWHERE, str(port), architecture, templates)
 
 
 def shm_mb(model: ModelConfig) -> int:
-    """Shared memory for the processes of tensor parallelism."""
+    """Shared memory of a service that runs on so many cards."""
     request = model.gpu_request
-    return 2048 * (request.count if request is not None else 1)
-
-
-def _source(model: ModelConfig) -> str:
-    source = model.parsed_source
-    return source.name if source.kind == "path" else str(source)
+    return SHM_MB * (request.count if request is not None else 1)

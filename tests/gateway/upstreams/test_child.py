@@ -149,6 +149,7 @@ def test_vllm_is_started_with_what_the_configuration_says(path_with_vllm: str) -
     assert made.command(4711) == [
         *(f"{path_with_vllm}/vllm", "serve", "/models/Qwen3-32B", "--host", "127.0.0.1", "--port", "4711"),
         *("--served-model-name", "qwen", "--max-model-len", "32768", "--tensor-parallel-size", "2"),
+        *("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "qwen3"),
         *("--override-generation-config", '{"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 8192}'),
     ]
     assert made.environ["CUDA_VISIBLE_DEVICES"] == "2,3"

@@ -60,11 +60,9 @@ def recipe(model: ModelConfig, environ: Mapping[str, str], secrets: frozenset[st
     It gets our environment without the variables that hold `secrets`, and what is meant for us. vLLM gets `key`.
     Raises `child_program_missing`.
     """
-    source = model.parsed_source
-    fillings = {"{model}": source.name if source.kind == "path" else str(source), "{id}": model.id}
-    words = list(model.command or vllm.command(model, fillings["{model}"], "127.0.0.1", "{port}"))
-    for placeholder, filling in fillings.items():
-        words = [word.replace(placeholder, filling) for word in words]
+    words = vllm.filled(model) or vllm.command(
+        model, "127.0.0.1", "{port}", vllm.architecture_of(Path(model.parsed_source.name))
+    )
     path = os.pathsep.join([environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     program = shutil.which(words[0], path=path)
     if program is None:
