@@ -9,7 +9,7 @@ from freehold.deploy.deployment import FILE, Deployment
 from freehold.deploy.lock import Holder, held
 from freehold.deploy.plan import gateway_changes
 from freehold.deploy.release import Release, Releases
-from freehold.deploy.rolling import Clock, Rolling, Say, Terms
+from freehold.deploy.rolling import REAL, Clock, Rolling, Say, Terms
 from freehold.deploy.staging import WHOLE, added, final
 from freehold.deploy.target import Running, Target
 from freehold.deploy.units import Unit
@@ -52,7 +52,7 @@ class Deploying:
         releases: Releases,
         target: Target,
         render: Callable[[Deployment], Mapping[str, str]],
-        clock: Clock = Clock(),
+        clock: Clock = REAL,
         say: Say = lambda _text: None,
     ) -> None:
         self._releases = releases

@@ -1,7 +1,7 @@
 """One change of a deployment at a time, and who makes it.
 
-The kernel holds the lock (`flock`) and drops it with the process, so that a killed one blocks nobody. What is written in
-the file says who holds it; where a name of another machine was left there, over a shared disk, nobody here can tell
+The kernel holds the lock (`flock`) and drops it with the process, so that a killed one blocks nobody. What is written
+in the file says who holds it; where a name of another machine was left there, over a shared disk, nobody here can tell
 whether that process lives: a person decides.
 """
 

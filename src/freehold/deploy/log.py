@@ -27,7 +27,7 @@ class Log:
 
     def note(self, line: Line) -> None:
         """Add a line, which outlasts a crash. Raises OSError."""
-        with open(self._path, "ab") as file:
+        with self._path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()
             os.fsync(file.fileno())

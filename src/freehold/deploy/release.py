@@ -1,8 +1,8 @@
 """Releases of a deployment as files: `$FREEHOLD_HOME/releases/NAME/NUMBER/`.
 
 A folder holds the configuration as it was given, the deployment that was made of it, what was rendered of that, and
-`release.json`: images and artifacts by digest, who, when, and how far it has come. The file `current` beside the folders
-names the release that is in force; it is replaced at one moment, so that whatever a crash leaves can be told.
+`release.json`: images and artifacts by digest, who, when, and how far it has come. The file `current` beside the
+folders names the release that is in force; it is replaced at one moment, so that whatever a crash leaves can be told.
 """
 
 import os
@@ -49,7 +49,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Releases:
-    """All releases of one deployment. Who changes them holds `lock`. Raises `release_damaged`, `releases_unwritable`."""
+    """All releases of one deployment. Who changes them holds `lock`.
+
+    Raises `release_damaged` and `releases_unwritable`.
+    """
 
     def __init__(self, home: Path, name: str, wall: Callable[[], float] = time.time) -> None:
         self.folder = home / "releases" / name

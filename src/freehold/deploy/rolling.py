@@ -39,6 +39,9 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+REAL = Clock()
+
+
 @dataclass(frozen=True)
 class Terms:
     """How a rollout is made. `steps` are percents, `step_s` how long each is watched; `recorded`: requests that both
@@ -84,7 +87,7 @@ class Rolling:
         new: Deployment,
         terms: Terms,
         settled: Callable[[], None],
-        clock: Clock = Clock(),
+        clock: Clock = REAL,
         say: Say = lambda _text: None,
     ) -> None:
         self._target = target
