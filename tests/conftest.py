@@ -22,6 +22,8 @@ from freehold.adapt.huggingface_folder import open_raw
 from freehold.artifact import write_manifest
 from freehold.telemetry.gpu import GpuCollector
 
+pytest_plugins = ["tests.docker"]
+
 WriteEncoder = Callable[..., Path]
 TinyDecoder = Callable[..., Path]
 Config = dict[str, Any]
