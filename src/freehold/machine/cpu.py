@@ -1,5 +1,7 @@
 """The processor: its name, what it can compute, and how much of it this process may use."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import platform

@@ -1,5 +1,7 @@
 """Memory that this process may still take: the machine's, or its container's when that is less."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -20,10 +20,9 @@ class Text(NamedTuple):
     en: str
     zh: str
 
-    def filled(self, **values: object) -> Text:
-        """With each `{name}` replaced by its value."""
-        return Text(self.en.format(**values), self.zh.format(**values))
 
+INSIDE = Text("this is a container", "当前在容器内")
+"""Why something of the host is not judged."""
 
 Words = Union[str, Text]
 """A `str` is the same in every language: numbers, names, paths."""

@@ -6,7 +6,7 @@ import re
 from importlib import metadata
 from typing import Any
 
-from freehold.deploy.doctor.reading import Reader, Unreadable, output_of, read_text
+from freehold.deploy.doctor.reading import Reader, UnreadableError, output_of, read_text
 
 PACKAGES = (
     "freehold",
@@ -29,11 +29,11 @@ SMI_S = 20.0  # the first call wakes a card whose driver does not stay loaded
 def nvidia() -> dict[str, Any]:
     """`{driver, cuda, gpus: [{index, name, memory_mb, capability}]}`; `cuda` is the newest that the driver runs.
 
-    Raises Unreadable where there is no driver. nvidia-smi before 510 knows no `compute_cap`: it is left out then.
+    Raises UnreadableError where there is no driver. nvidia-smi before 510 knows no `compute_cap`: it is left out then.
     """
     try:
         table = output_of(["nvidia-smi", f"--query-gpu={SMI_FIELDS}", "--format=csv,noheader,nounits"], SMI_S)
-    except Unreadable as error:
+    except UnreadableError as error:
         if "compute_cap" not in str(error) and "not a valid field" not in str(error):
             return _driver_alone(error)
         fields = SMI_FIELDS.replace(",compute_cap", "")
@@ -61,7 +61,7 @@ def parse_smi(table: str) -> tuple[list[dict[str, Any]], str]:
     return gpus, driver
 
 
-def _driver_alone(error: Unreadable) -> dict[str, Any]:
+def _driver_alone(error: UnreadableError) -> dict[str, Any]:
     """The kernel module tells its version even where nvidia-smi is absent or fails, whose reason is kept."""
     version = re.search(r"Kernel Module\s+(?:for \S+\s+)?([0-9.]+)", read_text(MODULE_VERSION))
     if version is None:
@@ -74,7 +74,7 @@ def nvcc() -> str:
     text = output_of(["nvcc", "--version"])
     release = re.search(r"release ([0-9.]+)", text)
     if release is None:
-        raise Unreadable("nvcc --version names no release")
+        raise UnreadableError("nvcc --version names no release")
     return release.group(1)
 
 
@@ -83,7 +83,7 @@ def nvidia_toolkit() -> str:
     text = output_of(["nvidia-container-cli", "--version"])
     version = re.search(r"version:\s*([0-9.]+)", text)
     if version is None:
-        raise Unreadable("nvidia-container-cli --version names no version")
+        raise UnreadableError("nvidia-container-cli --version names no version")
     return version.group(1)
 
 

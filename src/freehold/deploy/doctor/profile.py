@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Callable, Iterator
 
 from freehold.deploy.doctor.check import Check, Level
 from freehold.deploy.doctor.snapshot import Snapshot
@@ -23,6 +23,8 @@ class Profile:
     gpu: Level
     """`needed` where the configuration has models with `device: cuda` or `gpus`."""
     kubernetes: Level
+    size: Level = "needed"
+    """Cores, memory and disk; only wished for on a cluster, whose nodes have them, not the pod or desk that asks."""
     open_files: int = 4096
     shm_mb: float = 64
     docker_version: str = "20.10"
@@ -35,7 +37,7 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         RECOMMENDED,
         Profile("minimal", 2, 4, 10, 50, docker="wished", gpu="unasked", kubernetes="unasked"),
-        Profile("cluster", 8, 32, 50, 200, docker="unasked", gpu="unasked", kubernetes="needed"),
+        Profile("cluster", 8, 32, 50, 200, docker="unasked", gpu="unasked", kubernetes="needed", size="wished"),
         Profile("edge", 2, 2, 5, 20, docker="wished", gpu="unasked", kubernetes="unasked", open_files=1024),
     )
 }

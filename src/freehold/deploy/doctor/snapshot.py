@@ -1,8 +1,8 @@
 """A machine's facts as one document of JSON, and the one way to read it.
 
-The document: `{"freehold_doctor": 1, "taken": ISO time, "facts": {NAME: value}, "unknown": {NAME: reason}}`. It may come
-from another machine, another version of this program, or an editor: whatever is absent or of another type reads as
-None or as empty, so that no check ever trips over a fact.
+The document: `{"freehold_doctor": 1, "taken": ISO time, "facts": {NAME: value}, "unknown": {NAME: reason}}`. It may
+come from another machine, another version of this program, or an editor: whatever is absent or of another type reads
+as None or as empty, so that no check ever trips over a fact.
 """
 
 from __future__ import annotations

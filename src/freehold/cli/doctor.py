@@ -1,0 +1,132 @@
+"""`freehold doctor`: whether this machine, or another whose snapshot is here, can run what is asked of it."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from freehold.artifact.artifact import write_durably
+from freehold.cli.output import FAILED, Output, as_json
+from freehold.config import Config, load
+from freehold.config.home import home
+from freehold.config.load import file_of
+from freehold.deploy.doctor.check import Check
+from freehold.deploy.doctor.command import coloured, profile_of
+from freehold.deploy.doctor.judging import Report, judge
+from freehold.deploy.doctor.snapshot import Snapshot, SnapshotError
+from freehold.deploy.doctor.taking import Asked, take
+from freehold.errors import FreeholdError
+
+GPU_DEVICES = frozenset({"cuda", "tensorrt"})
+
+
+def doctor(
+    ctx: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="What the machine is for; left out: freehold.yaml or config.yaml here."
+        ),
+    ] = None,
+    profile: Annotated[
+        Literal["recommended", "minimal", "cluster", "edge"] | None,
+        typer.Option(help="What is required; left out: cluster for `deploy.target: kubernetes`, else recommended."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Judge the snapshot of another machine; - reads it.")
+    ] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Only write this machine's facts, for --from; - prints them.")
+    ] = None,
+    registry: Annotated[
+        str | None, typer.Option(metavar="HOST", help="A registry that has to be reached; default: deploy.registry.")
+    ] = None,
+) -> None:
+    """Check cores, memory, disk, system, Docker, GPUs, cluster and network, each with its fix.
+
+    Exit 0 where nothing that is needed fails (warnings are fine), 1 where it does, 2 for wrong usage.
+    """
+    output: Output = ctx.obj
+    wanted = _configuration(config)
+    if snapshot is not None:
+        _write(take(_asked(wanted, registry)), snapshot)
+        return
+    kubernetes = wanted is not None and wanted.deploy.target == "kubernetes"
+    requirements = profile_of(profile or ("cluster" if kubernetes else "recommended"), bool(_gpus(wanted)))
+    if source is not None:
+        report = judge(_read(source), requirements)
+    else:
+        report = judge(Snapshot.of(take(_asked(wanted, registry))), requirements)
+        report = Report(report.profile, (*report.checks, *_sessions(_devices(wanted))))
+    colour = coloured(sys.stdout.isatty(), os.environ)
+    output.show(report.data(output.language), report.text(output.language, colour))
+    if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+def _configuration(argument: str | None) -> Config | None:
+    """The configuration that is named or lies here; None where there is none, for a machine that has none yet."""
+    here = Path.cwd()
+    if argument is None and not os.environ.get("MODEL_PATH") and file_of(None, os.environ, here) is None:
+        return None
+    return load(argument, os.environ, here)
+
+
+def _asked(config: Config | None, registry: str | None) -> Asked:
+    folder = home(os.environ)
+    if config is None:
+        return Asked(folder, registry=registry)
+    elsewhere = [model.source for model in config.models if model.hosting == "upstream"]
+    hosts = [urlsplit(url).hostname for url in (*elsewhere, config.dify.url or "")]
+    return Asked(
+        folder,
+        ports=(config.deploy.port,),
+        registry=registry or config.deploy.registry,
+        ca=config.network.ca,
+        hosts=tuple(dict.fromkeys(host for host in hosts if host)),
+    )
+
+
+def _gpus(config: Config | None) -> bool:
+    models = config.models if config is not None else ()
+    return any(model.device in GPU_DEVICES or model.gpus for model in models)
+
+
+def _devices(config: Config | None) -> Sequence[str]:
+    """The devices of the models that this machine runs itself, each once."""
+    models = config.models if config is not None else ()
+    return tuple(dict.fromkeys(model.device for model in models if model.hosting == "here")) or ("cpu",)
+
+
+def _sessions(devices: Sequence[str]) -> tuple[Check, ...]:
+    from freehold.cli.live_session import session_check
+
+    return tuple(session_check(device) for device in devices)
+
+
+def _read(source: str) -> Snapshot:
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        return Snapshot.parse(text)
+    except OSError as error:
+        raise FreeholdError("doctor_snapshot_invalid", path=source, reason=error.strerror or str(error)) from None
+    except SnapshotError as error:
+        raise FreeholdError("doctor_snapshot_invalid", path=source, reason=error) from None
+    except UnicodeDecodeError:
+        raise FreeholdError("doctor_snapshot_invalid", path=source, reason="it is not UTF-8") from None
+
+
+def _write(document: object, target: str) -> None:
+    if target == "-":
+        print(as_json(document))
+        return
+    try:
+        write_durably(Path(target), json.dumps(document, indent=2, ensure_ascii=False).encode("utf-8"))
+    except OSError as error:
+        raise FreeholdError("doctor_snapshot_unwritable", path=target, reason=error.strerror or str(error)) from None
+    print(target)
