@@ -10,13 +10,15 @@ def located(image: str, settings: Deploy, digests: Mapping[str, str]) -> str:
 
     `digests` maps the name that this returns without it to `sha256:<hex>`. A registry's own host is replaced and its
     path kept, as mirrors do: `ghcr.io/org/app:1` becomes `REGISTRY/org/app:1`, `redis:7` `REGISTRY/library/redis:7`.
+    One that is in the registry stays as it is.
     """
     first, slash, rest = image.partition("/")
     is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
     path = rest if is_host else image
-    if settings.registry is None:
+    registry = (settings.registry or "").rstrip("/")
+    if not registry or image.startswith(f"{registry}/"):
         name = image
     else:
-        name = f"{settings.registry.rstrip('/')}/{path if '/' in path or is_host else f'library/{path}'}"
+        name = f"{registry}/{path if '/' in path or is_host else f'library/{path}'}"
     digest = digests.get(name)
     return f"{name.partition('@')[0]}@{digest}" if digest else name

@@ -7,6 +7,9 @@ from typing import Literal
 from freehold.config import Gpus, ModelConfig
 from freehold.config.deploying import Scale
 
+FILE = "/etc/freehold/freehold.yaml"
+"""What the gateway and each service of ours read, in their containers."""
+
 
 @dataclass(frozen=True)
 class Facts:

@@ -5,9 +5,9 @@ from freehold.errors.kinds import Entry, Kind
 ENTRIES: dict[str, Entry] = {
     "units_name_taken": Entry(
         Kind.INVALID,
-        "`{id}` would be the service `{label}` of this deployment, and so is `{other}`.",
-        "Give one of them another id, or its service another name.",
-        "`{id}` 在本次部署中对应的服务名为 `{label}`，而 `{other}` 也是。",
-        "请为其中之一改用其他 id，或改用其他服务名。",
+        "The service of `{id}` would be called `{name}` on the network, and so is that of `{other}`.",
+        "Give it another id, or put both models into one `service`.",
+        "`{id}` 的服务在网络中将被称为 `{name}`，而 `{other}` 的服务也是这个名称。",
+        "请改用其他 id，或让两个模型使用同一个 `service`。",
     ),
 }
