@@ -8,7 +8,7 @@ from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.entrance import tls_secret
 from freehold.deploy.kubernetes.naming import DEPLOYER, GATEWAY, SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
-from freehold.deploy.kubernetes.storage import LOADER
+from freehold.deploy.kubernetes.storage import LOADER, is_made
 from freehold.deploy.units import SecretFile
 
 _TEXT = """\
@@ -61,14 +61,13 @@ kubectl -n {namespace} delete pod {loader}
 def readme(deployment: Deployment) -> str:
     """The text, in Markdown."""
     settings, namespace = deployment.settings, namespace_of(deployment)
-    makes_claim = settings.storage.claim is not None and settings.storage.size_gb is not None
     filled = _STORAGE.format(namespace=namespace, loader=LOADER, path=settings.storage.path)
     return _TEXT.format(
         name=deployment.name,
         namespace=namespace,
         deployer=DEPLOYER,
         secrets="\n".join(_secrets(deployment, namespace)),
-        storage=filled if makes_claim else "",
+        storage=filled if is_made(settings.storage) else "",
         notes="".join(f"- {note}\n" for note in _notes(deployment)),
     )
 

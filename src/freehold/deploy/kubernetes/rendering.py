@@ -45,6 +45,6 @@ def render(deployment: Deployment) -> Mapping[str, str]:
     files |= {path: _HEADER + as_yaml(*trees) for path, trees in resources.items()}
     if rules := adapter_rules(deployment):
         files[ADAPTER] = rules
-    if deployment.settings.storage.size_gb is not None and deployment.settings.storage.claim is not None:
-        files[LOADER] = _HEADER + as_yaml(loader(deployment))
+    for pod in loader(deployment):
+        files[LOADER] = _HEADER + as_yaml(pod)
     return files | {"README.md": readme(deployment)}

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from freehold.config.deploying import Storage
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import Tree, of_deployment
 from freehold.deploy.kubernetes.pods import identity
-from freehold.deploy.units import Unit
 
 LOADER = "model-loader"
 
@@ -16,7 +16,7 @@ def claim(deployment: Deployment) -> Iterator[Tree]:
     Many nodes mount it at once, so its storage class must offer ReadWriteMany (NFS, CephFS, a cloud's file service).
     """
     storage = deployment.settings.storage
-    if storage.claim is None or storage.size_gb is None:
+    if not is_made(storage):
         return
     spec: Tree = {
         "accessModes": ["ReadWriteMany"],
@@ -27,13 +27,19 @@ def claim(deployment: Deployment) -> Iterator[Tree]:
     yield of_deployment(deployment, "v1", "PersistentVolumeClaim", storage.claim, spec=spec)
 
 
-def loader(deployment: Deployment) -> Tree:
-    """A pod with the claim mounted to be written, for `kubectl cp`; it ends by itself after an hour."""
+def is_made(storage: Storage) -> bool:
+    """Whether the claim is ours to make."""
+    return storage.claim is not None and storage.size_gb is not None
+
+
+def loader(deployment: Deployment) -> Iterator[Tree]:
+    """A pod with a claim of ours mounted to be written, for `kubectl cp`; it ends by itself after an hour."""
     storage = deployment.settings.storage
-    gateway: Unit = deployment.gateway
+    if not is_made(storage):
+        return
     container = {
         "name": "loader",
-        "image": gateway.image,
+        "image": deployment.gateway.image,
         "command": ["sleep", "3600"],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "volumeMounts": [{"name": "models", "mountPath": storage.path}],
@@ -45,4 +51,4 @@ def loader(deployment: Deployment) -> Tree:
     }
     volume = {"name": "models", "persistentVolumeClaim": {"claimName": storage.claim}}
     spec = identity(deployment) | {"containers": [container], "volumes": [volume], "restartPolicy": "Never"}
-    return of_deployment(deployment, "v1", "Pod", LOADER, spec=spec)
+    yield of_deployment(deployment, "v1", "Pod", LOADER, spec=spec)
