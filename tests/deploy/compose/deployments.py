@@ -15,6 +15,11 @@ INTERNAL = SecretFile("internal")
 CONFIGURATION = "/etc/freehold/freehold.yaml"
 
 
+def state(name: str, data: str = "/srv/data") -> Mount:
+    """Where a server of ours keeps what it need not make again."""
+    return Mount(f"{data}/{name}", "/app/data", read_only=False)
+
+
 def unit(name: str, revision: str, **more: Any) -> Unit:
     """A unit of ours that serves one model of its own name."""
     settled: dict[str, Any] = {
@@ -24,7 +29,7 @@ def unit(name: str, revision: str, **more: Any) -> Unit:
         "command": ("serve", CONFIGURATION, "--host", "0.0.0.0"),
         "files": {CONFIGURATION: f"models:\n  - {{id: {name}, source: /models/{name}}}\n"},
         "secrets": (INTERNAL,),
-        "mounts": (Mount(f"/srv/models/{name}", f"/models/{name}"),),
+        "mounts": (state(name), Mount(f"/srv/models/{name}", f"/models/{name}")),
         "revision": revision,
     }
     return Unit(name, **{**settled, **more})
@@ -36,7 +41,7 @@ def gateway(revision: str = "0a0b0c0d", **more: Any) -> Unit:
         "models": (),
         "command": ("gateway", CONFIGURATION, "--host", "0.0.0.0"),
         "files": {CONFIGURATION: "models: []\n"},
-        "mounts": (),
+        "mounts": (state("gateway"),),
     }
     return replace(unit("gateway", revision, **{**settled, **more}), role="gateway")
 
@@ -50,6 +55,7 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
         "command": ("vllm", "serve", f"/models/{name}", "--served-model-name", name, "--tensor-parallel-size", "2"),
         "environment": {"HOME": "/tmp", "HF_HUB_OFFLINE": "1"},
         "files": {},
+        "mounts": (Mount(f"/srv/models/{name}", f"/models/{name}"),),
         "gpus": Gpus(2),
         "gpu_ids": ("0", "1"),
         "shm_mb": 4096,
@@ -61,7 +67,7 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
 
 def deployment(*units: Unit, front: Unit | None = None, **settings: Any) -> Deployment:
     """`units` behind a gateway; `settings` as below `deploy:`."""
-    said = msgspec.convert(settings, Deploy)
+    said = msgspec.convert({"data": "/srv/data", **settings}, Deploy)
     return Deployment(said.name, Config(deploy=said), said, units, front or gateway())
 
 
@@ -79,9 +85,18 @@ CASES = {
             "text",
             "aabbccdd",
             models=(ModelConfig(id="minilm", source="/models/minilm"), ModelConfig(id="rerank", source="/models/rr")),
-            mounts=(Mount("/srv/models", "/models"),),
+            mounts=(state("text"), Mount("/srv/models", "/models")),
         ),
-        unit("other", "00112233", role="other", image="tritonserver:25.01", secrets=(), files={}, command=("tritond",)),
+        unit(
+            "other",
+            "00112233",
+            role="other",
+            image="tritonserver:25.01",
+            secrets=(),
+            files={},
+            mounts=(),
+            command=("go",),
+        ),
     ),
     "mirror": deployment(
         unit("minilm", "3f9a12c4", image=f"harbor.corp.example/mirror/{IMAGE}@sha256:{'ab' * 32}"),
@@ -94,7 +109,7 @@ CASES = {
             "minilm",
             "3f9a12c4",
             environment={"PRICE": "$5 ${NOT_A_VARIABLE}"},
-            mounts=(Mount("/srv/our models: $new", "/models"),),
+            mounts=(state("minilm", "/srv/it's data"), Mount("/srv/our models: $new", "/models")),
         ),
         front=gateway(
             secrets=(

@@ -9,7 +9,7 @@ import msgspec
 from freehold.deploy.compose.complaints import complaint
 from freehold.deploy.compose.render import HOST_LABEL
 from freehold.deploy.target import Running
-from freehold.errors import CATALOG, FreeholdError
+from freehold.errors import FreeholdError
 
 Container = Mapping[str, Any]
 """An entry of `docker inspect`."""
@@ -64,12 +64,17 @@ def state_of(container: Container, written: Callable[[], str]) -> Running:
     return Running(host, "failed", _ended(container, written()))
 
 
+def shown_limit(memory_mb: int) -> str:
+    """A bound of memory for people; 0: all that the machine has."""
+    return f"{memory_mb} MiB" if memory_mb else "machine's share"
+
+
 def told(said: str) -> tuple[str, str, str] | None:
     """Code, cause and fix of the last of our errors in the lines of a service; None where there is none.
 
     That nothing could be loaded is passed over for the reason, which stands before it.
     """
-    every = [match for match in _TOLD.finditer(said) if match["code"] in CATALOG]
+    every = list(_TOLD.finditer(said))
     found = [match for match in every if match["code"] != "nothing_loaded"] or every
     return (found[-1]["code"], found[-1]["cause"], found[-1]["fix"]) if found else None
 
@@ -110,13 +115,16 @@ def _ended(container: Container, said: str) -> FreeholdError:
     """Why a container ended, by its own words where they are ours."""
     host, state = host_of(container), container["State"]
     if state.get("OOMKilled"):
-        limit = container["HostConfig"].get("Memory", 0) >> 20
-        return FreeholdError("compose_oom_killed", service=host, limit=f"{limit} MiB" if limit else "machine's share")
+        limit = shown_limit(container["HostConfig"].get("Memory", 0) >> 20)
+        return FreeholdError("compose_oom_killed", service=host, limit=limit)
     if (error := state.get("Error")) and state["Status"] != "running":
         return complaint(error, ["docker", "start", host])
     found = told(said)
     if found is not None:
         return _service_failed(host, *found)
+    if state["Status"] == "running":
+        times = container["RestartCount"]
+        return FreeholdError("compose_restarting", service=host, times=times, said=_shown(said) or "nothing")
     return FreeholdError("compose_exited", service=host, exit_code=state["ExitCode"], said=_shown(said) or "nothing")
 
 

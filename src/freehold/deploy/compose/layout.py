@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import HOME, Deployment
+from freehold.deploy.deployment import Deployment
 from freehold.deploy.units import Mount, SecretFile, Unit
 
 FILE = "compose.yaml"
@@ -47,23 +47,15 @@ def secret_path(secret: SecretFile) -> str:
     return f"{SECRETS}/{secret.name}"
 
 
-def mounts_of(unit: Unit, data: str, config: str) -> tuple[Mount, ...]:
+def mounts_of(unit: Unit, config: str) -> tuple[Mount, ...]:
     """All that a unit finds in its container; its files lie below the folder `config`.
 
     Folders of files rather than files: one that is replaced by another of its name is then seen at once.
     """
     folders = dict.fromkeys(posixpath.dirname(path) for path in unit.files)
-    return (*(Mount(f"{config}{folder}", folder) for folder in folders), *state_of(unit, data), *unit.mounts)
+    return (*(Mount(f"{config}{folder}", folder) for folder in folders), *unit.mounts)
 
 
-def state_of(unit: Unit, data: str) -> tuple[Mount, ...]:
-    """Where a server of ours keeps its state, below `data`: one folder for all versions of a unit."""
-    if unit.role not in ("models", "gateway"):
-        return ()
-    return (Mount(f"{_rooted(data)}/{unit.name}", HOME, read_only=False),)
-
-
-def _rooted(path: str) -> str:
-    """A relative path as Compose knows it for one: below the folder of compose.yaml."""
-    path = path.rstrip("/")
-    return path if path.startswith(("/", "./", "../")) else f"./{path}"
+def state_folders(units: Iterable[Unit]) -> tuple[str, ...]:
+    """The folders of this machine that `units` write to, each once."""
+    return tuple(sorted({mount.source for unit in units for mount in unit.mounts if not mount.read_only}))

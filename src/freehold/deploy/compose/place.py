@@ -16,7 +16,7 @@ from freehold.deploy.compose.layout import (
     SECRETS,
     secret_path,
     secrets_of,
-    state_of,
+    state_folders,
     units_of,
 )
 from freehold.deploy.deployment import Deployment
@@ -59,17 +59,17 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
             raise _unwritable(path, error) from None
 
 
-def make_states(folder: Path, units: Iterable[Unit], data: str) -> None:
+def make_states(units: Iterable[Unit]) -> None:
     """The folders that `units` write to."""
-    for mount in (mount for unit in units for mount in state_of(unit, data)):
-        made_folder((folder / mount.source).parent, PRIVATE)
-        made_folder(folder / mount.source, OPEN)
+    for path in map(Path, state_folders(units)):
+        made_folder(path.parent, PRIVATE)
+        made_folder(path, OPEN)
 
 
 def check_mounts(units: Iterable[Unit]) -> None:
     """Raises `compose_mount_missing` for the first path that a unit is to read and that is not there."""
     for mount in (mount for unit in units for mount in unit.mounts):
-        if not Path(mount.source).exists():
+        if mount.read_only and not Path(mount.source).exists():
             raise FreeholdError("compose_mount_missing", path=mount.source)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from shlex import quote
 
-from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_of, units_of
+from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.units import SecretFile
 
@@ -39,11 +39,9 @@ answered what was recorded with them. The gateway listens on {host}:{port}.
 def readme(deployment: Deployment) -> str:
     """README.md: the folders and files to make, and the commands."""
     settings, units = deployment.settings, units_of(deployment)
-    states = [mount.source for unit in units for mount in state_of(unit, settings.data)]
-    around = states[0].rpartition("/")[0]
     steps = [
-        f"install -d -m 0700 {SECRETS} {quote(around)}",
-        f"install -d -m 0777 {' '.join(map(quote, states))}",
+        f"install -d -m 0700 {SECRETS} {quote(settings.data)}",
+        f"install -d -m 0777 {' '.join(map(quote, state_folders(units)))}",
         *(line for secret in secrets_of(units) for line in _written(secret)),
         f"chmod 0644 {SECRETS}/*",
     ]

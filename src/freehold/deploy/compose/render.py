@@ -62,7 +62,7 @@ def _service(unit: Unit, deployment: Deployment) -> Tree:
         service["environment"] = dict(sorted(unit.environment.items()))
     if unit.secrets:
         service["secrets"] = [secret.name for secret in unit.secrets]
-    mounts = mounts_of(unit, deployment.settings.data, f"./{config_folder(service_of(unit))}")
+    mounts = mounts_of(unit, f"./{config_folder(service_of(unit))}")
     if mounts:
         service["volumes"] = [
             {"type": "bind", "source": one.source, "target": one.target, "read_only": one.read_only} for one in mounts

@@ -52,13 +52,13 @@ class ComposeTarget:
         values = place.secret_values(deployment, self.docker.environ)
         render(deployment)
         place.check_mounts(units)
-        pull_missing(self.docker, units)
+        pull_missing(self.docker, (*units, deployment.gateway))
         place.write_secrets(self.folder, deployment, values)
-        place.make_states(self.folder, units, deployment.settings.data)
+        place.make_states(units)
         for unit in (unit for unit in units if unit.role == "models"):
             with tempfile.TemporaryDirectory(prefix=".verify-", dir=self.folder) as config:
                 place.write_files(Path(config), {path.lstrip("/"): text for path, text in unit.files.items()})
-                verify_unit(self.docker, unit, self.folder, Path(config), deployment.settings.data)
+                verify_unit(self.docker, unit, self.folder, Path(config))
 
     def start(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Start `units`, of this deployment or of another one, beside all that runs.
@@ -69,7 +69,7 @@ class ComposeTarget:
         values = place.secret_values(shown, self.docker.environ)
         files = render(shown)
         place.write_secrets(self.folder, shown, values)
-        place.make_states(self.folder, units, deployment.settings.data)
+        place.make_states(units)
         routed = {path for unit in units if unit.role == "gateway" and self._runs_gateway() for path in files_of(unit)}
         wanted = {path for unit in units for path in files_of(unit)} - routed
         wanted |= {path for path in files if not path.startswith(f"{CONFIG}/")}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from freehold.deploy.compose.containers import KILLED, shown_limit
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import mounts_of, secret_path
 from freehold.deploy.compose.render import TEMPORARY, USER
@@ -39,23 +40,23 @@ def pull_missing(docker: Docker, units: Sequence[Unit]) -> None:
             docker.run("pull", "--quiet", image, image=image)
 
 
-def verify_unit(docker: Docker, unit: Unit, folder: Path, config: Path, data: str) -> None:
+def verify_unit(docker: Docker, unit: Unit, folder: Path, config: Path) -> None:
     """Raises `compose_verify_failed` with the words of the image. `config` has the unit's files.
 
     It has the walls, mounts and bounds that the service will have, and no network.
     """
-    done = docker.tried(
-        "run", *_options(unit, folder, config, data), unit.image, "verify", next(iter(unit.files)), "--json"
-    )
+    done = docker.tried("run", *_options(unit, folder, config), unit.image, "verify", next(iter(unit.files)), "--json")
     if done.returncode == 0:
         return
+    if done.returncode == KILLED:
+        raise FreeholdError("compose_oom_killed", service=unit.name, limit=shown_limit(unit.memory_mb or 0))
     error = _error_in(done.stdout) or _error_in(done.stderr)
     if error is None:
         raise docker.failure(done, unit.image)
     raise FreeholdError("compose_verify_failed", service=unit.name, cause=error.cause, fix=error.fix)
 
 
-def _options(unit: Unit, folder: Path, config: Path, data: str) -> Iterator[str]:
+def _options(unit: Unit, folder: Path, config: Path) -> Iterator[str]:
     yield from ("--rm", "--init", "--network", "none", "--pull", "never")
     yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges:true")
     yield from ("--read-only", "--tmpfs", TEMPORARY, "--user", USER, "--shm-size", f"{unit.shm_mb}m")
@@ -63,12 +64,12 @@ def _options(unit: Unit, folder: Path, config: Path, data: str) -> Iterator[str]
         yield from ("--memory", f"{unit.memory_mb}m", "--memory-swap", f"{unit.memory_mb}m")
     if unit.cpu is not None:
         yield from ("--cpus", f"{unit.cpu:g}")
-    if unit.gpu_ids:
-        yield from ("--gpus", _fields(f"device={','.join(unit.gpu_ids)}"))
+    if unit.gpus is not None:
+        yield from ("--gpus", _fields(f"device={','.join(unit.gpu_ids)}") if unit.gpu_ids else str(unit.gpus.count))
     for name, value in sorted(unit.environment.items()):
         yield from ("--env", f"{name}={value}")
     secrets = (Mount(secret_path(secret), inside(secret)) for secret in unit.secrets)
-    for mount in (*secrets, *mounts_of(unit, data, str(config))):
+    for mount in (*secrets, *mounts_of(unit, str(config))):
         words = ["type=bind", f"source={folder / mount.source}", f"target={mount.target}"]
         yield from ("--mount", _fields(*words, *(["readonly"] if mount.read_only else [])))
     yield from (("--entrypoint", unit.entrypoint[0]) if unit.entrypoint else ())
@@ -83,9 +84,8 @@ def _fields(*fields: str) -> str:
 
 def _error_in(said: str) -> _Error | None:
     """The first error of a report; None where it is none of ours."""
-    start = said.find("{")
     try:
-        report = msgspec.json.decode(said[start:], type=_Report) if start >= 0 else _Report()
+        report = msgspec.json.decode(said[max(0, f"\n{said}".rfind("\n{\n")) :], type=_Report)  # behind lines of a log
     except msgspec.DecodeError:
         return None
     return report.error or next((model.error for model in report.models if model.error is not None), None)

@@ -135,6 +135,13 @@ ENTRIES: dict[str, Entry] = {
         "{service} 已退出，退出码 {exit_code}。最后的输出：{said}",
         "`freehold logs {service}` 显示其全部输出。",
     ),
+    "compose_restarting": Entry(
+        Kind.UNAVAILABLE,
+        "{service} ends and is started again, {times} times by now. It last wrote: {said}",
+        "`freehold logs {service}` shows all that it wrote.",
+        "{service} 反复退出并重启，至今 {times} 次。最后的输出：{said}",
+        "`freehold logs {service}` 显示其全部输出。",
+    ),
     "compose_unhealthy": Entry(
         Kind.UNAVAILABLE,
         "{service} runs but is not ready. It answers: {said}",
