@@ -1,11 +1,14 @@
 """The folder of state."""
 
 import logging
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from freehold.cli.state import State
+from freehold.cli.state import State, warn_if_unwritable
+from freehold.errors import FreeholdError
 
 
 def test_a_folder_that_can_be_written_is_kept(tmp_path: Path) -> None:
@@ -31,3 +34,30 @@ def test_a_folder_that_cannot_be_written_is_replaced_for_a_while(
     assert not state.writable.exists()
     assert str(home) in caplog.text
     assert "chown" in caplog.text
+
+
+def test_a_machine_where_nothing_can_be_written_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container with a read-only root and no /tmp: the error names the option that gives it one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    (tmp_path / "file").touch()
+    with pytest.raises(FreeholdError) as caught:
+        State.of(tmp_path / "file")
+    assert caught.value.code == "nothing_writable"
+    assert "--tmpfs /tmp" in caught.value.fix
+
+
+@pytest.mark.parametrize("wanted", ["/proc/nowhere/home", "/proc/nowhere"])
+def test_a_home_that_cannot_be_written_is_said_without_making_anything(
+    wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning names the folder, its user and, for containers, where that is to be done."""
+    warn_if_unwritable(Path(wanted))
+    assert f"chown -R {os.getuid()} {wanted}" in caplog.text
+    assert "on its host" in caplog.text
+
+
+def test_a_home_that_can_be_made_is_not_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And it is not made."""
+    warn_if_unwritable(tmp_path / "deep" / "home")
+    assert caplog.text == ""
+    assert list(tmp_path.iterdir()) == []

@@ -68,6 +68,16 @@ def test_a_missing_model_under_a_mount_says_both_sides(mount: str) -> None:
     assert f"{mount}/nobody/has/this inside" in error.fix
 
 
+def test_a_mount_that_leads_into_another_is_said_as_that_one(tmp_path: Path) -> None:
+    """In our image /app/models is a link to data/models, and the handbook mounts ./data at /app/data."""
+    models, data = tmp_path / "app/models", tmp_path / "app/data"
+    data.mkdir(parents=True)
+    models.symlink_to("data/models")
+    error = refusal(f"{models}/custom-model", (str(models), str(data)))
+    assert f"`-v ./data:{data}`" in error.fix
+    assert f"./data/models/custom-model on the host is {models}/custom-model inside" in error.fix
+
+
 def test_a_model_under_the_other_mount_is_pointed_at(tmp_path: Path) -> None:
     """The handbook mounts ./data at /app/data and sets MODEL_PATH to /app/models: the message says where it lies."""
     models, data = str(tmp_path / "app/models"), str(tmp_path / "app/data")

@@ -11,8 +11,10 @@ from freehold.cli.node import Ground, run_node
 from freehold.cli.output import Output
 from freehold.cli.references import local_store, require_here
 from freehold.cli.sources import Place, open_model
+from freehold.cli.state import warn_if_unwritable
 from freehold.cli.traffic import origin_of
 from freehold.config import Config, ModelConfig
+from freehold.config.home import home
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
@@ -57,9 +59,13 @@ def serve(
     if not config.models:
         raise FreeholdError("config_no_model", folder=Path.cwd())
     acceptance = _acceptance(accept_failed_proof, reason, config)
-    for model in config.models:
-        if model.hosting == "here":
-            require_here(model.parsed_source, local_store(os.environ))
+    try:
+        for model in config.models:
+            if model.hosting == "here":
+                require_here(model.parsed_source, local_store(os.environ))
+    except FreeholdError:
+        warn_if_unwritable(home(os.environ))  # a first start often lacks both
+        raise
     run_node(config, origin, output, host, port, local=lambda ground: _served(ground, acceptance, tune))
 
 

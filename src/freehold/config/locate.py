@@ -82,7 +82,20 @@ def _missing(path: Path, mounts: Sequence[str]) -> FreeholdError:
     rest = PurePosixPath(path).relative_to(mount)
     for found in _elsewhere(rest, mount, mounts):
         return FreeholdError("model_path_elsewhere", path=path, tried=tried, found=found)
-    return FreeholdError("model_path_unmounted", path=path, tried=tried, mount=mount, host=f"./models/{rest}")
+    return FreeholdError("model_path_unmounted", path=path, tried=tried, **_both_sides(mount, rest, mounts))
+
+
+def _both_sides(mount: str, rest: PurePosixPath, mounts: Sequence[str]) -> dict[str, str]:
+    """Where a folder of the host goes, the option that puts it there, and where on the host the model lies then.
+
+    In our image /app/models is a link to /app/data/models: the folder that is mounted is that of /app/data.
+    """
+    inner = Path(mount).resolve()
+    outer = next((one for one in mounts if one != mount and inner.is_relative_to(one)), None)
+    if outer is None:
+        return {"mount": mount, "mounted": f"./models:{mount}", "host": f"./models/{rest}"}
+    name = PurePosixPath(outer).name
+    return {"mount": outer, "mounted": f"./{name}:{outer}", "host": f"./{name}/{inner.relative_to(outer) / rest}"}
 
 
 def _elsewhere(rest: PurePosixPath, mount: str, mounts: Sequence[str]) -> Iterator[Path]:

@@ -62,10 +62,10 @@ ENTRIES: dict[str, Entry] = {
     "model_path_unmounted": Entry(
         Kind.NOT_FOUND,
         "There is no model at {path} (looked for: {tried}). {mount} is where a container mounts a folder of its host.",
-        "In a container: mount the host's folder (`-v ./models:{mount}`), so that {host} on the host is {path} inside;"
+        "In a container: mount the host's folder (`-v {mounted}`), so that {host} on the host is {path} inside;"
         " MODEL_PATH names the inner side. On the host itself: give the host's path, {host}.",
         "{path} 处没有模型（已查找：{tried}）。{mount} 是容器挂载宿主机目录的位置。",
-        "在容器中：挂载宿主机目录（`-v ./models:{mount}`），使宿主机的 {host} 对应容器内的 {path}；MODEL_PATH 填容器内路径。"
+        "在容器中：挂载宿主机目录（`-v {mounted}`），使宿主机的 {host} 对应容器内的 {path}；MODEL_PATH 填容器内路径。"
         "直接在宿主机上运行：请使用宿主机路径 {host}。",
     ),
     "model_path_elsewhere": Entry(
