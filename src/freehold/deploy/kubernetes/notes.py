@@ -9,6 +9,7 @@ from freehold.deploy.kubernetes.entrance import tls_secret
 from freehold.deploy.kubernetes.naming import DEPLOYER, GATEWAY, SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
 from freehold.deploy.kubernetes.storage import LOADER, is_made
+from freehold.deploy.kubernetes.tenancy import secrets_of
 from freehold.deploy.units import SecretFile
 
 _TEXT = """\
@@ -73,8 +74,7 @@ def readme(deployment: Deployment) -> str:
 
 
 def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
-    units = (deployment.gateway, *deployment.units)
-    for secret in dict.fromkeys(secret for unit in units for secret in unit.secrets):
+    for secret in secrets_of(deployment):
         command = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
         yield _made(secret, command)
     for name in deployment.settings.pull_secrets:

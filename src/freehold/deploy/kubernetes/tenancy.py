@@ -17,7 +17,7 @@ from freehold.deploy.kubernetes.naming import (
     of_deployment,
     secret_of,
 )
-from freehold.deploy.secret_files import ACCESS, INTERNAL
+from freehold.deploy.units import SecretFile
 
 _STANDARD = "pod-security.kubernetes.io"
 _READ = ["get", "list", "watch"]
@@ -45,7 +45,7 @@ def foundation(deployment: Deployment) -> Iterator[Tree]:
 
 
 def _rules(deployment: Deployment) -> Iterator[Tree]:
-    """All that `freehold deploy` does in the namespace, and nothing beside: it reads no secret that is not its own."""
+    """All that `freehold deploy` does in the namespace, and nothing beside: it reads no secret but the deployment's."""
     yield _rule("", ["configmaps", "services", "persistentvolumeclaims"], _WRITE)
     yield _rule("apps", ["deployments"], _WRITE)
     yield _rule("batch", ["jobs"], _WRITE)
@@ -56,29 +56,27 @@ def _rules(deployment: Deployment) -> Iterator[Tree]:
         yield _rule("traefik.io", ["middlewares"], _WRITE)
     if deployment.settings.monitoring.operator:
         yield _rule("monitoring.coreos.com", ["servicemonitors"], _WRITE)
-    # why a rollout does not go on
-    yield _rule("", ["pods", "pods/log", "events"], _READ)
-    yield _rule("apps", ["replicasets"], _READ)
-    # its own secrets; a right to create knows no names
-    yield _rule("", ["secrets"], ["create"])
-    yield _rule("", ["secrets"], ["get", "patch"]) | {"resourceNames": _secrets(deployment)}
-    # every copy of the gateway is asked what it serves by, and nudged to read its file again
-    yield _rule("", ["pods/proxy"], ["get"])
-    yield _rule("", ["pods"], ["patch"])
-    # one deploy at a time
+    # why a rollout does not go on; an annotation makes the gateway's pods look at their configuration at once
+    yield _rule("", ["pods"], [*_READ, "patch"])
+    yield _rule("", ["pods/log"], ["get"])
+    yield _rule("", ["events"], _READ)
+    # whose turn it is to deploy, and whether an administrator has made the accounts
     yield _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"])
-    # goldens are asked of the gateway before its weights move
-    yield _rule("", ["services/proxy"], ["get", "create"]) | {
-        "resourceNames": [GATEWAY, f"{GATEWAY}:http", f"http:{GATEWAY}:http", f"https:{GATEWAY}:http"]
-    }
+    yield _rule("", ["serviceaccounts"], ["get"], [ACCOUNT])
+    # a right to create knows no names
+    yield _rule("", ["secrets"], ["create"])
+    yield _rule("", ["secrets"], ["get", "patch"], [secret_of(secret) for secret in secrets_of(deployment)])
+    # goldens are asked of the gateway before its weights move, and each of its copies whether it has the new ones
+    yield _rule("", ["services/proxy"], ["get", "create"], [f"{GATEWAY}:http", f"https:{GATEWAY}:http"])
+    yield _rule("", ["pods/proxy"], ["get"])
 
 
-def _secrets(deployment: Deployment) -> list[str]:
-    """The names of all that pods read, and of what a deployment may make for itself later."""
-    units = (*deployment.units, deployment.gateway)
-    used = (secret for unit in units for secret in unit.secrets)
-    return sorted({secret_of(secret) for secret in (INTERNAL, ACCESS, *used)})
+def secrets_of(deployment: Deployment) -> tuple[SecretFile, ...]:
+    """All that the services of `deployment` read, each once."""
+    units = (deployment.gateway, *deployment.units)
+    return tuple(dict.fromkeys(secret for unit in units for secret in unit.secrets))
 
 
-def _rule(group: str, resources: list[str], verbs: list[str]) -> Tree:
-    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+def _rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> Tree:
+    rule: Tree = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+    return rule | {"resourceNames": names} if names else rule
