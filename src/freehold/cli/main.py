@@ -39,6 +39,11 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb("freehold.cli.doctor:doctor", "Check whether this machine can run it."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
     "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),
+    "deploy": Verb("freehold.cli.deploy:app", "Put a configuration in force where services run."),
+    "down": Verb("freehold.cli.deploy:down", "Stop all services of a deployment."),
+    "rollback": Verb("freehold.cli.deploy:rollback", "Put the release before in force again."),
+    "status": Verb("freehold.cli.deploy:status", "Show the releases of a deployment, and what runs."),
+    "logs": Verb("freehold.cli.deploy:logs", "Show what the services of a deployment write."),
     "render": Verb("freehold.cli.render:app", "Write the routes for Nginx or Envoy."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }

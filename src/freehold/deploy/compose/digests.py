@@ -9,14 +9,15 @@ from freehold.deploy.compose.docker import Docker
 def digests(docker: Docker, images: Iterable[str]) -> Mapping[str, str]:
     """By name, the digest under which a registry gave the image; one that was built here has none, one that is not here
     is left out."""
-    found = {}
-    for image in dict.fromkeys(images):
-        done = docker.tried("image", "inspect", "--format", "{{json .RepoDigests}}", image)
-        if done.returncode == 0 and "@" not in image:
-            repository = _repository(image)
-            pinned = (name.partition("@") for name in json.loads(done.stdout) or ())
-            found |= {image: digest for name, _, digest in pinned if name == repository}
-    return found
+    known = ((image, _digest(docker, image)) for image in dict.fromkeys(images) if "@" not in image)
+    return {image: digest for image, digest in known if digest}
+
+
+def _digest(docker: Docker, image: str) -> str:
+    done = docker.tried("image", "inspect", "--format", "{{json .RepoDigests}}", image)
+    pinned = json.loads(done.stdout) or () if done.returncode == 0 else ()
+    of_name = f"{_repository(image)}@"
+    return next((name.removeprefix(of_name) for name in pinned if name.startswith(of_name)), "")
 
 
 def _repository(image: str) -> str:

@@ -45,6 +45,27 @@ ENTRIES: dict[str, Entry] = {
         "版本 {number} 已在生效。",
         "无需操作；`freehold status` 会列出其他版本。",
     ),
+    "deployment_ambiguous": Entry(
+        Kind.INVALID,
+        "There are several deployments: {known}.",
+        "Say which one: `--name NAME`, or run it in the folder of its configuration.",
+        "存在多个部署：{known}。",
+        "请指定其一：`--name 名称`，或在其配置所在的目录中运行。",
+    ),
+    "deploy_target_rendered": Entry(
+        Kind.UNSUPPORTED,
+        "`deploy.target: {target}` is only rendered, not rolled out.",
+        "Run `freehold render {target} --output DIR` and start it as the files there say.",
+        "`deploy.target: {target}` 只能渲染，不能自动发布。",
+        "请运行 `freehold render {target} --output 目录`，并按其中的说明启动。",
+    ),
+    "logs_model_wanted": Entry(
+        Kind.INVALID,
+        "Lines of several services cannot be followed at once: {known}.",
+        "Name one: `freehold logs MODEL --follow`.",
+        "无法同时跟踪多个服务的日志：{known}。",
+        "请指定一个：`freehold logs 模型 --follow`。",
+    ),
     "release_damaged": Entry(
         Kind.UNAVAILABLE,
         "{path} cannot be understood: {reason}.",

@@ -1,0 +1,225 @@
+"""`freehold deploy` and its likes: a configuration put in force where services run, and taken back."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import msgspec
+import typer
+from typer.core import TyperGroup
+
+from freehold.cli import deploy_text
+from freehold.cli.deployments import (
+    Given,
+    image_digests,
+    named,
+    releases_of,
+    rendered,
+    target_in_force,
+    target_of,
+)
+from freehold.cli.output import EPILOG, Output
+from freehold.cli.progress import Say, working
+from freehold.deploy.deploying import Deploying, Wanted, as_data
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.plan import plan as planned
+from freehold.deploy.release import Release, Releases
+from freehold.deploy.rolling import REAL, Terms
+from freehold.deploy.target import Target
+from freehold.errors import FreeholdError
+from freehold.gateway.rollouts.ledger import read_bytes
+from freehold.gateway.rollouts.replay import read_recording
+
+_DEFAULT = "now"
+
+
+class _DeployGroup(TyperGroup):
+    """`freehold deploy [CONFIG]` beside `freehold deploy log`: what is no verb of its own is a configuration."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        return super().parse_args(ctx, args if args and args[0] in self.commands else [_DEFAULT, *args])
+
+
+app = typer.Typer(cls=_DeployGroup)
+
+Configuration = Annotated[
+    str | None, typer.Argument(metavar="CONFIG", help="A configuration. Default: ./freehold.yaml, ./config.yaml.")
+]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="`deploy.name`; default: of this folder's configuration, or the only one."),
+]
+WithGateway = Annotated[
+    bool,
+    typer.Option("--gateway", help="Replace the gateway itself where it differs; requests fail for some seconds."),
+]
+
+
+@app.command(_DEFAULT, epilog=EPILOG)
+def now(
+    ctx: typer.Context,
+    config: Configuration = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    to: Annotated[int | None, typer.Option(min=1, metavar="N", help="Roll out an older release again.")] = None,
+    goldens: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Requests that both versions must answer alike.")
+    ] = None,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Roll out although the new version answers otherwise.")
+    ] = False,
+    with_gateway: WithGateway = False,
+) -> None:
+    """Put a configuration in force: new versions start beside the old ones and take their requests step by step.
+
+    What fails on the way, or answers otherwise, is taken back by itself. Ctrl-C does the same. `freehold deploy log`
+    shows what was done.
+    """
+    output: Output = ctx.obj
+    releases, target, wanted = _wanted(config, to)
+    if plan:
+        _show_plan(output, releases, target, wanted.deployment)
+        return
+    usual = Terms.of(wanted.deployment.settings)
+    recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
+    terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
+    with _interruptible(), working("deploying") as say:
+        release = _deploying(releases, target, say).deploy(wanted, terms)
+    _show_release(output, releases, release)
+
+
+@app.command("log", epilog=EPILOG)
+def log(ctx: typer.Context, name: Name = None) -> None:
+    """Show what was done to a deployment: who, when, and how it ended."""
+    output: Output = ctx.obj
+    lines = releases_of(named(name, os.environ, Path.cwd()), os.environ).log.lines()
+    output.show(msgspec.to_builtins(lines), deploy_text.of_log(lines, output.language))
+
+
+def down(
+    ctx: typer.Context,
+    name: Name = None,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep keys and caches of the services.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
+) -> None:
+    """Stop all services of a deployment. Its releases stay, so that `freehold deploy` brings it back."""
+    output: Output = ctx.obj
+    releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
+    target = target_in_force(releases)
+    with working("stopping") as say:
+        _deploying(releases, target, say).down()
+    output.show({"name": releases.folder.name}, f"{releases.folder.name} is down.")
+
+
+def rollback(
+    ctx: typer.Context,
+    number: Annotated[
+        int | None, typer.Argument(min=1, metavar="[N]", help="The release; default: the last one before.")
+    ] = None,
+    name: Name = None,
+    with_gateway: WithGateway = False,
+) -> None:
+    """Take back a rollout that was interrupted; else put an older release in force, as soon as it is ready."""
+    output: Output = ctx.obj
+    releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
+    target = target_in_force(releases)
+    with _interruptible(), working("rolling back") as say:
+        release = _deploying(releases, target, say).rollback(number, with_gateway=with_gateway)
+    _show_release(output, releases, release)
+
+
+def status(ctx: typer.Context, name: Name = None) -> None:
+    """Show the release in force, the older ones, and what runs."""
+    output: Output = ctx.obj
+    releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
+    found = _deploying(releases, target_in_force(releases), lambda _text: None).status()
+    every = releases.all()
+    data = {"name": releases.folder.name, **as_data(found), "releases": msgspec.to_builtins(every)}
+    output.show(data, deploy_text.of_status(found, every, output))
+
+
+def logs(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Of this model's service, or `gateway`; default: of all.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
+    tail: Annotated[int, typer.Option(min=1, help="So many of the last lines.")] = 100,
+    name: Name = None,
+) -> None:
+    """Show what services write."""
+    releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
+    target = target_in_force(releases)
+    try:
+        for line in _lines(releases, target, model, follow, tail):
+            print(line, flush=follow)
+    except KeyboardInterrupt:
+        pass  # how following ends
+
+
+def _wanted(config: str | None, to: int | None) -> tuple[Releases, Target, Wanted]:
+    """What is to be in force, and where."""
+    if to is not None:
+        releases = releases_of(named(None, os.environ, Path.cwd()), os.environ)
+        release = releases.read(to)
+        deployment = releases.deployment(release)
+        wanted = Wanted(deployment, releases.configuration(release), to)
+    else:
+        given = Given.read(config, os.environ, Path.cwd())
+        releases = releases_of(given.settings.name, os.environ)
+        deployment = given.deployment(image_digests(given, os.environ), os.environ)
+        wanted = Wanted(deployment, given.text)
+    return releases, target_of(deployment.settings, releases, https=deployment.gateway.https), wanted
+
+
+def _deploying(releases: Releases, target: Target, say: Say) -> Deploying:
+    return Deploying(releases, target, rendered, REAL, say)
+
+
+def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment) -> None:
+    current = releases.current()
+    old = None if current is None else releases.deployment(current)
+    found = planned(None if current is None else current.number, old, new, target.running())
+    output.show(msgspec.to_builtins(found), deploy_text.of_plan(found))
+
+
+def _show_release(output: Output, releases: Releases, release: Release | None) -> None:
+    if release is None:
+        output.show({"release": None}, "Nothing is in force.")
+        return
+    deployment = releases.deployment(release)
+    output.show(msgspec.to_builtins(release), deploy_text.of_release(release, deployment))
+
+
+def _lines(releases: Releases, target: Target, model: str | None, follow: bool, tail: int) -> Iterator[str]:
+    if model is not None:
+        yield from target.logs(_unit_of(releases, model), follow, tail)
+        return
+    if follow:
+        raise FreeholdError("logs_model_wanted", known=", ".join(one.host for one in target.running()) or "none")
+    for one in target.running():
+        yield from (f"{one.host} | {line}" for line in target.logs(one.host, False, tail))
+
+
+def _unit_of(releases: Releases, model: str) -> str:
+    """The unit that serves a model in the release in force; any other name is one of a service."""
+    release = releases.current() or releases.interrupted()
+    units = () if release is None else releases.deployment(release).units
+    return next((unit.name for unit in units if any(one.id == model for one in unit.models)), model)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

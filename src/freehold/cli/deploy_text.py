@@ -1,0 +1,93 @@
+"""How plans, releases and the state of a deployment look in a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from freehold.cli.columns import columns
+from freehold.cli.output import LABELS, Output
+from freehold.deploy.deploying import Status
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.lock import when
+from freehold.deploy.log import Line
+from freehold.deploy.plan import Change, Plan, UnitPlan
+from freehold.deploy.release import Release
+from freehold.errors import FreeholdError, Language
+
+_SORTS = {
+    "new": "+ {unit}: new, as {host}",
+    "replaced": "~ {unit}: {host} takes the place of {replaces}",
+    "unchanged": "  {unit}: stays, as {host}",
+    "started": "+ {unit}: is started again, as {host}",
+    "removed": "- {unit}: {host} is stopped",
+}
+_GATEWAY = {
+    "new": "+ gateway: new",
+    "unchanged": "  gateway: stays",
+    "reread": "~ gateway: takes up its file again; nothing is interrupted",
+    "replaced": "! gateway: is replaced with --gateway, and requests fail for some seconds; without it, it stays",
+}
+
+
+def of_plan(plan: Plan) -> str:
+    """What would change, service by service."""
+    against = "nothing is in force" if plan.release is None else f"against release {plan.release}"
+    lines = [f"{plan.name} ({against})"]
+    for unit in plan.units:
+        lines += [_SORTS[unit.sort].format(unit=unit.unit, host=unit.host, replaces=unit.replaces), *_facts(unit)]
+    lines += [_GATEWAY[plan.gateway.sort], *_changes(plan.gateway.changes)]
+    lines.append("Nothing would change." if plan.is_empty else "Nothing was changed: run it without --plan.")
+    return "\n".join(lines)
+
+
+def of_release(release: Release, deployment: Deployment) -> str:
+    """What is in force, and where it answers."""
+    scheme = "https" if deployment.gateway.https else "http"
+    settings = deployment.settings
+    services = ", ".join(unit.host for unit in deployment.units) or "none of its own"
+    where = f" at {scheme}://{settings.host}:{settings.port}" if settings.target == "compose" else ""
+    return f"Release {release.number} is in force{where}.\nServices: {services}"
+
+
+def of_status(status: Status, releases: Sequence[Release], output: Output) -> str:
+    """The releases, what runs, and what to do where something is not as it should be."""
+    lines = columns([("release", "state", "at", "by"), *map(_row, releases)])
+    lines += ["", *columns([("service", "state"), *((one.host, one.state) for one in status.running)])]
+    lines += [f"{one.host}: {one.reason.in_language(output.language)[0]}" for one in status.running if one.reason]
+    lines += [f"{unit.host} does not run: `freehold deploy` starts it." for unit in status.lacking]
+    if status.interrupted is not None:
+        error = FreeholdError("deploy_interrupted", number=status.interrupted.number)
+        lines.append(output.told(error, LABELS[output.language].note))
+    if status.current is None:
+        lines.append("Nothing is in force.")
+    return "\n".join(lines)
+
+
+def of_log(lines: Sequence[Line], language: Language) -> str:
+    """One line each, the oldest first."""
+    return "\n".join(_logged(line, language) for line in lines) or "Nothing was done yet."
+
+
+def _logged(line: Line, language: Language) -> str:
+    reason = "" if line.reason is None else line.reason.error().in_language(language)[0]
+    return " ".join(filter(None, (when(line.at), line.by, f"release {line.release}:", line.what, line.text, reason)))
+
+
+def _row(release: Release) -> tuple[str, ...]:
+    state = release.state if release.restores is None else f"{release.state}, restores {release.restores}"
+    return (str(release.number), state, when(release.at), release.by)
+
+
+def _facts(unit: UnitPlan) -> Iterator[str]:
+    if unit.sort in ("new", "replaced"):
+        yield f"      image {unit.image}"
+        yield from (f"      {model} {digest}" for model, digest in unit.artifacts.items())
+    yield from _changes(unit.changes)
+
+
+def _changes(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes:
+        if "\n" in change.before + change.after or change.field.startswith(("files.", "routes")):
+            yield f"      {change.field}:"
+            yield from (f"        - {line}" for line in change.before.splitlines())
+            yield from (f"        + {line}" for line in change.after.splitlines())
+        else:
+            yield f"      {change.field}: {change.before or 'none'} -> {change.after or 'none'}"

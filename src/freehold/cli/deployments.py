@@ -1,0 +1,127 @@
+"""From a configuration, or from a name, to a deployment and the place where it runs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from freehold.cli.references import local_store, located
+from freehold.config import Config, Deploy, ModelConfig, home, load
+from freehold.config.load import file_of
+from freehold.config.written import written
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.facts import facts_of
+from freehold.deploy.release import Releases
+from freehold.deploy.target import Target
+from freehold.deploy.units import Facts
+from freehold.errors import FreeholdError
+
+
+@dataclass(frozen=True)
+class Given:
+    """A configuration as it was given: `text` is the file's, or says what was read from elsewhere."""
+
+    config: Config
+    text: str
+
+    @classmethod
+    def read(cls, source: str | None, environ: Mapping[str, str], cwd: Path) -> "Given":
+        """As every command reads it. Raises what `load` raises."""
+        config, file = load(source, environ, cwd), file_of(source, environ, cwd)
+        if not config.models:
+            raise FreeholdError("config_no_model", folder=cwd)
+        if config.deploy is None:
+            folder = cwd if file is None else file.resolve().parent
+            config = msgspec.structs.replace(config, deploy=Deploy(data=str(folder / "data")))
+        return cls(config, written(config) if file is None else file.read_text(encoding="utf-8"))
+
+    @property
+    def settings(self) -> Deploy:
+        """What it says of deployments."""
+        assert self.config.deploy is not None, "read fills it in"
+        return self.config.deploy
+
+    def deployment(self, digests: Mapping[str, str], environ: Mapping[str, str]) -> Deployment:
+        """The services that it takes."""
+        facts = {model.id: _facts(model, self.settings, environ) for model in self.config.models}
+        return Deployment.of(self.config, facts, digests, str(home(environ).resolve()))
+
+
+def releases_of(name: str, environ: Mapping[str, str]) -> Releases:
+    """The releases of a deployment."""
+    return Releases(home(environ), name)
+
+
+def named(name: str | None, environ: Mapping[str, str], cwd: Path) -> str:
+    """The deployment that is meant: as said, as the configuration of this folder says, or the only one there is.
+
+    Raises `deployment_ambiguous`.
+    """
+    if name is not None:
+        return name
+    try:
+        return (load(None, environ, cwd).deploy or Deploy()).name
+    except FreeholdError as error:
+        if error.code != "config_no_model":
+            raise
+    folder = home(environ) / "releases"
+    known = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    if len(known) > 1:
+        raise FreeholdError("deployment_ambiguous", known=", ".join(known))
+    return known[0] if known else Deploy().name
+
+
+def target_of(settings: Deploy, releases: Releases, *, https: bool) -> Target:
+    """Where it runs. Raises `deploy_target_rendered` for what is only rendered."""
+    if settings.target == "compose":
+        from freehold.deploy.compose.docker import Docker
+        from freehold.deploy.compose.target import ComposeTarget
+
+        return ComposeTarget(Docker.find(os.environ), settings.name, releases.folder / "compose", settings, https)
+    raise FreeholdError("deploy_target_rendered", target=settings.target)
+
+
+def target_in_force(releases: Releases) -> Target:
+    """Where the release in force, or one that was interrupted, runs. Raises `release_none`."""
+    release = releases.current() or releases.interrupted()
+    if release is None:
+        raise FreeholdError("release_none", name=releases.folder.name)
+    deployment = releases.deployment(release)
+    return target_of(deployment.settings, releases, https=deployment.gateway.https)
+
+
+def image_digests(given: Given, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What the tags of its images mean here."""
+    if given.settings.target != "compose":
+        return {}
+    from freehold.deploy.compose.digests import digests
+    from freehold.deploy.compose.docker import Docker
+
+    plain = Deployment.of(given.config)
+    return digests(Docker.find(environ), (unit.image for unit in (*plain.units, plain.gateway)))
+
+
+def rendered(deployment: Deployment) -> Mapping[str, str]:
+    """The files of a deployment, for people and version control."""
+    if deployment.settings.target == "kubernetes":
+        from freehold.deploy.kubernetes.rendering import render as for_kubernetes
+
+        return for_kubernetes(deployment)
+    from freehold.deploy.compose.render import render as for_compose
+
+    return for_compose(deployment)
+
+
+def _facts(model: ModelConfig, settings: Deploy, environ: Mapping[str, str]) -> Facts:
+    """Of a cluster's volume nothing need be here."""
+    if model.hosting == "upstream":
+        return Facts()
+    try:
+        path: Path | None = located(model.parsed_source, local_store(environ))
+    except FreeholdError:
+        if settings.target != "kubernetes":
+            raise
+        path = None
+    return facts_of(model, path)
