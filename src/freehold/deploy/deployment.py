@@ -93,12 +93,12 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
 
 
 def _entered(config: Config) -> Config:
-    """`config` with the key of a cluster's gateway, where the user names none."""
+    """`config` with the key that the deployment makes for its gateway, where the user names none."""
     if not _makes_access(config):
         return config
     return msgspec.structs.replace(config, access=Access(auth=config.access.auth, key=reference(ACCESS)))
 
 
 def _makes_access(config: Config) -> bool:
-    on_cluster = config.deploy is not None and config.deploy.target == "kubernetes"
-    return on_cluster and config.access.auth == "keys" and config.access.key is None
+    is_rolled_out = (config.deploy or Deploy()).target != "systemd"  # by a rollout, which asks the gateway things, too
+    return is_rolled_out and config.access.auth == "keys" and config.access.key is None
