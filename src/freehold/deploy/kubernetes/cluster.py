@@ -1,0 +1,299 @@
+"""A Kubernetes cluster as the place where a rollout puts services: one namespace of it.
+
+Everything is applied by server-side apply as the manager `freehold`: what others own stays theirs, and a conflict is an
+error that names them.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from lightkube.resources.apps_v1 import Deployment as Workload
+from lightkube.resources.core_v1 import Pod, ServiceAccount
+
+from freehold.config.labels import GATEWAY
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.kubernetes import lease
+from freehold.deploy.kubernetes.api import Api, resource_of
+from freehold.deploy.kubernetes.checking import check_artifacts
+from freehold.deploy.kubernetes.lines import together
+from freehold.deploy.kubernetes.naming import (
+    ACCOUNT,
+    INSTANCE,
+    MANAGED_BY,
+    NAME,
+    PART_OF,
+    VERSION,
+    namespace_of,
+    secret_of,
+)
+from freehold.deploy.kubernetes.objects import objects_of, shared
+from freehold.deploy.kubernetes.reasons import is_ready, why
+from freehold.deploy.kubernetes.secret_objects import read_secret, secret_values, write_secrets
+from freehold.deploy.kubernetes.seeing import seen
+from freehold.deploy.kubernetes.tenancy import foundation
+from freehold.deploy.kubernetes.watch import states
+from freehold.deploy.kubernetes.workloads import config_map
+from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.target import Running
+from freehold.deploy.units import Unit
+from freehold.errors import FreeholdError
+
+READ_BY = "freehold/configuration"
+"""The annotation of gateway pods that makes the kubelet look at their ConfigMap now, and not in a minute."""
+
+OF_A_VERSION = (
+    ("autoscaling/v1", "HorizontalPodAutoscaler"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "ConfigMap"),
+)
+"""What one version of a unit has, in the order in which it goes: nothing may start copies while they end."""
+OF_ALL = (("networking.k8s.io/v1", "Ingress"), ("networking.k8s.io/v1", "NetworkPolicy"))
+"""What all versions share and is no data: it goes with the last of them."""
+
+_ASK_S = 300.0  # a golden of a model that generates text takes its time
+_ENDING_S = 60.0  # beyond its grace time, until a pod that ends is gone
+
+
+class _Told(msgspec.Struct):
+    state: str = ""
+
+
+class _Readiness(msgspec.Struct):
+    """What is read of a gateway's /readyz."""
+
+    models: list[_Told] = []
+    configuration: str = ""
+
+
+class Cluster:
+    """The deployment `name` in the namespace of `api`; see `Target`.
+
+    `environ` has what secrets refer to. `key` opens the gateway, where the configuration names one: else the one that
+    the deployment made does. `force` takes over fields that others own.
+    """
+
+    def __init__(
+        self, api: Api, name: str, environ: Mapping[str, str], *, key: str | None = None, force: bool = False
+    ) -> None:
+        self._api = api
+        self._name = name
+        self._environ = environ
+        self._key = key
+        self._force = force
+        self._hold: lease.Hold | None = None
+        self._wanted = ""
+
+    @contextmanager
+    def held(self, what: str) -> Iterator[None]:
+        """Change it alone, whichever machine others deploy from. Raises `cluster_held`."""
+        with lease.held(self._api, self._name, what) as self._hold:
+            yield
+        self._hold = None
+
+    def running(self) -> Sequence[Running]:
+        """What of this deployment is there now, whatever made it, the gateway included."""
+        return [self._state(workload) for workload in self._workloads() if _is_main(workload)]
+
+    def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Have each new image check its artifacts, by a Job beside what runs that is gone afterwards."""
+        self._check_hold()
+        self._prepare(deployment)
+        check_artifacts(self._api, deployment, units)
+
+    def start(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """Apply `units` beside all that runs, after what they all need. A gateway keeps the file that it has."""
+        self._check_hold()
+        self._prepare(deployment)
+        for tree in shared(deployment):
+            self._api.apply(tree, force=self._force)
+        for unit in units:
+            keeps_file = unit.role == "gateway" and self._api.find(Workload, GATEWAY) is not None
+            for tree in objects_of(deployment, unit):
+                if not (keeps_file and tree["kind"] == "ConfigMap"):
+                    self._api.apply(tree, force=self._force)
+
+    def route(self, deployment: Deployment, text: str) -> None:
+        """Give the gateways the configuration `text`: in the ConfigMap that they have mounted."""
+        self._check_hold()
+        (path,) = deployment.gateway.files
+        self._api.apply(config_map(deployment, replace(deployment.gateway, files={path: text})), force=self._force)
+        self._wanted = hashlib.sha256(text.encode("utf-8")).hexdigest()
+        for pod in self._pods(GATEWAY):
+            self._api.merge(Pod, _name(pod), {"metadata": {"annotations": {READ_BY: self._wanted[:16]}}})
+
+    def stop(self, hosts: Sequence[str]) -> None:
+        """Take these away and all that is theirs alone, once their pods have ended; with the last one the way in too.
+
+        Model files and secrets stay.
+        """
+        self._check_hold()
+        going = {_service(one): one for one in self._workloads() if _host(one) in hosts}
+        for kind in OF_A_VERSION:
+            for service in going:
+                self._remove(kind, {PART_OF: self._name, INSTANCE: service})
+        if going and not self._workloads():
+            for kind in OF_ALL:
+                self._remove(kind, {PART_OF: self._name, MANAGED_BY: "freehold"})
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """One request to the gateway, through the API server: status and body.
+
+        Of its readiness the copy speaks that is furthest behind, of its metrics all do, one after another.
+        """
+        if method == "GET" and path in ("/readyz", "/metrics"):
+            return self._ask_each(path)
+        scheme = "https:" if self._has_https() else ""
+        sent = {"content-type": "application/json", **self._access(), **_kept(headers or {})}
+        return self._api.proxied(f"services/{scheme}{GATEWAY}:http", method, path, body, sent, _ASK_S)
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that a service wrote, of one version or of a unit's newest; with the pod's name where it has several."""
+        workloads = self._workloads()
+        found = [one for one in workloads if host in (_host(one), _label(one, NAME))]
+        if not found:
+            known = ", ".join(sorted(map(_host, workloads))) or "-"
+            raise FreeholdError("cluster_service_unknown", service=host, known=known)
+        newest = max(found, key=lambda one: str(one.metadata.creationTimestamp if one.metadata else ""))
+        pods = [_name(pod) for pod in self._pods(_service(newest))]
+        return together({pod: self._api.log(pod, follow=follow, tail=tail) for pod in pods})
+
+    def _prepare(self, deployment: Deployment) -> None:
+        """The namespace and its accounts, and the secrets. Whoever may not make the former does without."""
+        assert namespace_of(deployment) == self._api.namespace, "a deployment has one namespace"
+        values = secret_values((*deployment.units, deployment.gateway), self._environ)
+        for tree in foundation(deployment):
+            try:
+                self._api.apply(tree, force=self._force)
+            except FreeholdError as error:
+                if error.code != "cluster_forbidden":
+                    raise
+                if self._api.find(ServiceAccount, ACCOUNT) is None:
+                    raise FreeholdError(
+                        "cluster_no_foundation", namespace=self._api.namespace, reason=error.cause
+                    ) from None
+                break  # an administrator has made it
+        write_secrets(self._api, deployment, values)
+
+    def _state(self, workload: Workload) -> Running:
+        host = _host(workload)
+        if is_ready(workload):
+            return Running(host, "ready")
+        if workload.spec is not None and workload.spec.replicas == 0:
+            return Running(host, "stopped")
+        reason = why(seen(self._api, workload, self._pods(_service(workload))))
+        if reason is None:
+            return Running(host, "starting")
+        return Running(host, "failed" if reason.is_final else "starting", reason.error)
+
+    def _ask_each(self, path: str) -> tuple[int, bytes]:
+        """What every copy of the gateway that has begun says, in one."""
+        scheme = "https:" if self._has_https() else ""
+        names = [_name(pod) for pod in self._pods(GATEWAY) if pod.status and pod.status.phase == "Running"]
+        port = _port(self._api.find(Workload, GATEWAY))
+        answers = [
+            self._api.proxied(f"pods/{scheme}{name}:{port}", "GET", path, b"", self._access(), _ASK_S) for name in names
+        ]
+        if not answers:
+            raise FreeholdError("cluster_no_gateway", namespace=self._api.namespace)
+        if path == "/readyz":
+            return min(answers, key=lambda answer: _behind(answer[1], self._wanted))
+        refused = [answer for answer in answers if answer[0] != 200]
+        return refused[0] if refused else (200, b"".join(body for _, body in answers))
+
+    def _access(self) -> Mapping[str, str]:
+        """A key of the gateway, in the header that the API server does not take for itself."""
+        if self._key is None:
+            self._key = read_secret(self._api, secret_of(ACCESS)) or ""
+        return {"api-key": self._key} if self._key else {}
+
+    def _has_https(self) -> bool:
+        workload = self._api.find(Workload, GATEWAY)
+        container = _container(workload)
+        probe = container.readinessProbe.httpGet if container is not None and container.readinessProbe else None
+        return probe is not None and probe.scheme == "HTTPS"
+
+    def _workloads(self) -> list[Workload]:
+        return self._api.all(Workload, labels={PART_OF: self._name})[0]
+
+    def _pods(self, service: str) -> list[Pod]:
+        return self._api.all(Pod, labels={PART_OF: self._name, INSTANCE: service})[0]
+
+    def _remove(self, kind: tuple[str, str], labels: Mapping[str, str]) -> None:
+        """All objects of a kind; of Deployments only once their pods have ended."""
+        resource = resource_of(*kind)
+        found = self._api.all(resource, labels=labels)[0]
+        for one in found:
+            self._api.delete(resource, _name(one), waits=resource is Workload)
+        for one in found if resource is Workload else ():
+            for state in states(self._api, Workload, _name(one), _grace_s(one) + _ENDING_S):
+                if state is None:
+                    break
+            else:
+                raise FreeholdError("cluster_not_ending", service=_name(one))
+
+    def _check_hold(self) -> None:
+        if self._hold is not None:
+            self._hold.check()
+
+
+def _kept(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The API server takes an Authorization for itself; our doors know `api-key` too."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    key = lower.pop("authorization", "").removeprefix("Bearer ")
+    return {**lower, **({"api-key": key} if key else {})}
+
+
+def _behind(body: bytes, wanted: str) -> tuple[bool, int]:
+    """How far a gateway is: whether it serves by the wanted file, and how many models it finds ready."""
+    try:
+        told = msgspec.json.decode(body, type=_Readiness)
+    except msgspec.DecodeError:
+        return False, -1
+    return told.configuration == wanted, sum(model.state == "ready" for model in told.models)
+
+
+def _is_main(workload: Workload) -> bool:
+    """Not the one of the spot nodes beside it, which a service can be without."""
+    return _name(workload) == _service(workload)
+
+
+def _host(workload: Workload) -> str:
+    """`Unit.host` of what it runs."""
+    return f"{_label(workload, NAME)}-{_label(workload, VERSION)}"
+
+
+def _service(workload: Workload) -> str:
+    return _label(workload, INSTANCE)
+
+
+def _label(workload: Workload, label: str) -> str:
+    return ((workload.metadata.labels if workload.metadata else None) or {}).get(label, "")
+
+
+def _name(found: Any) -> str:
+    name: str = found.metadata.name
+    return name
+
+
+def _container(workload: Workload | None) -> Any:
+    pod = workload.spec.template.spec if workload is not None and workload.spec is not None else None
+    return pod.containers[0] if pod is not None else None
+
+
+def _port(workload: Workload | None) -> int:
+    container = _container(workload)
+    return container.ports[0].containerPort if container is not None and container.ports else 8080
+
+
+def _grace_s(workload: Workload) -> float:
+    pod = workload.spec.template.spec if workload.spec is not None else None
+    return float((pod.terminationGracePeriodSeconds if pod is not None else None) or 30)

@@ -1,0 +1,103 @@
+"""How a cluster is reached: a context of a kubeconfig, or from inside a pod of it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import msgspec
+import yaml
+from lightkube import Client, KubeConfig
+from lightkube.config.client_adapter import Client as HttpClient
+from lightkube.config.client_adapter import ConnectionParams
+from lightkube.config.kubeconfig import SERVICE_ACCOUNT, SingleConfig
+from lightkube.config.models import User
+from lightkube.core.exceptions import ConfigError
+
+from freehold.errors import FreeholdError
+
+MANAGER = "freehold"
+"""Who owns the fields that are applied."""
+CONNECT_S, SILENCE_S = 10.0, 30.0
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A cluster's API server. `place` names it for people: its context and its address."""
+
+    client: Client
+    http: httpx2.Client
+    """For what lightkube has no call: the proxy to services, and watches that end when the server goes silent."""
+    place: str
+
+
+@contextmanager
+def connected(
+    namespace: str, environ: Mapping[str, str], kubeconfig: Path | None = None, context: str | None = None
+) -> Iterator[Connection]:
+    """Reach the cluster of `context`, else of the kubeconfig's current one, else the one that this pod runs in.
+
+    The kubeconfig is `kubeconfig`, else the files of KUBECONFIG, else ~/.kube/config, as for kubectl. Nothing is asked
+    yet. Raises `cluster_config_missing` and `cluster_config_invalid`.
+    """
+    try:
+        config = _usable(_chosen(environ, kubeconfig, context))
+        parameters = ConnectionParams(timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S))
+        with (
+            Client(config, namespace=namespace, field_manager=MANAGER, timeout=parameters.timeout) as client,
+            HttpClient(config, parameters) as http,
+        ):
+            yield Connection(client, http, f"{config.context_name} ({config.cluster.server})")
+    except ConfigError as error:
+        raise FreeholdError("cluster_config_invalid", path="kubeconfig", reason=str(error)) from None
+
+
+def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | None) -> SingleConfig:
+    """The context that is wanted, of the first file that has it."""
+    named = environ.get("KUBECONFIG") or "~/.kube/config"
+    files = [kubeconfig] if kubeconfig else [Path(name).expanduser() for name in named.split(os.pathsep) if name]
+    found = [_read(file) for file in files if file.is_file()]
+    for one in found:
+        wanted = context or one.current_context
+        if wanted is not None and wanted in one.contexts:
+            return _selected(one, wanted)
+    if not found and not context and not kubeconfig and (Path(SERVICE_ACCOUNT) / "token").is_file():
+        return _selected(KubeConfig.from_service_account(), "default")
+    contexts = sorted(name for one in found for name in one.contexts)
+    raise FreeholdError(
+        "cluster_config_missing",
+        context=context or "the current one",
+        files=", ".join(map(str, files)),
+        known=", ".join(contexts) or "-",
+    )
+
+
+def _read(file: Path) -> KubeConfig:
+    try:
+        return KubeConfig.from_file(file)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError, TypeError, KeyError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise FreeholdError("cluster_config_invalid", path=file, reason=reason) from None
+
+
+def _selected(config: KubeConfig, context: str) -> SingleConfig:
+    try:
+        chosen = config.get(context)
+    except KeyError as error:
+        raise FreeholdError(
+            "cluster_config_invalid",
+            path=config.fname,
+            reason=f"context {context} names {error}, which is not there",
+        ) from None
+    assert chosen is not None, "a context that is there gives a configuration"
+    return chosen
+
+
+def _usable(config: SingleConfig) -> SingleConfig:
+    """lightkube asks for a user, and knows the plugins of before v1: what it reads of their answer is the same."""
+    user = config.user or User()
+    if user.exec is not None and user.exec.apiVersion == "client.authentication.k8s.io/v1":
+        user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
+    return config._replace(user=user)
