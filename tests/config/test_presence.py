@@ -18,7 +18,7 @@ def test_a_missing_model_is_a_problem_here_and_a_note_for_elsewhere(
     deploys: bool, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A configuration with `deploy` speaks of other machines."""
-    write("models: [{source: gone.onnx}, {source: 'm:1'}]\n" + ("deploy: {target: kubernetes}\n" if deploys else ""))
+    write("models: [{source: gone.onnx}, {source: 'm:1'}]\n" + ("deploy: {}\n" if deploys else ""))
     problems, notes = absent_models(read(None, {}, tmp_path), there)
     assert [error.code for error in problems] == ([] if deploys else ["model_path_missing"])
     assert [error.code for error in notes] == (["note_model_not_here"] if deploys else [])

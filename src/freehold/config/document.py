@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from yaml.composer import Composer
-from yaml.error import MarkedYAMLError, YAMLError
+from yaml.error import Mark, MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.nodes import Node as YamlNode
 from yaml.parser import Parser
@@ -47,17 +47,24 @@ _CORE_SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One value and where it stands: `line` counts from 1, 0 is unknown; `key` is its path, like `models[0].id`."""
+    """One value and where it stands, or its key: `line` and `column` count from 1, 0 is unknown; `key` is its path,
+    like `models[0].id`."""
 
     value: "Value"
     file: str
     line: int = 0
     key: str = ""
+    column: int = 0
 
     @property
     def where(self) -> str:
         """`freehold.yaml:12`, or the file alone."""
         return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def spot(self) -> str:
+        """`freehold.yaml:12:5`, or as much of it as is known."""
+        return f"{self.where}:{self.column}" if self.line and self.column else self.where
 
     def plain(self) -> Any:
         """The value without its places."""
@@ -194,21 +201,20 @@ class _Tree:
         """The tree of `root` and the problems met; an empty file is an empty mapping."""
         if root is None or (isinstance(root, ScalarNode) and root.value == ""):
             return Node({}, self.file, 1), []
-        return self._node(root, root.start_mark.line + 1, ""), self.problems
+        return self._node(root, root.start_mark, ""), self.problems
 
-    def _node(self, node: YamlNode, line: int, key: str) -> Node:
+    def _node(self, node: YamlNode, mark: Mark, key: str) -> Node:
         self.values += 1
+        line, column = mark.line + 1, mark.column + 1
         if self.values > MAX_VALUES:
             raise self._refusal(line, f"more than {MAX_VALUES} values")
         if isinstance(node, MappingNode) and node.tag == _TAG + "map":
-            return Node(self._mapping(node, key), self.file, line, key)
+            return Node(self._mapping(node, key), self.file, line, key, column)
         if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
-            items = [
-                self._node(item, item.start_mark.line + 1, f"{key}[{index}]") for index, item in enumerate(node.value)
-            ]
-            return Node(items, self.file, line, key)
+            items = [self._node(item, item.start_mark, f"{key}[{index}]") for index, item in enumerate(node.value)]
+            return Node(items, self.file, line, key, column)
         if isinstance(node, ScalarNode):
-            return Node(self._scalar(node, line), self.file, line, key)
+            return Node(self._scalar(node, line), self.file, line, key, column)
         raise self._refusal(line, f"tag {node.tag}")
 
     def _mapping(self, node: MappingNode, parent: str) -> dict[str, Node]:
@@ -224,7 +230,7 @@ class _Tree:
                     FreeholdError("config_key_twice", where=f"{self.file}:{line}", key=path, first=entries[name].line)
                 )
                 continue
-            entries[name] = self._node(value_node, line, path)
+            entries[name] = self._node(value_node, key_node.start_mark, path)
         return entries
 
     def _scalar(self, node: ScalarNode, line: int) -> Scalar:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from freehold.config.canonical import located
+from freehold.config.deploying_rules import broken_deploying_rules
 from freehold.config.document import Node
 from freehold.config.listening import Server
 from freehold.config.listening_rules import broken_listening_rules
@@ -30,6 +31,7 @@ def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
         *(problem for model, node in models for problem in _model(model, node, config.server)),
         *(problem for route, node in routes for problem in _route(route, node, known)),
         *broken_listening_rules(config, tree),
+        *broken_deploying_rules(config, tree),
         *_dify(config, tree),
     ]
 

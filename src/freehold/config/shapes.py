@@ -81,10 +81,7 @@ class Require(Shape, frozen=True):
 
     proof: Annotated[
         Literal["always", "optional"] | None,
-        doc(
-            "`always`: goldens of another framework must be there and pass; `optional`: only pass if there; null:"
-            " `optional`, and `always` in deployments on a cluster."
-        ),
+        doc("`always`: another framework's goldens must pass; `optional`: if there; null: on a cluster `always`."),
     ] = None
     signed: Annotated[
         bool, doc("Only an artifact that the owner of one of `keys` signed is loaded; every file of it is read first.")

@@ -42,7 +42,7 @@ class Deployment:
         """The services of `config`. Pure: `facts` by the ids of models, `digests` as for `images.located`, `home` the
         FREEHOLD_HOME of this machine, whose store and fetched models Compose and systemd mount.
 
-        Raises `units_name_taken` where two of them would have one name on the network.
+        Raises `units_name_twice` where two of them would have one name on the network.
         """
         settings = config.deploy or Deploy()
         ground = Ground(config, settings, facts, digests, home)
@@ -66,7 +66,7 @@ def _services(config: Config) -> Mapping[str, tuple[ModelConfig, ...]]:
         name = label(said[1])
         owner = owners.setdefault(name, said)
         if owner != said or name == GATEWAY:
-            raise FreeholdError("units_name_taken", id=model.id, name=name, other=owner[1])
+            raise FreeholdError("units_name_twice", id=model.id, name=name, other=owner[1])
         services[name] = (*services.get(name, ()), model)
     return services
 
