@@ -110,7 +110,9 @@ class World:
     def shares(self, text: str) -> dict[str, dict[tuple[str, str], float]]:
         """By route the share of each model, 0 to 1, and the service that it is."""
         tree, there = read(text), services(text)
-        routes = {one["model"]: {each["id"]: each.get("weight", 1) for each in one["to"]} for one in tree.get("routes", ())}
+        routes = {
+            one["model"]: {each["id"]: each.get("weight", 1) for each in one["to"]} for one in tree.get("routes", ())
+        }
         for model in there:
             if "--" not in model:
                 routes.setdefault(model, {model: 1})

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from freehold.deploy.deployment import FILE, Deployment
+from freehold.deploy.deployment import Deployment
 from freehold.deploy.lock import Holder, held
 from freehold.deploy.plan import gateway_changes
 from freehold.deploy.release import Release, Releases
 from freehold.deploy.rolling import REAL, Clock, Rolling, Say, Terms
 from freehold.deploy.staging import WHOLE, added, final
 from freehold.deploy.target import Running, Target
-from freehold.deploy.units import Unit
+from freehold.deploy.units import FILE, Unit
 from freehold.errors import FreeholdError
 
 _NEEDED = frozenset({"port", "secrets", "mounts", "https", "environment"})
