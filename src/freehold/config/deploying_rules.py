@@ -61,7 +61,7 @@ def _services(placed: Sequence[Placed]) -> Iterator[FreeholdError]:
         before, place = first.setdefault(model.service, (model, node))
         if before is model:
             continue
-        details = {"service": model.service, "id": model.id, "other": before.id, "first": place.spot}
+        details = {"service": model.service, "id": model.id, "other": before.id, "first": place.at("service").spot}
         if model.hosting == "upstream" or before.hosting == "upstream":
             yield _at(node.at("service"), "units_service_upstream", **details)
         elif "vllm" in (model.engine, before.engine) or model.image or before.image:
