@@ -110,7 +110,7 @@ def resources(unit: Unit) -> Tree:
 def environment_of(unit: Unit) -> list[Tree]:
     """The variables of a container, those that hold secrets by reference."""
     plain = dict(unit.environment)
-    if unit.role in ("vllm", "other"):
+    if unit.role == "other":
         # the image's own user is not the one it runs as: no home, no name
         plain = {"HOME": "/tmp", "USER": ACCOUNT} | plain  # noqa: S108
     variables: list[Tree] = [{"name": name, "value": _literal(plain[name])} for name in sorted(plain)]

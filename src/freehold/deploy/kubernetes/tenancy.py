@@ -46,7 +46,8 @@ def foundation(deployment: Deployment) -> Iterator[Tree]:
 
 def _rules(deployment: Deployment) -> Iterator[Tree]:
     """All that `freehold deploy` does in the namespace, and nothing beside: it reads no secret but the deployment's."""
-    yield _rule("", ["configmaps", "services", "persistentvolumeclaims"], _WRITE)
+    yield _rule("", ["configmaps", "services"], _WRITE)
+    yield _rule("", ["persistentvolumeclaims"], ["get", "create", "patch"])  # model files are nobody's to delete
     yield _rule("apps", ["deployments"], _WRITE)
     yield _rule("batch", ["jobs"], _WRITE)
     yield _rule("autoscaling", ["horizontalpodautoscalers"], _WRITE)

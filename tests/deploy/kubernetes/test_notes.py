@@ -1,0 +1,35 @@
+"""README.md beside the files."""
+
+from freehold.deploy.kubernetes.notes import readme
+from tests.deploy.kubernetes.deployments import BGE, CASES, configured
+
+
+def test_every_secret_has_its_line_and_no_value() -> None:
+    """By standard input or from a file; those that the deployment makes itself are random."""
+    text = readme(CASES["vllm"])
+    assert 'printf %s "$CORP_KEY" | kubectl -n freehold create secret generic freehold-corp-key' in text
+    assert text.count("openssl rand -hex 32") == 2
+    assert "harbor --type=kubernetes.io/dockerconfigjson" in text
+    assert "create secret tls corp-tls" in text
+    file = configured({"models": [{"id": "far", "source": "https://a.test/v1", "key": "${file:/etc/my key}"}]})
+    assert "--from-file=value='/etc/my key'" in readme(file)
+
+
+def test_it_says_what_copies_follow() -> None:
+    """Their queue, by prometheus-adapter, or their cores, and why."""
+    text = readme(CASES["hpa"])
+    assert "prometheus-adapter.yaml" in text
+    assert "small follows the use of its cores, which says little" in text
+    assert "tgi follows the use of its cores: nothing is known of the queue" in text
+
+
+def test_it_warns_of_keys_in_the_clear() -> None:
+    """Where the ingress has no certificate."""
+    assert "keys cross the network readable" in readme(configured({"models": [BGE]}, ingress={"host": "a.test"}))
+    assert "keys cross the network readable" not in readme(CASES["tls"])
+
+
+def test_it_says_how_files_come_to_a_claim_that_is_made() -> None:
+    """And nothing of it where the claim is there."""
+    assert "model-loader:/models" in readme(CASES["gpu"])
+    assert "model-loader" not in readme(CASES["cpu"])
