@@ -78,6 +78,19 @@ def test_what_failed_exits_1_and_what_was_mistyped_2(capsys: pytest.CaptureFixtu
     assert "config_no_model" in capsys.readouterr().err
 
 
+def test_a_pod_leaves_word_of_why_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each error that is shown is written where Kubernetes looks, in the same words; no file is made for it."""
+    log = tmp_path / "termination-log"
+    assert Output(termination_log=log).fail(ERROR) == 2
+    assert not log.exists()
+    log.touch()
+    Output(as_json=True, termination_log=log).fail(ERROR)
+    Output(termination_log=log).fail(FreeholdError("nothing_loaded", models="a"))
+    told = [Output().told(ERROR, "error"), Output().told(FreeholdError("nothing_loaded", models="a"), "error")]
+    assert log.read_text().splitlines() == "\n".join(told).splitlines()
+    assert "config_not_found" in capsys.readouterr().err
+
+
 def test_any_detail_has_a_form_in_json() -> None:
     """Paths and sets are written as texts and lists."""
     assert json.loads(as_json({"p": Path("x"), "t": (1, Path("y")), "m": {1: None}})) == {

@@ -150,6 +150,7 @@ class Connection(BaseHTTPRequestHandler):
     """One connection of a client, kept alive; bodies leave in chunks."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "Listener"
 
     def setup(self) -> None:

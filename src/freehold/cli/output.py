@@ -5,9 +5,12 @@
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from freehold.errors import FreeholdError, Language
@@ -15,6 +18,9 @@ from freehold.errors import FreeholdError, Language
 EPILOG = "Every command also takes --json (output for programs) and --lang en|zh (language of errors and their fixes)."
 
 OK, FAILED, USAGE = 0, 1, 2
+
+TERMINATION_LOG = Path("/dev/termination-log")
+"""In a pod of Kubernetes, what is written here is shown as the reason why the container ended."""
 
 # What was typed is wrong, rather than what was found.
 _USAGE_CODES = frozenset(
@@ -45,6 +51,7 @@ class Output:
 
     as_json: bool = False
     language: Language = "en"
+    termination_log: Path = TERMINATION_LOG
 
     def show(self, data: Any, text: str) -> None:
         """Print the result: `data` with --json, else `text`."""
@@ -56,12 +63,21 @@ class Output:
             print(as_json({"error": describe(error)}), file=sys.stderr)
         else:
             print(self.told(error, LABELS[self.language].error), file=sys.stderr)
+        self._leave_word(error)
         return USAGE if error.code in _USAGE_CODES else FAILED
 
     def told(self, error: FreeholdError, label: str) -> str:
         """`error` in the reader's words: its cause behind `label`, its fix, its code."""
         cause, fix = error.in_language(self.language)
         return f"{label}: {cause}\n  {LABELS[self.language].fix}: {fix}\n  ({error.code})"
+
+
+    def _leave_word(self, error: FreeholdError) -> None:
+        """For whoever looks why a pod ended; there is no such file anywhere else, and none is made."""
+        with suppress(OSError):
+            descriptor = os.open(self.termination_log, os.O_WRONLY | os.O_APPEND)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+                log.write(self.told(error, LABELS[self.language].error) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ MANY_RESTARTS = 3
 SHOWN_LINES = 5
 _SIGNALS = {132: "SIGILL", 134: "SIGABRT", 135: "SIGBUS", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
-_OURS = re.compile(r"^\S+?[:：] ?(?P<cause>.+)\n +\S+?[:：] ?(?P<fix>.+)\n +\((?P<code>[a-z0-9_]+)\)\s*$", re.MULTILINE)
+_OURS = re.compile(
+    r"^(?:error|错误)[:：] ?(?P<cause>.+)\n +\S+?[:：] ?(?P<fix>.+)\n +\((?P<code>[a-z0-9_]+)\)\s*$", re.MULTILINE
+)
 _FIX = re.compile(r" +(?:fix|解决办法): (.*)")
-_LACKING = re.compile(r"(\d+) Insufficient ([^\s,]+?)(?:[,.]|$|\s)")
+_LACKING = re.compile(r"\d+ Insufficient ([\w./-]*\w)")
 _NODES = re.compile(r"0/(\d+) nodes are available")
 _NOT_THERE = re.compile(r"(secret|configmap|persistentvolumeclaim) \"?([^\s\"]+)\"? not found", re.IGNORECASE)
 _REFUSED_IMAGE = re.compile(
@@ -74,9 +76,12 @@ def why(seen: Seen) -> Reason | None:
 
 
 def told_by(text: str) -> tuple[str, str, str] | None:
-    """Cause, fix and code of the last error in `text` that our own program printed; see `cli.output.Output.told`."""
-    found = list(_OURS.finditer(text))
-    return (found[-1]["cause"], found[-1]["fix"], found[-1]["code"]) if found else None
+    """Cause, fix and code of the first error in `text` that our own program printed; see `cli.output.Output.told`.
+
+    The first, since those that follow say what came of it.
+    """
+    found = _OURS.search(text)
+    return (found["cause"], found["fix"], found["code"]) if found is not None else None
 
 
 def failed_rows(lines: Iterable[str]) -> tuple[str, str] | None:
@@ -189,14 +194,14 @@ def _unplaced(pod: Pod, words: str) -> FreeholdError:
     """Why no node takes a pod."""
     nodes = _NODES.search(words)
     there = nodes[1] if nodes else "?"
-    lacking = [(what, int(count)) for count, what in _LACKING.findall(words)]
-    devices = [what for what, _ in lacking if "/" in what]
+    lacking = list(dict.fromkeys(_LACKING.findall(words)))
+    devices = [what for what in lacking if "/" in what]
     if devices:
         return FreeholdError("cluster_no_devices", pod=_name(pod), resource=devices[0], nodes=there, words=_line(words))
     if "unbound immediate PersistentVolumeClaims" in words or "persistentvolumeclaim" in words:
         return FreeholdError("cluster_claim_unbound", pod=_name(pod), words=_line(words))
     if lacking:
-        what = ", ".join(dict.fromkeys(what for what, _ in lacking))
+        what = ", ".join(lacking)
         return FreeholdError("cluster_no_room", pod=_name(pod), resources=what, nodes=there, words=_line(words))
     return FreeholdError("cluster_no_node", pod=_name(pod), nodes=there, words=_line(words) or "-")
 
