@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from freehold.config.labels import GATEWAY
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     COMPONENT,
-    GATEWAY,
     INSTANCE,
     NAME,
     PART_OF,

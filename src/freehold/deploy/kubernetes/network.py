@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from freehold.config import Deploy
+from freehold.config.labels import GATEWAY
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     COMPONENT,
-    GATEWAY,
     PART_OF,
     Tree,
     of_deployment,

@@ -16,7 +16,7 @@ def claim(deployment: Deployment) -> Iterator[Tree]:
     Many nodes mount it at once, so its storage class must offer ReadWriteMany (NFS, CephFS, a cloud's file service).
     """
     storage = deployment.settings.storage
-    if not is_made(storage):
+    if storage.claim is None or not is_made(storage):
         return
     spec: Tree = {
         "accessModes": ["ReadWriteMany"],

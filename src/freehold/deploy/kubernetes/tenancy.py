@@ -5,11 +5,11 @@ Whoever deploys needs no more than the Role; the pods of a deployment have an ac
 
 from collections.abc import Iterator
 
+from freehold.config.labels import GATEWAY
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
     DEPLOYER,
-    GATEWAY,
     MANAGED_BY,
     PART_OF,
     Tree,

@@ -28,8 +28,8 @@ def verification(deployment: Deployment, unit: Unit) -> Iterator[Tree]:
     selector = {INSTANCE: name}
     yield config_map(deployment, unit)
     if unit.pulls:
-        spec = {"podSelector": {"matchLabels": selector}, "policyTypes": ["Egress"], "egress": pulling_rules(unit)}
-        yield of_unit(deployment, unit, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
+        way = {"podSelector": {"matchLabels": selector}, "policyTypes": ["Egress"], "egress": pulling_rules(unit)}
+        yield of_unit(deployment, unit, "networking.k8s.io/v1", "NetworkPolicy", name, spec=way)
     template = pod(deployment, unit)
     template["metadata"]["labels"] |= selector  # no Service and no policy of the unit knows these pods
     del template["metadata"]["annotations"]
