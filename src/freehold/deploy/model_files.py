@@ -3,16 +3,17 @@
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 import msgspec
 
-from freehold.artifact import Artifact, Kind
+from freehold.artifact import Artifact, Kind, Manifest
 from freehold.artifact.artifact import MANIFEST
 from freehold.artifact.external_data import weight_bytes
+from freehold.deploy.graph_memory import GraphWeights, graph_weights
 from freehold.deploy.shape import Transformer, read_shape
 from freehold.errors import FreeholdError
 
@@ -44,14 +45,26 @@ class ModelFiles:
     """Texts of a batch are padded to the longest."""
     max_tokens: int = 0
     """Where texts are cut, or how long prompt and answer may be, unless the configuration says; 0: not said."""
-    tokenizer_bytes: int = 0
+    tokenizer: str = ""
+    """The algorithm of its tokenizer: BPE, Unigram, WordPiece."""
     graph: Path | None = None
     """The ONNX file, where there is one."""
+    packed: int = 0
+    mapped: int = 0
+    """Of an artifact, bytes of its graphs' weights: those that kernels pack, and tables that are mapped."""
 
     @property
     def parameters(self) -> int:
         """How many values there are."""
         return sum(self.values.values())
+
+
+class _Algorithm(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Tokenizer(msgspec.Struct, frozen=True):
+    model: _Algorithm = _Algorithm()
 
 
 def read_model(path: Path, kind: str = "auto") -> ModelFiles:
@@ -65,7 +78,7 @@ def read_model(path: Path, kind: str = "auto") -> ModelFiles:
         return _artifact(path) if (path / MANIFEST).is_file() else _folder(path, kind)
     except OSError as error:
         raise FreeholdError("fit_unreadable", path=path, reason=error.strerror or str(error)) from error
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, struct.error) as error:
         raise FreeholdError("fit_unreadable", path=path, reason=f"{type(error).__name__}: {error}") from error
 
 
@@ -86,31 +99,46 @@ def tensors_of(file: Path) -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 def _artifact(path: Path) -> ModelFiles:
     artifact = Artifact.open(path)
-    manifest = artifact.manifest
-    tokenizer = manifest.files.get("tokenizer.json")
-    files = ModelFiles(
+    manifest, decoder = artifact.manifest, artifact.manifest.decoder
+    graphs = [artifact.graph, *([path / decoder.prefill] if decoder and decoder.prefill else [])]
+    weights = [graph_weights(graph) for graph in graphs]
+    tables = {place: size for each in weights for place, size in each.tables.items()}
+    return ModelFiles(
         "artifact",
         manifest.kind,
         sum(entry.size for name, entry in manifest.files.items() if name.endswith((".onnx", ".data"))),
         artifact.digest,
         manifest.architecture,
         manifest.precision,
+        shape=_written_shape(manifest, weights[0]),
         padded=manifest.layout == "padded",
         max_tokens=manifest.limits.max_tokens or manifest.limits.positions,
-        tokenizer_bytes=tokenizer.size if tokenizer else 0,
+        tokenizer=_tokenizer(artifact.tokenizer),
         graph=artifact.graph,
+        packed=sum(each.packed for each in weights),
+        mapped=sum(tables.values()),
     )
-    decoder = manifest.decoder
+
+
+def _written_shape(manifest: Manifest, weights: GraphWeights) -> Transformer:
+    """What manifest and graph tell together; the widest product of a decoder is both halves of its feed-forward."""
+    decoder, positions = manifest.decoder, manifest.limits.positions
     if decoder is None:
-        return files
-    shape = Transformer(
+        return Transformer(hidden=weights.hidden, inner=weights.widest, vocab_size=weights.height, positions=positions)
+    return Transformer(
         layers=decoder.layers,
+        hidden=weights.hidden,
         kv_heads=decoder.kv_heads,
         head_size=decoder.head_size,
+        inner=weights.widest // 2,
         vocab_size=decoder.vocab_size,
-        positions=manifest.limits.positions,
+        positions=positions,
     )
-    return replace(files, shape=shape)
+
+
+def _tokenizer(file: Path) -> str:
+    """The algorithm that a `tokenizer.json` names; "" where there is none."""
+    return msgspec.json.decode(file.read_bytes(), type=_Tokenizer).model.type if file.is_file() else ""
 
 
 def _folder(path: Path, kind: str) -> ModelFiles:
@@ -123,7 +151,6 @@ def _folder(path: Path, kind: str) -> ModelFiles:
             values[datatype] += prod(sizes)
             tables += prod(sizes) if "embed" in name or name.startswith("lm_head") else 0
     architecture = str((config.get("architectures") or [""])[0])
-    tokenizer = path / "tokenizer.json"
     return ModelFiles(
         "folder",
         _kind(kind, architecture, config, path),
@@ -133,7 +160,7 @@ def _folder(path: Path, kind: str) -> ModelFiles:
         tables=tables,
         shape=shape,
         max_tokens=_max_tokens(path, shape),
-        tokenizer_bytes=tokenizer.stat().st_size if tokenizer.is_file() else 0,
+        tokenizer=_tokenizer(path / "tokenizer.json"),
     )
 
 

@@ -26,6 +26,9 @@ class Facts:
     memory_mb: int | None = None
     """What it needs to run, by the formula of `doctor --fit`."""
     architecture: str = ""
+    kv_mb: int | None = None
+    """Of `memory_mb`, what is for keys and values: a service in a container of that size is told `generation.kv_mb`, or
+    it would take a quarter of what is available."""
 
 
 @dataclass(frozen=True)
