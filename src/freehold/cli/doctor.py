@@ -12,7 +12,7 @@ import typer
 
 from freehold.artifact.artifact import write_durably
 from freehold.cli.output import FAILED, Output, as_json
-from freehold.config import Config, load
+from freehold.config import Config, Deploy, load
 from freehold.config.home import home
 from freehold.config.load import file_of
 from freehold.deploy.doctor.check import Check
@@ -29,9 +29,7 @@ def doctor(
     ctx: typer.Context,
     config: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[CONFIG]", help="What the machine is for; left out: freehold.yaml or config.yaml here."
-        ),
+        typer.Argument(metavar="[CONFIG]", help="What it is for; left out: freehold.yaml or config.yaml here."),
     ] = None,
     profile: Annotated[
         Literal["recommended", "minimal", "cluster", "edge"] | None,
@@ -56,8 +54,8 @@ def doctor(
     if snapshot is not None:
         _write(take(_asked(wanted, registry)), snapshot)
         return
-    kubernetes = wanted is not None and wanted.deploy.target == "kubernetes"
-    requirements = profile_of(profile or ("cluster" if kubernetes else "recommended"), bool(_gpus(wanted)))
+    kubernetes = wanted is not None and wanted.deploy is not None and wanted.deploy.target == "kubernetes"
+    requirements = profile_of(profile or ("cluster" if kubernetes else "recommended"), _gpus(wanted))
     if source is not None:
         report = judge(_read(source), requirements)
     else:
@@ -81,12 +79,14 @@ def _asked(config: Config | None, registry: str | None) -> Asked:
     folder = home(os.environ)
     if config is None:
         return Asked(folder, registry=registry)
+    deploy = config.deploy or Deploy()
     elsewhere = [model.source for model in config.models if model.hosting == "upstream"]
-    hosts = [urlsplit(url).hostname for url in (*elsewhere, config.dify.url or "")]
+    dify = config.dify.url if config.dify is not None else None
+    hosts = [urlsplit(url).hostname for url in (*elsewhere, dify or "")]
     return Asked(
         folder,
-        ports=(config.deploy.port,),
-        registry=registry or config.deploy.registry,
+        ports=(deploy.port,),
+        registry=registry or deploy.registry,
         ca=config.network.ca,
         hosts=tuple(dict.fromkeys(host for host in hosts if host)),
     )

@@ -93,7 +93,7 @@ def toolkit(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
         yield TOOLKIT.ok(version, needed)
     elif "nvidia" in runtimes:
         yield TOOLKIT.ok(Text("Docker has the runtime nvidia", "Docker 已配置 nvidia 运行时"), needed)
-    elif snapshot.flag("container", "inside"):
+    elif snapshot.flag("container", "inside") and _names(snapshot):
         yield TOOLKIT.judged("skip", INSIDE, needed)
     elif profile.gpu == "needed" and profile.kubernetes != "needed":
         yield TOOLKIT.judged("fail", _none(snapshot), needed)

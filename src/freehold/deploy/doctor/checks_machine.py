@@ -19,8 +19,8 @@ CORES = Topic(
         "请求在这些核上计算；核数不足时响应变慢、排队变长。",
     ),
     Text(
-        "Use a machine with more cores, raise the container's CPU limit, or judge a small one by `--profile minimal`.",
-        "请换用核数更多的机器、调高容器的 CPU 限额，或对小型机器使用 `--profile minimal`。",
+        "Use a machine with more cores, raise the container's CPU limit, or ask less: `--profile minimal`, `edge`.",
+        "请换用核数更多的机器、调高容器的 CPU 限额，或降低要求：`--profile minimal`、`edge`。",
     ),
 )
 MEMORY = Topic(
@@ -30,9 +30,9 @@ MEMORY = Topic(
         "权重常驻内存，批处理还需额外空间；容器超出限额会被终止。",
     ),
     Text(
-        "Use a machine with more memory, raise the container's memory limit, or judge a small one by"
-        " `--profile minimal`; `freehold doctor --fit` computes what your models need.",
-        "请换用内存更大的机器、调高容器内存限额，或对小型机器使用 `--profile minimal`；"
+        "Use a machine with more memory, raise the container's memory limit, or ask less: `--profile minimal`, `edge`;"
+        " `freehold doctor --fit` computes what your models need.",
+        "请换用内存更大的机器、调高容器内存限额，或降低要求：`--profile minimal`、`edge`；"
         "`freehold doctor --fit` 可计算您的模型所需内存。",
     ),
 )

@@ -130,7 +130,8 @@ def proxies(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
         return
     names = [name for name in ("http_proxy", "https_proxy", "all_proxy") if snapshot.text("proxies", name)]
     services = tuple(name for name, _ in snapshot.named("dns", "resolved") if "." not in name and name not in LOOPBACK)
-    wanted = (*LOOPBACK, *services, *(CLUSTER if profile.kubernetes == "needed" else ()))
+    in_cluster = profile.kubernetes == "needed" or snapshot.text("container", "kind") == "kubernetes"
+    wanted = (*LOOPBACK, *services, *(CLUSTER if in_cluster else ()))
     needed = f"NO_PROXY: {','.join(wanted)}"
     if not names:
         yield PROXY.ok(Text("no proxy", "未设置代理"), needed)

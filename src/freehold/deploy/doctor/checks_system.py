@@ -7,7 +7,7 @@ from typing import Iterator
 from freehold.deploy.doctor.check import INSIDE, Check, Status, Text, Topic
 from freehold.deploy.doctor.profile import Checking, Profile
 from freehold.deploy.doctor.snapshot import Snapshot
-from freehold.deploy.doctor.versions import version_of
+from freehold.deploy.doctor.versions import Version, version_of
 
 PREFERRED = "Ubuntu 20.04, 22.04"
 LISTED = {"ubuntu": ("20.04", "22.04", "24.04"), "debian": ("12",)}
@@ -15,8 +15,13 @@ LISTED = {"ubuntu": ("20.04", "22.04", "24.04"), "debian": ("12",)}
 OLDEST_KERNEL, NEEDED_KERNEL = (3, 10), (4, 18)
 """Docker's own floor, and the oldest of distributions that still get fixes (RHEL 8)."""
 OLDEST_PYTHON = (3, 11)
+OLDEST_GLIBC = (2, 28)
+"""Of the wheels of ONNX Runtime (manylinux_2_28)."""
 COMPOSE_V1 = (1, 28)
 """The first that knows `deploy.resources.reservations.devices` (GPUs)."""
+DOCKER_PACKAGES = {"ubuntu": "docker.io", "debian": "docker.io"}
+COMPOSE_PACKAGES = {"ubuntu": "docker-compose-v2", "debian": "docker-compose"}
+"""By os-release's ID; other distributions have none, or older ones, and Docker's repository serves them."""
 SKEW_WARN_S, SKEW_FAIL_S = 5.0, 300.0
 
 OS = Topic(
@@ -26,7 +31,7 @@ OS = Topic(
         "驱动、Docker 与 Kubernetes 只为少数发行版打包和测试；其他系统上个别步骤可能不同。",
     ),
     Text(
-        f"{PREFERRED} are preferred. Another Linux works where the checks of kernel, Docker and libc pass.",
+        f"{PREFERRED} are preferred. Another Linux works where the checks of kernel and Docker pass.",
         f"推荐 {PREFERRED}。其他 Linux 只要内核、Docker 等检查通过也可使用。",
     ),
 )
@@ -55,12 +60,12 @@ CGROUPS = Topic(
 PYTHON = Topic(
     "python",
     Text(
-        "Freehold itself runs on Python 3.11; its image carries one, an installation by pip needs it here.",
-        "Freehold 运行于 Python 3.11；镜像自带，使用 pip 安装时则需本机提供。",
+        "Freehold runs on Python 3.11 and glibc; its image carries both, an installation by pip needs them here.",
+        "Freehold 运行于 Python 3.11 与 glibc；镜像自带，使用 pip 安装时则需本机提供。",
     ),
     Text(
-        "Use the image (Docker, Kubernetes), or install Python 3.11 or newer beside the system's own.",
-        "请使用镜像（Docker、Kubernetes），或在系统 Python 之外安装 3.11 以上版本。",
+        "Use the image (Docker, Kubernetes), or install Python 3.11 beside the system's, on a release with this glibc.",
+        "请使用镜像（Docker、Kubernetes），或在具备该 glibc 的系统上另行安装 Python 3.11。",
     ),
 )
 DOCKER = Topic(
@@ -70,10 +75,8 @@ DOCKER = Topic(
         "单机 `freehold deploy` 把每个服务作为容器启动。",
     ),
     Text(
-        "Install Docker Engine 20.10 or newer: `sudo apt-get install -y docker.io` (Debian, Ubuntu),"
-        " `sudo dnf install -y docker-ce` (RHEL and its kin, from Docker's repository or a mirror of it).",
-        "请安装 Docker Engine 20.10 以上：Debian/Ubuntu 用 `sudo apt-get install -y docker.io`，"
-        "RHEL 系用 `sudo dnf install -y docker-ce`（来自 Docker 软件源或其镜像）。",
+        "Install Docker Engine 20.10 or newer: the package docker-ce of Docker's repository or a mirror of it.",
+        "请安装 Docker Engine 20.10 以上：Docker 软件源（或其镜像）中的 docker-ce。",
     ),
 )
 COMPOSE = Topic(
@@ -83,10 +86,8 @@ COMPOSE = Topic(
         "渲染出的服务由 Compose 启动：v2，或 docker-compose 1.28 以上。",
     ),
     Text(
-        "Install it: `sudo apt-get install -y docker-compose-v2` (Ubuntu), `docker-compose-plugin` (Docker's"
-        " repository), or docker-compose 1.29.",
-        "请安装：Ubuntu 用 `sudo apt-get install -y docker-compose-v2`，Docker 软件源用 `docker-compose-plugin`，"
-        "或 docker-compose 1.29。",
+        "Install it: the package docker-compose-plugin of Docker's repository or a mirror of it.",
+        "请安装 Docker 软件源（或其镜像）中的 docker-compose-plugin。",
     ),
 )
 CLOCK = Topic(
@@ -119,7 +120,7 @@ def release(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
 
 def kernel(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """The kernel's version."""
-    needed = ".".join(map(str, NEEDED_KERNEL))
+    needed = _dotted(NEEDED_KERNEL)
     version = version_of(snapshot.text("kernel"))
     if version is None:
         yield KERNEL.unknown(snapshot.reason("kernel"), needed)
@@ -129,32 +130,32 @@ def kernel(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
 
 
 def cgroups(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
-    """Version 1 still serves Docker; Kubernetes leaves it behind, and some runtimes refuse the hybrid form."""
+    """Version 1 still serves Docker; Kubernetes leaves it behind."""
     needed = "v2" if profile.kubernetes == "needed" else "v2, v1"
     found = snapshot.text("cgroups")
     if found is None:
         yield CGROUPS.unknown(snapshot.reason("cgroups"), needed)
-    elif found == "hybrid":
-        told = Text("hybrid: podman's crun refuses it, Docker works", "混合模式：podman 的 crun 不支持，Docker 可用")
-        yield CGROUPS.judged("warn", told, needed)
-    elif found == "v1" and profile.kubernetes == "needed":
-        told = Text("v1: Kubernetes maintains it no more since 1.31", "v1：Kubernetes 自 1.31 起不再为其开发")
+    elif found != "v2" and profile.kubernetes == "needed":
+        told = Text(f"{found}: only maintained by Kubernetes since 1.31", f"{found}：Kubernetes 自 1.31 起仅作维护")
         yield CGROUPS.judged("warn", told, needed)
     else:
         yield CGROUPS.ok(found, needed)
 
 
 def python(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
-    """An older Python matters only where nothing but pip can bring Freehold."""
-    needed = ".".join(map(str, OLDEST_PYTHON))
-    found = snapshot.text("python", "version")
-    version = version_of(found)
-    if found is None or version is None:
+    """An older Python or C library matters only where nothing but pip can bring Freehold."""
+    needed = f"{_dotted(OLDEST_PYTHON)}, glibc {_dotted(OLDEST_GLIBC)}"
+    python, libc = snapshot.text("python", "version"), snapshot.text("os", "libc")
+    version = version_of(python)
+    if version is None:
         yield PYTHON.unknown(snapshot.reason("python"), needed)
-    elif version >= OLDEST_PYTHON:
+        return
+    found = f"{python}, {libc}" if libc else f"{python}"
+    old_libc = libc is not None and (version_of(libc) or ()) < OLDEST_GLIBC
+    if version >= OLDEST_PYTHON and not old_libc:
         yield PYTHON.ok(found, needed)
     elif snapshot.text("docker", "server") or profile.kubernetes == "needed":
-        yield PYTHON.ok(Text(f"{found}; the image carries 3.11", f"{found}；镜像自带 3.11"), needed)
+        yield PYTHON.ok(Text(f"{found}; the image carries its own", f"{found}；镜像自带"), needed)
     else:
         yield PYTHON.judged("warn", found, needed)
 
@@ -167,7 +168,8 @@ def docker(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
             yield DOCKER.judged("skip", INSIDE, needed)
             return
         reason = snapshot.reason("docker") or "-"
-        yield DOCKER.lacking(profile.docker, Text(f"none: {reason}", f"无：{reason}"), needed)
+        fix = _install(snapshot, DOCKER_PACKAGES)
+        yield DOCKER.lacking(profile.docker, Text(f"none: {reason}", f"无：{reason}"), needed, fix)
         return
     server = snapshot.text("docker", "server")
     version = version_of(server)
@@ -176,7 +178,7 @@ def docker(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
         found = Text(f"the daemon does not answer: {trouble}", f"守护进程无响应：{trouble}")
         yield DOCKER.lacking(profile.docker, found, needed, _daemon_fix(trouble))
     elif version < (version_of(profile.docker_version) or ()):
-        yield DOCKER.lacking(profile.docker, server, needed)
+        yield DOCKER.lacking(profile.docker, server, needed, _install(snapshot, DOCKER_PACKAGES))
     else:
         yield DOCKER.ok(server, needed)
 
@@ -195,19 +197,20 @@ def _daemon_fix(trouble: str) -> Text:
 
 def compose(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """Version 2 as a plugin of Docker, or a late version 1."""
-    needed = f"v2, v1 >= {'.'.join(map(str, COMPOSE_V1))}"
+    needed = f"v2, v1 >= {_dotted(COMPOSE_V1)}"
     second, first = snapshot.text("compose", "v2"), snapshot.text("compose", "v1")
     if second:
         yield COMPOSE.ok(second, needed)
     elif first and (version_of(first) or ()) >= COMPOSE_V1:
         yield COMPOSE.ok(f"docker-compose {first}", needed)
     elif first:
-        yield COMPOSE.lacking(profile.docker, f"docker-compose {first}", needed)
+        yield COMPOSE.lacking(profile.docker, f"docker-compose {first}", needed, _install(snapshot, COMPOSE_PACKAGES))
     elif snapshot.flag("container", "inside"):
         yield COMPOSE.judged("skip", INSIDE, needed)
     else:
         reason = snapshot.reason("compose") or "-"
-        yield COMPOSE.lacking(profile.docker, Text(f"none: {reason}", f"无：{reason}"), needed)
+        fix = _install(snapshot, COMPOSE_PACKAGES)
+        yield COMPOSE.lacking(profile.docker, Text(f"none: {reason}", f"无：{reason}"), needed, fix)
 
 
 def clock(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
@@ -226,6 +229,20 @@ def clock(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     far = abs(skew or 0.0)
     good = synchronised is not False and far <= SKEW_WARN_S
     yield CLOCK.judged("fail" if far > SKEW_FAIL_S else "ok" if good else "warn", found, needed)
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(map(str, version))
+
+
+def _install(snapshot: Snapshot, packages: dict[str, str]) -> Text | None:
+    """The line that installs a package on this distribution, by the name it has there; None where it has none."""
+    names = {snapshot.text("os", "id") or "", *(snapshot.text("os", "like") or "").split()}
+    for family, package in packages.items():
+        if family in names:
+            line = f"sudo apt-get install -y {package}"
+            return Text(f"Install it: `{line}`.", f"请安装：`{line}`。")
+    return None
 
 
 CHECKS: tuple[Checking, ...] = (release, kernel, cgroups, python, docker, compose, clock)

@@ -87,6 +87,8 @@ def _read(source: str) -> Snapshot:
         return Snapshot.parse(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8"))
     except OSError as error:
         raise SnapshotError(error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise SnapshotError("it is not UTF-8") from None
 
 
 def _write(options: argparse.Namespace) -> int:

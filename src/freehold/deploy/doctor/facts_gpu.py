@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
@@ -29,19 +30,29 @@ SMI_S = 20.0  # the first call wakes a card whose driver does not stay loaded
 def nvidia() -> dict[str, Any]:
     """`{driver, cuda, gpus: [{index, name, memory_mb, capability}]}`; `cuda` is the newest that the driver runs.
 
-    Raises UnreadableError where there is no driver. nvidia-smi before 510 knows no `compute_cap`: it is left out then.
+    Where nvidia-smi is absent or fails, the loaded driver tells its version, and `trouble` what nvidia-smi said.
+    Raises UnreadableError where there is no driver. `memory_mb` is in MiB.
     """
     try:
-        table = output_of(["nvidia-smi", f"--query-gpu={SMI_FIELDS}", "--format=csv,noheader,nounits"], SMI_S)
+        gpus, driver = parse_smi(_table())
     except UnreadableError as error:
-        if "compute_cap" not in str(error) and "not a valid field" not in str(error):
-            return _driver_alone(error)
-        fields = SMI_FIELDS.replace(",compute_cap", "")
-        table = output_of(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"], SMI_S)
-    gpus, driver = parse_smi(table)
+        return _driver_alone(error)
     found: dict[str, Any] = {"driver": driver, "gpus": gpus}
-    cuda = re.search(r"CUDA Version:\s*([0-9.]+)", output_of(["nvidia-smi"], SMI_S))
-    return {**found, "cuda": cuda.group(1)} if cuda else found
+    with suppress(UnreadableError):
+        cuda = re.search(r"CUDA Version:\s*([0-9.]+)", output_of(["nvidia-smi"], SMI_S))
+        found.update({"cuda": cuda.group(1)} if cuda else {})
+    return found
+
+
+def _table() -> str:
+    """The rows of nvidia-smi, without `compute_cap` where it is older than driver 510 and does not know that field."""
+    try:
+        return output_of(["nvidia-smi", f"--query-gpu={SMI_FIELDS}", "--format=csv,noheader,nounits"], SMI_S)
+    except UnreadableError as error:
+        if "not a valid field" not in str(error):
+            raise
+    fields = SMI_FIELDS.replace(",compute_cap", "")
+    return output_of(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"], SMI_S)
 
 
 def parse_smi(table: str) -> tuple[list[dict[str, Any]], str]:

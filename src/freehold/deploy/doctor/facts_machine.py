@@ -64,64 +64,71 @@ def disk(folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), "free": usage.free, "total": usage.total, "writable": writable}
 
 
-def disk_speed(folder: Path) -> dict[str, Any]:
-    """`{write_mb_s, read_mb_s}` of one file written with fsync and read back past the page cache, then removed.
+def disk_speed(folder: Path) -> dict[str, float]:
+    """`{write_mb_s, read_mb_s}` of one file written with fsync and read back past the page cache.
 
-    At most 64 MiB and about a second. A file system without direct reads (tmpfs) tells no `read_mb_s`.
+    At most 64 MiB and about a second. The file has no name while it is written: whatever ends this program, nothing is
+    left. A file system without direct reads (tmpfs) tells no `read_mb_s`.
     """
     there = _existing(folder)
     try:
-        handle, name = tempfile.mkstemp(prefix=".freehold-doctor-", dir=str(there))
+        writing, name = tempfile.mkstemp(prefix=".freehold-doctor-", dir=str(there))
     except OSError as error:
         raise UnreadableError(f"{there}: {error.strerror or error}") from None
-    path = Path(name)
+    reading = _open_direct(name)
+    Path(name).unlink()
     try:
-        started = time.perf_counter()
-        written = 0
+        started, written = time.perf_counter(), 0
         while written < MOST_BYTES and (written == 0 or time.perf_counter() - started < WRITING_S):
-            written += os.write(handle, BLOCK)
-            os.fsync(handle)
+            written += os.write(writing, BLOCK)
+            os.fsync(writing)
         found = {"write_mb_s": round(written / MB / (time.perf_counter() - started), 1)}
-        reading = _direct_read(path)
-        return found if reading is None else {**found, "read_mb_s": reading}
+        return found if reading is None else {**found, **_read_direct(reading)}
     finally:
-        os.close(handle)
-        path.unlink()
+        os.close(writing)
+        if reading is not None:
+            os.close(reading)
 
 
-def _direct_read(path: Path) -> float | None:
-    """MB/s of reading `path` with O_DIRECT, or None where the file system has no such reads."""
-    direct = getattr(os, "O_DIRECT", None)
-    if direct is None:
-        return None
+def _open_direct(path: str) -> int | None:
+    """A descriptor that reads past the page cache (open(2), O_DIRECT), or None where there are none."""
     try:
-        handle = os.open(str(path), os.O_RDONLY | direct)
-    except OSError:
+        return os.open(path, os.O_RDONLY | os.O_DIRECT)
+    except (AttributeError, OSError):
         return None
-    try:
-        with mmap.mmap(-1, len(BLOCK)) as aligned:
-            started, done = time.perf_counter(), 0
-            while time.perf_counter() - started < READING_S:
+
+
+def _read_direct(handle: int) -> dict[str, float]:
+    with mmap.mmap(-1, len(BLOCK)) as aligned:  # direct reads want memory that starts with a page
+        started, done = time.perf_counter(), 0
+        while time.perf_counter() - started < READING_S:
+            try:
                 got = os.readv(handle, [aligned])
-                done += got
-                if got < len(BLOCK):
-                    break
-            return round(done / MB / max(time.perf_counter() - started, 1e-6), 1)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
+            except OSError:
+                return {}
+            done += got
+            if got < len(BLOCK):
+                break
+        return {"read_mb_s": round(done / MB / max(time.perf_counter() - started, 1e-6), 1)}
 
 
 def operating_system() -> dict[str, str]:
-    """`{system, id, version, name, like}` of os-release (freedesktop.org's os-release(5))."""
-    found = {"system": platform.system()}
+    """`{system, libc, id, version, name, like}`; the last four of os-release(5)."""
+    found = {"system": platform.system(), "libc": _libc()}
     for path in OS_RELEASE:
         try:
             return {**found, **parse_os_release(read_text(path))}
         except UnreadableError:
             continue
     return found
+
+
+def _libc() -> str:
+    """`glibc 2.31`; "" on a system with another C library."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (OSError, ValueError):
+        return ""
 
 
 def parse_os_release(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import errno
+import http.client
 import json
 import re
 import socket
@@ -200,6 +201,8 @@ def registry(named: str, ca: str | None) -> dict[str, Any]:
     `skew_s` is how far this clock is ahead of the registry's, by the Date header, which counts whole seconds.
     """
     url = registry_url(named)
+    if not url.startswith(("https://", "http://")):
+        raise UnreadableError(f"{url} is no address of a registry")
     found: dict[str, Any] = {"url": url}
     context = ssl.create_default_context()
     try:
@@ -215,8 +218,8 @@ def registry(named: str, ca: str | None) -> dict[str, Any]:
             found["status"], date = answer.status, answer.headers.get("Date")
     except urllib.error.URLError as error:
         return {**found, "trouble": str(error.reason)}
-    except OSError as error:
-        return {**found, "trouble": str(error)}
+    except (OSError, http.client.HTTPException) as error:
+        return {**found, "trouble": str(error) or type(error).__name__}
     ended = time.time()
     found["ms"] = round((ended - started) * 1000)
     if date:

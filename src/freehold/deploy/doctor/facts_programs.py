@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from freehold.deploy.doctor.facts_network import without_password
 from freehold.deploy.doctor.reading import Reader, UnreadableError, output_of
 
 COMPOSE_S = 10.0  # version 1 unpacks a Python of its own at each start
@@ -33,11 +34,12 @@ def parse_info(text: str) -> dict[str, Any]:
     if errors or not info.get("ServerVersion"):
         raise UnreadableError(str(errors[0]) if isinstance(errors, list) and errors else "no daemon answers")
     registries = info.get("RegistryConfig")
+    mirrors = registries.get("Mirrors") if isinstance(registries, dict) else None
     runtimes = info.get("Runtimes")
     return {
         "server": info["ServerVersion"],
         "runtimes": sorted(runtimes) if isinstance(runtimes, dict) else [],
-        "mirrors": (registries.get("Mirrors") if isinstance(registries, dict) else None) or [],
+        "mirrors": [without_password(str(url)) for url in mirrors or ()],
         "storage": info.get("Driver"),
         "folder": info.get("DockerRootDir"),
     }

@@ -37,8 +37,11 @@ class Asked:
     @classmethod
     def by(cls, environ: Mapping[str, str]) -> Asked:
         """What nothing more is said of: state in FREEHOLD_HOME, or ~/.freehold."""
-        home = environ.get("FREEHOLD_HOME")
-        return cls(Path(home) if home else Path.home() / ".freehold")
+        named = environ.get("FREEHOLD_HOME")
+        try:
+            return cls(Path(named) if named else Path.home() / ".freehold")
+        except RuntimeError:  # a container's user without a name has no home
+            return cls(Path.cwd())
 
 
 def readers(asked: Asked) -> dict[str, Reader]:
