@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from freehold.artifact.artifact import write_durably
-from freehold.cli.output import EPILOG, LABELS, Output, describe
+from freehold.cli import render_deploy
+from freehold.cli.output import EPILOG, Output
+from freehold.cli.rendered import Configuration, Folder, write_rendered
 from freehold.config import load
 from freehold.config.home import home
 from freehold.errors import FreeholdError
@@ -21,12 +22,9 @@ from freehold.gateway.routing.table import percents
 
 app = typer.Typer()
 
-Configuration = Annotated[
-    str | None, typer.Argument(metavar="CONFIG", help="As for `gateway`; left out: ./freehold.yaml, ./config.yaml.")
-]
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go; older ones are replaced.")
-]
+app.command(epilog=EPILOG)(render_deploy.compose)
+app.command(epilog=EPILOG)(render_deploy.kubernetes)
+app.command(epilog=EPILOG)(render_deploy.systemd)
 
 
 @app.command(epilog=EPILOG)
@@ -53,22 +51,7 @@ def _render(output: Output, source: str | None, folder: Path, render: Callable[[
     """Nothing is written where the configuration cannot be rendered."""
     plan = Plan.of(load(source, os.environ, Path.cwd()))
     rendering = render(plan)
-    warnings = (*_rolled_out(plan), *rendering.warnings)
-    for name, text in rendering.files.items():
-        path = folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, text.encode("utf-8"))
-        except OSError as error:
-            raise FreeholdError("rendering_unwritable", path=path, reason=error.strerror or str(error)) from None
-    data = {
-        "folder": str(folder),
-        "files": list(rendering.files),
-        "warnings": [describe(warning, output.language) for warning in warnings],
-    }
-    label = LABELS[output.language].note
-    told = [output.told(warning, label) for warning in warnings]
-    output.show(data, "\n".join([*told, *(str(folder / name) for name in rendering.files)]))
+    write_rendered(output, folder, Rendering(rendering.files, (*_rolled_out(plan), *rendering.warnings)))
 
 
 def _rolled_out(plan: Plan) -> list[FreeholdError]:

@@ -26,7 +26,7 @@ def unit(name: str, revision: str, **more: Any) -> Unit:
         "role": "models",
         "models": (ModelConfig(id=name, source=f"/models/{name}"),),
         "image": IMAGE,
-        "command": ("serve", CONFIGURATION, "--host", "0.0.0.0"),
+        "command": ("serve", CONFIGURATION),
         "files": {CONFIGURATION: f"models:\n  - {{id: {name}, source: /models/{name}}}\n"},
         "secrets": (INTERNAL,),
         "mounts": (state(name), Mount(f"/srv/models/{name}", f"/models/{name}")),
@@ -39,7 +39,7 @@ def gateway(revision: str = "0a0b0c0d", **more: Any) -> Unit:
     """The one in front of them."""
     settled: dict[str, Any] = {
         "models": (),
-        "command": ("gateway", CONFIGURATION, "--host", "0.0.0.0"),
+        "command": ("gateway", CONFIGURATION),
         "files": {CONFIGURATION: "models: []\n"},
         "mounts": (state("gateway"),),
     }
@@ -52,7 +52,7 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
         "role": "vllm",
         "image": "vllm/vllm-openai:v0.31.0",
         "entrypoint": ("/bin/sh", "-c", 'VLLM_API_KEY=$(cat /run/secrets/internal) exec "$@"', "sh"),
-        "command": ("vllm", "serve", f"/models/{name}", "--served-model-name", name, "--tensor-parallel-size", "2"),
+        "command": ("vllm", "serve", f"/models/{name}", "--served-model-name", name, "--host", "0.0.0.0", "--port", "8080"),
         "environment": {"HOME": "/tmp", "HF_HUB_OFFLINE": "1"},
         "files": {},
         "mounts": (Mount(f"/srv/models/{name}", f"/models/{name}"),),

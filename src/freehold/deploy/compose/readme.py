@@ -1,12 +1,10 @@
 """What is to be done by hand with the files of a deployment, beside them."""
 
-import re
-from collections.abc import Iterator
 from shlex import quote
 
 from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
 from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import SecretFile
+from freehold.deploy.secret_commands import command_for
 
 _TEXT = """\
 # {name}
@@ -42,18 +40,7 @@ def readme(deployment: Deployment) -> str:
     steps = [
         f"install -d -m 0700 {SECRETS} {quote(settings.data)}",
         f"install -d -m 0777 {' '.join(map(quote, state_folders(units)))}",
-        *(line for secret in secrets_of(units) for line in _written(secret)),
+        *(f"{command_for(secret)} > {quote(secret_path(secret))}" for secret in secrets_of(units)),
         f"chmod 0644 {SECRETS}/*",
     ]
     return _TEXT.format(name=deployment.name, steps="\n".join(steps), host=settings.host, port=settings.port)
-
-
-def _written(secret: SecretFile) -> Iterator[str]:
-    path = quote(secret_path(secret))
-    reference = re.fullmatch(r"\$\{(env|file):(.*)\}", secret.origin)
-    if reference is None:
-        yield f"openssl rand -hex 32 > {path}"
-    elif reference[1] == "env":
-        yield f'printf %s "${reference[2]}" > {path}'
-    else:
-        yield f"cp {quote(reference[2])} {path}"

@@ -1,4 +1,4 @@
-"""Errors of Docker and Compose."""
+"""Errors of Docker and Compose, and of systemd, which runs the same without them."""
 
 from freehold.errors.kinds import Entry, Kind
 
@@ -176,5 +176,19 @@ ENTRIES: dict[str, Entry] = {
         "`freehold status` says whether it runs, `freehold logs gateway` what it wrote.",
         "网关 {url} 没有应答：{reason}。",
         "`freehold status` 显示其是否运行，`freehold logs gateway` 显示其输出。",
+    ),
+    "systemd_image": Entry(
+        Kind.UNSUPPORTED,
+        "{service} runs from the image {image}; systemd starts programs of this machine.",
+        "Render it for Compose, or start that server yourself and write its address as the model's source.",
+        "{service} 由镜像 {image} 运行；systemd 只能启动本机程序。",
+        "请改用 Compose，或自行启动该服务器并将其地址写为模型的 source。",
+    ),
+    "systemd_ports": Entry(
+        Kind.INVALID,
+        "Behind port {port} there are too few for {count} services: they get the ports above it, up to {highest}.",
+        "Set deploy.port to a lower one.",
+        "端口 {port} 之上不足以容纳 {count} 个服务：它们依次使用其上的端口，最高为 {highest}。",
+        "请将 deploy.port 设为更小的端口。",
     ),
 }

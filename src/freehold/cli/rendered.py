@@ -1,0 +1,37 @@
+"""Rendered files, written to a folder and told."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freehold.artifact.artifact import write_durably
+from freehold.cli.output import LABELS, Output, describe
+from freehold.errors import FreeholdError
+from freehold.gateway.rendering.plan import Rendering
+
+Configuration = Annotated[
+    str | None, typer.Argument(metavar="CONFIG", help="As for `gateway`; left out: ./freehold.yaml, ./config.yaml.")
+]
+Folder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go; older ones are replaced.")
+]
+
+
+def write_rendered(output: Output, folder: Path, rendering: Rendering) -> None:
+    """Write its files below `folder` and say which. Raises `rendering_unwritable`."""
+    for name, text in rendering.files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, text.encode("utf-8"))
+        except OSError as error:
+            raise FreeholdError("rendering_unwritable", path=path, reason=error.strerror or str(error)) from None
+    data = {
+        "folder": str(folder),
+        "files": list(rendering.files),
+        "warnings": [describe(warning, output.language) for warning in rendering.warnings],
+    }
+    label = LABELS[output.language].note
+    told = [output.told(warning, label) for warning in rendering.warnings]
+    output.show(data, "\n".join([*told, *(str(folder / name) for name in rendering.files)]))
