@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "rollback": Verb("freehold.cli.deploy:rollback", "Put the release before in force again."),
     "status": Verb("freehold.cli.deploy:status", "Show the releases of a deployment, and what runs."),
     "logs": Verb("freehold.cli.deploy:logs", "Show what the services of a deployment write."),
-    "render": Verb("freehold.cli.render:app", "Write the routes for Nginx or Envoy."),
+    "render": Verb("freehold.cli.render:app", "Write a deployment or its routes as files for other programs."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }
 

@@ -100,14 +100,14 @@ systemctl daemon-reload
 systemctl enable --now {name}.target {services}
 ```
 
-It needs systemd 247 or later, curl, and Freehold at {program} (python3 -m venv /opt/freehold; /opt/freehold/bin/pip
-install freehold). The user {user} must be able to read the model files, and nothing else of them.
+It needs systemd 247 or later, curl, and Freehold at {program}. The user {user} must be able to read the model files.
 
-The gateway listens on {host}:{port}, the services behind it on ports of loopback above that one. `systemctl start`
-returns once the models have answered what was recorded with them; `journalctl -u {name}-gateway` shows what it wrote.
+The gateway listens on {host}:{port}, the services behind it on ports of loopback above that one. Beyond loopback it
+asks for a key, and writes the first one into `initial-key` in its folder of state. `systemctl start` returns once the
+models have answered what was recorded with them; `journalctl -u {name}-gateway` shows what the gateway wrote.
 
-A changed `{etc}/gateway/freehold.yaml` is taken up without a restart. Another version of a model is a restart of its
-service: versions run beside each other under Compose and Kubernetes only.
+The gateway takes up a changed `freehold.yaml` without a restart. Another version of a model is a restart of its service:
+versions run beside each other under Compose and Kubernetes only.
 """
 
 

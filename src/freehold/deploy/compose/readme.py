@@ -5,6 +5,7 @@ from shlex import quote
 from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.secret_commands import command_for
+from freehold.deploy.secret_files import ACCESS
 
 _TEXT = """\
 # {name}
@@ -30,17 +31,18 @@ docker compose -p {name} down
 ```
 
 With docker-compose 1.29 write `docker-compose` for `docker compose`. A service is `healthy` once its models have
-answered what was recorded with them. The gateway listens on {host}:{port}.
+answered what was recorded with them. The gateway listens on {host}:{port}.{key}
 """
 
 
 def readme(deployment: Deployment) -> str:
     """README.md: the folders and files to make, and the commands."""
     settings, units = deployment.settings, units_of(deployment)
+    key = f" Clients send the key in `{secret_path(ACCESS)}`." if ACCESS in deployment.gateway.secrets else ""
     steps = [
         f"install -d -m 0700 {SECRETS} {quote(settings.data)}",
         f"install -d -m 0777 {' '.join(map(quote, state_folders(units)))}",
         *(f"{command_for(secret)} > {quote(secret_path(secret))}" for secret in secrets_of(units)),
         f"chmod 0644 {SECRETS}/*",
     ]
-    return _TEXT.format(name=deployment.name, steps="\n".join(steps), host=settings.host, port=settings.port)
+    return _TEXT.format(name=deployment.name, steps="\n".join(steps), host=settings.host, port=settings.port, key=key)
