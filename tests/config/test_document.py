@@ -250,3 +250,14 @@ def test_both_parsers_understand_the_same(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(document, "_LibyamlReader", None)
         assert told(text) == with_libyaml
+
+
+def test_a_value_knows_the_column_of_its_key() -> None:
+    """In block and in flow style, counted from 1; an entry of a list its own."""
+    tree, _ = parse_document("a:\n  - {b: 1, c: 2}\n  - d\n", "f.yaml")
+    assert [tree.at("a", 0, "c").spot, tree.at("a", 1).spot, tree.at("a").spot] == [
+        "f.yaml:2:12",
+        "f.yaml:3:5",
+        "f.yaml:1:1",
+    ]
+    assert Node("x", "--port").spot == "--port"

@@ -15,7 +15,7 @@ FOLDER = "/run/secrets"
 INTERNAL = SecretFile("internal")
 """The key between the gateway and the services behind it; the deployment makes it."""
 ACCESS = SecretFile("access")
-"""The first key of a cluster's gateway, whose pods keep none of their own; the deployment makes it."""
+"""The gateway's own first key, which all its copies and the rollout know; the deployment makes it."""
 
 
 def path(secret: SecretFile) -> str:
