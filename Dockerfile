@@ -11,9 +11,9 @@ ARG BASE=python:3.11-slim
 FROM ${BASE} AS python
 ARG APT_MIRROR=
 RUN set -eu; \
+    case "$APT_MIRROR" in *@*) echo "APT_MIRROR stays in the image's history: no password in it" >&2; exit 2;; esac; \
     enough='import sys, venv, ssl; sys.exit(sys.version_info < (3, 11))'; \
     if ! python3 -c "$enough" 2>/dev/null; then \
-        case "$APT_MIRROR" in *@*) echo "APT_MIRROR stays in the image's history: no password in it" >&2; exit 2;; esac; \
         set --; \
         if [ -n "$APT_MIRROR" ]; then \
             . /etc/os-release; \

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,11 @@ COMPONENTS = {
 
 @dataclass(frozen=True)
 class Engine:
-    """One dockerd: its network namespace, its folder of short-lived files, and the socket in it."""
+    """One dockerd: its network namespace, its folder of short-lived files, and that of its images."""
 
     namespace: str = f"freehold-{LABEL}"
     folder: Path = Path(tempfile.gettempdir()) / f"freehold-docker-{LABEL}"
+    images: Path = CACHE / "root"
 
     @property
     def host(self) -> str:
@@ -96,7 +97,7 @@ class Engine:
         there 127.0.0.1:8080 is a port that a container publishes. What was opened before or is kept after works on."""
         with (
             Path("/proc/thread-self/ns/net").open("rb") as ours,
-            Path(f"/var/run/netns/{self.namespace}").open("rb") as theirs,
+            self._network_file.open("rb") as theirs,
         ):
             enter_network(theirs.fileno())
             try:
@@ -111,29 +112,46 @@ class Engine:
             yield
 
     def start(self) -> None:
-        """Start dockerd, whatever a killed run left, and wait until it answers. It outlives this process."""
-        self.stop()
-        self.folder.mkdir(exist_ok=True, mode=0o700)
-        CACHE.mkdir(parents=True, exist_ok=True)
-        program("ip")
-        self.run("ip", "netns", "add", self.namespace)
-        self.run("ip", "-n", self.namespace, "link", "set", "lo", "up")
-        # Not `ip netns exec`: it mounts another /sys, which hides the cgroups.
-        command = [program("nsenter"), f"--net=/var/run/netns/{self.namespace}", program("dockerd")]
-        command += ["--host", self.host, "--data-root", str(CACHE / "root"), "--exec-root", str(self.folder / "exec")]
-        command += ["--pidfile", str(self.folder / "pid"), "--config-file", str(self.folder / "daemon.json")]
-        (self.folder / "daemon.json").write_text("{}")
-        program("iptables")
-        with (self.folder / "log").open("wb") as log:
-            subprocess.run([program("setsid"), "--fork", *command], stdout=log, stderr=log, check=True)
+        """Start dockerd unless it runs, wait until it answers, and remove what a killed run left: dockerd finds again
+        the containers of one that was killed. It outlives this process."""
+        if self._daemon() is None:
+            self._launch()
         limit = time.monotonic() + PATIENCE_S
-        while not (self.folder / "docker.sock").exists() or not self.docker("info", check=False):
+        while not (self.folder / "docker.sock").exists() or not self.docker(
+            "version", "--format={{.Server.Version}}", check=False
+        ):
             words = (self.folder / "log").read_text()[-2000:]
             assert "failed to start daemon" not in words, words
             assert time.monotonic() < limit, f"dockerd does not answer: {words}"
             time.sleep(0.05)
         self.remove_containers()
         self.docker("image", "prune", "--force", "--filter", "until=24h")  # layers of older builds
+
+    def _launch(self) -> None:
+        self.folder.mkdir(exist_ok=True, mode=0o700)
+        for stale in ("docker.sock", "pid", "exec/containerd/containerd.pid"):
+            if not runs(read_pid(self.folder / stale)):
+                (self.folder / stale).unlink(missing_ok=True)
+        if not self._network_file.exists():
+            subprocess.run([program("ip"), "netns", "add", self.namespace], check=True)
+        subprocess.run([program("ip"), "-n", self.namespace, "link", "set", "lo", "up"], check=True)
+        program("iptables")
+        (self.folder / "daemon.json").write_text("{}")  # not the machine's own settings
+        # Not `ip netns exec`: it mounts another /sys, which hides the cgroups.
+        command = [program("setsid"), "--fork", program("nsenter"), f"--net={self._network_file}", program("dockerd")]
+        command += ["--host", self.host, "--data-root", str(self.images), "--exec-root", str(self.folder / "exec")]
+        command += ["--pidfile", str(self.folder / "pid"), "--config-file", str(self.folder / "daemon.json")]
+        with (self.folder / "log").open("wb") as log:
+            subprocess.run(command, stdout=log, stderr=log, check=True)
+
+    @property
+    def _network_file(self) -> Path:
+        return Path("/var/run/netns") / self.namespace
+
+    def _daemon(self) -> int | None:
+        """The process id of dockerd, where it runs."""
+        pid = read_pid(self.folder / "pid")
+        return pid if runs(pid) and str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() else None
 
     def remove_containers(self) -> None:
         """Every container, network and volume; images stay."""
@@ -144,24 +162,32 @@ class Engine:
 
     def stop(self) -> None:
         """End dockerd with all its containers, by its pid, and remove namespace, mounts and files."""
-        with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-            pid = int((self.folder / "pid").read_text())
-            if str(self.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGTERM)
-                limit = time.monotonic() + PATIENCE_S
-                while _runs(pid):
-                    assert time.monotonic() < limit, f"dockerd {pid} does not end"
-                    time.sleep(0.02)
+        if self.folder.exists() and self._daemon() is None:
+            self.start()  # it was killed, and only dockerd finds its containers
+        if (pid := self._daemon()) is not None:
+            os.kill(pid, signal.SIGTERM)
+            limit = time.monotonic() + PATIENCE_S
+            while runs(pid):
+                assert time.monotonic() < limit, f"dockerd {pid} does not end"
+                time.sleep(0.02)
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
-            mount = line.split(" ")[4]
-            if mount.startswith((f"{self.folder}/", f"{CACHE}/")):
-                subprocess.run(["umount", "--lazy", mount], check=True)
-        if Path(f"/var/run/netns/{self.namespace}").exists():
+            mount = Path(line.split(" ")[4])
+            if self.folder in mount.parents or self.images in (mount, *mount.parents):
+                subprocess.run(["umount", "--lazy", str(mount)], check=True)
+        if self._network_file.exists():
             subprocess.run(["ip", "netns", "del", self.namespace], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _runs(pid: int) -> bool:
+def read_pid(file: Path) -> int:
+    """The process id in a file; 0, which is nobody's, where there is none."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def runs(pid: int) -> bool:
     """Whether a process is there and no zombie, which it stays when the worker that started it looks the other way."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -226,7 +252,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _living(users: Path) -> Sequence[Path]:
     """Files of users whose processes are there; of others they are removed."""
     for user in users.iterdir():
-        if not _runs(int(user.name)):
+        if not runs(int(user.name)):
             user.unlink()
     return list(users.iterdir())
 
