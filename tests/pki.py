@@ -47,13 +47,13 @@ class Pair:
 class Authority:
     """Signs certificates, and writes them into `folder`."""
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    def __init__(self, folder: Path, name: str = "authority", lasts: timedelta = 365 * DAY) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = new_key()
         now = datetime.now(UTC)
-        built = self._builder(self._key, now - DAY, now + 365 * DAY).subject_name(self._name)
+        built = self._builder(self._key, now - DAY, now + lasts).subject_name(self._name)
         constrained = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(constrained.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))

@@ -69,12 +69,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="source", metavar="FILE", help="judge the snapshot of another machine")
     parser.add_argument("--snapshot", metavar="FILE", help="only write this machine's facts (- is standard output)")
     parser.add_argument("--folder", metavar="DIR", help="where models will be kept (FREEHOLD_HOME, else ~/.freehold)")
-    parser.add_argument("--port", type=int, action="append", help="a port that has to be free (8080); repeatable")
+    parser.add_argument("--port", type=_port, action="append", help="a port that has to be free (8080); repeatable")
     parser.add_argument("--registry", metavar="HOST", help="a registry that has to be reached")
     parser.add_argument("--ca", metavar="FILE", help="certificates of a private authority")
     parser.add_argument("--host", action="append", default=[], help="a name that has to resolve; repeatable")
     parser.add_argument("--lang", choices=("en", "zh"), help="language of the words")
     return parser
+
+
+def _port(word: str) -> int:
+    number = int(word)
+    if not 1 <= number <= 65535:
+        raise ValueError(word)
+    return number
 
 
 def _asked(options: argparse.Namespace) -> Asked:

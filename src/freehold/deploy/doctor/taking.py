@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Mapping
 
-from freehold.deploy.doctor import cluster, facts_gpu, facts_machine, facts_network, facts_programs
+from freehold.deploy.doctor import cluster, facts_cards, facts_gpu, facts_machine, facts_network, facts_programs
 from freehold.deploy.doctor.reading import Reader, UnreadableError
 from freehold.deploy.doctor.snapshot import FORMAT
 
@@ -50,6 +50,7 @@ def readers(asked: Asked) -> dict[str, Reader]:
         **facts_machine.readers(asked.folder),
         **facts_programs.READERS,
         **facts_gpu.READERS,
+        **facts_cards.READERS,
         **facts_network.readers(asked.ports, asked.registry, asked.ca, asked.hosts, os.environ),
         **cluster.READERS,
     }
