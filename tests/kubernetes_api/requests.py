@@ -3,8 +3,10 @@
 import http.client
 import json
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -211,8 +213,19 @@ class Listener(ThreadingHTTPServer):
         self.answer = answer
         self.open: set[socket.socket] = set()
 
-    def cut(self) -> None:
-        """End every open connection."""
-        for connection in list(self.open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+    @contextmanager
+    def listening(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+        """Answer meanwhile; its address. Open connections end with it."""
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, name="listener")
+        thread.start()
+        try:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{self.server_address[1]}"
+        finally:
+            self.shutdown()
+            for connection in list(self.open):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self.server_close()
+            thread.join()

@@ -73,22 +73,13 @@ class ApiServer:
     @contextmanager
     def running(self, tls: ssl.SSLContext | None = None) -> Iterator["ApiServer"]:
         """Listen on loopback meanwhile."""
-        listener = Listener(self.answer)
-        if tls is not None:
-            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_address[1]}"
-        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01}, name="api-server")
-        thread.start()
-        self.controllers.start()
-        try:
-            yield self
-        finally:
-            self.ending.set()
-            self.controllers.stop()
-            listener.shutdown()
-            listener.cut()
-            listener.server_close()
-            thread.join()
+        with Listener(self.answer).listening(tls) as self.url:
+            self.controllers.start()
+            try:
+                yield self
+            finally:
+                self.ending.set()
+                self.controllers.stop()
 
     def answer(self, request: Request) -> Answer:
         """What is answered. Raises RefusalError."""

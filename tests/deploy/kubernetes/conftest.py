@@ -1,14 +1,14 @@
 """A cluster for tests: an API server of this process over real HTTP, and ways to it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from freehold.deploy.kubernetes.api import Api
-from freehold.deploy.kubernetes.connection import connected
+from freehold.deploy.kubernetes.connection import connect
 from tests.kubernetes_api.server import ApiServer
 
 NAMESPACE = "freehold"
@@ -33,7 +33,7 @@ def kubeconfig(folder: Path, url: str, token: str = "", ca: Path | None = None) 
 @contextmanager
 def reached(server: ApiServer, folder: Path, namespace: str = NAMESPACE) -> Iterator[Api]:
     """That server's namespace; nothing waits between two tries."""
-    with connected(namespace, {}, kubeconfig(folder, server.url, server.token)) as connection:
+    with closing(connect(namespace, {}, kubeconfig(folder, server.url, server.token))) as connection:
         yield Api(connection, namespace, sleep=lambda _: None)
 
 

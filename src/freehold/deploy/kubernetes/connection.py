@@ -1,13 +1,11 @@
 """How a cluster is reached: a context of a kubeconfig, or from inside a pod of it."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-import msgspec
 import yaml
 from lightkube import Client, KubeConfig
 from lightkube.config.client_adapter import Client as HttpClient
@@ -32,29 +30,34 @@ class Connection:
     """For what lightkube has no call: the proxy to services, and watches that end when the server goes silent."""
     place: str
 
+    def close(self) -> None:
+        """Let go of all that is open."""
+        self.client.close()
+        self.http.close()
 
-@contextmanager
-def connected(
-    namespace: str, environ: Mapping[str, str], kubeconfig: Path | None = None, context: str | None = None
-) -> Iterator[Connection]:
+
+def connect(
+    namespace: str,
+    environ: Mapping[str, str],
+    kubeconfig: Path | None = None,
+    context: str | None = None,
+    account: Path = Path(SERVICE_ACCOUNT),
+) -> Connection:
     """Reach the cluster of `context`, else of the kubeconfig's current one, else the one that this pod runs in.
 
-    The kubeconfig is `kubeconfig`, else the files of KUBECONFIG, else ~/.kube/config, as for kubectl. Nothing is asked
-    yet. Raises `cluster_config_missing` and `cluster_config_invalid`.
+    The kubeconfig is `kubeconfig`, else the files of KUBECONFIG, else ~/.kube/config, as for kubectl; `account` is what
+    a pod is given. Nothing is asked yet. Raises `cluster_config_missing` and `cluster_config_invalid`.
     """
+    config = _usable(_chosen(environ, kubeconfig, context, account))
+    parameters = ConnectionParams(timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S))
     try:
-        config = _usable(_chosen(environ, kubeconfig, context))
-        parameters = ConnectionParams(timeout=httpx2.Timeout(SILENCE_S, connect=CONNECT_S))
-        with (
-            Client(config, namespace=namespace, field_manager=MANAGER, timeout=parameters.timeout) as client,
-            HttpClient(config, parameters) as http,
-        ):
-            yield Connection(client, http, f"{config.context_name} ({config.cluster.server})")
-    except ConfigError as error:
-        raise FreeholdError("cluster_config_invalid", path="kubeconfig", reason=str(error)) from None
+        client = Client(config, namespace=namespace, field_manager=MANAGER, timeout=parameters.timeout)
+        return Connection(client, HttpClient(config, parameters), f"{config.context_name} ({config.cluster.server})")
+    except (ConfigError, OSError) as error:  # a certificate that is not there, or none
+        raise FreeholdError("cluster_config_invalid", path=config.fname, reason=str(error)) from None
 
 
-def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | None) -> SingleConfig:
+def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | None, account: Path) -> SingleConfig:
     """The context that is wanted, of the first file that has it."""
     named = environ.get("KUBECONFIG") or "~/.kube/config"
     files = [kubeconfig] if kubeconfig else [Path(name).expanduser() for name in named.split(os.pathsep) if name]
@@ -63,8 +66,8 @@ def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | 
         wanted = context or one.current_context
         if wanted is not None and wanted in one.contexts:
             return _selected(one, wanted)
-    if not found and not context and not kubeconfig and (Path(SERVICE_ACCOUNT) / "token").is_file():
-        return _selected(KubeConfig.from_service_account(), "default")
+    if not found and not context and not kubeconfig and (account / "token").is_file():
+        return _selected(KubeConfig.from_service_account(account), "default")
     contexts = sorted(name for one in found for name in one.contexts)
     raise FreeholdError(
         "cluster_config_missing",
@@ -76,8 +79,11 @@ def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | 
 
 def _read(file: Path) -> KubeConfig:
     try:
-        return KubeConfig.from_file(file)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, TypeError, KeyError) as error:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(document, Mapping):
+            raise TypeError("it is no kubeconfig")
+        return KubeConfig.from_dict(dict(document), file)
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise FreeholdError("cluster_config_invalid", path=file, reason=reason) from None
 
