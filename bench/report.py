@@ -46,6 +46,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
     "memory": (RATE, P50, CPU_US, PSS, LARGEST, LOST),
     "start": (READY_S, READY_CPU, PSS),
     "convert": (READY_S, READY_CPU, GAP),
+    "render": (READY_S, READY_CPU),
     "store": (MILLISECONDS, CHANGED, MOVED),
 }
 

@@ -1,6 +1,6 @@
 """The numbers that were promised, and what a run says of each."""
 
-from bench import adaptation, generation_targets, routing_report
+from bench import adaptation, deploying, generation_targets, routing_report
 from bench.measure import RAW
 from bench.results import Results, Sample
 from bench.target import Measure, Target, ratio
@@ -128,5 +128,6 @@ TARGETS: tuple[Target, ...] = (
     Target("Start to ready, MiniLM, caches filled: CPU seconds", _start_cpu, most=1.5),
     *generation_targets.TARGETS,
     *adaptation.TARGETS,
+    *deploying.TARGETS,
     *routing_report.TARGETS,
 )
