@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, Sequence
 
-from freehold.deploy.doctor.check import Check, Text, Topic
+from freehold.deploy.doctor.check import Check, Status, Text, Topic
 from freehold.deploy.doctor.facts_cards import OTHER_DEVICES
 from freehold.deploy.doctor.profile import Checking, Profile
 from freehold.deploy.doctor.snapshot import Snapshot
@@ -25,7 +25,7 @@ LEAST_CAPABILITY = (7, 5)
 """Turing: CUDA 13 compiles for nothing older (https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/), TensorRT 10
 runs on nothing older."""
 BF16, FP8, FP4 = (8, 0), (8, 9), (10, 0)
-"""https://docs.nvidia.com/cuda/cuda-c-programming-guide/: compute capabilities, and the types their tensor cores take."""
+"""What tensor cores take, by compute capability: https://docs.nvidia.com/cuda/cuda-c-programming-guide/"""
 
 NO_CARD = Text("no NVIDIA GPU", "无 NVIDIA GPU")
 DRIVER_CUDA = Topic(
@@ -123,12 +123,12 @@ def driver_cuda(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     least = LEAST_DRIVER.get(cuda, max(LEAST_DRIVER.values()))
     needed = Text(f"driver >= {least} for CUDA {cuda}", f"CUDA {cuda} 需要驱动 >= {least}")
     if driver is None:
-        yield DRIVER_CUDA.judged("skip", NO_CARD, needed, DRIVER_CUDA.fix.filled(least=least))
+        yield DRIVER_CUDA.judged("skip", NO_CARD, needed, _filled(DRIVER_CUDA.fix, least=least))
         return
     runs = next((major for major, oldest in LEAST_DRIVER.items() if driver >= oldest), 0)
     found = Text(f"driver {driver}: CUDA up to {runs}", f"驱动 {driver}：最高 CUDA {runs}")
-    status = "ok" if driver >= least else "fail" if profile.gpu == "needed" else "warn"
-    yield DRIVER_CUDA.judged(status, found, needed, DRIVER_CUDA.fix.filled(least=least))
+    status: Status = "ok" if driver >= least else _serious(profile)
+    yield DRIVER_CUDA.judged(status, found, needed, _filled(DRIVER_CUDA.fix, least=least))
 
 
 def runtime(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
@@ -157,7 +157,7 @@ def tensorrt(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     present = [cuda for cuda in LEAST_DRIVER if snapshot.has("packages", f"tensorrt-cu{cuda}")]
     wanted, driver = _runtime_cuda(snapshot) or IMAGE_CUDA, _driver(snapshot)
     needed = Text(f"TensorRT for CUDA {wanted}, if any", f"若使用 TensorRT，须为 CUDA {wanted} 版本")
-    fix = TENSORRT.fix.filled(cuda=wanted)
+    fix = _filled(TENSORRT.fix, cuda=wanted)
     if not present:
         yield TENSORRT.judged("skip", Text("not installed for this Python", "此 Python 未安装"), needed, fix)
     elif wanted not in present:
@@ -179,7 +179,7 @@ def capability(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     weakest, gpu = min(found, key=lambda pair: pair[0])
     name = f"{gpu.text('name') or '?'} {weakest[0]}.{weakest[1]}"
     if weakest < LEAST_CAPABILITY:
-        yield CAPABILITY.judged("fail" if profile.gpu == "needed" else "warn", name, needed)
+        yield CAPABILITY.judged(_serious(profile), name, needed)
     elif weakest < BF16:
         yield CAPABILITY.judged("warn", Text(f"{name}: no bf16", f"{name}：不支持 bf16"), needed)
     else:
@@ -190,7 +190,7 @@ def capability(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
 def mig(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """Cards that MIG has cut."""
     cut = _cards(snapshot, lambda state: state.flag("mig") is True)
-    fix = MIG.fix.filled(cards=cut)
+    fix = _filled(MIG.fix, cards=cut or "N")
     needed = Text("whole cards, or slices asked for by name", "整卡，或按名称申请切片")
     if not snapshot.has("nvidia_state"):
         yield MIG.judged("skip", NO_CARD, needed, fix)
@@ -214,13 +214,14 @@ def persistence(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
 def memory_errors(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """Errors since the driver was loaded that ECC found and could not correct."""
     cards = _cards(snapshot, lambda state: (state.number("uncorrected") or 0) > 0)
-    fix = ERRORS.fix.filled(cards=cards)
+    fix = _filled(ERRORS.fix, cards=cards or "N")
     needed = Text("none uncorrected", "无未纠正的错误")
     if not snapshot.has("nvidia_state"):
         yield ERRORS.judged("skip", NO_CARD, needed, fix)
     elif cards:
-        status = "fail" if profile.gpu == "needed" else "warn"
-        yield ERRORS.judged(status, Text(f"uncorrected: card {cards}", f"存在未纠正错误：{cards} 号卡"), needed, fix)
+        yield ERRORS.judged(
+            _serious(profile), Text(f"uncorrected: card {cards}", f"存在未纠正错误：{cards} 号卡"), needed, fix
+        )
     else:
         yield ERRORS.judged("ok", needed, needed, fix)
 
@@ -234,6 +235,16 @@ def others(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     else:
         alone = profile.gpu == "needed" and not _has_cards(snapshot)
         yield OTHERS.judged("warn" if alone else "ok", ", ".join(vendors), needed)
+
+
+def _serious(profile: Profile) -> Status:
+    """What a fault of the cards is to this profile."""
+    return "fail" if profile.gpu == "needed" else "warn"
+
+
+def _filled(text: Text, **values: object) -> Text:
+    """With each `{name}` replaced by its value."""
+    return Text(text.en.format(**values), text.zh.format(**values))
 
 
 def _driver(snapshot: Snapshot) -> int | None:
