@@ -106,8 +106,8 @@ The gateway listens on {host}:{port}, the services behind it on ports of loopbac
 asks for a key, and writes the first one into `initial-key` in its folder of state. `systemctl start` returns once the
 models have answered what was recorded with them; `journalctl -u {name}-gateway` shows what the gateway wrote.
 
-The gateway takes up a changed `freehold.yaml` without a restart. Another version of a model is a restart of its service:
-versions run beside each other under Compose and Kubernetes only.
+The gateway takes up a changed `freehold.yaml` without a restart. Another version of a model is a restart of its
+service: versions run beside each other under Compose and Kubernetes only.
 """
 
 

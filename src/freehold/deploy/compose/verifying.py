@@ -45,7 +45,8 @@ def verify_unit(docker: Docker, unit: Unit, folder: Path, config: Path) -> None:
 
     It has the walls, mounts and bounds that the service will have, and no network.
     """
-    done = docker.tried("run", *_options(unit, folder, config), unit.image, "verify", next(iter(unit.files)), "--json")
+    words = [*unit.entrypoint[1:], "verify", next(iter(unit.files)), "--json"]
+    done = docker.tried("run", *_options(unit, folder, config), unit.image, *words)
     if done.returncode == 0:
         return
     if done.returncode == KILLED:
