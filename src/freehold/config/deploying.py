@@ -1,7 +1,9 @@
 """What the configuration says of deployments: where they run, from which images, and how many of what."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from freehold.config.forms import Count, Identifier, Seconds, Shape, Text, doc
@@ -47,8 +49,11 @@ class Monitoring(Shape, frozen=True):
 
     namespace: Annotated[Text, doc("Where Prometheus runs: its pods reach `/metrics` of every service.")] = "monitoring"
     operator: Annotated[
-        bool, doc("Prometheus is run by its operator: a ServiceMonitor is made for it. Else annotations alone.")
+        bool, doc("Prometheus is run by its operator: ServiceMonitors are made for it. Else annotations alone.")
     ] = False
+    labels: Annotated[
+        Mapping[str, Text], doc("By which that operator chooses monitors: `release: prometheus`, for example.")
+    ] = msgspec.field(default_factory=dict)
 
 
 class Storage(Shape, frozen=True):

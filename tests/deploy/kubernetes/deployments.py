@@ -105,7 +105,7 @@ CASES: dict[str, Deployment] = {
             "server": {"tls": {"certificate": "/pki/own.pem", "key": "/pki/own.key"}},
         },
         ingress={"host": "models.corp.test", "ingress_class": "nginx", "issuer": "letsencrypt"},
-        monitoring={"operator": True, "namespace": "observability"},
+        monitoring={"operator": True, "namespace": "observability", "labels": {"release": "prometheus"}},
         control_plane=["10.0.0.0/28"],
     ),
     "pull": deployment(

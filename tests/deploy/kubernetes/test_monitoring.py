@@ -28,6 +28,11 @@ def test_monitors_select_the_services_of_the_deployment() -> None:
         ].count(True) == 1
 
 
+def test_an_operator_that_chooses_by_labels_finds_them() -> None:
+    """As the one of kube-prometheus-stack does."""
+    assert {tree["metadata"]["labels"]["release"] for tree in monitors(CASES["tls"])} == {"prometheus"}
+
+
 def test_a_monitor_is_made_only_where_the_operator_is() -> None:
     """Elsewhere nobody knows the kind."""
     assert of_kind(CASES["cpu"], "ServiceMonitor") == {}

@@ -48,4 +48,6 @@ def _monitor(deployment: Deployment, name: str, components: list[str], key: Secr
         "targetLabels": [NAME, INSTANCE],
         "endpoints": [endpoint],
     }
-    return of_deployment(deployment, "monitoring.coreos.com/v1", "ServiceMonitor", name, spec=spec)
+    tree = of_deployment(deployment, "monitoring.coreos.com/v1", "ServiceMonitor", name, spec=spec)
+    tree["metadata"]["labels"] |= dict(sorted(deployment.settings.monitoring.labels.items()))
+    return tree

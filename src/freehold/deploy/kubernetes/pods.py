@@ -17,8 +17,8 @@ DRAIN_S = 5
 """After a pod is told to end, requests still come: until every node has heard that it is no endpoint any more."""
 
 _PROBE_S = 5
-_PULLING = ("data", "tmp", LOGIN)
-"""The volumes of what pulls."""
+SCRATCH = ("data", "tmp")
+"""The volumes that are nobody's but the pod's: all that a pull needs beside the login."""
 _LEAST = {"cpu": "250m", "memory": "256Mi"}
 """Asked for where the configuration sets no bounds: the scheduler must count something."""
 
@@ -41,7 +41,7 @@ def pod(deployment: Deployment, unit: Unit) -> Tree:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
     }
-    needed = [mount for mount in mounts if mount["name"] in _PULLING]
+    needed = [mount for mount in mounts if mount["name"] in (*SCRATCH, LOGIN)]
     pulling = [_pulling(deployment, unit, number, needed) for number in range(len(unit.pulls))]
     if pulling:
         spec = {"initContainers": pulling, **spec}
@@ -126,11 +126,12 @@ def _server(deployment: Deployment, unit: Unit, mounts: list[Tree]) -> Tree:
         pause: Tree = {"sleep": {"seconds": DRAIN_S}}
     else:
         pause = {"exec": {"command": ["sleep", str(DRAIN_S)]}}
+    began = unit.alive if unit.role == "gateway" else unit.ready
     container = contained(unit, CONTAINER, unit.command, environment_of(unit), mounts)
     return container | {
         "ports": [{"name": "http", "containerPort": unit.port}],
-        # Readiness until it was there once: until then nobody asks whether it lives.
-        "startupProbe": _probe(unit, unit.ready, _PROBE_S, math.ceil(unit.startup_s / _PROBE_S)),
+        # Until it was ready once nobody asks whether it lives. A gateway starts at once, and is ready with its units.
+        "startupProbe": _probe(unit, began, _PROBE_S, math.ceil(unit.startup_s / _PROBE_S)),
         "readinessProbe": _probe(unit, unit.ready, _PROBE_S, 2),
         "livenessProbe": _probe(unit, unit.alive, 2 * _PROBE_S, 6),
         "lifecycle": {"preStop": pause},
