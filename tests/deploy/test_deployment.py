@@ -93,7 +93,7 @@ def test_only_what_makes_a_service_another_changes_its_revision() -> None:
 def test_the_gateway_is_another_version_only_by_what_it_reads_at_its_start() -> None:
     """Models and routes are read again while it runs."""
     before = deployed(TWO).gateway
-    routed = deployed(TWO + "routes: [{model: r, to: [{id: bge}]}]\n").gateway
+    routed = deployed(TWO + "routes: [{model: r, to: [{id: bge}]}]\ngateway: {retries: 0}\n").gateway
     observed = deployed(TWO + "observe: {log_level: debug}\n").gateway
     assert before.files != routed.files
     assert before.revision == routed.revision

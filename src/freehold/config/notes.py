@@ -8,9 +8,7 @@ from freehold.config.secret import is_reference, resolve
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
-_COMPUTED_HERE = (
-    *("input_shape", "inputs", "outputs", "workers", "precision", "generation", "keep_alive"),
-)
+_COMPUTED_HERE = ("input_shape", "inputs", "outputs", "workers", "precision", "generation", "keep_alive")
 _GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults", "chat_template_kwargs")
 """On its command line, unless `command` is another."""
 _LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", *_GIVEN_TO_VLLM)

@@ -12,7 +12,7 @@ import msgspec
 
 from freehold.config.canonical import SHARED
 from freehold.config.forms import Shape
-from freehold.config.shapes import Config
+from freehold.config.shapes import Config, ModelConfig
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})  # no texts, in YAML 1.1 or 1.2
@@ -21,12 +21,16 @@ _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 def written(config: Config) -> str:
     """The YAML of `config`, whose paths are absolute as `load` leaves them."""
     plain = _changed(config)
-    for model, entry in zip(config.models, plain.get("models", ()), strict=True):
-        for name in SHARED:  # what stands at top level counts for every model that does not say otherwise
-            own = _differences(getattr(model, name), getattr(config, name))
-            entry.pop(name, None)
-            entry.update({name: own} if own else {})
+    plain |= {"models": [_model(model, config) for model in config.models]} if config.models else {}
     return "".join(f"{line}\n" for line in _mapping(plain)) or "{}\n"
+
+
+def _model(model: ModelConfig, config: Config) -> dict[str, object]:
+    """What stands at top level counts for every model that does not say otherwise, so that a model says what differs
+    from that."""
+    shared = {name: _differences(getattr(model, name), getattr(config, name)) for name in SHARED}
+    said = _changed(model) | shared
+    return {name: said[name] for name in model.__struct_fields__ if name in said and said[name] != {}}
 
 
 def _changed(shape: Shape) -> dict[str, object]:

@@ -9,6 +9,7 @@ import msgspec
 from freehold.config import Access, Config, ModelConfig
 from freehold.config.deploying import Deploy, Scale
 from freehold.config.labels import GATEWAY, label
+from freehold.config.routing import Gateway
 from freehold.deploy.devices import Devices
 from freehold.deploy.gateway_file import Shares, gateway_file
 from freehold.deploy.model_places import state
@@ -75,7 +76,8 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
     """The one service that is reached from outside. What it reads again while it runs makes no other version of it."""
     config = _entered(ground.config)
     text, secrets = gateway_file(config, units)
-    lasting, _ = gateway_file(msgspec.structs.replace(config, models=(), routes=()), ())
+    rereads = {"models": (), "routes": (), "gateway": Gateway(body_mb=config.gateway.body_mb)}
+    lasting, _ = gateway_file(msgspec.structs.replace(config, **rereads), ())
     unit = Unit(
         name=GATEWAY,
         role="gateway",

@@ -42,7 +42,8 @@ def gateway_file(
         for model in unit.models
         if model.id in serving and unit.host != serving[model.id].host
     }
-    models = [_upstream(model, serving.get(model.id)) for model in config.models]
+    limits = Limits(body_mb=config.limits.body_mb, in_flight_mb=config.limits.in_flight_mb)  # of the gateway as a whole
+    models = [_upstream(model, serving.get(model.id), limits) for model in config.models]
     beside = [
         replace(model, id=version_id(model.id, unit), source=_address(unit))
         for model in models
@@ -55,7 +56,7 @@ def gateway_file(
         config,
         models=(*models, *beside),
         routes=_routes(config.routes, moved),
-        limits=Limits(body_mb=config.limits.body_mb, in_flight_mb=config.limits.in_flight_mb),
+        limits=limits,
         require=Require(),
         server=replace(config.server, host=EVERYWHERE, port=PORT),
         deploy=None,
@@ -69,7 +70,7 @@ def _address(unit: Unit) -> str:
     return f"http://{unit.host}:{unit.port}/v1"
 
 
-def _upstream(model: ModelConfig, unit: Unit | None) -> ModelConfig:
+def _upstream(model: ModelConfig, unit: Unit | None, limits: Limits) -> ModelConfig:
     """A model as the gateway sees it; one of another server, without a unit, as it is.
 
     What bounds it is in its own service, of which there may be several copies; a server that is not ours has no bounds.
@@ -80,7 +81,7 @@ def _upstream(model: ModelConfig, unit: Unit | None) -> ModelConfig:
         id=model.id,
         source=_address(unit),
         kind=model.kind,
-        limits=Limits() if unit.role == "models" else model.limits,
+        limits=limits if unit.role == "models" else model.limits,
         abilities=model.abilities,
         key=reference(INTERNAL),
         upstream_model=model.upstream_model if unit.role == "other" else model.id,
