@@ -5,8 +5,9 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 PATIENCE_S = 30.0  # only a broken test waits this long
@@ -60,10 +61,12 @@ class Crowd:
         *,
         check: Callable[[bytes], bool] = lambda _: True,
         pause_s: float = 0.1,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.tally = Tally()
         self._address = node.address
         self._path, self._body, self._check, self._pause_s = path, body, check, pause_s
+        self._headers = {"Content-Type": "application/json", **headers}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
 
@@ -89,7 +92,7 @@ class Crowd:
         while not self._over.is_set():
             begun = time.monotonic()
             try:
-                connection.request("POST", self._path, self._body(turn), {"Content-Type": "application/json"})
+                connection.request("POST", self._path, self._body(turn), self._headers)
                 answer = connection.getresponse()
                 content = answer.read()
             except (OSError, http.client.HTTPException) as error:

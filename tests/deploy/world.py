@@ -57,7 +57,7 @@ class Flaws:
 @cache
 def read(text: str) -> dict[str, Any]:
     """A gateway's file."""
-    tree: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506 - safe
+    tree: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     return tree
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,7 @@ def now(
     usual = Terms.of(wanted.deployment.settings)
     recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
     terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
-    with _interruptible(), working("deploying") as say:
+    with _interruptible(), _telling(output, "deploying") as say:
         release = _deploying(releases, target, say).deploy(wanted, terms)
     _show_release(output, releases, release)
 
@@ -109,7 +110,7 @@ def down(
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases)
-    with working("stopping") as say:
+    with _telling(output, "stopping") as say:
         _deploying(releases, target, say).down()
     output.show({"name": releases.folder.name}, f"{releases.folder.name} is down.")
 
@@ -126,7 +127,7 @@ def rollback(
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases)
-    with _interruptible(), working("rolling back") as say:
+    with _interruptible(), _telling(output, "rolling back") as say:
         release = _deploying(releases, target, say).rollback(number, with_gateway=with_gateway)
     _show_release(output, releases, release)
 
@@ -209,6 +210,23 @@ def _unit_of(releases: Releases, model: str) -> str:
     release = releases.current() or releases.interrupted()
     units = () if release is None else releases.deployment(release).units
     return next((unit.name for unit in units if any(one.id == model for one in unit.models)), model)
+
+
+@contextmanager
+def _telling(output: Output, text: str) -> Iterator[Say]:
+    """What is being done: behind a spinner on a terminal, in a pipeline's log a line for each stage."""
+    if output.as_json or sys.stderr.isatty():
+        with working(text) as say:
+            yield say
+        return
+    said = [""]
+
+    def line(stage: str) -> None:
+        if stage != said[-1]:
+            said.append(stage)
+            print(stage, file=sys.stderr, flush=True)
+
+    yield line
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class Holder(msgspec.Struct, frozen=True):
         """This process."""
         return cls(user_here(), socket.gethostname(), os.getpid(), now, what)
 
+    @property
+    def name(self) -> str:
+        """user@host."""
+        return f"{self.user}@{self.host}"
+
 
 @contextmanager
 def held(path: Path, what: str, wall: Callable[[], float] = time.time) -> Iterator[Holder]:

@@ -1,7 +1,7 @@
 """Do two versions of a model answer alike? Asked of both through the gateway, under their two names there.
 
 The requests are those of a recording, or fixed ones for each thing that a model may do: texts to embed, documents to
-rank, words to go on with, tensors of zeros. What the version in force does not do is left out.
+rank, words to go on with, tensors of plain numbers. What the version in force does not do is left out.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from freehold.errors import FreeholdError
 from freehold.gateway.comparing.contents import Answer
 from freehold.gateway.rollouts.replay import Ask, Recorded, replay
 from freehold.gateway.rollouts.spaces import TEXTS, apart, embedded
-from freehold.protocol.oip import ModelMetadata
+from freehold.protocol.oip import ModelMetadata, TensorMetadata
 
 Send = Callable[[str, str, bytes], tuple[int, bytes]]
 """One request to the gateway, by method, path and body: status and body of the answer."""
 
 _OF_A_MODEL = re.compile(r"^/v2/models/[^/]+")
-_LARGEST = 1 << 20  # values in a tensor of zeros
+_LARGEST = 1 << 20  # values in a tensor
 _FREE = 1  # what a free dimension is
 _NUMERIC = re.compile(r"^(?:BOOL|U?INT(?:8|16|32|64)|FP(?:32|64))$")
 _TEXTS: tuple[Recorded, ...] = (
@@ -49,7 +49,7 @@ def compared(model: str, recorded: Sequence[Recorded], send: Send) -> tuple[Reco
     """The requests that both versions are asked: `recorded`, or the fixed ones that `model` answers."""
     if recorded:
         return tuple(recorded)
-    return tuple(request for request in (*_TEXTS, *_zeros(model, send)) if _answers(model, request, send))
+    return tuple(request for request in (*_TEXTS, *_tensors(model, send)) if _answers(model, request, send))
 
 
 async def _differing(move: Move, recorded: Sequence[Recorded], ask: Ask, send: Send) -> FreeholdError | None:
@@ -77,8 +77,8 @@ def _answers(model: str, request: Recorded, send: Send) -> bool:
     return _sent(model, request, send)[0] < 400
 
 
-def _zeros(model: str, send: Send) -> Iterator[Recorded]:
-    """Zeros for every input of a model that takes tensors of numbers."""
+def _tensors(model: str, send: Send) -> Iterator[Recorded]:
+    """Numbers for every input of a model that takes tensors of them, all alike each time."""
     status, body = send("GET", f"/v2/models/{model}", b"")
     try:
         metadata = msgspec.json.decode(body, type=ModelMetadata) if status == 200 else None
@@ -92,6 +92,12 @@ def _zeros(model: str, send: Send) -> Iterator[Recorded]:
         count = math.prod(shape)
         if not 0 < count <= _LARGEST or not _NUMERIC.match(one.datatype):
             return
-        zero: object = False if one.datatype == "BOOL" else 0
-        inputs.append({"name": one.name, "datatype": one.datatype, "shape": shape, "data": [zero] * count})
+        inputs.append({"name": one.name, "datatype": one.datatype, "shape": shape, "data": _numbers(one, count)})
     yield Recorded(f"/v2/models/{model}/infer", {"inputs": inputs})
+
+
+def _numbers(tensor: TensorMetadata, count: int) -> list[float] | list[int] | list[bool]:
+    """Fractions in [-1, 1), since zeros hide what a model multiplies by; whole numbers may be indices, which 0 is."""
+    if tensor.datatype.startswith("FP"):
+        return [place * 29 % 64 / 32 - 1 for place in range(count)]
+    return [False] * count if tensor.datatype == "BOOL" else [0] * count

@@ -85,7 +85,7 @@ class Releases:
             number=number,
             state="planned",
             freehold=__version__,
-            by=f"{holder.user}@{holder.host}",
+            by=holder.name,
             at=self._wall(),
             images=dict(images),
             artifacts=dict(artifacts),
@@ -177,10 +177,10 @@ class Releases:
             self._moved(current, "superseded")
 
     def note(self, release: Release, what: str, text: str = "", reason: FreeholdError | None = None) -> None:
-        """Leave word of what happened in the log."""
+        """Leave word in the log of what happened to a release, by this process's user."""
         told = None if reason is None else Reason.of(reason)
         try:
-            self.log.note(Line(self._wall(), release.by, release.number, what, text, told))
+            self.log.note(Line(self._wall(), Holder.here(what, 0.0).name, release.number, what, text, told))
         except OSError as error:
             raise self._unwritable(error) from None
 

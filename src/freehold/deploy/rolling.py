@@ -192,9 +192,9 @@ class Rolling:
             return
         self._check_alive()
         self._enforce(staged(old, self._new, percent))
+        self._say(f"{percent} % of the requests, watched for {self._terms.step_s:g} s")
         begun, until = self._scrape(), self._clock.now() + self._terms.step_s
         while (left := until - self._clock.now()) > 0:
-            self._say(f"{percent} % of the requests, watched for {left:.0f} s more")
             self._clock.sleep(min(_LOOK_S, left))
             self._check_alive()
             now = self._scrape()
