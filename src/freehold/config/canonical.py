@@ -51,8 +51,8 @@ def canonical(root: Node, base: Path) -> tuple[Node, list[FreeholdError]]:
         shared = {name: entries[name] for name in SHARED if name in entries}
         canonical_models = [_model(node, index, base, shared, problems) for index, node in enumerate(models.value)]
         entries["models"] = replace(models, value=canonical_models)
-    if "deploy" in entries and isinstance(entries["deploy"].value, dict):  # its default is below the file's folder, too
-        deploy = entries["deploy"]
+    deploy = entries.get("deploy")
+    if deploy is not None and isinstance(deploy.value, dict):  # its default is below the file's folder, too
         entries["deploy"] = replace(deploy, value={"data": replace(deploy, value=DATA), **deploy.value})
     for place, paths, secrets in PATHS:
         _place_paths(entries, place, base, paths, secrets)
