@@ -108,8 +108,8 @@ CASES: dict[str, Deployment] = {
         monitoring={"operator": True, "namespace": "observability", "labels": {"release": "prometheus"}},
         control_plane=["10.0.0.0/28"],
     ),
-    "pull": deployment(
-        {"id": "rerank", "source": "rerank:1"},
+    "pull": configured(
+        {"models": [{"id": "rerank", "source": "rerank:1"}], "network": {"ca": "/etc/ssl/corp.pem"}},
         registry=REGISTRY,
         pull_secrets=["harbor"],
         pull_from="harbor.corp.test:8443/models",

@@ -126,11 +126,13 @@ def test_the_kubelet_replaces_nothing_in_words() -> None:
 
 
 def test_only_what_pulls_sees_the_login() -> None:
-    """The server has neither the registry's password nor a reason to."""
+    """The server has neither the registry's password nor a reason to; an own authority vouches for the registry."""
     spec = pod(CASES["pull"], CASES["pull"].units[0])["spec"]
     (pulling,) = spec["initContainers"]
     assert pulling["args"][:2] == ["models", "pull"]
-    assert {"name": "DOCKER_CONFIG", "value": "/run/registry"} in pulling["env"]
-    assert [mount["name"] for mount in pulling["volumeMounts"]] == ["tmp", "data", "registry"]
-    assert "registry" not in [mount["name"] for mount in spec["containers"][0]["volumeMounts"]]
+    named = {variable["name"]: variable["value"] for variable in pulling["env"]}
+    assert named == {"DOCKER_CONFIG": "/run/registry", "SSL_CERT_FILE": "/run/authority/ca.pem"}
+    assert [mount["name"] for mount in pulling["volumeMounts"]] == ["tmp", "data", "login", "authority"]
+    assert {"login", "authority"}.isdisjoint(mount["name"] for mount in spec["containers"][0]["volumeMounts"])
+    assert {"login", "authority"} <= {volume["name"] for volume in spec["volumes"]}
     assert spec["imagePullSecrets"] == [{"name": "harbor"}]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from freehold.deploy.kubernetes.volumes import volumes
+from freehold.deploy.kubernetes.volumes import pull_volumes, volumes
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.deployments import BGE, CASES, QWEN, deployment
 from tests.deploy.kubernetes.trees import Tree
@@ -42,6 +42,17 @@ def test_secrets_are_files_of_one_folder() -> None:
     gateway = {volume["name"]: volume for volume, _ in volumes(CASES["vllm"], CASES["vllm"].gateway)}
     paths = [source["secret"]["items"][0]["path"] for source in gateway["secrets"]["projected"]["sources"]]
     assert {"internal", "access", "corp-key"} == set(paths)
+
+
+def test_what_pulls_trusts_the_registry_by_the_companys_authority() -> None:
+    """The secret that the gateway has for `network.ca`; without pulls nobody else needs it."""
+    case = CASES["pull"]
+    login, authority = pull_volumes(case, case.units[0])
+    assert login.volume["secret"]["secretName"] == "harbor"
+    assert login.mounts[0]["mountPath"] == "/run/registry"
+    assert authority.volume["secret"]["secretName"] == "freehold-corp-pem"
+    assert authority.volume["secret"]["items"] == [{"key": "value", "path": "ca.pem"}]
+    assert list(pull_volumes(CASES["vllm"], CASES["vllm"].units[0])) == []
 
 
 def test_shared_memory_is_memory_and_bounded() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import ACCOUNT, SECRET_KEY, Tree, pod_labels, pod_selector, secret_of
 from freehold.deploy.kubernetes.versions import has_sleep
-from freehold.deploy.kubernetes.volumes import LOGIN, REGISTRY, volumes
+from freehold.deploy.kubernetes.volumes import AUTHORITY, REGISTRY, authority_of, pull_volumes, volumes
 from freehold.deploy.units import Unit
 from freehold.deploy.vendors import accelerator
 
@@ -17,19 +17,17 @@ DRAIN_S = 5
 """After a pod is told to end, requests still come: until every node has heard that it is no endpoint any more."""
 
 _PROBE_S = 5
-SCRATCH = ("data", "tmp")
-"""The volumes that are nobody's but the pod's: all that a pull needs beside the login."""
 _LEAST = {"cpu": "250m", "memory": "256Mi"}
 """Asked for where the configuration sets no bounds: the scheduler must count something."""
 
 
 def pod(deployment: Deployment, unit: Unit) -> Tree:
     """The template of the pods of `unit`: metadata and spec."""
-    attached = list(volumes(deployment, unit))
-    mounts = [mount for volume in attached for mount in volume.mounts]
+    seen, for_pulls = list(volumes(deployment, unit)), list(pull_volumes(deployment, unit))
+    mounts = [mount for volume in seen for mount in volume.mounts]
     spec = {
-        "containers": [_server(deployment, unit, [mount for mount in mounts if mount["name"] != LOGIN])],
-        "volumes": [volume.volume for volume in attached],
+        "containers": [_server(deployment, unit, mounts)],
+        "volumes": [volume.volume for volume in (*seen, *for_pulls)],
         "terminationGracePeriodSeconds": DRAIN_S + unit.grace_s,
         "topologySpreadConstraints": [
             {
@@ -41,9 +39,9 @@ def pod(deployment: Deployment, unit: Unit) -> Tree:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
     }
-    needed = [mount for mount in mounts if mount["name"] in (*SCRATCH, LOGIN)]
-    pulling = [_pulling(deployment, unit, number, needed) for number in range(len(unit.pulls))]
-    if pulling:
+    if unit.pulls:
+        needed = [*scratch(mounts), *(mount for volume in for_pulls for mount in volume.mounts)]
+        pulling = [_pulling(deployment, unit, number, needed) for number in range(len(unit.pulls))]
         spec = {"initContainers": pulling, **spec}
     if unit.gpus is not None:
         row = accelerator(unit.gpus.resource)
@@ -148,11 +146,18 @@ def _probe(unit: Unit, path: str, period_s: int, failures: int) -> Tree:
     }
 
 
+def scratch(mounts: list[Tree]) -> list[Tree]:
+    """Those of the volumes that end with the pod: all that is needed by what is no server."""
+    return [mount for mount in mounts if mount["name"] in ("data", "tmp")]
+
+
 def _pulling(deployment: Deployment, unit: Unit, number: int, mounts: list[Tree]) -> Tree:
     pull = unit.pulls[number]
     environment = environment_of(unit)
     if deployment.settings.pull_secrets:
         environment.append({"name": "DOCKER_CONFIG", "value": REGISTRY})
+    if authority_of(deployment):
+        environment.append({"name": "SSL_CERT_FILE", "value": AUTHORITY})
     command = ("models", "pull", pull.source, "--name", pull.name)
     container = contained(unit, f"pull-{number}", command, environment, mounts)
     return container | {"resources": {"requests": _LEAST, "limits": {"memory": "1Gi"}}}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import INSTANCE, Tree, further, of_unit
 from freehold.deploy.kubernetes.network import pulling_rules
-from freehold.deploy.kubernetes.pods import CONTAINER, SCRATCH, contained, environment_of, pod
+from freehold.deploy.kubernetes.pods import CONTAINER, contained, environment_of, pod, scratch
 from freehold.deploy.kubernetes.workloads import config_map
 from freehold.deploy.units import Unit
 
@@ -59,8 +59,7 @@ def verification_name(unit: Unit) -> str:
 def _doctor(unit: Unit, environment: list[Tree], mounts: list[Tree]) -> Tree:
     """It judges the node, so it has no bounds of its own but the accelerators that it must see."""
     words = ("doctor", "--profile", "minimal")
-    own = [mount for mount in mounts if mount["name"] in SCRATCH]
-    container = contained(unit, DOCTOR, words, environment, own)
+    container = contained(unit, DOCTOR, words, environment, scratch(mounts))
     resources: Tree = {"requests": container["resources"]["requests"]}
     if unit.gpus is not None:
         resources["limits"] = {unit.gpus.resource: unit.gpus.count}

@@ -7,16 +7,16 @@ from typing import NamedTuple
 from freehold.config.deploying import Storage
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, config_key, secret_of, service_of
-from freehold.deploy.units import Mount, Unit
+from freehold.deploy.units import Mount, SecretFile, Unit
 from freehold.errors import FreeholdError
 
 DATA = "/app/data"
 """FREEHOLD_HOME of our image."""
 SECRETS = "/run/secrets"
-LOGIN = "registry"
-"""The volume with the login at the registry, for what pulls alone."""
 REGISTRY = "/run/registry"
-"""DOCKER_CONFIG there: the file of the first pull secret."""
+"""DOCKER_CONFIG of what pulls."""
+AUTHORITY = "/run/authority/ca.pem"
+"""SSL_CERT_FILE of what pulls, where the configuration has a `network.ca`."""
 
 READABLE_BY_GROUP = 0o440
 """Secrets belong to root and to the pod's fsGroup."""
@@ -51,22 +51,32 @@ def volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
     yield _seen({"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}, "/tmp")  # noqa: S108
     if unit.role in _OURS:
         yield _seen({"name": "data", "emptyDir": {}}, DATA)
-    if unit.role not in _OURS:
+    else:
         memory = {"medium": "Memory", "sizeLimit": f"{unit.shm_mb}Mi"}
         yield _seen({"name": "shm", "emptyDir": memory}, "/dev/shm")  # noqa: S108
-    pull_secrets = deployment.settings.pull_secrets
-    if unit.pulls and pull_secrets:
-        items = [{"key": ".dockerconfigjson", "path": "config.json"}]
-        secret = {"secretName": pull_secrets[0], "items": items, "defaultMode": READABLE_BY_GROUP}
-        yield _seen({"name": LOGIN, "secret": secret}, REGISTRY, readOnly=True)
+
+
+def pull_volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
+    """What only those containers of a pod see that pull: the login at the registry, by the first of the pull secrets,
+    and the authority by whose word the registry is trusted."""
+    if unit.pulls and deployment.settings.pull_secrets:
+        yield _secret("login", deployment.settings.pull_secrets[0], ".dockerconfigjson", f"{REGISTRY}/config.json")
+    if unit.pulls and (authority := authority_of(deployment)):
+        yield _secret("authority", secret_of(authority), SECRET_KEY, AUTHORITY)
+
+
+def authority_of(deployment: Deployment) -> SecretFile | None:
+    """The secret with the certificates of `network.ca`, which the gateway has too."""
+    origin = f"${{file:{deployment.config.network.ca}}}"
+    return next((secret for secret in deployment.gateway.secrets if secret.origin == origin), None)
 
 
 def _require_reachable(unit: Unit) -> None:
-    """A server of another image may bring its own model; ours and vLLM must find one on a volume, or pull it."""
+    """A server of another image may bring its own model; vLLM finds one on a volume, ours there or by a pull."""
     pulled = {pull.name for pull in unit.pulls}
     for model in unit.models if unit.role in ("models", "vllm") else ():
         source = model.parsed_source
-        if source.kind != "path" and source.name not in pulled:
+        if source.kind != "path" and (unit.role == "vllm" or source.name not in pulled):
             raise FreeholdError("kubernetes_unreachable", model=model.id, source=model.source)
 
 
@@ -103,6 +113,13 @@ def _below(storage: Storage, unit: Unit, mount: Mount) -> Tree:
     if posixpath.commonpath([root, source]) != root:
         raise FreeholdError("kubernetes_unclaimed", service=unit.name, source=mount.source, path=root)
     return tree | {"subPath": posixpath.relpath(source, root)}
+
+
+def _secret(name: str, secret: str, key: str, path: str) -> Volume:
+    """One key of a Secret as the file `path`."""
+    items = [{"key": key, "path": posixpath.basename(path)}]
+    volume = {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": READABLE_BY_GROUP}}
+    return _seen(volume, posixpath.dirname(path), readOnly=True)
 
 
 def _seen(volume: Tree, path: str, **more: bool) -> Volume:
