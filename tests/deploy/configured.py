@@ -35,5 +35,5 @@ def deployed(
 def only(text: str, **known: object) -> Unit:
     """The unit of the one model of `text`, of whose files `known` is known."""
     config = configured(text)
-    (unit,) = Deployment.of(config, {config.models[0].id: Facts(**known)}, home="/home/ops/.freehold").units  # type: ignore[arg-type]
+    (unit,) = Deployment.of(config, {config.models[0].id: Facts(**known)}, home="/home/ops/.freehold").units  # type: ignore[arg-type]  # keyword by keyword
     return unit

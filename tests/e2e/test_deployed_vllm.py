@@ -92,7 +92,7 @@ def test_a_client_of_the_gateway_is_answered_by_vllm(
     assert asked(gateway.url, "qwen") == asked(gateway.url, "chat") == "qwen was asked: is it done"
     with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused") as client:
         message = {"role": "user", "content": "word by word"}
-        stream = client.chat.completions.create(model="chat", messages=[message], stream=True)  # type: ignore[call-overload]
+        stream = client.chat.completions.create(model="chat", messages=[message], stream=True)  # type: ignore[call-overload]  # a plain dict is a message
         pieces = [chunk.choices[0].delta.content for chunk in stream]
     assert [piece for piece in pieces if piece] == ["qwen was asked:", " word", " by", " word"]
     assert httpx.get(f"{vllm.url}/v1/models").status_code == 401

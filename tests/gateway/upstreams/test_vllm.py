@@ -9,7 +9,7 @@ from freehold.gateway.upstreams.vllm import architecture_of, command, filled, pl
 
 
 def model(**more: object) -> ModelConfig:
-    return ModelConfig(**{"id": "m", "source": "/models/x", "engine": "vllm", **more})  # type: ignore[arg-type]
+    return ModelConfig(**{"id": "m", "source": "/models/x", "engine": "vllm", **more})  # type: ignore[arg-type]  # keyword by keyword
 
 
 def words(**more: object) -> tuple[str, ...]:
