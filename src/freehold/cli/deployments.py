@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -118,10 +118,14 @@ def _facts(model: ModelConfig, settings: Deploy, environ: Mapping[str, str]) -> 
     """Of a cluster's volume nothing need be here."""
     if model.hosting == "upstream":
         return Facts()
+    source, store = model.parsed_source, local_store(environ)
     try:
-        path: Path | None = located(model.parsed_source, local_store(environ))
+        path: Path | None = located(source, store)
     except FreeholdError:
         if settings.target != "kubernetes":
             raise
         path = None
-    return facts_of(model, path)
+    facts = facts_of(model, path)
+    if path is None or source.kind != "store":
+        return facts
+    return replace(facts, oci_digest=store.find(source).oci_digest)
