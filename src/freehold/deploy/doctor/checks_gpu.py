@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Iterator
 
 from freehold.deploy.doctor.check import INSIDE, Check, Text, Topic
+from freehold.deploy.doctor.gpu import NO_CARD
 from freehold.deploy.doctor.profile import Checking, Profile
 from freehold.deploy.doctor.snapshot import Snapshot
 from freehold.deploy.doctor.versions import version_of
-
-NO_GPU = Text("no NVIDIA GPU: models run on the processor", "无 NVIDIA GPU：模型在 CPU 上运行")
 
 DRIVER = Topic(
     "nvidia_driver",
@@ -55,9 +54,9 @@ def driver(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     needed = Text("a driver, and GPUs that it shows", "驱动及其可见的 GPU")
     version, gpus = snapshot.text("nvidia", "driver"), _names(snapshot)
     if version is None:
-        reason = snapshot.reason("nvidia")
-        none = NO_GPU if reason is None else Text(f"{NO_GPU.en} ({reason})", f"{NO_GPU.zh}（{reason}）")
-        yield DRIVER.lacking(profile.gpu, none, needed)
+        reason = snapshot.reason("nvidia") or "-"
+        because = Text(f"{NO_CARD.en}: {reason}", f"{NO_CARD.zh}：{reason}")
+        yield DRIVER.lacking(profile.gpu, NO_CARD if profile.gpu == "unasked" else because, needed)
     elif gpus:
         yield DRIVER.ok(f"{version}: {', '.join(gpus)}", needed)
     else:
@@ -76,7 +75,7 @@ def cuda(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     runs, built = snapshot.text("nvidia", "cuda"), snapshot.text("nvcc")
     most, toolkit = version_of(runs), version_of(built)
     if most is None:
-        yield CUDA.judged("skip", NO_GPU if not snapshot.has("nvidia") else Text("unknown", "未知"), needed)
+        yield CUDA.judged("skip", NO_CARD if not snapshot.has("nvidia") else Text("unknown", "未知"), needed)
     elif toolkit is not None and toolkit[:2] > most[:2]:
         found = Text(f"the driver runs {runs}, nvcc is {built}", f"驱动支持 {runs}，nvcc 为 {built}")
         yield CUDA.judged("warn", found, needed)
@@ -100,7 +99,7 @@ def toolkit(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     elif _names(snapshot):
         yield TOOLKIT.judged("warn", _none(snapshot), needed)
     else:
-        yield TOOLKIT.judged("skip", NO_GPU, needed)
+        yield TOOLKIT.judged("skip", NO_CARD, needed)
 
 
 def _names(snapshot: Snapshot) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from freehold.deploy.doctor.check import Check, Level, Text, Topic, Words
+from freehold.deploy.doctor.check import INSIDE, Check, Level, Text, Topic, Words
 from freehold.deploy.doctor.facts_cluster import READERS
 from freehold.deploy.doctor.profile import Checking, Profile
 from freehold.deploy.doctor.snapshot import Snapshot
@@ -113,10 +113,12 @@ PERMISSIONS = Topic(
 
 
 def kubernetes(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
-    """The API server's version."""
+    """The API server's version; a pod of the cluster, which has no kubectl, need not ask for it."""
     needed, text = f">= {profile.kubernetes_version}", snapshot.text("cluster", "server")
     version, least = version_of(text), version_of(profile.kubernetes_version)
-    if version is None:
+    if version is None and snapshot.text("container", "kind") == "kubernetes":
+        yield VERSION.judged("skip", INSIDE, needed)
+    elif version is None:
         reason = snapshot.reason("cluster") or "-"
         yield VERSION.lacking(profile.kubernetes, Text(f"no cluster: {reason}", f"无集群：{reason}"), needed)
     elif least is not None and version[:2] < least[:2]:

@@ -52,19 +52,27 @@ class Report:
         }
 
     def text(self, language: Language, colour: bool) -> str:
-        """A line a check; those that warn or fail also say what is needed, why, and the fix. Last, a summary."""
+        """A line a check; those that warn or fail also say what is needed, why, and the fix.
+
+        What is skipped stands below, a line for each reason; last, a summary.
+        """
         width = max((len(check.id) for check in self.checks), default=0)
-        lines = []
+        lines: list[str] = []
+        skipped: dict[str, list[str]] = {}
         for check in self.checks:
             row = check.told(language)
+            if check.status == "skip":
+                skipped.setdefault(row["found"], []).append(check.id)
+                continue
             lines.append(f"{_status(check.status, colour)}  {check.id:<{width}}  {row['found']}")
-            if check.status in ("warn", "fail"):
+            if check.status != "ok":
                 margin = " " * (width + 8)
                 lines += [
                     f"{margin}{getattr(NEEDED, language)}: {row['needed']}",
                     f"{margin}{row['why']}",
                     f"{margin}{getattr(FIX, language)}: {row['fix']}",
                 ]
+        lines += [f"{_status('skip', colour)}  {', '.join(ids)}: {found}" for found, ids in skipped.items()]
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         verdict = getattr(READY if self.ok else NOT_READY, language)
         return "\n".join([*lines, "", f"{self.profile}: {verdict} ({counts})"])
