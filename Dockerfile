@@ -21,7 +21,8 @@ RUN set -eu; \
             set -- -o Dir::Etc::SourceList=/tmp/mirror.list -o Dir::Etc::SourceParts=-; \
         fi; \
         apt-get "$@" -qq update; \
-        apt-get "$@" -qq install -y --no-install-recommends python3 python3-venv ca-certificates; \
+        apt-get "$@" -qq install -y --no-install-recommends python3 ca-certificates; \
+        apt-get clean; \
         rm -rf /var/lib/apt/lists/* /tmp/mirror.list; \
         python3 -c "$enough" || { echo "BASE has no Python >= 3.11: $(python3 --version 2>&1)" >&2; exit 2; }; \
     fi; \

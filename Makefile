@@ -59,8 +59,9 @@ dist: $(VENV)/.base ## wheel and sdist into dist/, the same bytes from the same 
 	rm -rf dist
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory dist
 
-image: $(VENV)/.base ## build the container image (BASE= VARIANT=cpu|cuda TAG= ALIAS= APT_MIRROR=)
-	@PYTHON=$(BIN)/python BASE="$(BASE)" VARIANT="$(VARIANT)" TAG="$(TAG)" ALIAS="$(ALIAS)" APT_MIRROR="$(APT_MIRROR)" tools/image.sh
+image: $(VENV)/.base ## build the container image (BASE= VARIANT=cpu|cuda TAG= ALIAS= APT_MIRROR= ARGS=)
+	@PYTHON=$(BIN)/python BASE="$(BASE)" VARIANT="$(VARIANT)" TAG="$(TAG)" ALIAS="$(ALIAS)" APT_MIRROR="$(APT_MIRROR)" \
+		tools/image.sh $(ARGS)
 
 doctor: $(BIN)/python ## pack dist/doctor.pyz: the checks of `freehold doctor` in one file, for any Linux with Python 3.8
 	@$(BIN)/python tools/doctor.py dist/doctor.pyz

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# tools/image.sh   builds the image as BASE, VARIANT, TAG and ALIAS of the environment say (`make image`). Everything is
-# fetched here, outside: the build itself asks nothing of a network, unless BASE has no Python. DOCKER_HOST says which
-# engine; docs/how-to/build-the-image.md has the rest.
+# tools/image.sh [option of docker build ...]   builds the image as BASE, VARIANT, TAG, ALIAS and APT_MIRROR of the
+# environment say (`make image`). Everything is fetched here, outside: the build itself asks nothing of a network, unless
+# BASE has no Python. DOCKER_HOST says which engine; docs/how-to/build-the-image.md has the rest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,6 +44,6 @@ options=(--build-arg "VERSION=$version" --build-arg "REVISION=$(git rev-parse HE
 options+=(--build-arg "VARIANT=$variant")
 for argument in BASE APT_MIRROR; do [ -z "${!argument:-}" ] || options+=(--build-arg "$argument=${!argument}"); done
 for proxy in http_proxy https_proxy no_proxy; do [ -z "${!proxy:-}" ] || options+=(--build-arg "$proxy"); done
-docker build --quiet "${options[@]}" --tag "$name" "$context"
+docker build --quiet "${options[@]}" "$@" --tag "$name" "$context"
 echo "$name"
 [ -z "${ALIAS:-}" ] || { docker tag "$name" "$ALIAS" && echo "$ALIAS"; }
