@@ -1,9 +1,18 @@
 """Where images are pulled from."""
 
+import re
+from typing import Any
+
+import msgspec
 import pytest
 
-from freehold.config import Deploy
+from freehold.config import Config, Deploy
+from freehold.deploy.compose.render import render as for_compose
+from freehold.deploy.deployment import Deployment
 from freehold.deploy.images import located
+from freehold.deploy.kubernetes.rendering import render as for_kubernetes
+from freehold.deploy.kubernetes.verification import verification
+from freehold.deploy.yaml_text import as_yaml
 
 DIGEST = f"sha256:{'ab' * 32}"
 
@@ -33,3 +42,35 @@ def test_what_is_known_by_digest_is_pulled_by_digest() -> None:
     known = {"harbor.corp/m/org/app:1": DIGEST}
     assert located("org/app:1", Deploy(registry="harbor.corp/m"), known) == f"harbor.corp/m/org/app:1@{DIGEST}"
     assert located("org/app:1", Deploy(), known) == "org/app:1"
+
+
+EVERY_IMAGE: dict[str, Any] = {
+    "models": [
+        {"id": "ours", "source": "ours:1"},
+        {"id": "fast", "source": "/models/fast", "device": "cuda", "gpus": 1},
+        {"id": "qwen", "source": "/models/qwen", "engine": "vllm", "gpus": 1},
+        {"id": "tgi", "source": "/models/tgi", "image": "ghcr.io/org/tgi:3", "command": ["serve", "{port}"]},
+    ],
+    "deploy": {
+        "registry": "harbor.corp/mirror",
+        "pull_from": "harbor.corp/models",
+        "storage": {"claim": "models", "size_gb": 1},
+    },
+}
+
+
+@pytest.mark.parametrize("target", ["compose", "kubernetes"])
+def test_no_rendering_names_an_image_of_another_place(target: str) -> None:
+    """Gateway, servers, pulls, the doctor, the check, the loader: each image is the mirror's, by digest where known."""
+    document = EVERY_IMAGE | {"deploy": EVERY_IMAGE["deploy"] | {"target": target}}
+    known = {"harbor.corp/mirror/org/tgi:3": DIGEST}
+    deployment = Deployment.of(msgspec.convert(document, Config), {}, known)
+    if target == "compose":
+        text = "\n".join(for_compose(deployment).values())
+    else:
+        jobs = [tree for unit in deployment.units for tree in verification(deployment, unit)]
+        text = "\n".join([*for_kubernetes(deployment).values(), as_yaml(*jobs)])
+    images = re.findall(r"^[ -]*image: (\S+)$", text, re.MULTILINE)
+    assert len(set(images)) == 4
+    assert all(image.startswith("harbor.corp/mirror/") for image in images)
+    assert f"harbor.corp/mirror/org/tgi:3@{DIGEST}" in images

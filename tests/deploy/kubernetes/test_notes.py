@@ -33,3 +33,10 @@ def test_it_says_how_files_come_to_a_claim_that_is_made() -> None:
     """And nothing of it where the claim is there."""
     assert "model-loader:/models" in readme(CASES["gpu"])
     assert "model-loader" not in readme(CASES["cpu"])
+
+
+def test_it_says_where_the_key_of_clients_is() -> None:
+    """Where the deployment makes one; a user's own is known to the user."""
+    assert "get secret freehold-access --output jsonpath={.data.value}" in readme(CASES["cpu"])
+    own = configured({"models": [BGE], "access": {"key": "${env:OUR_KEY}"}})
+    assert "get secret" not in readme(own)

@@ -11,6 +11,7 @@ from freehold.deploy.kubernetes.naming import DEPLOYER, SECRET_KEY, namespace_of
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
 from freehold.deploy.kubernetes.storage import LOADER, is_made
 from freehold.deploy.kubernetes.tenancy import secrets_of
+from freehold.deploy.secret_files import ACCESS
 from freehold.deploy.units import SecretFile
 
 _TEXT = """\
@@ -46,7 +47,15 @@ kubectl apply --kustomize . --server-side
 kubectl -n {namespace} get pods
 ```
 
-{notes}"""
+{key}{notes}"""
+_KEY = """\
+The key that clients present, which the secret was made with:
+
+```
+kubectl -n {namespace} get secret {secret} --output jsonpath={{.data.{field}}} | base64 --decode
+```
+
+"""
 _STORAGE = """\
 ## Model files
 
@@ -63,6 +72,7 @@ kubectl -n {namespace} delete pod {loader}
 def readme(deployment: Deployment) -> str:
     """The text, in Markdown."""
     settings, namespace = deployment.settings, namespace_of(deployment)
+    key = _KEY.format(namespace=namespace, secret=secret_of(ACCESS), field=SECRET_KEY)
     filled = _STORAGE.format(namespace=namespace, loader=LOADER, path=settings.storage.path)
     return _TEXT.format(
         name=deployment.name,
@@ -70,6 +80,7 @@ def readme(deployment: Deployment) -> str:
         deployer=DEPLOYER,
         secrets="\n".join(_secrets(deployment, namespace)),
         storage=filled if is_made(settings.storage) else "",
+        key=key if ACCESS in deployment.gateway.secrets else "",
         notes="".join(f"- {note}\n" for note in _notes(deployment)),
     )
 
