@@ -1,5 +1,7 @@
 """Rollouts in a small world: what is promised of them holds whatever happens on the way."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,7 +155,7 @@ def test_whatever_happens_one_version_is_left(
     running, and on the way no weight went to what was not ready, and nothing with weight was stopped."""
     world, before, wanted = World(), deployment(*old), deployment(*new)
     releases = Releases(tmp_path_factory.mktemp("home"), "freehold", lambda: world.now)
-    deploying = Deploying(releases, world, lambda _deployment: {}, world.clock)
+    deploying = Deploying(releases, world, lambda _deployment: {}, clock=world.clock)
     deploying.deploy(Wanted(before, "old"), TERMS)
     world.in_force_before = frozenset(hosts(before.units))
     for version in {*new} - {*old, ""}:

@@ -16,6 +16,8 @@ from typer.core import TyperGroup
 from freehold.cli import deploy_text
 from freehold.cli.deployments import (
     Given,
+    check_fit,
+    hold_of,
     image_digests,
     named,
     releases_of,
@@ -29,7 +31,7 @@ from freehold.deploy.deploying import Deploying, Wanted, as_data
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.plan import plan as planned
 from freehold.deploy.release import Release, Releases
-from freehold.deploy.rolling import REAL, Terms
+from freehold.deploy.rolling import Terms
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
 from freehold.gateway.rollouts.ledger import read_bytes
@@ -109,7 +111,7 @@ def down(
     """Stop all services of a deployment. Its releases stay, so that `freehold deploy` brings it back."""
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
-    target = target_in_force(releases)
+    target = target_in_force(releases, os.environ)
     with _telling(output, "stopping") as say:
         _deploying(releases, target, say).down()
     output.show({"name": releases.folder.name}, f"{releases.folder.name} is down.")
@@ -126,7 +128,7 @@ def rollback(
     """Take back a rollout that was interrupted; else put an older release in force, as soon as it is ready."""
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
-    target = target_in_force(releases)
+    target = target_in_force(releases, os.environ)
     with _interruptible(), _telling(output, "rolling back") as say:
         release = _deploying(releases, target, say).rollback(number, with_gateway=with_gateway)
     _show_release(output, releases, release)
@@ -136,7 +138,7 @@ def status(ctx: typer.Context, name: Name = None) -> None:
     """Show the release in force, the older ones, and what runs."""
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
-    found = _deploying(releases, target_in_force(releases), lambda _text: None).status()
+    found = _deploying(releases, target_in_force(releases, os.environ), lambda _text: None).status()
     every = releases.all()
     data = {"name": releases.folder.name, **as_data(found), "releases": msgspec.to_builtins(every)}
     output.show(data, deploy_text.of_status(found, every, output))
@@ -153,7 +155,7 @@ def logs(
 ) -> None:
     """Show what services write."""
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
-    target = target_in_force(releases)
+    target = target_in_force(releases, os.environ)
     try:
         for line in _lines(releases, target, model, follow, tail):
             print(line, flush=follow)
@@ -173,11 +175,11 @@ def _wanted(config: str | None, to: int | None) -> tuple[Releases, Target, Wante
         releases = releases_of(given.settings.name, os.environ)
         deployment = given.deployment(image_digests(given, os.environ), os.environ)
         wanted = Wanted(deployment, given.text)
-    return releases, target_of(deployment.settings, releases, https=deployment.gateway.https), wanted
+    return releases, target_of(deployment, releases, os.environ), wanted
 
 
 def _deploying(releases: Releases, target: Target, say: Say) -> Deploying:
-    return Deploying(releases, target, rendered, REAL, say)
+    return Deploying(releases, target, rendered, check=check_fit, hold=hold_of(target), say=say)
 
 
 def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment) -> None:

@@ -1,21 +1,21 @@
 """From a configuration, or from a name, to a deployment and the place where it runs."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from freehold.cli.references import local_store, located
-from freehold.config import Config, Deploy, ModelConfig, home, load
+from freehold.config import Config, Deploy, ModelConfig, home, load, resolve
 from freehold.config.load import file_of
 from freehold.config.written import written
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.facts import facts_of
 from freehold.deploy.release import Releases
 from freehold.deploy.target import Target
-from freehold.deploy.units import Facts
+from freehold.deploy.units import Facts, Unit
 from freehold.errors import FreeholdError
 
 
@@ -73,23 +73,53 @@ def named(name: str | None, environ: Mapping[str, str], cwd: Path) -> str:
     return known[0] if known else Deploy().name
 
 
-def target_of(settings: Deploy, releases: Releases, *, https: bool) -> Target:
-    """Where it runs. Raises `deploy_target_rendered` for what is only rendered."""
+def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, str]) -> Target:
+    """Where it runs. Raises `deploy_target_rendered` for what is only rendered, and what `connect` to a cluster does."""
+    settings, access = deployment.settings, deployment.config.access
+    key = None if access.key is None or access.auth == "none" else resolve(access.key, environ)
     if settings.target == "compose":
         from freehold.deploy.compose.docker import Docker
         from freehold.deploy.compose.target import ComposeTarget
 
-        return ComposeTarget(Docker.find(os.environ), settings.name, releases.folder / "compose", settings, https)
+        folder, https = releases.folder / "compose", deployment.gateway.https
+        return ComposeTarget(Docker.find(environ), settings.name, folder, settings, https, key)
+    if settings.target == "kubernetes":
+        from freehold.deploy.kubernetes.api import Api
+        from freehold.deploy.kubernetes.cluster import Cluster
+        from freehold.deploy.kubernetes.connection import connect
+        from freehold.deploy.kubernetes.naming import namespace_of
+
+        namespace = namespace_of(deployment)
+        return Cluster(Api(connect(namespace, environ), namespace), settings.name, environ, key=key)
     raise FreeholdError("deploy_target_rendered", target=settings.target)
 
 
-def target_in_force(releases: Releases) -> Target:
+def hold_of(target: Target) -> Callable[[str], AbstractContextManager[None]]:
+    """What keeps others from changing it who deploy from other machines, where the place has such a thing."""
+    hold: Callable[[str], AbstractContextManager[None]] = getattr(target, "held", lambda _what: nullcontext())
+    return hold
+
+
+def check_fit(deployment: Deployment, units: Sequence[Unit]) -> None:
+    """Raises `fit_too_large`, with the table, where this machine has no room for services that come beside the others.
+
+    A cluster's machines are its scheduler's affair.
+    """
+    from freehold.cli.fit import fit_here
+
+    if deployment.settings.target == "compose" and units:
+        coming = tuple(model for unit in units for model in unit.models)
+        refusal = fit_here(msgspec.structs.replace(deployment.config, models=coming), apart=True).refusal()
+        if refusal is not None:
+            raise refusal
+
+
+def target_in_force(releases: Releases, environ: Mapping[str, str]) -> Target:
     """Where the release in force, or one that was interrupted, runs. Raises `release_none`."""
     release = releases.current() or releases.interrupted()
     if release is None:
         raise FreeholdError("release_none", name=releases.folder.name)
-    deployment = releases.deployment(release)
-    return target_of(deployment.settings, releases, https=deployment.gateway.https)
+    return target_of(releases.deployment(release), releases, environ)
 
 
 def image_digests(given: Given, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Changes of one deployment: deploy, roll back, take down. One at a time, each a release whose state can be read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -44,7 +45,8 @@ class Status:
 class Deploying:
     """One deployment, its releases and the place where it runs. Every method may block.
 
-    `render` gives the files of a deployment for people; `say` is told what is being done.
+    `render` gives the files of a deployment for people, `check` raises where services that come do not fit the place;
+    `hold` keeps others from it who deploy from elsewhere; `say` is told what is being done.
     """
 
     def __init__(
@@ -52,12 +54,17 @@ class Deploying:
         releases: Releases,
         target: Target,
         render: Callable[[Deployment], Mapping[str, str]],
+        *,
+        check: Callable[[Deployment, Sequence[Unit]], None] = lambda _deployment, _units: None,
+        hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
         clock: Clock = REAL,
         say: Say = lambda _text: None,
     ) -> None:
         self._releases = releases
         self._target = target
         self._render = render
+        self._check = check
+        self._hold = hold
         self._clock = clock
         self._say = say
 
@@ -66,7 +73,7 @@ class Deploying:
 
         Raises why it came to nothing: then what was in force before is in force.
         """
-        with held(self._releases.lock, what) as holder:
+        with self._alone(what) as holder:
             old = self._in_force()
             new = kept_gateway(old, wanted.deployment, with_gateway=terms.with_gateway)
             left = self._releases.interrupted()
@@ -76,8 +83,7 @@ class Deploying:
             current = self._releases.current()
             if left is None and current is not None and new == old:
                 return self._mended(current, new)
-            self._say("checking every artifact by the image that is to run it")
-            self._target.verify(new, added(old, new))
+            self._verify(old, new)
             release = left or self._added(replace(wanted, deployment=new), holder)
             return self._roll(release, old, new, terms)
 
@@ -86,7 +92,7 @@ class Deploying:
 
         Returns what is in force then. Raises `release_none`, `release_first`, `release_current`, `release_absent`.
         """
-        with held(self._releases.lock, "rollback") as holder:
+        with self._alone("rollback") as holder:
             old, left = self._in_force(), self._releases.interrupted()
             if left is not None:
                 self._take_back(left, old)
@@ -97,13 +103,13 @@ class Deploying:
                 raise FreeholdError("release_none", name=self._releases.folder.name)
             goal = self._goal(current, number)
             new = kept_gateway(old, self._releases.deployment(goal), with_gateway=with_gateway)
-            self._target.verify(new, added(old, new))
+            self._verify(old, new)
             release = self._added(Wanted(new, self._releases.configuration(goal), goal.number), holder)
             return self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
 
     def down(self) -> None:
         """Stop everything, whatever release it is of."""
-        with held(self._releases.lock, "down"):
+        with self._alone("down"):
             left, current = self._releases.interrupted(), self._releases.current()
             running = [one.host for one in self._target.running()]
             if running:
@@ -124,6 +130,18 @@ class Deploying:
         units = () if deployment is None else (*deployment.units, deployment.gateway)
         lacking = tuple(unit for unit in units if unit.host not in there)
         return Status(self._releases.current(), self._releases.interrupted(), running, lacking)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[Holder]:
+        with held(self._releases.lock, what) as holder, self._hold(what):
+            yield holder
+
+    def _verify(self, old: Deployment | None, new: Deployment) -> None:
+        """Raises where what comes does not fit, or an artifact is not what it should be; nothing has changed then."""
+        coming = added(old, new)
+        self._check(new, coming)
+        self._say("checking every artifact by the image that is to run it")
+        self._target.verify(new, coming)
 
     def _in_force(self) -> Deployment | None:
         current = self._releases.current()

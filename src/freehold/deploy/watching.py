@@ -31,7 +31,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Scrape:
-    """One look at the gateway's metrics: by model its answers, and its requests in flight."""
+    """One look at the gateway's metrics, those of all its copies: by model its answers, and its requests in flight."""
 
     answers: Mapping[str, Answers]
     in_flight: Mapping[str, float]
@@ -51,7 +51,7 @@ class Scrape:
                 bounds, bound = within.setdefault(model, {}), float(sample.labels["le"])
                 bounds[bound] = bounds.get(bound, 0.0) + sample.value
             elif sample.name == names.MODEL_IN_FLIGHT.name:
-                in_flight[model] = sample.value
+                in_flight[model] = in_flight.get(model, 0.0) + sample.value
         models = statuses.keys() | within.keys()
         return cls({model: Answers(statuses.get(model, {}), within.get(model, {})) for model in models}, in_flight)
 

@@ -7,7 +7,7 @@ last deployment, and what it does not name is found by its labels until it is st
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -42,6 +42,8 @@ class ComposeTarget:
     folder: Path
     settings: Deploy
     https: bool = False
+    key: str | None = field(default=None, repr=False)
+    """Opens the gateway, where the configuration names one: else the one that the deployment made does."""
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
@@ -103,7 +105,7 @@ class ComposeTarget:
     ) -> tuple[int, bytes]:
         """One request to the gateway, by the address that it is published on: status and body."""
         connection = self._connection()
-        sent = {"content-type": "application/json", **self._key(), **(headers or {})}
+        sent = {"content-type": "application/json", **self._access(), **(headers or {})}
         try:
             connection.request(method, path, body or None, sent)
             answer = connection.getresponse()
@@ -156,12 +158,13 @@ class ComposeTarget:
         context.verify_mode = CERT_NONE
         return HTTPSConnection(host, self.settings.port, timeout=_ASK_S, context=context)
 
-    def _key(self) -> Mapping[str, str]:
-        """The key that the deployment has made for itself, where the gateway asks for one."""
-        try:
-            key = (self.folder / SECRETS / ACCESS.name).read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            return {}
+    def _access(self) -> Mapping[str, str]:
+        key = self.key
+        if key is None:
+            try:
+                key = (self.folder / SECRETS / ACCESS.name).read_text(encoding="ascii").strip()
+            except FileNotFoundError:  # anyone may call
+                return {}
         return {"authorization": f"Bearer {key}"}
 
 
