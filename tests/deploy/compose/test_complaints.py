@@ -16,8 +16,28 @@ ENDPOINT = "driver failed programming external connectivity on endpoint e_1 (8de
             {"reason": 'could not select device driver "nvidia" with capabilities: [[gpu]]'},
         ),
         (
-            "nvidia-container-cli: device error: 7: unknown device: unknown.",
+            "stderr: Auto-detected mode as 'legacy'\nnvidia-container-cli: device error: 7: unknown device: unknown",
             "compose_gpu_unknown",
+            {"reason": "device error: 7: unknown device: unknown"},
+        ),
+        (
+            "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown.",
+            "compose_gpu_driver",
+            {"reason": "initialization error: nvml error: driver/library version mismatch: unknown"},
+        ),
+        (
+            f"{ENDPOINT}: failed to bind host port for 127.0.0.1:8080:172.18.0.2:8080/tcp: address already in use",
+            "compose_port_taken",
+            {"host": "127.0.0.1", "port": "8080"},
+        ),
+        (
+            f"{ENDPOINT}: failed to bind host port 10.9.8.7:8080/tcp: cannot assign requested address",
+            "compose_address_missing",
+            {"host": "10.9.8.7"},
+        ),
+        (
+            'Error response from daemon: failed to resolve reference "h.example/x:2": h.example/x:2: not found',
+            "compose_image_missing",
             {},
         ),
         (

@@ -18,9 +18,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"|failed to connect to the docker API|Error while fetching server API version",
     ),
     ("compose_gpu_runtime", r"(?P<reason>could not select device driver \"\w*\" with capabilities: \[\[.*gpu.*\]\])"),
-    ("compose_gpu_unknown", r"(?P<reason>(?:device error: )?unknown device[^\n:]*(?:: [^\n:]+)?)"),
+    ("compose_gpu_unknown", r"nvidia-container-cli: (?P<reason>device error: [^\n]*unknown device[^\n]*)"),
+    ("compose_gpu_driver", r"nvidia-container-cli: (?P<reason>[^\n]+)"),
     ("compose_port_taken", r"Bind for (?P<host>\S+):(?P<port>\d+) failed: port is already allocated"),
     ("compose_port_taken", r"listen tcp[46]? (?P<host>\S+):(?P<port>\d+): bind: address already in use"),
+    ("compose_port_taken", r"bind host port (?:for )?(?P<host>\S+?):(?P<port>\d+)[:/][^\n]*address already in use"),
+    ("compose_address_missing", r"bind host port (?:for )?(?P<host>\S+?):\d+[:/][^\n]*cannot assign requested address"),
     ("compose_address_missing", r"listen tcp[46]? (?P<host>\S+):\d+: bind: cannot assign requested address"),
     ("compose_mount_missing", r"bind source path does not exist: (?P<path>[^\n]+)"),
     ("compose_disk_full", r"(?P<reason>[^\n]*no space left on device)"),
@@ -30,7 +33,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "compose_image_missing",
-        r"(?P<reason>manifest (?:for \S+ not found[^\n]*|unknown[^\n]*)|[^\n]*No such image[^\n]*)",
+        r"(?P<reason>manifest (?:for \S+ not found|unknown)[^\n]*|[^\n]*No such image[^\n]*"
+        r"|failed to resolve reference \S+ \S+: not found)",
     ),
     (
         "compose_registry_unreachable",

@@ -56,6 +56,14 @@ ENTRIES: dict[str, Entry] = {
         "本机没有该 GPU：{reason}。",
         "`nvidia-smi -L` 会列出现有的 GPU；请减少 `gpus`。",
     ),
+    "compose_gpu_driver": Entry(
+        Kind.INVALID,
+        "NVIDIA's container toolkit cannot give the GPUs of this machine to a container: {reason}.",
+        "`nvidia-smi` must work on this machine; restart it after the driver was updated. `freehold doctor` compares"
+        " driver and toolkit.",
+        "NVIDIA 容器工具包无法把本机的 GPU 交给容器：{reason}。",
+        "本机的 `nvidia-smi` 必须可用；驱动更新后请重启机器。`freehold doctor` 会比较驱动与工具包。",
+    ),
     "compose_port_taken": Entry(
         Kind.CONFLICT,
         "Port {port} of {host} is taken by another program.",
