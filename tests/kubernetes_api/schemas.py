@@ -142,7 +142,8 @@ def _types(schema: Schema) -> set[str]:
     if "oneOf" in schema:
         return set().union(*(_types(one) for one in schema["oneOf"]))
     named = schema.get("type", [])
-    return ({named} if isinstance(named, str) else set(named)) - {"null"}
+    types = ({named} if isinstance(named, str) else set(named)) - {"null"}
+    return types | {"integer"} if "number" in types else types
 
 
 def _type_of(value: Any) -> str:

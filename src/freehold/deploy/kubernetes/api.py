@@ -27,7 +27,7 @@ GONE = 410
 FOREIGN = {
     ("cert-manager.io/v1", "Certificate"): "certificates",
     ("monitoring.coreos.com/v1", "ServiceMonitor"): "servicemonitors",
-    ("monitoring.coreos.com/v1", "PodMonitor"): "podmonitors",
+    ("traefik.io/v1alpha1", "Middleware"): "middlewares",
 }
 """Kinds of others that are applied where they are wanted: their plurals."""
 
