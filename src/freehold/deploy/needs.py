@@ -22,7 +22,7 @@ FLOAT = 4
 
 PROCESS_BYTES = 115 * MIB
 """A server without a model: Python, ONNX Runtime and what a server imports, 60 MiB of them its own pages."""
-WORKER_BYTES = 42 * MIB
+WORKER_BYTES = 52 * MIB
 """Each engine process more: the pages of libraries and of mapped weights are shared."""
 
 PACKED_BYTES = {"fp32": 4.0, "int8": 1.25, "int4": 0.75, "w8a8": 1.0}
