@@ -74,7 +74,7 @@ def named(name: str | None, environ: Mapping[str, str], cwd: Path) -> str:
 
 
 def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, str]) -> Target:
-    """Where it runs. Raises `deploy_target_rendered` for what is only rendered, and what `connect` to a cluster does."""
+    """Where it runs. Raises `deploy_target_rendered` for what is only rendered, and what `connect` does."""
     settings, access = deployment.settings, deployment.config.access
     key = None if access.key is None or access.auth == "none" else resolve(access.key, environ)
     if settings.target == "compose":
