@@ -71,7 +71,7 @@ def test_versions_that_fail_say_why_beside_the_one_that_runs(yard: Yard, target:
     assert there["minilm-11111111"].state == "ready"
     crashed = there["minilm-22222222"].reason
     assert crashed is not None
-    assert crashed.cause == "minilm-22222222: /models/x is not there. [source_not_found]"
+    assert crashed.cause == "minilm-22222222 failed: /models/x is not there. [source_not_found]"
     target.stop([unit.host for unit in units])
     assert not (yard.folder / "config" / "minilm-22222222").exists()
     assert (yard.folder / "config" / "minilm-11111111").is_dir()

@@ -159,9 +159,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "compose_service_failed": Entry(
         Kind.UNAVAILABLE,
-        "{service}: {cause} [{its_code}]",
+        "{service} failed: {cause} [{its_code}]",
         "{fix}",
-        "{service}：{cause} [{its_code}]",
+        "{service} 失败：{cause} [{its_code}]",
         "{fix}",
     ),
     "compose_verify_failed": Entry(
