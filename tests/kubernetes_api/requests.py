@@ -88,7 +88,7 @@ class Request:
         query = "?" + "&".join(f"{k}={v}" for k, v in self.query.items()) if self.query else ""
         with closing(http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=10)) as connection:
             try:
-                connection.request(self.method, f"/{self.beyond}{query}", self.body or None, kept)
+                connection.request(self.method, f"{address.path}/{self.beyond}{query}", self.body or None, kept)
                 response = connection.getresponse()
             except OSError as error:
                 raise RefusalError(503, "ServiceUnavailable", f"error trying to reach service: {error}") from None
