@@ -119,9 +119,9 @@ _PLACES: dict[str, Entry] = {
     "units_no_registry": Entry(
         Kind.INVALID,
         "{where}: `{id}` is {source} of the store on this machine, which pods do not see.",
-        "Name in `deploy.pull_from` the repository of a registry: the artifact is pushed there, and pods pull it.",
+        "Name in `deploy.pull_from` a registry and path; `freehold models push {source} oci://PATH/NAME:TAG` brings it there.",
         "{where}：`{id}` 为本机仓库中的 {source}，Pod 无法访问。",
-        "请在 `deploy.pull_from` 中指定镜像仓库：模型会推送到那里，由 Pod 拉取。",
+        "请在 `deploy.pull_from` 中指定镜像仓库及路径；用 `freehold models push {source} oci://PATH/NAME:TAG` 推送到那里。",
     ),
 }
 
