@@ -7,6 +7,7 @@ the configuration alone: it is compared, hashed and kept in version control.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import msgspec
 
@@ -35,13 +36,17 @@ def _model(model: ModelConfig, config: Config) -> dict[str, object]:
 
 def _changed(shape: Shape) -> dict[str, object]:
     """The fields of `shape` that have not their defaults."""
-    values = ((field, getattr(shape, field.name)) for field in msgspec.structs.fields(shape))
-    return {field.name: _plain(value) for field, value in values if field.required or value != _default(field)}
+    usual = _defaults(type(shape))
+    values = ((name, getattr(shape, name)) for name in shape.__struct_fields__)
+    return {name: _plain(value) for name, value in values if name not in usual or value != usual[name]}
 
 
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    factory = field.default_factory
-    return field.default if factory is msgspec.NODEFAULT else factory()
+@cache
+def _defaults(kind: type[Shape]) -> Mapping[str, object]:
+    """By field, its default; those that must be said have none."""
+    fields = msgspec.structs.fields(kind)
+    made = {field.name: field.default_factory() for field in fields if field.default_factory is not msgspec.NODEFAULT}
+    return made | {field.name: field.default for field in fields if field.default is not msgspec.NODEFAULT}
 
 
 def _differences(shape: Shape, usual: Shape) -> dict[str, object]:
