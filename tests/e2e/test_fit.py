@@ -43,9 +43,13 @@ POSITIONS = {"max_position_embeddings": 1026, "initializer_range": 0.02}
 
 
 def random_values(shapes: Iterator[tuple[str, tuple[int, ...]]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Half-precision weights from one short run of random values: memory does not depend on them."""
-    values = (np.random.default_rng(0).standard_normal(1 << 16) * 0.02).astype(np.float16)
-    return {name: np.resize(np.ones(1, np.float16) if "norm" in name else values, shape) for name, shape in shapes}
+    """Half-precision weights, each from a run of random values of its own: of equal ones the runtime keeps one copy."""
+    rng = np.random.default_rng(0)
+    made = {}
+    for name, shape in shapes:
+        run = rng.standard_normal(1 << 18, np.float32) * np.float32(0.02)
+        made[name] = np.resize((run + 1 if "norm" in name else run).astype(np.float16), shape)
+    return made
 
 
 def write_decoder(folder: Path, config: dict[str, Any]) -> Path:
