@@ -73,3 +73,14 @@ def test_a_model_that_is_not_here_fails_with_its_path(freehold: Freehold, folder
     assert by_id(ran)["config"]["status"] == "fail"
     assert "absent.onnx" in by_id(ran)["config"]["found"]
     assert "verify:a" not in by_id(ran)
+
+
+def test_what_is_deployed_from_here_is_checked_by_the_doctor(freehold: Freehold, folder: Path, mlp: Path) -> None:
+    """Its checks that say something stand among the rows; without `deploy:` none does."""
+    (folder / "freehold.yaml").write_text(f'models: [{{id: mlp, source: "{mlp}"}}]\ndeploy: {{port: 18080}}\n')
+    rows = by_id(freehold("check", "--json"))
+    assert rows["doctor:ports"]["found"] == "18080 free"
+    assert rows["doctor:session:cpu"]["status"] == "ok"
+    assert {row["status"] for row in rows.values()} <= {"ok", "warn", "fail"}
+    (folder / "freehold.yaml").write_text(f'models: [{{id: mlp, source: "{mlp}"}}]\n')
+    assert not any(name.startswith("doctor:") for name in by_id(freehold("check", "--json")))

@@ -15,9 +15,9 @@ from freehold.cli.output import FAILED, Output, as_json
 from freehold.config import Config, Deploy, load
 from freehold.config.home import home
 from freehold.config.load import file_of
-from freehold.deploy.doctor.check import Check
 from freehold.deploy.doctor.command import coloured, profile_of
 from freehold.deploy.doctor.judging import Report, judge
+from freehold.deploy.doctor.profile import Profile
 from freehold.deploy.doctor.snapshot import Snapshot, SnapshotError
 from freehold.deploy.doctor.taking import Asked, take
 from freehold.errors import FreeholdError
@@ -44,26 +44,56 @@ def doctor(
     registry: Annotated[
         str | None, typer.Option(metavar="HOST", help="A registry that has to be reached; default: deploy.registry.")
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Only compare what the models need with this machine's memory and cards.")
+    ] = False,
 ) -> None:
     """Check cores, memory, disk, system, Docker, GPUs, cluster and network, each with its fix.
 
     Exit 0 where nothing that is needed fails (warnings are fine), 1 where it does, 2 for wrong usage.
     """
     output: Output = ctx.obj
+    if sum((fit, source is not None, snapshot is not None)) > 1:
+        raise typer.BadParameter("--fit, --from and --snapshot each ask for another thing: name one of them.")
+    if fit:
+        _fit(output, load(config, os.environ, Path.cwd()))
+        return
     wanted = _configuration(config)
     if snapshot is not None:
         _write(take(_asked(wanted, registry)), snapshot)
         return
-    kubernetes = wanted is not None and wanted.deploy is not None and wanted.deploy.target == "kubernetes"
-    requirements = profile_of(profile or ("cluster" if kubernetes else "recommended"), _gpus(wanted))
     if source is not None:
-        report = judge(_read(source), requirements)
+        report = judge(_read(source), _requirements(wanted, profile))
     else:
-        report = judge(Snapshot.of(take(_asked(wanted, registry))), requirements)
-        report = Report(report.profile, (*report.checks, *_sessions(_devices(wanted))))
+        report = examined(wanted, profile, registry)
     colour = coloured(sys.stdout.isatty(), os.environ)
     output.show(report.data(output.language), report.text(output.language, colour))
     if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+def examined(config: Config | None, profile: str | None = None, registry: str | None = None) -> Report:
+    """This machine now, judged by what `config` asks of it; sessions are opened on its models' devices."""
+    from freehold.cli.live_session import session_check
+
+    report = judge(Snapshot.of(take(_asked(config, registry))), _requirements(config, profile))
+    return Report(report.profile, (*report.checks, *map(session_check, _devices(config))))
+
+
+def _requirements(config: Config | None, name: str | None) -> Profile:
+    return profile_of(name or ("cluster" if _on_cluster(config) else "recommended"), _gpus(config))
+
+
+def _on_cluster(config: Config | None) -> bool:
+    return config is not None and config.deploy is not None and config.deploy.target == "kubernetes"
+
+
+def _fit(output: Output, config: Config) -> None:
+    from freehold.cli.fit import fit_here, told
+
+    fit = fit_here(config, apart=config.deploy is not None)
+    output.show(*told(fit))
+    if not fit.ok:
         raise typer.Exit(FAILED)
 
 
@@ -85,7 +115,7 @@ def _asked(config: Config | None, registry: str | None) -> Asked:
     hosts = [urlsplit(url).hostname for url in (*elsewhere, dify or "")]
     return Asked(
         folder,
-        ports=(deploy.port,),
+        ports=() if _on_cluster(config) else (deploy.port,),
         registry=registry or deploy.registry,
         ca=config.network.ca,
         hosts=tuple(dict.fromkeys(host for host in hosts if host)),
@@ -98,15 +128,11 @@ def _gpus(config: Config | None) -> bool:
 
 
 def _devices(config: Config | None) -> Sequence[str]:
-    """The devices of the models that this machine runs itself, each once."""
-    models = config.models if config is not None else ()
-    return tuple(dict.fromkeys(model.device for model in models if model.hosting == "here")) or ("cpu",)
-
-
-def _sessions(devices: Sequence[str]) -> tuple[Check, ...]:
-    from freehold.cli.live_session import session_check
-
-    return tuple(session_check(device) for device in devices)
+    """The devices of the models that this machine runs itself, each once; a cluster's are not this machine's."""
+    if config is None:
+        return ("cpu",)
+    here = [] if _on_cluster(config) else [model.device for model in config.models if model.hosting == "here"]
+    return tuple(dict.fromkeys(here))
 
 
 def _read(source: str) -> Snapshot:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from freehold.cli.doctor import examined
 from freehold.cli.examine import Examined, examine
 from freehold.cli.local import local_place
 from freehold.cli.progress import Say
@@ -153,6 +154,17 @@ def bf16(around: Surroundings, say: Say) -> Iterator[Row]:
     yield around.row("bf16", status, found, "bf16, openvino" if wanted else "", FreeholdError("note_bf16"))
 
 
+def deployment(around: Surroundings, say: Say) -> Iterator[Row]:
+    """The doctor's checks that have something to say, where the configuration deploys what it names."""
+    config = around.reading.config
+    if config is None or config.deploy is None:
+        return
+    for check in examined(config).checks:
+        if check.status != "skip":
+            told = check.told(around.language)
+            yield Row(f"doctor:{check.id}", check.status, told["found"], told["needed"], told["why"], told["fix"])
+
+
 def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
     """Every model loaded and its goldens replayed, as `freehold verify` does; `configuration` names absent ones."""
     with local_place(around.environ, tune=False) as place:
@@ -163,7 +175,7 @@ def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
             yield _proof_row(around, one, required)
 
 
-SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, proofs)
+SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, deployment, proofs)
 
 
 def _may_be_here(model: ModelConfig, store: Store) -> bool:

@@ -131,7 +131,7 @@ def nodes(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """How many nodes are ready, of ours."""
     needed = Text("at least one ready, amd64 or arm64", "至少一个就绪节点，amd64 或 arm64")
     if not snapshot.has("cluster_nodes"):
-        yield NODES.unknown(snapshot.reason("cluster_nodes"), needed)
+        yield _unread(snapshot, NODES, "cluster_nodes", needed)
         return
     listed = list(snapshot.each("cluster_nodes"))
     good = [node for node in listed if node.flag("ready") and node.text("architecture") in OURS]
@@ -157,7 +157,7 @@ def certificates(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """cert-manager, by the API group that it brings."""
     needed = Text("cert-manager.io/v1 for `issuer`", "`issuer` 需要 cert-manager.io/v1")
     if not snapshot.has("cluster_apis"):
-        yield CERTIFICATES.unknown(snapshot.reason("cluster_apis"), needed)
+        yield _unread(snapshot, CERTIFICATES, "cluster_apis", needed)
     elif groups := _groups(snapshot, "cert-manager.io/"):
         yield CERTIFICATES.ok(groups, needed)
     else:
@@ -169,7 +169,7 @@ def metrics(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     needed = Text("custom.metrics.k8s.io for `scale.by: queue`", "`scale.by: queue` 需要 custom.metrics.k8s.io")
     custom, plain = _groups(snapshot, "custom.metrics.k8s.io/"), _groups(snapshot, "metrics.k8s.io/")
     if not snapshot.has("cluster_apis"):
-        yield METRICS.unknown(snapshot.reason("cluster_apis"), needed)
+        yield _unread(snapshot, METRICS, "cluster_apis", needed)
     elif custom:
         yield METRICS.ok(custom, needed)
     else:
@@ -181,7 +181,7 @@ def plugin(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """Extended resources of nodes: every name with a slash that is no hugepage."""
     needed = "nvidia.com/gpu"
     if not snapshot.has("cluster_nodes"):
-        yield PLUGIN.unknown(snapshot.reason("cluster_nodes"), needed)
+        yield _unread(snapshot, PLUGIN, "cluster_nodes", needed)
         return
     cards: dict[str, int] = {}
     for node in snapshot.each("cluster_nodes"):
@@ -198,7 +198,7 @@ def permissions(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
     """What this user may do there."""
     needed = Text("all that a deployment creates", "部署所需的全部创建权限")
     if not snapshot.has("cluster_permissions"):
-        yield PERMISSIONS.unknown(snapshot.reason("cluster_permissions"), needed)
+        yield _unread(snapshot, PERMISSIONS, "cluster_permissions", needed)
         return
     asked = list(snapshot.each("cluster_permissions"))
     denied = [f"{one.text('verb')} {one.text('resource')}" for one in asked if one.flag("allowed") is False]
@@ -212,7 +212,7 @@ def permissions(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
 def _one_of(snapshot: Snapshot, topic: Topic, fact: str, needed: Text, profile: Profile, default: bool = True) -> Check:
     """Whether a list of classes has one, or a default one; the names are told."""
     if not snapshot.has(fact):
-        return topic.unknown(snapshot.reason(fact), needed)
+        return _unread(snapshot, topic, fact, needed)
     classes = list(snapshot.each(fact))
     names = ", ".join(f"{one.text('name') or '?'}{' (default)' if one.flag('default') else ''}" for one in classes)
     enough = any(one.flag("default") for one in classes) if default else bool(classes)
@@ -226,6 +226,13 @@ def _wished(profile: Profile) -> Level:
 
 def _groups(snapshot: Snapshot, prefix: str) -> str:
     return ", ".join(name for name in snapshot.texts("cluster_apis") if name.startswith(prefix))
+
+
+def _unread(snapshot: Snapshot, topic: Topic, fact: str, needed: Words) -> Check:
+    """A fact of a cluster that is there, or of none, which `kubernetes` says once for all."""
+    if not snapshot.has("cluster"):
+        return topic.judged("skip", Text("no cluster", "无集群"), needed)
+    return topic.unknown(snapshot.reason(fact), needed)
 
 
 CHECKS: tuple[Checking, ...] = (
