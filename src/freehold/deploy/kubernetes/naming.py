@@ -20,7 +20,7 @@ NAME, INSTANCE, VERSION, COMPONENT, PART_OF, MANAGED_BY = (
 )
 WORKLOAD = "freehold.workload"
 """The label of pods that tells apart the Deployments of one unit: the Deployment's name."""
-SECRET_KEY = "value"  # noqa: S105
+SECRET_KEY = "value"  # noqa: S105 - where it lies, not what it is
 """The key of every Secret: each holds one."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -110,7 +110,7 @@ def environment_of(unit: Unit) -> list[Tree]:
     plain = dict(unit.environment)
     if unit.role == "other":
         # the image's own user is not the one it runs as: no home, no name
-        plain = {"HOME": "/tmp", "USER": ACCOUNT} | plain  # noqa: S108
+        plain = {"HOME": "/tmp", "USER": ACCOUNT} | plain  # noqa: S108 - of its own pod
     variables: list[Tree] = [{"name": name, "value": _literal(plain[name])} for name in sorted(plain)]
     for secret in unit.secrets:
         if secret.variable:

@@ -48,12 +48,12 @@ def volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
         yield _seen(volume, SECRETS, readOnly=True)
     if models := _models(deployment.settings.storage, unit):
         yield models
-    yield _seen({"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}, "/tmp")  # noqa: S108
+    yield _seen({"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}, "/tmp")  # noqa: S108 - of its own pod
     if unit.role in _OURS:
         yield _seen({"name": "data", "emptyDir": {}}, DATA)
     else:
         memory = {"medium": "Memory", "sizeLimit": f"{unit.shm_mb}Mi"}
-        yield _seen({"name": "shm", "emptyDir": memory}, "/dev/shm")  # noqa: S108
+        yield _seen({"name": "shm", "emptyDir": memory}, "/dev/shm")  # noqa: S108 - of its own pod
 
 
 def pull_volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
