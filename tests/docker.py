@@ -125,7 +125,7 @@ class Engine:
             assert time.monotonic() < limit, f"dockerd does not answer: {words}"
             time.sleep(0.05)
         self.remove_containers()
-        self.docker("image", "prune", "--force", "--filter", "until=24h")  # layers of older builds
+        self.docker("image", "prune", "--force", "--filter", "until=1h")  # layers of older builds
 
     def _launch(self) -> None:
         self.folder.mkdir(exist_ok=True, mode=0o700)

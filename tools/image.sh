@@ -43,7 +43,7 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0) \
 options=(--build-arg "VERSION=$version" --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)")
 options+=(--build-arg "VARIANT=$variant")
 for argument in BASE APT_MIRROR; do [ -z "${!argument:-}" ] || options+=(--build-arg "$argument=${!argument}"); done
-for proxy in http_proxy https_proxy no_proxy; do [ -z "${!proxy:-}" ] || options+=(--build-arg "$proxy"); done
+for proxy in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do [ -z "${!proxy:-}" ] || options+=(--build-arg "$proxy"); done
 docker build --quiet "${options[@]}" "$@" --tag "$name" "$context"
 echo "$name"
 [ -z "${ALIAS:-}" ] || { docker tag "$name" "$ALIAS" && echo "$ALIAS"; }
