@@ -42,13 +42,19 @@ class Holder(msgspec.Struct, frozen=True):
 
 @contextmanager
 def held(path: Path, what: str, wall: Callable[[], float] = time.time) -> Iterator[Holder]:
-    """Change the deployment alone. Raises `deploy_busy` and `deploy_held_elsewhere`, which name the holder.
+    """Change the deployment alone.
+
+    Raises `deploy_busy` and `deploy_held_elsewhere`, which name the holder, and `releases_unwritable`.
 
     What a process of this machine left there that died is taken over.
     """
     mine = Holder.here(what, wall())
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FreeholdError("releases_unwritable", path=path.parent, reason=reason) from None
     try:
         alone = take(descriptor)
         other = _read(descriptor)

@@ -118,10 +118,10 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, entry in value.items():
             yield from _leaves(f"{name}.{key}", entry)
-    elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+    elif isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
         for place, entry in enumerate(value, 1):
             yield from _leaves(f"{name}.{place}", entry)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         yield name, " ".join(map(str, value))
     else:
         yield name, value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -66,6 +66,8 @@ class Releases:
             names = [entry.name for entry in os.scandir(self.folder)]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._unwritable(error) from None
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def add(
