@@ -47,6 +47,8 @@ def together(first: str, second: str) -> str:
             "units_service_upstream",
             "`b` and `u`",
         ),
+        (model("kind: auto") + "deploy: {name: Shop_1}\n", "units_not_a_label", "5:10: `deploy.name` is `Shop_1`"),
+        (model("kind: auto") + "deploy: {namespace: a.b}\n", "units_not_a_label", "Write a-b."),
         (model("kind: auto") + "deploy: {steps: [50, 5, 100]}\n", "units_steps", "5:10: `deploy.steps` is 50, 5, 100"),
         (model("kind: auto") + "deploy: {steps: [5, 50]}\n", "units_steps", "end at 100"),
         (model("kind: auto") + "deploy: {steps: []}\n", "units_steps", "is none"),

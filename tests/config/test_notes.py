@@ -48,6 +48,25 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
         ("model: {path: /a}\naccess: {auth: none}\n", [("note_door_open", None)]),
         ("model: {path: /a, limits: {body_mb: 1, queue: 1}}\n", [("note_limit_of_the_server", "model.limits.body_mb")]),
         ("model: {path: /a}\nlimits: {body_mb: 1, in_flight_mb: 9}\n", []),
+        (
+            "model: {path: /a, scale: {least: 2}}\ndeploy: {ingress: {host: h}, spot: {key: k}, port: 9}\n",
+            [
+                ("note_deploy_ignored", "deploy.ingress"),
+                ("note_deploy_ignored", "deploy.spot"),
+                ("note_deploy_ignored", "model.scale"),
+            ],
+        ),
+        ("model: {path: /a}\ndeploy: {target: systemd, registry: r}\n", [("note_deploy_ignored", "deploy.registry")]),
+        (
+            "model: {path: /models/a, scale: {least: 2}}\n"
+            "deploy: {target: kubernetes, port: 9, storage: {claim: c}, ingress: {host: h}}\n",
+            [("note_deploy_ignored", "deploy.port"), ("note_ingress_plain", None)],
+        ),
+        (
+            "model: {path: /models/a}\n"
+            "deploy: {target: kubernetes, storage: {claim: c}, ingress: {host: h, issuer: i}}\n",
+            [],
+        ),
         ("observe: {log_level: debug}\n", [("note_no_models", None)]),
     ],
 )

@@ -74,6 +74,10 @@ def _services(placed: Sequence[Placed]) -> Iterator[FreeholdError]:
 
 def _deployed(config: Config, deploy: Deploy, tree: Node, placed: Sequence[Placed]) -> Iterator[FreeholdError]:
     yield from _names(placed)
+    for name in ("name", "namespace"):
+        found = getattr(deploy, name)
+        if found is not None and found != label(found):
+            yield _at(tree.at("deploy", name), "units_not_a_label", found=found, label=label(found))
     steps = tree.at("deploy", "steps")
     if list(deploy.steps) != sorted(set(deploy.steps)) or deploy.steps[-1:] != (WHOLE,):
         yield _at(steps, "units_steps", steps=", ".join(map(str, deploy.steps)) or "none")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from freehold.config.deploying import Deploy
 from freehold.config.document import Node
 from freehold.config.locate import locate
 from freehold.config.secret import is_reference, resolve
@@ -13,6 +14,12 @@ _GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults", "chat_templ
 """On its command line, unless `command` is another."""
 _LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", *_GIVEN_TO_VLLM)
 _SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
+_ON_CLUSTERS = (
+    *("pull_secrets", "kubernetes", "namespace", "ingress", "clients", "control_plane", "monitoring", "storage"),
+    *("pull_from", "spot"),
+)
+_IDLE = {"compose": _ON_CLUSTERS, "systemd": (*_ON_CLUSTERS, "registry", "image"), "kubernetes": ("host", "port")}
+"""By target, the keys of `deploy` that mean nothing there."""
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
 
@@ -24,6 +31,8 @@ def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator
         yield FreeholdError("note_door_open", where=tree.at("access", "auth").where)
     for index, model in enumerate(config.models):
         yield from _on_model(model, tree.at("models", index))
+    if config.deploy is not None:
+        yield from _on_deploy(config, config.deploy, tree)
     yield from _on_secrets(config, tree, environ)
 
 
@@ -36,6 +45,20 @@ def _on_model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
         place = node.at(name)
         if place is not node:
             yield FreeholdError(code, where=place.where, key=place.key, id=model.id)
+
+
+def _on_deploy(config: Config, deploy: Deploy, tree: Node) -> Iterator[FreeholdError]:
+    node = tree.at("deploy")
+    places = [(node, node.at(name)) for name in _IDLE[deploy.target]]
+    if deploy.target != "kubernetes":
+        models = [tree.at("models", index) for index in range(len(config.models))]
+        places += [(model, model.at("scale")) for model in models]
+    for above, place in places:
+        if place is not above:
+            yield FreeholdError("note_deploy_ignored", where=place.spot, key=place.key, target=deploy.target)
+    ingress = deploy.ingress
+    if deploy.target == "kubernetes" and ingress is not None and ingress.issuer is None and ingress.secret is None:
+        yield FreeholdError("note_ingress_plain", where=node.at("ingress").spot, host=ingress.host)
 
 
 def _by_hosting(model: ModelConfig) -> Iterator[tuple[str, str]]:

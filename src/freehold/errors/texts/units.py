@@ -43,6 +43,14 @@ _NAMES: dict[str, Entry] = {
 }
 
 _KEYS: dict[str, Entry] = {
+    "units_not_a_label": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` is `{found}`; where services run, names are small letters, digits and `-`, and begin with a"
+        " letter.",
+        "Write {label}.",
+        "{where}：`{key}` 为 `{found}`；部署环境中的名称只能由小写字母、数字和 `-` 组成，并以字母开头。",
+        "请写 {label}。",
+    ),
     "units_image_idle": Entry(
         Kind.INVALID,
         "{where}: `{key}` is {image}, but nothing says what is started in it.",
@@ -125,4 +133,21 @@ _PLACES: dict[str, Entry] = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = _NAMES | _KEYS | _PLACES
+_NOTES: dict[str, Entry] = {
+    "note_deploy_ignored": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` has no effect where the target is {target}.",
+        "Leave it out, unless the same file is for another target, too.",
+        "{where}：目标为 {target} 时 `{key}` 不起作用。",
+        "若该文件不用于其他目标，请删除。",
+    ),
+    "note_ingress_plain": Entry(
+        Kind.INVALID,
+        "{where}: clients reach {host} without HTTPS: keys and texts can be read on their way.",
+        "Name a ClusterIssuer in `issuer`, or in `secret` a certificate that is there.",
+        "{where}：客户端访问 {host} 不经 HTTPS：密钥和内容在途中可被读取。",
+        "请在 `issuer` 中指定 ClusterIssuer，或在 `secret` 中指定已有的证书。",
+    ),
+}
+
+ENTRIES: dict[str, Entry] = _NAMES | _KEYS | _PLACES | _NOTES
