@@ -81,8 +81,7 @@ def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, 
         from freehold.deploy.compose.docker import Docker
         from freehold.deploy.compose.target import ComposeTarget
 
-        folder, https = releases.folder / "compose", deployment.gateway.https
-        return ComposeTarget(Docker.find(environ), settings.name, folder, settings, https, key)
+        return ComposeTarget(Docker.find(environ), settings.name, releases.folder / "compose", key)
     if settings.target == "kubernetes":
         from freehold.deploy.kubernetes.api import Api
         from freehold.deploy.kubernetes.cluster import Cluster

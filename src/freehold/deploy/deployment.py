@@ -84,6 +84,7 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
         models=(),
         image=ground.image(cuda=False),
         command=("gateway", FILE),
+        published=_published(ground.settings),
         files={FILE: lasting},
         secrets=(INTERNAL, *([ACCESS] if _makes_access(ground.config) else []), *secrets),
         mounts=state(GATEWAY, ground.settings),
@@ -92,6 +93,12 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
         scale=Scale(least=GATEWAYS) if ground.settings.target == "kubernetes" else Scale(),
     )
     return replace(versioned(unit), files={FILE: text})
+
+
+def _published(settings: Deploy) -> str:
+    """Where this machine has the gateway; a cluster has its own ways to it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return "" if settings.target == "kubernetes" else f"{host}:{settings.port}"
 
 
 def _entered(config: Config) -> Config:

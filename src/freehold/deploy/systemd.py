@@ -163,8 +163,6 @@ def _service(host: _Host, unit: Unit) -> str:
     is_front = unit.role == "gateway"
     address = settings.host if is_front else "127.0.0.1"
     port = settings.port if is_front else host.ports[unit.name]
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - compared
-    reached = f"[{reached}]" if ":" in reached else reached
     low = is_front and any(one < FIRST_FREE_PORT for one in _published(host))
     # ProtectClock allows the clock's device, and so no other: that would be the end of GPUs
     walls = _WALLS.format(
@@ -175,7 +173,7 @@ def _service(host: _Host, unit: Unit) -> str:
         unit=unit.name,
         user=USER,
         command=" ".join(_word(host.here(unit, word)) for word in _command(host, unit, address, port)),
-        url=f"{'https' if unit.https else 'http'}://{reached}:{port}{unit.ready}",
+        url=f"{unit.url if is_front else f'http://127.0.0.1:{port}'}{unit.ready}",
         startup_s=unit.startup_s + 10,
         grace_s=unit.grace_s,
         settings="\n".join(_settings(host, unit)),

@@ -77,6 +77,8 @@ class Unit:
     """The words after the image's entrypoint, `entrypoint` aside."""
     entrypoint: tuple[str, ...] = ()
     port: int = 8080
+    published: str = ""
+    """HOST:PORT of this machine that stands for its port; "" where only the deployment's own network reaches it."""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """By path in the container: its freehold.yaml and nothing secret."""
@@ -108,3 +110,10 @@ class Unit:
     def host(self) -> str:
         """The name under which others reach this version of it."""
         return f"{self.name}-{self.revision}"
+
+    @property
+    def url(self) -> str:
+        """How this machine reaches one that is published."""
+        host, _, port = self.published.rpartition(":")
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared
+        return f"{'https' if self.https else 'http'}://{host}:{port}"

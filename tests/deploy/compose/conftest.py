@@ -42,7 +42,7 @@ class Yard:
 
     def gateway(self, revision: str = "aaaaaaaa", **more: Any) -> Unit:
         """The stand-in in front."""
-        return gateway(revision, **(self._common("gateway") | more))
+        return gateway(revision, **(self._common("gateway") | {"published": f"127.0.0.1:{self.port}"} | more))
 
     def deployment(self, *units: Unit, **more: Any) -> Deployment:
         """`units` behind a gateway on this yard's port."""
@@ -52,7 +52,7 @@ class Yard:
 
     def target(self) -> ComposeTarget:
         """By a docker command that finds the engine."""
-        return ComposeTarget(Docker.find(self.engine.environment), self.name, self.folder, self.deployment().settings)
+        return ComposeTarget(Docker.find(self.engine.environment), self.name, self.folder)
 
     def settled(self, target: ComposeTarget) -> dict[str, Running]:
         """What runs, by host, once nothing is on its way any more."""

@@ -78,7 +78,9 @@ def vllm(name: str, revision: str, **more: Any) -> Unit:
 def deployment(*units: Unit, front: Unit | None = None, **settings: Any) -> Deployment:
     """`units` behind a gateway; `settings` as below `deploy:`."""
     said = msgspec.convert({"data": "/srv/data", **settings}, Deploy)
-    return Deployment(said.name, Config(deploy=said), said, units, front or gateway())
+    host = f"[{said.host}]" if ":" in said.host else said.host
+    front = replace(front or gateway(), published=f"{host}:{said.port}")
+    return Deployment(said.name, Config(deploy=said), said, units, front)
 
 
 CASES = {

@@ -28,6 +28,8 @@ Tree = dict[str, Any]
 
 HOST_LABEL = "freehold.host"
 """The label that says which version of a unit a container is: Unit.host."""
+URL_LABEL = "freehold.url"
+"""The label that says how this machine reaches what is published."""
 USER = "10001:10001"  # of our image, which owns what it has to write
 TEMPORARY = "/tmp"  # noqa: S108 - in a container of its own
 PROBE_TIMEOUT_S = 4
@@ -43,7 +45,7 @@ def render(deployment: Deployment) -> Mapping[str, str]:
     """
     units = units_of(deployment)
     document: Tree = {
-        "services": {service_of(unit): _service(unit, deployment) for unit in units},
+        "services": {service_of(unit): _service(unit) for unit in units},
         "networks": {"units": {"internal": True}, "front": {}},
         "secrets": {secret.name: {"file": f"./{secret_path(secret)}"} for secret in secrets_of(units)},
     }
@@ -53,8 +55,10 @@ def render(deployment: Deployment) -> Mapping[str, str]:
     return files | {"README.md": readme(deployment)}
 
 
-def _service(unit: Unit, deployment: Deployment) -> Tree:
+def _service(unit: Unit) -> Tree:
     service: Tree = {"image": unit.image, "labels": {HOST_LABEL: unit.host}}
+    if unit.published:
+        service["labels"][URL_LABEL] = unit.url
     if unit.entrypoint:
         service["entrypoint"] = list(unit.entrypoint)
     service["command"] = list(unit.command)
@@ -67,7 +71,7 @@ def _service(unit: Unit, deployment: Deployment) -> Tree:
         service["volumes"] = [
             {"type": "bind", "source": one.source, "target": one.target, "read_only": one.read_only} for one in mounts
         ]
-    service |= _network(unit, deployment) | _limits(unit) | _walls(unit)
+    service |= _network(unit) | _limits(unit) | _walls(unit)
     service["healthcheck"] = {
         "test": list(probe(unit)),
         "interval": f"{PROBE_INTERVAL_S}s",
@@ -82,13 +86,10 @@ def _service(unit: Unit, deployment: Deployment) -> Tree:
     return service
 
 
-def _network(unit: Unit, deployment: Deployment) -> Tree:
+def _network(unit: Unit) -> Tree:
     """Units reach one another and nothing else; the gateway alone is published, and reaches upstreams."""
-    if unit.role != "gateway":
-        return {"networks": ["units"]}
-    host = deployment.settings.host
-    host = f"[{host}]" if ":" in host else host
-    return {"networks": ["units", "front"], "ports": [f"{host}:{deployment.settings.port}:{unit.port}"]}
+    tree: Tree = {"networks": ["units", "front"] if unit.role == "gateway" else ["units"]}
+    return tree | ({"ports": [f"{unit.published}:{unit.port}"]} if unit.published else {})
 
 
 def _limits(unit: Unit) -> Tree:

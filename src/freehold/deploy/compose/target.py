@@ -13,14 +13,14 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 from typing import Any
+from urllib.parse import urlsplit
 
-from freehold.config.deploying import Deploy
 from freehold.config.labels import GATEWAY
 from freehold.deploy.compose import place
 from freehold.deploy.compose.containers import host_of, state_of
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import CONFIG, FILE, SECRETS, config_folder, files_of, service_of
-from freehold.deploy.compose.render import render
+from freehold.deploy.compose.render import URL_LABEL, render
 from freehold.deploy.compose.verifying import pull_missing, verify_unit
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.secret_files import ACCESS
@@ -35,13 +35,11 @@ _LAST_LINES = "80"
 
 @dataclass(frozen=True)
 class ComposeTarget:
-    """The deployment `name` in `folder`, which has its files, secrets and state. `https`: the gateway answers so."""
+    """The deployment `name` in `folder`, which has its files and secrets."""
 
     docker: Docker
     name: str
     folder: Path
-    settings: Deploy
-    https: bool = False
     key: str | None = field(default=None, repr=False)
     """Opens the gateway, where the configuration names one: else the one that the deployment made does."""
 
@@ -72,7 +70,7 @@ class ComposeTarget:
         files = render(shown)
         place.write_secrets(self.folder, shown, values)
         place.make_states(units)
-        routed = {path for unit in units if unit.role == "gateway" and self._runs_gateway() for path in files_of(unit)}
+        routed = {path for unit in units if unit.role == "gateway" and self._gateways() for path in files_of(unit)}
         wanted = {path for unit in units for path in files_of(unit)} - routed
         wanted |= {path for path in files if not path.startswith(f"{CONFIG}/")}
         place.write_files(self.folder, {path: files[path] for path in sorted(wanted)})
@@ -104,14 +102,14 @@ class ComposeTarget:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """One request to the gateway, by the address that it is published on: status and body."""
-        connection = self._connection()
+        url = self._url()
+        connection = _connection(url)
         sent = {"content-type": "application/json", **self._access(), **(headers or {})}
         try:
             connection.request(method, path, body or None, sent)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:
-            url = f"{'https' if self.https else 'http'}://{connection.host}:{connection.port}"
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise FreeholdError("compose_gateway_silent", url=url, reason=reason) from None
         finally:
@@ -132,8 +130,15 @@ class ComposeTarget:
         every = self.docker.inspected(listed.split())
         return [one for one in every if host_of(one) and one["Config"]["Labels"].get(ONE_OFF) != "True"]
 
-    def _runs_gateway(self) -> bool:
-        return any(_service(one) == GATEWAY and one["State"]["Running"] for one in self._containers())
+    def _gateways(self) -> list[dict[str, Any]]:
+        """The containers of the gateway that run: one, or none."""
+        return [one for one in self._containers() if _service(one) == GATEWAY and one["State"]["Running"]]
+
+    def _url(self) -> str:
+        """Where the gateway that runs is, which may be another place than the coming one's."""
+        for one in self._gateways():
+            return str(one["Config"]["Labels"][URL_LABEL])
+        raise FreeholdError("compose_gateway_silent", url=self.name, reason="none runs")
 
     def _written(self, id_: str) -> str:
         done = self.docker.tried("logs", "--tail", _LAST_LINES, id_)
@@ -148,16 +153,6 @@ class ComposeTarget:
         if ids:
             self.docker.run("network", "rm", *ids)
 
-    def _connection(self) -> HTTPConnection:
-        """By any certificate: it is this machine's own gateway, whose name may be another one."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104 - compared
-        if not self.https:
-            return HTTPConnection(host, self.settings.port, timeout=_ASK_S)
-        context = create_default_context()
-        context.check_hostname = False
-        context.verify_mode = CERT_NONE
-        return HTTPSConnection(host, self.settings.port, timeout=_ASK_S, context=context)
-
     def _access(self) -> Mapping[str, str]:
         key = self.key
         if key is None:
@@ -166,6 +161,18 @@ class ComposeTarget:
             except FileNotFoundError:  # anyone may call
                 return {}
         return {"authorization": f"Bearer {key}"}
+
+
+def _connection(url: str) -> HTTPConnection:
+    """By any certificate: it is this machine's own gateway, whose name may be another one."""
+    place = urlsplit(url)
+    assert place.hostname is not None, "a label of ours"
+    if place.scheme == "http":
+        return HTTPConnection(place.hostname, place.port, timeout=_ASK_S)
+    context = create_default_context()
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    return HTTPSConnection(place.hostname, place.port, timeout=_ASK_S, context=context)
 
 
 def _with(deployment: Deployment, units: Sequence[Unit]) -> Deployment:
