@@ -64,7 +64,7 @@ def test_a_new_version_takes_the_place_of_the_old_one_step_by_step() -> None:
         pytest.param(Flaws(lives_s={"bf16": 1.0}), "deploy_unit_failed", id="crashes while it starts"),
         pytest.param(Flaws(lives_s={"bf16": 10.0}), "deploy_unit_lost", id="crashes while it has weight"),
         pytest.param(Flaws(answers={"bf16": 0.1}), "deploy_differs", id="answers otherwise"),
-        pytest.param(Flaws(answers={"bf16": 2.0}), "deploy_differs", id="embeds into another space"),
+        pytest.param(Flaws(answers={"bf16": 2.0}), "spaces_differ", id="embeds into another space"),
         pytest.param(Flaws(fails={"bf16"}), "rollout_errors", id="fails requests"),
     ],
 )
@@ -94,10 +94,15 @@ def test_one_that_never_becomes_ready_is_waited_for_as_long_as_it_may_start() ->
 
 
 def test_differences_that_are_meant_are_accepted() -> None:
-    """`--accept-differences`."""
+    """`--accept-differences`; vectors of another space never are: no index would find anything."""
     world, old = World(Flaws(answers={"bf16": 0.1})), deployment("fp32")
     rolled(world, None, old)
-    assert rolled(world, old, deployment("bf16"), Terms((100,), 1.0, accept_differences=True))
+    accepting = Terms((100,), 1.0, accept_differences=True)
+    assert rolled(world, old, deployment("bf16"), accepting)
+    world.flaws.answers["auto"] = 2.0
+    with pytest.raises(FreeholdError) as caught:
+        rolled(world, deployment("bf16"), deployment("auto"), accepting)
+    assert caught.value.code == "spaces_differ"
 
 
 def test_an_old_version_that_is_dead_does_not_keep_the_new_one_out() -> None:
