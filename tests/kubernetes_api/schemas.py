@@ -28,6 +28,17 @@ def definitions(version: str) -> Mapping[str, Schema]:
     return defined
 
 
+@cache
+def kinds(version: str) -> Mapping[tuple[str, str], Schema]:
+    """The schema of each kind, by its apiVersion and name."""
+    named = (
+        (known, definition)
+        for definition in definitions(version).values()
+        for known in definition.get("x-kubernetes-group-version-kind", ())
+    )
+    return {("/".join(filter(None, (known["group"], known["version"]))), known["kind"]): of for known, of in named}
+
+
 @dataclass(frozen=True)
 class Fault:
     """A field that cannot be as it is: where, and what is wrong in the API server's words."""
@@ -49,12 +60,7 @@ class Schemas:
 
     def of(self, api_version: str, kind: str) -> Schema | None:
         """The schema of a kind; None where this version has no such kind."""
-        group, _, name = api_version.rpartition("/")
-        for definition in definitions(self.version).values():
-            for known in definition.get("x-kubernetes-group-version-kind", ()):
-                if (known["group"], known["version"], known["kind"]) == (group, name, kind):
-                    return definition
-        return None
+        return kinds(self.version).get((api_version, kind))
 
     def resolved(self, schema: Schema) -> Schema:
         """What a reference stands for."""

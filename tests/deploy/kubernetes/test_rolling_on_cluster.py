@@ -1,28 +1,22 @@
 """A release takes another's place on a cluster: by the order of the calls to its API server, and what gateways read."""
 
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from freehold.config import Config
 from freehold.deploy.deployment import Deployment
-from freehold.deploy.kubernetes.api import Api
-from freehold.deploy.kubernetes.cluster import READ_BY, Cluster
+from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.rolling import Clock, Rolling, Terms
 from freehold.deploy.units import FILE, Facts
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE
+from tests.deploy.kubernetes.gateways import Gateways, gateways
 from tests.kubernetes_api import refusals
-from tests.kubernetes_api.backend import backend
 from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.fields import Object
 from tests.kubernetes_api.refusals import RefusalError, Resource
@@ -34,7 +28,6 @@ FASTER = 50.0
 """Seconds of a rollout in one of the test."""
 CLOCK = Clock(lambda: time.monotonic() * FASTER, lambda seconds: time.sleep(seconds / FASTER))
 TERMS = Terms(steps=(5, 50, 100), step_s=2.0, recorded=None)
-REQUESTS = 1000
 
 
 def release(precision: str) -> Deployment:
@@ -51,125 +44,11 @@ OLD, NEW = release("fp32"), release("int8")
 (OLD_BGE, OTHER), (NEW_BGE, _) = OLD.units, NEW.units
 
 
-def shares(text: str) -> dict[str, int]:
-    """By service, the weight that a gateway's file gives it; of a model without a route all of its requests."""
-    tree = yaml.safe_load(text)
-    hosts = {one["id"]: one["source"].split("//")[1].split(":")[0] for one in tree["models"]}
-    weights = dict.fromkeys(hosts.values(), 0)
-    routes = {route["model"]: route["to"] for route in tree.get("routes", ())}
-    for model in hosts:
-        if "--" not in model:
-            routes.setdefault(model, [{"id": model}])
-    for targets in routes.values():
-        for target in targets:
-            weights[hosts[target["id"]]] += target.get("weight", 1)
-    return weights
-
-
-@dataclass
-class Gateways:
-    """Every copy of the gateway, as a program behind the API server's proxy.
-
-    A copy reads its file when its pod was touched, as a kubelet has it. `sins` are what must never happen.
-    """
-
-    server: ApiServer
-    url: str = ""
-    in_force: dict[str, str] = field(default_factory=dict)
-    sins: list[str] = field(default_factory=list)
-    weighed: list[int] = field(default_factory=list)
-    """The new version's share of a hundred, each time that a file changed it."""
-    failing: set[str] = field(default_factory=set)
-    """Services whose answers are errors."""
-    answered: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def hear(self, resource: Resource, event: Event, written: Object) -> None:
-        """What was written to the cluster, before anybody else hears of it."""
-        name = written["metadata"]["name"]
-        if resource.kind == "Pod" and name.startswith("gateway-") and event != "DELETED":
-            self._touched(name, written)
-        elif resource.kind == "ConfigMap" and name == "gateway" and event != "DELETED":
-            self._weighed(self.text())
-        elif resource.kind == "Deployment" and ("deletionTimestamp" in written["metadata"] or event == "DELETED"):
-            for text in self.in_force.values():
-                if shares(text).get(name):
-                    self.sins.append(f"{name} is stopped while it has weight")
-
-    def text(self) -> str:
-        """The file as it is written now."""
-        found = self.server.object("ConfigMap", "gateway", NAMESPACE)
-        return next(iter(found["data"].values())) if found else ""
-
-    def is_ready(self, host: str) -> bool:
-        """Whether that service answers."""
-        found = self.server.object("Deployment", host, NAMESPACE)
-        return bool(found and found.get("status", {}).get("availableReplicas"))
-
-    def answer(self, pod: str, path: str) -> tuple[int, bytes]:
-        """What a copy tells of itself."""
-        text = self.in_force.get(pod, "")
-        tree = yaml.safe_load(text) or {"models": []}
-        hosts = {one["id"]: one["source"].split("//")[1].split(":")[0] for one in tree["models"]}
-        if path == "/readyz":
-            models = [
-                {"id": model, "state": "ready" if self.is_ready(host) else "down"} for model, host in hosts.items()
-            ]
-            told = {"models": models, "configuration": sha256(text.encode()).hexdigest()}
-            return 200, json.dumps(told).encode()
-        for model, host in hosts.items():
-            key = (model, "500" if host in self.failing else "200")
-            self.answered[key] = self.answered.get(key, 0) + REQUESTS
-        lines = [
-            f'freehold_routed_requests_total{{route="r",model="{model}",status="{status}"}} {count}'
-            for (model, status), count in self.answered.items()
-        ]
-        return 200, "\n".join([*lines, ""]).encode()
-
-    def _touched(self, name: str, written: Object) -> None:
-        self.server.backends[f"{NAMESPACE}/pods/{name}:8080"] = f"{self.url}/{name}"
-        if name not in self.in_force or READ_BY in written["metadata"].get("annotations", {}):
-            self.in_force[name] = self.text()
-
-    def _weighed(self, text: str) -> None:
-        there = shares(text)
-        self.sins += [
-            f"{host} has weight and is not ready" for host, weight in there.items() if weight and not self.hopes(host)
-        ]
-        whole = there.get(OLD_BGE.host, 0) + there.get(NEW_BGE.host, 0)
-        share = round(100 * there.get(NEW_BGE.host, 0) / whole) if whole else 0
-        if self.weighed[-1:] != [share]:
-            self.weighed.append(share)
-
-    def hopes(self, host: str) -> bool:
-        """At the very first nothing is ready, and nothing can be asked."""
-        return self.is_ready(host) or not self.server.names("Deployment", NAMESPACE) or not self.in_force
-
-
 @pytest.fixture
-def gateways(server: ApiServer) -> Iterator[Gateways]:
+def copies(server: ApiServer) -> Iterator[Gateways]:
     """The copies of the gateway of that cluster."""
-    made = Gateways(server)
-
-    def answering(method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        _, pod, rest = path.split("/", 2)
-        return made.answer(pod, f"/{rest}")
-
-    controllers = server.storage.on_write
-
-    def written(resource: Resource, event: Event, body: Object) -> None:
-        made.hear(resource, event, body)
-        controllers(resource, event, body)
-
-    server.storage.on_write = written
-    with ExitStack() as stack:
-        made.url = stack.enter_context(backend(answering))
+    with gateways(server, OLD_BGE.host, NEW_BGE.host) as made:
         yield made
-
-
-@pytest.fixture
-def cluster(api: Api) -> Cluster:
-    """The deployment, of which nothing runs yet."""
-    return Cluster(api, "freehold", {})
 
 
 def rolled(cluster: Cluster, old: Deployment | None, new: Deployment, terms: Terms = TERMS) -> Rolling:
@@ -200,13 +79,13 @@ def ready(*units: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def running(cluster: Cluster, gateways: Gateways) -> Gateways:
+def running(cluster: Cluster, copies: Gateways) -> Gateways:
     """The old release is in force."""
     rolled(cluster, None, OLD)
     assert hosts(cluster) == ready(*OLD.units, OLD.gateway)
-    gateways.weighed.clear()
-    gateways.server.calls.clear()
-    return gateways
+    copies.weighed.clear()
+    copies.server.calls.clear()
+    return copies
 
 
 def place(server: ApiServer, told: str, last: bool = False) -> int:
@@ -253,12 +132,12 @@ def test_a_version_that_answers_with_errors_is_taken_back(cluster: Cluster, runn
     assert running.sins == []
 
 
-def at_half(gateways: Gateways, act: Callable[[], None]) -> threading.Thread:
+def at_half(copies: Gateways, act: Callable[[], None]) -> threading.Thread:
     """Do this in the middle of the rollout."""
 
     def waiting() -> None:
-        with gateways.server.storage.changed:
-            gateways.server.storage.changed.wait_for(lambda: 50 in gateways.weighed, 20)
+        with copies.server.storage.changed:
+            copies.server.storage.changed.wait_for(lambda: 50 in copies.weighed, 20)
         act()
 
     thread = threading.Thread(target=waiting)
@@ -318,7 +197,7 @@ def test_a_right_that_is_taken_away_in_the_middle_is_told(
     assert running.sins == []
 
 
-def test_a_gateway_that_does_not_start_is_told(server: ApiServer, cluster: Cluster, gateways: Gateways) -> None:
+def test_a_gateway_that_does_not_start_is_told(server: ApiServer, cluster: Cluster, copies: Gateways) -> None:
     """At the first install: which, and why."""
     server.controllers.outcomes["gateway"] = Outcome("image", "manifest unknown")
     with pytest.raises(FreeholdError) as caught:

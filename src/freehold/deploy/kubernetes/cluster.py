@@ -5,8 +5,8 @@ error that names them.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from freehold.deploy.kubernetes.naming import (
     NAME,
     PART_OF,
     VERSION,
+    Tree,
     namespace_of,
     secret_of,
 )
@@ -92,10 +93,20 @@ class Cluster:
 
     @contextmanager
     def held(self, what: str) -> Iterator[None]:
-        """Change it alone, whichever machine others deploy from. Raises `cluster_held`."""
-        with lease.held(self._api, self._name, what) as self._hold:
+        """Change it alone, whichever machine others deploy from. Raises `cluster_held`.
+
+        The namespace is made where it is not there: nothing can be held in none.
+        """
+        with ExitStack() as stack:
+            try:
+                self._hold = stack.enter_context(lease.held(self._api, self._name, what))
+            except FreeholdError as error:
+                if error.code != "cluster_namespace_missing":
+                    raise
+                self._found([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._api.namespace}}])
+                self._hold = stack.enter_context(lease.held(self._api, self._name, what))
+            stack.callback(self._let_go)
             yield
-        self._hold = None
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
@@ -156,7 +167,7 @@ class Cluster:
         return self._api.proxied(f"services/{scheme}{GATEWAY}:http", method, path, body, sent, _ASK_S)
 
     def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
-        """Lines that a service wrote, of one version or of a unit's newest; with the pod's name where it has several."""
+        """Lines that a service wrote, of one version or of a unit's newest; with the pod's name where it has more."""
         workloads = self._workloads()
         found = [one for one in workloads if host in (_host(one), _label(one, NAME))]
         if not found:
@@ -167,21 +178,26 @@ class Cluster:
         return together({pod: self._api.log(pod, follow=follow, tail=tail) for pod in pods})
 
     def _prepare(self, deployment: Deployment) -> None:
-        """The namespace and its accounts, and the secrets. Whoever may not make the former does without."""
+        """The namespace and its accounts, where they may be made, and the secrets."""
         assert namespace_of(deployment) == self._api.namespace, "a deployment has one namespace"
         values = secret_values((*deployment.units, deployment.gateway), self._environ)
-        for tree in foundation(deployment):
-            try:
-                self._api.apply(tree, force=self._force)
-            except FreeholdError as error:
-                if error.code != "cluster_forbidden":
-                    raise
-                if self._api.find(ServiceAccount, ACCOUNT) is None:
-                    raise FreeholdError(
-                        "cluster_no_foundation", namespace=self._api.namespace, reason=error.cause
-                    ) from None
-                break  # an administrator has made it
+        self._found(foundation(deployment))
         write_secrets(self._api, deployment, values)
+
+    def _found(self, trees: Iterable[Tree]) -> None:
+        """Make what an administrator makes otherwise. Raises `cluster_no_foundation` where nobody has."""
+        try:
+            for tree in trees:
+                self._api.apply(tree, force=self._force)
+        except FreeholdError as error:
+            if error.code != "cluster_forbidden":
+                raise
+            if self._api.find(ServiceAccount, ACCOUNT) is None:
+                namespace = self._api.namespace
+                raise FreeholdError("cluster_no_foundation", namespace=namespace, reason=error.cause) from None
+
+    def _let_go(self) -> None:
+        self._hold = None
 
     def _state(self, workload: Workload) -> Running:
         host = _host(workload)
