@@ -137,6 +137,8 @@ def test_mirrors_are_read_where_each_program_reads_them(tmp_path: Path, monkeypa
         "apt": ["http://apt.corp/debian", "http://apt.corp/security"],
         "docker": ["https://mirror.corp"],
     }
+    monkeypatch.setattr(facts_network, "PIP_FILES", ("~freehold-nobody/pip.conf",))  # as for a user without a home
+    assert mirrors({})["pip"] == []
     assert mirrors({"PIP_INDEX_URL": "https://u:p@other/simple"})["pip"] == ["https://other/simple"]
     (tmp_path / "daemon.json").write_text('{"registry-mirrors": [}')
     assert "daemon.json" in mirrors({})["trouble"]

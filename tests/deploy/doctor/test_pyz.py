@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,11 @@ OTHERS = ("python3.8", "python3.13")  # the oldest, and one that is newer than o
 TOO_OLD = ("python2.7", "python3.6", "python3.7")
 PACKED = {Path(name).with_suffix("").as_posix().replace("/", ".") for name in contents() if name != "__main__.py"}
 
+READ_ONLY = """
+mount --make-rprivate / && mount -o bind,remount,ro / /
+exec setpriv --reuid 10001 --regid 10001 --clear-groups env -i PATH=/usr/bin:/bin \
+    /usr/bin/python3 -I "$1" --profile edge --json < /dev/null
+"""
 KEPT = tuple(Path.home().glob(".pyenv/versions/*/bin/python"))
 
 
@@ -94,6 +100,21 @@ def test_it_runs_by_itself(python: str, pyz: Path, tmp_path: Path) -> None:
     assert (judged.returncode, judged.stderr) == (1, "")
     assert [row["id"] for row in json.loads(judged.stdout)["checks"] if row["status"] == "fail"] == ["ports"]
     assert run(python, str(pyz), "--profile", "huge").returncode == 2
+
+
+def test_a_user_without_a_name_or_a_home_can_run_it(pyz: Path) -> None:
+    """As a container's, on a root that cannot be written and without a terminal."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # pytest's own folders are closed to others
+        Path(folder).chmod(0o755)
+        shutil.copy(pyz, folder)
+        command = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", f"{folder}/doctor.pyz"]
+        ran = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    data = json.loads(ran.stdout)
+    assert ran.returncode == (0 if data["ok"] else 1)
+    found = {row["id"]: row for row in data["checks"]}
+    assert found["disk_speed"]["status"] == "skip"
+    assert found["mirrors"]["status"] in {"ok", "warn"}
 
 
 def test_a_terminal_without_chinese_gets_escapes(pyz: Path) -> None:

@@ -126,7 +126,7 @@ def _pip(environ: Mapping[str, str]) -> list[str]:
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read_string(read_text(Path(name or "").expanduser()))
-        except (UnreadableError, configparser.Error):
+        except (RuntimeError, UnreadableError, configparser.Error):  # RuntimeError: a user without a home
             continue
         index = parser.get("global", "index-url", fallback="")
         if index:

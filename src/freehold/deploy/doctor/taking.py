@@ -17,7 +17,7 @@ from freehold.deploy.doctor.snapshot import FORMAT
 PATIENCE_S = 30.0
 """For all facts together; what hangs still (a dead network file system) is unknown then."""
 
-STRANGE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, UnreadableError, ValueError)
+STRANGE = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, UnreadableError, ValueError)
 """What a reader may meet on a machine nobody foresaw; the fact is unknown then, with the reason."""
 
 
@@ -84,6 +84,8 @@ def gather(wanted: Mapping[str, Reader], patience: float) -> dict[str, dict[str,
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             unknown[name] = f"took more than {patience:g} s"
+        elif name not in facts:
+            unknown.setdefault(name, "its reader broke off")
     return {
         "facts": {name: facts[name] for name in wanted if name in facts and name not in unknown},
         "unknown": {name: unknown[name] for name in wanted if name in unknown},
