@@ -15,17 +15,8 @@ esac
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' src/freehold/__init__.py)
 name=${TAG:-freehold/freehold:$version$suffix}
 
-# What has this name is ours, or nothing: a foreign image is never replaced.
-refuse_foreign() {
-    local found
-    found=$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.title"}}' "$1" 2>/dev/null) || return 0
-    [ "$found" = freehold ] && return 0
-    echo "$1 is an image that is not ours, and is left alone. Choose another name, or rename it first:" \
-        "docker tag $1 ${1%:*}:before && docker rmi $1" >&2
-    exit 1
-}
-refuse_foreign "$name"
-[ -z "${ALIAS:-}" ] || refuse_foreign "$ALIAS"
+tools/alias.sh "$name"
+[ -z "${ALIAS:-}" ] || tools/alias.sh "$ALIAS"
 
 wheels=$(PYTHON=$python tools/wheels.sh "requirements/$runtime.lock" requirements/image.lock)
 context=$(mktemp -d)
@@ -46,4 +37,4 @@ for argument in BASE APT_MIRROR; do [ -z "${!argument:-}" ] || options+=(--build
 for proxy in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do [ -z "${!proxy:-}" ] || options+=(--build-arg "$proxy"); done
 docker build --quiet "${options[@]}" "$@" --tag "$name" "$context"
 echo "$name"
-[ -z "${ALIAS:-}" ] || { docker tag "$name" "$ALIAS" && echo "$ALIAS"; }
+[ -z "${ALIAS:-}" ] || tools/alias.sh "$ALIAS" "$name"
