@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +92,17 @@ def test_a_list_without_items_is_empty(program: Program) -> None:
     """Of another type, or left out."""
     answering(program, get_nodes={"items": 3}, get_storageclasses={})
     assert (facts.nodes(), facts.storage()) == ([], [])
+
+
+def test_without_a_kubeconfig_nobody_is_asked(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """kubectl itself would ask localhost:8080; one that is named, in the home folder or a pod's own, is enough."""
+    answering(program, get_nodes={"items": []})
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UnreadableError, match="no kubeconfig"):
+        facts.nodes()
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").touch()
+    assert facts.nodes() == []

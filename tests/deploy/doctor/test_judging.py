@@ -51,7 +51,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for name, inner in entries for found in ((*path, name), *paths(inner, (*path, name)))]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.data())
 def test_judging_never_raises_whatever_a_snapshot_lacks(data: st.DataObject) -> None:
     """Facts of a real machine dropped and replaced at any depth: each check is still made, and can be shown."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any, Dict, List
 
 from freehold.deploy.doctor.reading import Reader, UnreadableError, output_of
 
 CALL_S = 8.0
 WITHIN = "--request-timeout=5s"
+POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path, by which kubectl works in a pod
 ASKED = (
     ("create", "namespaces"),
     ("create", "deployments.apps"),
@@ -115,7 +118,16 @@ def _json(*words: str) -> dict[str, Any]:
 
 
 def _kubectl(*words: str) -> str:
+    """Without a configuration kubectl would ask localhost:8080, and seven times in vain."""
+    if not any(Path(path).exists() for path in (*_configurations(), POD_TOKEN)):
+        raise UnreadableError("no kubeconfig")
     return output_of(["kubectl", *words], CALL_S)
+
+
+def _configurations() -> list[str]:
+    """Where kubectl looks for its configuration."""
+    named = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    return named or [f"{os.environ.get('HOME', '')}/.kube/config"]
 
 
 def _name(item: dict[str, Any]) -> str:
