@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,9 @@ from freehold.cli.deployments import (
     image_digests,
     named,
     releases_of,
+    remove_folder,
     rendered,
+    state_folders,
     target_in_force,
     target_of,
 )
@@ -75,6 +77,9 @@ def now(
         bool, typer.Option("--accept-differences", help="Roll out although the new version answers otherwise.")
     ] = False,
     with_gateway: WithGateway = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="On a cluster: take over fields of our objects that somebody else set.")
+    ] = False,
 ) -> None:
     """Put a configuration in force: new versions start beside the old ones and take their requests step by step.
 
@@ -82,7 +87,7 @@ def now(
     shows what was done.
     """
     output: Output = ctx.obj
-    releases, target, wanted = _wanted(config, to)
+    releases, target, wanted = _wanted(config, to, force=force)
     if plan:
         _show_plan(output, releases, target, wanted.deployment)
         return
@@ -106,15 +111,22 @@ def down(
     ctx: typer.Context,
     name: Name = None,
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep keys and caches of the services.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them, and do not ask.")] = False,
 ) -> None:
-    """Stop all services of a deployment. Its releases stay, so that `freehold deploy` brings it back."""
+    """Stop all services of a deployment, and remove what they keep on this machine: keys, caches.
+
+    Its releases stay, so that `freehold deploy` brings it back; models and what lies on a cluster's volumes stay, too.
+    """
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases, os.environ)
+    data = [] if keep_data else state_folders(releases)
+    if data and not yes and not _agreed(data):
+        raise FreeholdError("down_unsure", folders=", ".join(map(str, data)))
     with _telling(output, "stopping") as say:
         _deploying(releases, target, say).down()
-    output.show({"name": releases.folder.name}, f"{releases.folder.name} is down.")
+    removed = [str(folder) for folder in data if remove_folder(folder)]
+    output.show({"name": releases.folder.name, "removed": removed}, f"{releases.folder.name} is down.")
 
 
 def rollback(
@@ -163,7 +175,15 @@ def logs(
         pass  # how following ends
 
 
-def _wanted(config: str | None, to: int | None) -> tuple[Releases, Target, Wanted]:
+def _agreed(folders: Sequence[Path]) -> bool:
+    """Whether a person at this terminal says so."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    listed = "\n  ".join(map(str, folders))
+    return typer.confirm(f"This removes keys and caches for good:\n  {listed}\nGo on?", err=True)
+
+
+def _wanted(config: str | None, to: int | None, *, force: bool) -> tuple[Releases, Target, Wanted]:
     """What is to be in force, and where."""
     if to is not None:
         releases = releases_of(named(None, os.environ, Path.cwd()), os.environ)
@@ -175,7 +195,7 @@ def _wanted(config: str | None, to: int | None) -> tuple[Releases, Target, Wante
         releases = releases_of(given.settings.name, os.environ)
         deployment = given.deployment(image_digests(given, os.environ), os.environ)
         wanted = Wanted(deployment, given.text)
-    return releases, target_of(deployment, releases, os.environ), wanted
+    return releases, target_of(deployment, releases, os.environ, force=force), wanted
 
 
 def _deploying(releases: Releases, target: Target, say: Say) -> Deploying:

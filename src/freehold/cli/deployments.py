@@ -1,8 +1,10 @@
 """From a configuration, or from a name, to a deployment and the place where it runs."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -73,8 +75,11 @@ def named(name: str | None, environ: Mapping[str, str], cwd: Path) -> str:
     return known[0] if known else Deploy().name
 
 
-def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, str]) -> Target:
-    """Where it runs. Raises `deploy_target_rendered` for what is only rendered, and what `connect` does."""
+def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, str], *, force: bool = False) -> Target:
+    """Where it runs. `force` takes over fields of a cluster's objects that others own.
+
+    Raises `deploy_target_rendered` for what is only rendered, `cluster_extra_missing`, and what `connect` does.
+    """
     settings, access = deployment.settings, deployment.config.access
     key = None if access.key is None or access.auth == "none" else resolve(access.key, environ)
     if settings.target == "compose":
@@ -83,13 +88,16 @@ def target_of(deployment: Deployment, releases: Releases, environ: Mapping[str, 
 
         return ComposeTarget(Docker.find(environ), settings.name, releases.folder / "compose", key)
     if settings.target == "kubernetes":
+        if find_spec("lightkube") is None:
+            raise FreeholdError("cluster_extra_missing")
         from freehold.deploy.kubernetes.api import Api
         from freehold.deploy.kubernetes.cluster import Cluster
         from freehold.deploy.kubernetes.connection import connect
         from freehold.deploy.kubernetes.naming import namespace_of
 
         namespace = namespace_of(deployment)
-        return Cluster(Api(connect(namespace, environ), namespace), settings.name, environ, key=key)
+        api = Api(connect(namespace, environ, context=settings.context), namespace)
+        return Cluster(api, settings.name, environ, key=key, force=force)
     raise FreeholdError("deploy_target_rendered", target=settings.target)
 
 
@@ -119,6 +127,23 @@ def target_in_force(releases: Releases, environ: Mapping[str, str]) -> Target:
     if release is None:
         raise FreeholdError("release_none", name=releases.folder.name)
     return target_of(releases.deployment(release), releases, environ)
+
+
+def state_folders(releases: Releases) -> list[Path]:
+    """The folders of this machine that any release's services write to, and that of their secrets."""
+    deployments = [releases.deployment(release) for release in releases.all()]
+    units = [unit for one in deployments for unit in (*one.units, one.gateway) if one.settings.target == "compose"]
+    found = {mount.source for unit in units for mount in unit.mounts if not mount.read_only}
+    return sorted(path for path in (*map(Path, found), releases.folder / "compose") if path.is_dir())
+
+
+def remove_folder(folder: Path) -> bool:
+    """Remove it with all that is in it. Raises `data_unremovable`: containers write as a user of their own."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise FreeholdError("data_unremovable", path=folder, reason=error.strerror or str(error)) from None
+    return True
 
 
 def image_digests(given: Given, environ: Mapping[str, str]) -> Mapping[str, str]:

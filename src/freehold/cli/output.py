@@ -29,6 +29,7 @@ _USAGE_CODES = frozenset(
         "config_no_model",
         "config_not_found",
         "deployment_ambiguous",
+        "down_unsure",
         "doctor_snapshot_invalid",
         "doctor_snapshot_unwritable",
         "environment_unknown",

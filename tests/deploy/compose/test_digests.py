@@ -1,27 +1,41 @@
-"""What the tags of images mean on a real engine."""
+"""Which images a tag means: asked of a `docker` that knows three."""
 
 import json
-import sys
+import os
 from pathlib import Path
+
+import pytest
 
 from freehold.deploy.compose.digests import digests
 from freehold.deploy.compose.docker import Docker
-from tests.docker import Engine
+from tests.deploy.compose.test_docker import programs
+
+AA, BB = f"sha256:{'aa' * 32}", f"sha256:{'bb' * 32}"
+KNOWN = {
+    "harbor.corp.local:5000/mirror/freehold:1": [
+        f"other/freehold@{BB}",
+        f"harbor.corp.local:5000/mirror/freehold@{AA}",
+    ],
+    "harbor.corp.local:5000/mirror/freehold": [f"harbor.corp.local:5000/mirror/freehold@{BB}"],
+    "freehold/freehold:built-here": [],
+}
 
 
-def test_an_image_that_no_registry_knows_has_no_digest(docker: Engine, base_image: str) -> None:
-    """One that was built or loaded here, and one that is not here at all."""
-    assert digests(Docker(docker.environment), [base_image, "nowhere.example/x:1"]) == {}
+@pytest.fixture
+def docker(tmp_path: Path) -> Docker:
+    """A docker that tells the digests of these images and of no other."""
+    script = f"known = {KNOWN!r}\nimport json\nname = sys.argv[-1]\n"
+    script += "print(json.dumps(known.get(name, ''))); sys.exit(name not in known)"
+    return Docker({**os.environ, **programs(tmp_path, docker=script)})
 
 
-def test_a_digest_is_that_of_the_name_it_was_pulled_by(tmp_path: Path) -> None:
-    """The same image may have come from several registries; a colon may be a port's."""
-    program = tmp_path / "docker"
-    known = ["mirror.example:5000/x@sha256:aa", "docker.io/x@sha256:bb"]
-    program.write_text(f"#!{sys.executable}\nprint('{json.dumps(known)}')\n")
-    program.chmod(0o755)
-    docker = Docker({"PATH": str(tmp_path)})
-    assert digests(docker, ["mirror.example:5000/x:1", "other.example/x", "mirror.example:5000/x@sha256:cc"]) == {
-        "mirror.example:5000/x:1": "sha256:aa"
-    }
-    assert digests(docker, ["mirror.example:5000/x"]) == {"mirror.example:5000/x": "sha256:aa"}
+def test_a_tag_is_pinned_by_the_digest_of_its_own_registry(docker: Docker) -> None:
+    """With and without a tag; the colon of a port is none."""
+    found = digests(docker, [*KNOWN, *KNOWN])
+    assert found == dict(zip(KNOWN, (AA, BB), strict=False))
+    assert json.dumps(found)
+
+
+def test_what_was_built_here_is_absent_or_pinned_already_has_none(docker: Docker) -> None:
+    """Nothing is asked of a registry."""
+    assert digests(docker, ["freehold/freehold:built-here", "redis:7", f"redis@{AA}"]) == {}

@@ -59,6 +59,20 @@ ENTRIES: dict[str, Entry] = {
         "`deploy.target: {target}` 只能渲染，不能自动发布。",
         "请运行 `freehold render {target} --output 目录`，并按其中的说明启动。",
     ),
+    "down_unsure": Entry(
+        Kind.INVALID,
+        "`down` also removes keys and caches of the services: {folders}.",
+        "Add `--keep-data` to keep them, or `--yes` to remove them.",
+        "`down` 还会删除服务的密钥和缓存：{folders}。",
+        "加上 `--keep-data` 保留，或加上 `--yes` 删除。",
+    ),
+    "data_unremovable": Entry(
+        Kind.FORBIDDEN,
+        "Everything is stopped; {path} could not be removed: {reason}.",
+        "Containers write as a user of their own: remove it as root, `sudo rm -r {path}`.",
+        "服务已全部停止；但无法删除 {path}：{reason}。",
+        "容器以自己的用户写入：请以 root 删除，`sudo rm -r {path}`。",
+    ),
     "logs_model_wanted": Entry(
         Kind.INVALID,
         "Lines of several services cannot be followed at once: {known}.",

@@ -1,0 +1,100 @@
+"""From a configuration, or from a name, to a deployment and the place where it runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from freehold.cli.deployments import Given, check_fit, hold_of, named, releases_of, rendered, target_of
+from freehold.config import Config, ModelConfig
+from freehold.config.deploying import Storage
+from freehold.config.shapes import Access
+from freehold.deploy.compose.target import ComposeTarget
+from freehold.deploy.deployment import Deployment
+from freehold.deploy.kubernetes.cluster import Cluster
+from freehold.errors import FreeholdError
+from tests.deploy.compose.test_docker import NO_V2, programs
+from tests.deploy.world import World, deployment
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: here, user: me}}]
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:9"}}]
+users: [{name: me, user: {token: abc}}]
+"""
+
+
+def test_a_configuration_is_kept_as_it_was_given(folder: Path, mlp: Path) -> None:
+    """Comments and all; state lies beside its file, wherever it is read from."""
+    text = f"# ours\nmodels: [{{id: soft, source: {mlp}}}]\n"
+    (folder / "freehold.yaml").write_text(text)
+    given = Given.read(None, os.environ, folder)
+    assert given.text == text
+    assert given.settings.data == str(folder / "data")
+    (unit,) = given.deployment({}, os.environ).units
+    assert unit.memory_mb is not None
+
+
+def test_a_model_alone_is_a_configuration(folder: Path, mlp: Path) -> None:
+    """Whose text says so."""
+    given = Given.read(str(mlp), os.environ, folder)
+    assert str(mlp) in given.text
+
+
+def test_a_model_that_is_not_here_may_lie_on_a_cluster(folder: Path) -> None:
+    """On this machine it is an error."""
+    text = "models: [{id: m, source: /models/m}]\ndeploy: {target: TARGET, storage: {claim: models}}\n"
+    for target in ("compose", "kubernetes"):
+        (folder / f"{target}.yaml").write_text(text.replace("TARGET", target))
+    assert Given.read("kubernetes.yaml", os.environ, folder).deployment({}, os.environ).units[0].memory_mb is None
+    with pytest.raises(FreeholdError, match="/models/m"):
+        Given.read("compose.yaml", os.environ, folder).deployment({}, os.environ)
+
+
+def test_a_name_is_said_configured_or_the_only_one(folder: Path) -> None:
+    """In this order."""
+    assert named(None, os.environ, folder) == "freehold"
+    (folder / "home" / "releases" / "shop").mkdir(parents=True)
+    assert named(None, os.environ, folder) == "shop"
+    (folder / "freehold.yaml").write_text(
+        'models: [{id: far, source: "https://llm.corp.example/v1"}]\ndeploy: {name: office}\n'
+    )
+    assert named(None, os.environ, folder) == "office"
+    assert named("other", os.environ, folder) == "other"
+
+
+def test_the_target_is_that_of_the_configuration(folder: Path) -> None:
+    """With the key that the configuration names, which nothing shows."""
+    environ = {**os.environ, **programs(folder, docker=NO_V2, docker_compose=""), "HOME": str(folder)}
+    (folder / "corp-key").write_text("s3cret-value\n")
+    releases = releases_of("freehold", environ)
+    config = Config(
+        models=(ModelConfig(id="m", source="/models/m"),), access=Access(key=f"${{file:{folder}/corp-key}}")
+    )
+    target = target_of(Deployment.of(config), releases, environ)
+    assert isinstance(target, ComposeTarget)
+    assert target.key == "s3cret-value"
+    assert "s3cret-value" not in repr(target)
+    (folder / "kubeconfig").write_text(KUBECONFIG)
+    cluster = target_of(deployment("fp32", target="kubernetes"), releases, {**environ, "KUBECONFIG": "kubeconfig"})
+    assert isinstance(cluster, Cluster)
+    assert hold_of(cluster) == cluster.held
+
+
+def test_files_for_people_are_those_of_the_target() -> None:
+    """As `freehold render` writes them."""
+    assert "compose.yaml" in rendered(deployment("fp32"))
+    on_cluster = deployment("fp32", target="kubernetes", storage=Storage("models"))
+    assert "kustomization.yaml" in rendered(on_cluster)
+
+
+def test_what_has_no_room_is_refused(folder: Path, mlp: Path) -> None:
+    """Only what comes counts; a cluster's machines are its scheduler's affair."""
+    config = Config(models=(ModelConfig(id="soft", source=str(mlp)),))
+    one = Deployment.of(config)
+    check_fit(one, one.units)
+    check_fit(one, ())
+    with hold_of(World())("deploy"):
+        pass
