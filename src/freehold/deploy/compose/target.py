@@ -45,7 +45,7 @@ class ComposeTarget:
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
-        return [state_of(one, partial(self._written, one["Id"])) for one in self._containers()]
+        return [state_of(self._probed(one), partial(self._written, one["Id"])) for one in self._containers()]
 
     def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Every image is here, every path and secret is there, and each new service of ours accepts its models."""
@@ -129,6 +129,16 @@ class ComposeTarget:
         listed = self.docker.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}={self.name}")
         every = self.docker.inspected(listed.split())
         return [one for one in every if host_of(one) and one["Config"]["Labels"].get(ONE_OFF) != "True"]
+
+    def _probed(self, container: dict[str, Any]) -> dict[str, Any]:
+        """A container that starts, with an answer to the probe of just now: Docker's own comes every five seconds."""
+        state = container["State"]
+        if state["Status"] != "running" or (state.get("Health") or {}).get("Status") != "starting":
+            return container
+        kind, *test = container["Config"]["Healthcheck"]["Test"]
+        done = self.docker.tried("exec", container["Id"], *(["/bin/sh", "-c"] if kind == "CMD-SHELL" else []), *test)
+        health = {"Status": "healthy" if done.returncode == 0 else "starting", "Log": [{"Output": done.stdout}]}
+        return {**container, "State": {**state, "Health": health}}
 
     def _gateways(self) -> list[dict[str, Any]]:
         """The containers of the gateway that run: one, or none."""
