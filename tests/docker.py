@@ -78,7 +78,7 @@ class Engine:
         """Any program that finds this engine by DOCKER_HOST; its standard output, as text, without the last newline."""
         check = options.pop("check", True)
         settings = {"env": self.environment, "text": True, "capture_output": True, "timeout": PATIENCE_S, **options}
-        done = subprocess.run([str(word) for word in words], check=False, **settings)  # type: ignore[call-overload]
+        done = subprocess.run([str(word) for word in words], check=False, **settings)
         assert done.returncode == 0 or not check, f"{words}: {done.stderr[-4000:]}{done.stdout[-4000:]}"
         return str(done.stdout).rstrip("\n")
 
