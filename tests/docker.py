@@ -61,9 +61,8 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For programs that talk to it: nobody's proxies, login or project name."""
-        dropped = ("DOCKER_", "COMPOSE_", "BUILDKIT_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        """For programs that talk to it: nobody's login or project name."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "COMPOSE_"))}
         return {**kept, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.folder), "LC_ALL": "C.UTF-8"}
 
     def docker(self, *words: object, **options: object) -> str:
@@ -128,6 +127,7 @@ class Engine:
         self.docker("image", "prune", "--force", "--filter", "until=1h")  # layers of older builds
 
     def _launch(self) -> None:
+        assert os.geteuid() == 0, "a Docker Engine of our own needs root"
         self.folder.mkdir(exist_ok=True, mode=0o700)
         for stale in ("docker.sock", "pid", "exec/containerd/containerd.pid"):
             if not runs(read_pid(self.folder / stale)):
@@ -231,12 +231,14 @@ def base_tar() -> Path:
 
 def build_image(engine: Engine) -> str:
     """Our image, by `make image`'s script, on a base without pip; its name. The base is there afterwards too."""
-    tar = base_tar()
+    fetching = [ROOT / "tools" / "wheels.sh", *(ROOT / "requirements" / f"{name}.lock" for name in ("base", "image"))]
+    settings = {**engine.environment, "PYTHON": sys.executable}
+    with subprocess.Popen(fetching, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        tar = base_tar()  # both take long the first time; what the other one failed at is said below
     base = f"{BASE}:{tar.stem.removeprefix('base-')}"
     if not engine.docker("images", "--quiet", base):
         engine.docker("import", tar, base)
-    settings = {**engine.environment, "BASE": base, "PYTHON": sys.executable}
-    words = engine.run(ROOT / "tools" / "image.sh", env=settings, timeout=BUILD_S)
+    words = engine.run(ROOT / "tools" / "image.sh", env={**settings, "BASE": base}, timeout=BUILD_S)
     return words.splitlines()[-1]
 
 
