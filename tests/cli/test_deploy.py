@@ -1,4 +1,4 @@
-"""`freehold deploy` and its likes without an engine: what they say before they touch anything; tests/e2e has the rest."""
+"""`freehold deploy` and its likes before they touch anything; with a real engine they are in tests/e2e."""
 
 import json
 from collections.abc import Callable
