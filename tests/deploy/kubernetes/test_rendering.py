@@ -75,3 +75,12 @@ def test_work_grows_with_the_models_and_no_faster() -> None:
         return calls
 
     assert calls_for(40) < 2.05 * calls_for(20)
+
+
+def test_rendering_needs_no_kubernetes_library() -> None:
+    """The extra `kubernetes` is for who deploys; files are written without it."""
+    script = (
+        "import sys, freehold.deploy.kubernetes.rendering, freehold.deploy.kubernetes.verification;"
+        "sys.exit('lightkube' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
