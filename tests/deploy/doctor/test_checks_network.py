@@ -24,7 +24,11 @@ def test_names_resolve_and_soon() -> None:
         ({"port": 8080, "free": True}, "ok", "8080 free"),
         ({"port": 8080, "free": False, "by": "nginx (pid 7)"}, "fail", "8080 taken by nginx (pid 7)"),
         ({"port": 8080, "free": False, "by": ""}, "fail", "8080 taken by another user"),
-        ({"port": 8080, "free": False, "by": "freehold (pid 7)"}, "ok", "8080 taken by freehold (pid 7)"),
+        (
+            {"port": 8080, "free": False, "by": "docker-proxy (pid 7)", "ours": True},
+            "ok",
+            "8080: a Freehold answers already",
+        ),
         ({"port": 80, "free": False, "by": "", "refused": True}, "fail", "80 needs root"),
         ({"free": True}, "skip", "unknown: -"),
     ],

@@ -8,6 +8,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from freehold.deploy.doctor import facts_network
@@ -24,19 +25,23 @@ from freehold.deploy.doctor.facts_network import (
     without_password,
 )
 from freehold.deploy.doctor.reading import UnreadableError
+from freehold.server.health import Live
 from tests.pki import Authority
 
 
 class Registry(BaseHTTPRequestHandler):
     """Answers as a registry that wants a name does, with a clock an hour behind or none at all."""
 
+    answer = msgspec.json.encode(Live())
     date: str | None = "Fri, 20 Nov 2026 08:00:00 GMT"
 
     def do_GET(self) -> None:
-        self.send_response_only(401 if self.path == "/v2/" else 404)
+        self.send_response_only({"/v2/": 401, "/livez": 200}.get(self.path, 404))
         if self.date is not None:
             self.send_header("Date", self.date)
         self.end_headers()
+        if self.path == "/livez":
+            self.wfile.write(self.answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Not on standard error."""
@@ -83,9 +88,15 @@ def test_a_free_port_is_free_and_a_taken_one_names_its_program() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (taken,) = ports((port,))
-    assert (taken["port"], taken["free"], taken["refused"]) == (port, False, False)
+    assert (taken["port"], taken["free"], taken["refused"], taken["ours"]) == (port, False, False, False)
     assert taken["by"].endswith(f"(pid {os.getpid()})")
     assert ports((port,)) == [{"port": port, "free": True}]
+
+
+def test_a_port_where_a_freehold_answers_is_known(serve: Callable[[str | None], int]) -> None:
+    """By what it says at /livez; Docker's proxy may stand in front of it."""
+    (taken,) = ports((serve(None),))
+    assert taken["ours"] is True
 
 
 def test_a_port_beyond_the_last_is_no_crash() -> None:

@@ -118,9 +118,10 @@ def ports(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:
             )
             yield PORTS.judged("fail", found, needed, high)
         else:
-            mine: Status = "ok" if by.startswith("freehold") else "fail"
             found = Text(f"{number:.0f} taken by {by or 'another user'}", f"端口 {number:.0f} 被{by or '其他用户'}占用")
-            yield PORTS.judged(mine, found, needed)
+            if one.flag("ours"):
+                found = Text(f"{number:.0f}: a Freehold answers already", f"端口 {number:.0f}：已有 Freehold 在服务")
+            yield PORTS.judged("ok" if one.flag("ours") else "fail", found, needed)
 
 
 def proxies(snapshot: Snapshot, profile: Profile) -> Iterator[Check]:

@@ -33,6 +33,9 @@ PIP_FILES = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 APT_FOLDER = Path("/etc/apt")
 CONNECT_S = 5.0
 DAY_S = 86400.0
+HEALTH_S = 1.0
+LIVE = b'{"live":true}'
+"""What a Freehold answers at /livez."""
 
 
 def dns(hosts: tuple[str, ...]) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def _resolved(host: str) -> dict[str, Any]:
 
 
 def ports(wanted: tuple[int, ...]) -> list[dict[str, Any]]:
-    """`{port, free, by}` of each: whether a server of this user could listen there, and who does."""
+    """`{port, free, by, refused, ours}` of each: whether a server of this user could listen there, and who does."""
     return [_port(port) for port in wanted]
 
 
@@ -65,9 +68,23 @@ def _port(port: int) -> dict[str, Any]:
         try:
             probe.bind(("0.0.0.0", port))  # noqa: S104 - bound for a moment to see whether it is free, never listens
         except OSError as error:
-            refused = error.errno == errno.EACCES
-            return {"port": port, "free": False, "by": "" if refused else _listener(port), "refused": refused}
-    return {"port": port, "free": True}
+            if error.errno == errno.EACCES:
+                return {"port": port, "free": False, "refused": True}
+        else:
+            return {"port": port, "free": True}
+    return {"port": port, "free": False, "refused": False, "by": _listener(port), "ours": _is_ours(port)}
+
+
+def _is_ours(port: int) -> bool:
+    """Whether a Freehold answers there, as it does behind Docker's proxy when it is deployed already."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HEALTH_S)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().read(len(LIVE) + 1) == LIVE
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _listener(port: int) -> str:
