@@ -91,6 +91,7 @@ class Deploy(Shape, frozen=True):
     disk_mb_s: Annotated[
         Annotated[float, Meta(gt=0)], doc("How fast weights are read; startup probes wait three times as long.", "MB/s")
     ] = 200.0
+    context: Annotated[Text | None, doc("The cluster's context in the kubeconfig; null: the current one.")] = None
     kubernetes: Annotated[
         Annotated[str, Meta(pattern=r"^1\.[0-9]+$")] | None, doc("The cluster's version; null: a recent one.")
     ] = None

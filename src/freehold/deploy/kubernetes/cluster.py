@@ -296,8 +296,7 @@ def _label(workload: Workload, label: str) -> str:
 
 
 def _name(found: Any) -> str:
-    name: str = found.metadata.name
-    return name
+    return str(found.metadata.name)
 
 
 def _container(workload: Workload | None) -> Any:

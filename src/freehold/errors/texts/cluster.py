@@ -3,12 +3,19 @@
 from freehold.errors.kinds import Entry, Kind
 
 _REFUSALS: dict[str, Entry] = {
+    "cluster_extra_missing": Entry(
+        Kind.UNSUPPORTED,
+        "Deploying to a cluster needs lightkube, which is not installed.",
+        'Install it: `pip install "freehold[kubernetes]"`; or render files and apply them: `freehold render kubernetes`.',
+        "部署到集群需要 lightkube，但尚未安装。",
+        '请安装：`pip install "freehold[kubernetes]"`；或生成文件后自行应用：`freehold render kubernetes`。',
+    ),
     "cluster_config_missing": Entry(
         Kind.INVALID,
         "No kubeconfig has {context}. Files: {files}. Contexts there: {known}.",
-        "Name one that is there with --context, set KUBECONFIG, or run `kubectl config use-context NAME`.",
+        "Name one that is there in deploy.context, set KUBECONFIG, or run `kubectl config use-context NAME`.",
         "没有 kubeconfig 包含 {context}。文件：{files}。其中的上下文：{known}。",
-        "请用 --context 指定已有的上下文，或设置 KUBECONFIG，或运行 `kubectl config use-context 名称`。",
+        "请在 deploy.context 中指定已有的上下文，或设置 KUBECONFIG，或运行 `kubectl config use-context 名称`。",
     ),
     "cluster_config_invalid": Entry(
         Kind.INVALID,
