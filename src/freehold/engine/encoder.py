@@ -12,6 +12,7 @@ import numpy as np
 from freehold.artifact import Artifact, Golden, Manifest, load_goldens
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request
 from freehold.engine.batcher import Batcher, Item, first_come, nearest_length
+from freehold.engine.heap import give_back
 from freehold.engine.packed import pack
 from freehold.engine.padded import pad
 from freehold.engine.providers import Feeds, Session, SessionOptions, installed, open_session, runtime_version
@@ -72,6 +73,7 @@ class Encoder:
         self._output = self.manifest.outputs[0].name
         self._laid_out = laying_of(self.manifest)
         self._long_texts = ThreadPoolExecutor(1, thread_name_prefix=f"tokenize-{self.manifest.name}")
+        self._tuned_now = False
         self._tokenizer: TextTokenizer | None = None
         self.tuning: Tuning | None = None  # after `load`
         self._session: Session | None = None
@@ -170,6 +172,10 @@ class Encoder:
         tuning = chosen or self._tune(settings.device)
         if self.max_tokens != recorded_at:
             self._tokenizer = TextTokenizer(self._artifact.tokenizer, self.max_tokens)
+        if self._tuned_now and chosen is None:
+            # The runtime's allocator keeps what the largest batch that was tried took.
+            self._session = self._session_in(settings.device, settings.precision)
+        give_back()
         self.precision = held_in(self.manifest, self.precision)
         return tuning
 
@@ -211,9 +217,12 @@ class Encoder:
             return Tuning(settings.threads or settings.cores, settings.budget or DEFAULT_BUDGET_TOKENS, 0.0)
         key = (settings.cpu_key, str(settings.cores), *runtime_version(device), self.digest, self.precision)
         threads = settings.threads or settings.cores
-        return remembered(
-            settings.state and settings.state / "tuning", key, lambda: choose(self._trial, threads, BUDGETS_TOKENS)
-        )
+
+        def measure() -> Tuning:
+            self._tuned_now = True
+            return choose(self._trial, threads, BUDGETS_TOKENS)
+
+        return remembered(settings.state and settings.state / "tuning", key, measure)
 
     def _trial(self, budget: int) -> int:
         """One packed batch of seeded random texts of typical lengths, about `budget` tokens in all."""

@@ -4,7 +4,6 @@ ONNX Runtime otherwise holds the original and a private repacked copy: 903 MB fo
 mapped, of which a second process shares all but about 60 MB (measured with 1.31.1).
 """
 
-import ctypes
 import errno
 import fcntl
 import hashlib
@@ -18,6 +17,7 @@ from pathlib import Path
 import onnxruntime
 
 from freehold.artifact.external_data import weight_bytes
+from freehold.engine.heap import give_back
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def _write(graph: Path, target: Path) -> None:
         if shutil.disk_usage(aside).free < need:
             raise OSError(errno.ENOSPC, f"{need >> 20} MB are needed in {aside.parent}")
         _save(graph, aside)
-        _give_back()
+        give_back()
         for file in aside.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
@@ -98,14 +98,6 @@ def _save(graph: Path, folder: Path) -> None:
     except Exception as error:
         # The runtime's errors share no base class; the original graph is then loaded and tells what is wrong with it.
         raise RuntimeError(str(error).strip().partition("\n")[0]) from error
-
-
-def _give_back() -> None:
-    """Return to the system what the C library keeps of the session that wrote: 326 MB for weights of 340 MB where the
-    graph was written by the same process before (measured with glibc 2.36)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # other C libraries keep nothing
-        trim(0)
 
 
 @contextmanager
