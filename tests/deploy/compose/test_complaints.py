@@ -1,6 +1,8 @@
 """What Docker and Compose write, turned into our errors: texts of Docker 20.10 to 28 and docker-compose 1.29."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from freehold.deploy.compose.complaints import complaint, registry_of
 
@@ -150,3 +152,18 @@ def test_what_is_not_known_is_passed_on_with_the_command(said: str, shown: str) 
     error = complaint(said, ["docker", "compose", "up", "a b"])
     assert error.code == "compose_failed"
     assert error.details == {"said": shown, "command": "docker compose up 'a b'"}
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [" ", "\n", ":", "bind", "listen tcp4 ", "host port ", 'Get "http://', "x.y:1", "é", "%", "{a}"]
+        )
+    )
+)
+@settings(max_examples=100)
+def test_nothing_that_is_written_is_too_odd(parts: list[str]) -> None:
+    """Every text has a code, a cause and a fix."""
+    error = complaint("".join(parts), ["docker"])
+    assert error.cause
+    assert error.in_language("zh")
