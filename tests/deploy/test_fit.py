@@ -48,15 +48,15 @@ def test_what_fits_is_told_row_by_row() -> None:
     assert found.table().splitlines() == [
         "model     where   weights   KV  workspace  sum  available  verdict",
         "(server)  memory        0    0        115  115      8,192  fits",
-        "embed     memory       92    0         94  185      8,077  fits",
-        "chat      memory      435  195        162  792      7,892  fits",
+        "embed     memory       92    0         50  141      8,077  fits",
+        "chat      memory      435  195        162  792      7,936  fits",
     ]
     assert (found.ok, found.refusal()) == (True, None)
 
 
 def test_each_model_takes_from_what_those_before_it_left() -> None:
     """The same encoder fits twice and not three times."""
-    found = fit(Machine(PROCESS_BYTES + 400 * MIB, 2), *({"id": f"e{number}"} for number in range(3)))
+    found = fit(Machine(PROCESS_BYTES + 300 * MIB, 2), *({"id": f"e{number}"} for number in range(3)))
     assert [one.verdict for one in found.rows] == ["fits", "fits", "fits", "no"]
 
 

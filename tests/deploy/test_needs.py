@@ -50,7 +50,8 @@ def test_the_constants_are_the_engines() -> None:
     """Said again in a room that knows no engine."""
     assert (KV_SHARE, UNASKED_TOKENS) == (kv_plan.SHARE, text.UNASKED_TOKENS)
     assert (DRAFT_ROWS, PADDING_ROWS) == (text_loop.DRAFT_ROWS, text.PADDING_ROWS)
-    assert (decoder_session.MEASURED_TOKENS, max(encoder.BUDGETS_TOKENS)) == (SLICE_TOKENS, BUDGET_TOKENS)
+    assert decoder_session.MEASURED_TOKENS == SLICE_TOKENS
+    assert BUDGET_TOKENS in encoder.BUDGETS_TOKENS
 
 
 @pytest.mark.parametrize("head_size", [16, 64, 80, 128])
@@ -96,7 +97,7 @@ def test_the_load_is_what_is_asked_for() -> None:
 
 
 def test_an_encoder_grows_with_threads_and_long_texts_and_not_with_workers_weights() -> None:
-    """Half-precision files become float32; a batch is 1,024 tokens at most, a longer text a batch by itself."""
+    """Half-precision files become float32; a batch is 512 tokens at most, a longer text a batch by itself."""
     short = need(model(), ENCODER, Load(512, 1), cores=2)
     assert short.weights == 23_953_920 * 4
     long = need(model(), ENCODER, Load(4096, 1), cores=2)

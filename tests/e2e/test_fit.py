@@ -196,3 +196,9 @@ def test_an_encoder_of_real_size_takes_what_is_computed(
         tmp_path / f"xlm-r-base-{words}", architecture="XLMRobertaModel", **BASE, **POSITIONS, vocab_size=words
     )
     measured({"source": str(folder), "context_length": 1024}, embed(words, 1024), 64, 8)
+
+
+@pytest.mark.soak
+def test_minilm_takes_what_is_computed(measured: Measure, minilm_folder: Path) -> None:
+    """The real one, every word of its vocabulary asked for sooner or later."""
+    measured({"source": str(minilm_folder)}, embed(30_000, 250), 400, 8)

@@ -39,8 +39,8 @@ SLICE_TOKENS = 256
 """Tokens of a prompt that are computed at once, by what engines measure themselves with when they are loaded."""
 DRAFT_ROWS, PADDING_ROWS = 8, 2
 """Rows of a step at least, and those that only fill it up (`engine.text_loop`, `engine.text`)."""
-BUDGET_TOKENS = 1024
-"""Tokens of the largest packed batch that an engine tries when it first meets a machine; its memory is kept."""
+BUDGET_TOKENS = 512
+"""Tokens of a packed batch: the largest of the budgets that engines were seen to choose on processors."""
 BUDGET_ROWS = 16
 """Rows of a batch of tensors, in the same way (1 to 64)."""
 KV_SHARE = 4
@@ -173,15 +173,14 @@ def _encoder(model: ModelConfig, files: ModelFiles, load: Load, cores: int) -> N
 
     For a token, a layer holds rows of the hidden width (the state, queries, keys and values, each also by head, the
     context) and the feed-forward's before and after its activation: with what the runtime's allocator cannot use again
-    in batches of other lengths ten and three. A tokenizer that cuts elsewhere than where goldens were recorded is a
-    second one.
+    in batches of other lengths ten and three.
     """
     shape = _shape(model, files)
     weights = files.packed + files.mapped if files.form == "artifact" else files.parameters * FLOAT
     tokens = max(BUDGET_TOKENS, load.context)
     row = (10 * shape.hidden + 3 * shape.inner) * FLOAT
     threads = max(1, cores)
-    words = tokenizer_bytes(files) * (1 if load.context == files.max_tokens else 2)
+    words = tokenizer_bytes(files)
     copies = max(1, model.workers)
     processes = model.workers * WORKER_BYTES
     return Need(
