@@ -11,6 +11,7 @@ from lightkube.resources.core_v1 import Pod
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import READ_BY, Cluster
+from freehold.deploy.watching import Scrape
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE, add_secret, forbidden, settled
 from tests.deploy.kubernetes.deployments import BGE, CASES, deployment
@@ -86,6 +87,12 @@ def test_the_gateways_are_given_a_file_and_told_to_look(server: ApiServer, api: 
     ]
 
 
+ROUTED = b"""# HELP freehold_routed_requests_total Requests.
+# TYPE freehold_routed_requests_total counter
+freehold_routed_requests_total{route="r",model="a",status="200"} 7.0
+"""
+
+
 def gateways(server: ApiServer, stack: ExitStack, answers: Mapping[str, tuple[int, bytes]]) -> list[tuple[str, str]]:
     """Every copy of the gateway answers so by path; what was asked, with its key."""
     asked: list[tuple[str, str]] = []
@@ -121,7 +128,7 @@ def test_of_several_gateways_the_one_that_is_behind_speaks(server: ApiServer, cl
     settled(server, cluster, "ready")
     cluster.route(MADE, "models: []")
     wanted = "5cd0f8a66b5ae5bb2d7d3d5bda4f3c15"
-    _, second = (name for name in server.names("Pod", NAMESPACE) if name.startswith("gateway"))
+    first, second = (name for name in server.names("Pod", NAMESPACE) if name.startswith("gateway"))
     state = {"models": [{"id": "a", "state": "ready"}], "configuration": wanted}
     late = {"models": [{"id": "a", "state": "loading"}], "configuration": wanted}
     with ExitStack() as stack:
@@ -131,6 +138,9 @@ def test_of_several_gateways_the_one_that_is_behind_speaks(server: ApiServer, cl
         server.backends[f"{NAMESPACE}/pods/{second}:8080"] = url
         assert json.loads(cluster.ask("GET", "/readyz")[1]) == late
         assert sorted(cluster.ask("GET", "/metrics")[1].split()) == [b"one", b"two"]
+        answers["/metrics"] = (200, ROUTED)
+        server.backends[f"{NAMESPACE}/pods/{first}:8080"] = url
+        assert Scrape.of(cluster.ask("GET", "/metrics")[1].decode()).answers["a"].statuses == {"200": 14.0}
         answers |= {"/readyz": (200, b"not json"), "/metrics": (401, b"no key")}
         assert cluster.ask("GET", "/readyz") == (200, b"not json")
         assert cluster.ask("GET", "/metrics") == (401, b"no key")
