@@ -190,6 +190,16 @@ def test_with_the_last_one_the_way_in_goes_and_data_stays(server: ApiServer, clu
     assert len(server.names("Secret", NAMESPACE)) == 2
 
 
+def test_what_an_operator_was_told_goes_too(server: ApiServer, cluster: Cluster) -> None:
+    """Where there is one."""
+    server.kinds.append(refusals.Resource("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"))
+    made = deployment(BGE, monitoring={"operator": True})
+    cluster.start(made, made.units)
+    assert len(server.names("ServiceMonitor", NAMESPACE)) == 2
+    cluster.stop([UNIT.host])
+    assert server.names("ServiceMonitor", NAMESPACE) == []
+
+
 def test_lines_of_a_service_are_found_by_its_name(server: ApiServer, cluster: Cluster) -> None:
     """Or by its version; with the pod's name where there are several."""
     server.controllers.outcomes = {UNIT.host: Outcome(log=("one", "two")), "gateway": Outcome(log=("hello",))}

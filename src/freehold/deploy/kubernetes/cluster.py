@@ -17,7 +17,7 @@ from lightkube.resources.core_v1 import Pod, ServiceAccount
 from freehold.config.labels import GATEWAY
 from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes import lease
-from freehold.deploy.kubernetes.api import Api, resource_of
+from freehold.deploy.kubernetes.api import FOREIGN, Api, resource_of
 from freehold.deploy.kubernetes.checking import check_artifacts
 from freehold.deploy.kubernetes.lines import together
 from freehold.deploy.kubernetes.naming import (
@@ -55,7 +55,7 @@ OF_A_VERSION = (
     ("v1", "ConfigMap"),
 )
 """What one version of a unit has, in the order in which it goes: nothing may start copies while they end."""
-OF_ALL = (("networking.k8s.io/v1", "Ingress"), ("networking.k8s.io/v1", "NetworkPolicy"))
+OF_ALL = (("networking.k8s.io/v1", "Ingress"), ("networking.k8s.io/v1", "NetworkPolicy"), *FOREIGN)
 """What all versions share and is no data: it goes with the last of them."""
 
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
@@ -151,7 +151,7 @@ class Cluster:
                 self._remove(kind, {PART_OF: self._name, INSTANCE: service})
         if going and not self._workloads():
             for kind in OF_ALL:
-                self._remove(kind, {PART_OF: self._name, MANAGED_BY: "freehold"})
+                self._remove_shared(kind)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -256,6 +256,14 @@ class Cluster:
             else:
                 raise FreeholdError("cluster_not_ending", service=_name(one))
 
+    def _remove_shared(self, kind: tuple[str, str]) -> None:
+        """What others brought the kind of may not be there, or not be allowed to who never needed it."""
+        try:
+            self._remove(kind, {PART_OF: self._name, MANAGED_BY: "freehold"})
+        except FreeholdError as error:
+            if kind not in FOREIGN or error.code not in ("cluster_kind_missing", "cluster_forbidden"):
+                raise
+
     def _check_hold(self) -> None:
         if self._hold is not None:
             self._hold.check()
@@ -292,7 +300,8 @@ def _service(workload: Workload) -> str:
 
 
 def _label(workload: Workload, label: str) -> str:
-    return ((workload.metadata.labels if workload.metadata else None) or {}).get(label, "")
+    labels = (workload.metadata.labels if workload.metadata else None) or {}
+    return str(labels.get(label, ""))
 
 
 def _name(found: Any) -> str:
