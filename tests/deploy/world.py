@@ -226,8 +226,8 @@ class World:
 def deployment(*versions: str, **settings: object) -> Deployment:
     """One service for each of `versions`, named a, b, ...: the precision tells versions of it apart."""
     models = tuple(
-        ModelConfig(id=name, source=f"/models/{name}", precision=version)  # type: ignore[arg-type]
+        ModelConfig(id=name, source=f"/models/{name}", precision=version)  # type: ignore[arg-type]  # words of the configuration
         for name, version in zip("abc", versions, strict=False)
         if version
     )
-    return Deployment.of(Config(models=models, deploy=Deploy(**settings)))  # type: ignore[arg-type]
+    return Deployment.of(Config(models=models, deploy=Deploy(**settings)))  # type: ignore[arg-type]  # words of the configuration

@@ -45,7 +45,7 @@ _DEFAULT = "now"
 class _DeployGroup(TyperGroup):
     """`freehold deploy [CONFIG]` beside `freehold deploy log`: what is no verb of its own is a configuration."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # its own words for click.Context
         return super().parse_args(ctx, args if args and args[0] in self.commands else [_DEFAULT, *args])
 
 
