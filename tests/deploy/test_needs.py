@@ -1,5 +1,6 @@
 """The formula of our own engines: its parts agree with the engine's own rules, and grow with what is asked."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -94,6 +95,8 @@ def test_the_load_is_what_is_asked_for() -> None:
     assert container_load(model(), DECODER) == Load(UNASKED_TOKENS, 8)
     assert container_load(limited, DECODER) == Load(2048, 3)
     assert load_of(model(context_length=128), ENCODER) == Load(128, 1)
+    cut = replace(ENCODER, max_tokens=64)
+    assert (load_of(model(), cut).context, load_of(model(context_length=900), cut).context) == (64, 512)
 
 
 def test_an_encoder_grows_with_threads_and_long_texts_and_not_with_workers_weights() -> None:

@@ -78,8 +78,9 @@ class Need:
 
 def load_of(model: ModelConfig, files: ModelFiles) -> Load:
     """The load that the configuration asks for; where it is silent, the most that the engine would take on."""
-    most = files.max_tokens or UNASKED_TOKENS
-    context = min(model.context_length or most, most)
+    usual = files.max_tokens or UNASKED_TOKENS
+    longest = (files.shape.positions if files.shape is not None else 0) or usual
+    context = min(model.context_length or usual, longest)
     if files.kind != "generate":
         return Load(context, 1)
     slots = model.generation.slots
