@@ -205,3 +205,22 @@ def _finish(deploying: Deploying, then: str, wanted: Deployment) -> None:
     with suppress(FreeholdError):  # there is nothing before the first release
         deploying.rollback(None)
     deploying.deploy(Wanted(wanted, "new"), TERMS)
+
+
+def test_one_that_was_started_again_is_told_with_what_it_wrote() -> None:
+    """It was ready once, and is not when it is to get requests: Docker has started it again meanwhile."""
+    world, old, new = World(), deployment("fp32"), deployment("bf16")
+    rolled(world, None, old)
+
+    def again(text: str) -> None:
+        if text.startswith("50 %"):
+            world.containers[new.units[0].host].ready_at = world.now + 1e9
+
+    with pytest.raises(FreeholdError) as caught:
+        Rolling(world, old, new, TERMS, lambda: None, world.clock, again).run()
+    host = new.units[0].host
+    assert caught.value.details == {
+        "unit": host,
+        "reason": f"it is starting again. It last wrote: {host} started",
+    }
+    assert world.alive() == set(hosts(old.units))

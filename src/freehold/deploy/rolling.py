@@ -27,6 +27,7 @@ IN_FORCE_S = 30.0
 """How long a gateway may take to take up a file, or to see a server that is ready."""
 _POLL_S = 0.25
 _LOOK_S = 1.0
+_LAST_LINES = 5
 
 Say = Callable[[str], None]
 
@@ -180,12 +181,14 @@ class Rolling:
             raise found  # vectors of another space, or no answer: nothing that could be meant
 
     def _await_seen(self) -> None:
-        """Wait until the gateway, too, finds every new version ready."""
+        """Wait until the gateway, too, finds every new version ready. Raises `deploy_unit_lost` of one that ends."""
         coming = {move.coming for move in self._moves}
 
         def unseen(told: _Readiness) -> str:
-            ready = {model.id for model in told.models if model.state == "ready"}
-            return ", ".join(sorted(coming - ready))
+            lacking = coming - {model.id for model in told.models if model.state == "ready"}
+            if lacking:
+                self._check_alive()
+            return ", ".join(sorted(lacking))
 
         self._await_gateway(unseen)
 
@@ -218,7 +221,17 @@ class Rolling:
         running = {one.host: one for one in self._target.running()}
         for unit in added(self._old, self._new):
             if not _is_ready(one := running.get(unit.host)):
-                raise FreeholdError("deploy_unit_lost", unit=unit.host, reason=_said(one))
+                raise FreeholdError("deploy_unit_lost", unit=unit.host, reason=self._why_lost(unit, one))
+
+    def _why_lost(self, unit: Unit, one: Running | None) -> str:
+        """What is known of it, or what it wrote last where it was started again by now."""
+        if one is None or one.reason is not None:
+            return _said(one)
+        try:
+            lines = [line for line in self._target.logs(unit.host, tail=_LAST_LINES) if line.strip()]
+        except FreeholdError:  # it is gone by now
+            lines = []
+        return f"it is {one.state} again. It last wrote: {' '.join(lines) or 'nothing'}"
 
     def _replace_gateway(self) -> None:
         """Another image, port or mount of the gateway is a moment without one."""
