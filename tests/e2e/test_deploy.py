@@ -273,3 +273,12 @@ def read_until(process: "subprocess.Popen[str]", stage: str) -> None:
     """Until a command says that it has come to a stage."""
     assert process.stderr is not None
     assert any(line.startswith(stage) for line in process.stderr), f"it never came to `{stage}`"
+
+
+@pytest.mark.soak
+def test_ten_changes_under_load_fail_no_request(one: Shop) -> None:
+    """Forward and back, five times each, while four clients ask without a pause."""
+    with one.crowd():
+        for version in ("two", "one") * 5:
+            done = one.deploy(version)
+            assert done.code == 0, done.err
