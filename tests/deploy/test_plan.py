@@ -34,9 +34,7 @@ def test_each_service_is_new_replaced_unchanged_or_removed() -> None:
     a, b, c = old.units
     assert sorts(found) == {new.units[0].host: "replaced", b.host: "unchanged", c.host: "removed"}
     assert found.units[0].replaces == a.host
-    assert found.units[0].changes == (
-        Change("files./etc/freehold/freehold.yaml", "", "    precision: bf16"),
-    )
+    assert found.units[0].changes == (Change("files./etc/freehold/freehold.yaml", "", "    precision: bf16"),)
     assert found.gateway.sort == "reread"
 
 
