@@ -134,7 +134,7 @@ def test_a_server_that_falls_silent_is_told_of(tmp_path: Path) -> None:
     with one.running(), fronted(tmp_path, models=models) as client:
         answer = client.post(CHAT, json={"model": "one"})
         one.held.set()
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_silent")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "model_silent")
     assert answer.headers["retry-after"] == "1"
     assert len(one.seen) == 1
 
