@@ -115,7 +115,7 @@ ELSEWHERE = ("HTTP/1.1 302 Found", "Location: http://elsewhere.test", "Content-L
 @pytest.mark.parametrize(
     ("model", "behave", "status", "code"),
     [
-        ("slow", {"kind": "silence"}, 503, "upstream_slow"),
+        ("slow", {"kind": "silence"}, 504, "upstream_slow"),
         ("theirs", {"kind": "garbage"}, 502, "upstream_garbage"),
         ("theirs", {"kind": "short", "length": "200"}, 502, "upstream_cut"),
         ("theirs", raw(*TWO_LENGTHS, body="1\r\n{\r\n0\r\n\r\n"), 502, "upstream_garbage"),

@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +167,12 @@ def fronting(
 
 @pytest.fixture(scope="session")
 def soon() -> Callable[..., Any]:
-    """`soon(found)` waits until `found()` is true."""
-    return partial(eventually, what="it comes true", seconds=PATIENCE_S)
+    """`soon(found, "what is waited for")` waits until `found()` is true."""
+
+    def wait(found: Callable[[], Any], what: str = "it comes true") -> Any:
+        return eventually(found, what)
+
+    return wait
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ def test_a_server_that_is_silent_is_given_up_after_the_deadline(node: Any, share
     """503 with the seconds and the setting; its request is closed, so that it need not go on."""
     left = shared_unruly.seen()["left"]
     answer = node.ask("slow", behave=behave("silence"))
-    assert code_of(answer) == (503, "upstream_slow")
+    assert code_of(answer) == (504, "upstream_slow")
     assert "0.3 s" in answer.json()["error"]["message"]
     assert "deadline_s" in answer.json()["error"]["message"]
     soon(lambda: shared_unruly.seen()["left"] > left)

@@ -21,12 +21,13 @@ def test_every_kind_has_a_status_of_its_own() -> None:
 
 
 def test_only_defects_and_documented_states_are_server_errors() -> None:
-    """No input gets a 5xx but 501, and 502 and 503 of what is asked or not ready."""
+    """No input gets a 5xx but 501, and 502 to 504 of what is asked or not ready."""
     assert {kind for kind, status in STATUS.items() if status >= 500} == {
         Kind.INTERNAL,
         Kind.UNSUPPORTED,
         Kind.UPSTREAM,
         Kind.UNAVAILABLE,
+        Kind.TIMEOUT,
     }
 
 

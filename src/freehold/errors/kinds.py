@@ -20,6 +20,7 @@ class Kind(StrEnum):
     INTERNAL = "internal"  # a defect of ours
     UNSUPPORTED = "unsupported"  # known, not offered here
     UPSTREAM = "upstream"  # a server that this one asks failed, or answered what cannot be passed on
+    TIMEOUT = "timeout"  # a server that this one asks was silent for too long: it may still do what it was asked
     UNAVAILABLE = "unavailable"  # not ready, or going away
 
 

@@ -20,6 +20,7 @@ STATUS: dict[Kind, int] = {
     Kind.UNSUPPORTED: 501,
     Kind.UPSTREAM: 502,
     Kind.UNAVAILABLE: 503,
+    Kind.TIMEOUT: 504,
 }
 
 # the names that OpenAI's own API and Text Embeddings Inference use; clients branch on them
@@ -32,6 +33,7 @@ _OPENAI_TYPE: dict[Kind, str] = {
     Kind.UNSUPPORTED: "server_error",
     Kind.UPSTREAM: "server_error",
     Kind.UNAVAILABLE: "server_error",
+    Kind.TIMEOUT: "server_error",
 }
 _TEI_TYPE: dict[Kind, str] = {
     Kind.TOO_LARGE: "validation",
@@ -40,6 +42,7 @@ _TEI_TYPE: dict[Kind, str] = {
     Kind.UNSUPPORTED: "backend",
     Kind.UPSTREAM: "backend",
     Kind.UNAVAILABLE: "unhealthy",
+    Kind.TIMEOUT: "backend",
 }
 
 _encode = msgspec.json.Encoder().encode

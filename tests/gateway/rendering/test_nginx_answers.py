@@ -280,7 +280,7 @@ def test_a_slow_server_and_a_full_one(serve: Start, behind_nginx: Proxy) -> None
     client = behind_nginx(
         models=[model(one, limits={"deadline_s": 0.2}), model(full, limits={"concurrency": 1, "queue": 1})]
     )
-    assert code(client.post(CHAT, json={"model": "one"})) == (503, "upstream_slow")
+    assert code(client.post(CHAT, json={"model": "one"})) == (504, "upstream_slow")
     asking = [threading.Thread(target=client.post, args=(CHAT,), kwargs={"json": {"model": "full"}}) for _ in range(2)]
     for thread in asking:
         thread.start()

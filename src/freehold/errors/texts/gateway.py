@@ -103,7 +103,7 @@ _REQUESTS: dict[str, Entry] = {
         "请稍后重试；若一直如此，原因见该服务器自己的日志。",
     ),
     "upstream_slow": Entry(
-        Kind.UNAVAILABLE,
+        Kind.TIMEOUT,
         "The server behind {model} sent nothing for {seconds:g} s.",
         "Send it again later or ask for less; `limits: {{deadline_s}}` of {model} sets the time.",
         "{model} 背后的服务器在 {seconds:g} 秒内没有发送任何内容。",

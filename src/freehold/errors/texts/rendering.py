@@ -97,7 +97,7 @@ ENTRIES: dict[str, Entry] = {
         "请稍后重试；运维人员请先检查该模型的服务器。",
     ),
     "model_silent": Entry(
-        Kind.UNAVAILABLE,
+        Kind.TIMEOUT,
         "The model's server fell silent.",
         "Try again soon; whoever runs it looks at the model's server first.",
         "该模型的服务器没有响应。",
