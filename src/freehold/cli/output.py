@@ -72,7 +72,6 @@ class Output:
         cause, fix = error.in_language(self.language)
         return f"{label}: {cause}\n  {LABELS[self.language].fix}: {fix}\n  ({error.code})"
 
-
     def _leave_word(self, error: FreeholdError) -> None:
         """For whoever looks why a pod ended; there is no such file anywhere else, and none is made."""
         with suppress(OSError):
