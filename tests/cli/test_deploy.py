@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.deploy.lock import Holder
-from freehold.deploy.release import Releases
+from freehold.deploy.releases.lock import Holder
+from freehold.deploy.releases.release import Releases
 from tests.cli.conftest import Ran
 from tests.deploy.compose.test_docker import programs
 from tests.deploy.world import deployment

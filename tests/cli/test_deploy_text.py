@@ -2,11 +2,11 @@
 
 from freehold.cli.deploy_text import of_log, of_plan, of_release, of_status
 from freehold.cli.output import Output
-from freehold.deploy.deploying import Status
-from freehold.deploy.log import Line
-from freehold.deploy.plan import plan
-from freehold.deploy.release import Release
-from freehold.deploy.staging import hosts
+from freehold.deploy.releases.deploying import Status
+from freehold.deploy.releases.log import Line
+from freehold.deploy.releases.plan import plan
+from freehold.deploy.releases.release import Release
+from freehold.deploy.releases.staging import hosts
 from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
 from freehold.gateway.rollouts.rollout import Reason

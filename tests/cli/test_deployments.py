@@ -10,8 +10,8 @@ from freehold.config import Config, ModelConfig
 from freehold.config.deploying import Storage
 from freehold.config.shapes import Access
 from freehold.deploy.compose.target import ComposeTarget
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.cluster import Cluster
+from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
 from tests.deploy.compose.test_docker import NO_V2, programs
 from tests.deploy.world import World, deployment

@@ -6,8 +6,8 @@ from typing import Any
 
 from freehold.cli.fit import fit_here, machine_here, told
 from freehold.config import load
-from freehold.deploy.fit import Machine, fitting
-from freehold.deploy.model_files import read_model
+from freehold.deploy.fitting.fit import Machine, fitting
+from freehold.deploy.fitting.model_files import read_model
 from freehold.machine import read_memory
 
 Freehold = Callable[..., Any]

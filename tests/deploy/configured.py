@@ -8,8 +8,8 @@ from types import MappingProxyType
 import msgspec
 
 from freehold.config import Config, load
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import Facts, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Facts, Unit
 
 GB = 1_000_000_000
 DIGEST = f"sha256:{'1f' * 32}"

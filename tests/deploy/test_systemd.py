@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.config import Gpus, load
+from freehold.deploy.services.units import Facts
 from freehold.deploy.systemd import _quoted, render
-from freehold.deploy.units import Facts
 from freehold.errors import FreeholdError
 from tests.deploy.compose.deployments import CASES, deployment, gateway, unit, vllm
 from tests.deploy.configured import deployed

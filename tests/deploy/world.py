@@ -14,11 +14,11 @@ import numpy as np
 import yaml
 
 from freehold.config import Config, Deploy, ModelConfig
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.rolling import Clock
-from freehold.deploy.staging import digest, final, hosts
+from freehold.deploy.releases.rolling import Clock
+from freehold.deploy.releases.staging import digest, final, hosts
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
-from freehold.deploy.units import Unit
 from freehold.errors import FreeholdError
 
 REQUESTS_A_S = 200.0

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from freehold.config import load
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import FILE, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import FILE, Unit
 from tests.crowd import eventually
 
 STAND_IN = Path(__file__).parents[1] / "vllm_stand_in.py"

@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 from bench.decoders import QWEN25_05B, _write_tokenizer
 from bench.decoders import tensors as decoder_tensors
 from freehold.config import ModelConfig
-from freehold.deploy.model_files import read_model
-from freehold.deploy.needs import MIB, PROCESS_BYTES, load_of, need
+from freehold.deploy.fitting.model_files import read_model
+from freehold.deploy.fitting.needs import MIB, PROCESS_BYTES, load_of, need
 from freehold.machine import read_cpu
 from tests.conftest import byte_level
 from tests.crowd import eventually

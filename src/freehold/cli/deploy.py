@@ -29,11 +29,11 @@ from freehold.cli.deployments import (
 )
 from freehold.cli.output import EPILOG, Output
 from freehold.cli.progress import Say, working
-from freehold.deploy.deploying import Deploying, Wanted, as_data
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.plan import plan as planned
-from freehold.deploy.release import Release, Releases
-from freehold.deploy.rolling import Terms
+from freehold.deploy.releases.deploying import Deploying, Wanted, as_data
+from freehold.deploy.releases.plan import plan as planned
+from freehold.deploy.releases.release import Release, Releases
+from freehold.deploy.releases.rolling import Terms
+from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
 from freehold.gateway.rollouts.ledger import read_bytes

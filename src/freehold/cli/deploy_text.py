@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from freehold.cli.columns import columns
 from freehold.cli.output import LABELS, Output
-from freehold.deploy.deploying import Status
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.lock import when
-from freehold.deploy.log import Line
-from freehold.deploy.plan import Change, Plan, UnitPlan
-from freehold.deploy.release import Release
+from freehold.deploy.releases.deploying import Status
+from freehold.deploy.releases.lock import when
+from freehold.deploy.releases.log import Line
+from freehold.deploy.releases.plan import Change, Plan, UnitPlan
+from freehold.deploy.releases.release import Release
+from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError, Language
 
 _SORTS = {

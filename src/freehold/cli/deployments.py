@@ -13,11 +13,11 @@ from freehold.cli.references import local_store, located
 from freehold.config import Config, Deploy, ModelConfig, home, load, resolve
 from freehold.config.load import file_of
 from freehold.config.written import written
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.facts import facts_of
-from freehold.deploy.release import Releases
+from freehold.deploy.fitting.facts import facts_of
+from freehold.deploy.releases.release import Releases
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Facts, Unit
 from freehold.deploy.target import Target
-from freehold.deploy.units import Facts, Unit
 from freehold.errors import FreeholdError
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from freehold.cli.references import local_store, located
 from freehold.config import Config
-from freehold.deploy.fit import Card, Fit, Machine, Row, fitting, largest_of
-from freehold.deploy.model_files import ModelFiles, read_model
-from freehold.deploy.needs import MIB
+from freehold.deploy.fitting.fit import Card, Fit, Machine, Row, fitting, largest_of
+from freehold.deploy.fitting.model_files import ModelFiles, read_model
+from freehold.deploy.fitting.needs import MIB
 from freehold.machine import read_cpu, read_gpus, read_memory
 
 

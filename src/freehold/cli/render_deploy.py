@@ -16,7 +16,7 @@ from freehold.cli.rendered import Configuration, Folder, write_rendered
 from freehold.gateway.rendering.plan import Rendering
 
 if TYPE_CHECKING:
-    from freehold.deploy.deployment import Deployment
+    from freehold.deploy.services.deployment import Deployment
 
 
 def compose(ctx: typer.Context, output: Folder, config: Configuration = None) -> None:

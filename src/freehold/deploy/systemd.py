@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from shlex import quote
 
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.model_places import HOME
-from freehold.deploy.secret_commands import command_for
-from freehold.deploy.secret_files import FOLDER as SECRETS
-from freehold.deploy.units import Mount, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.model_places import HOME
+from freehold.deploy.services.secret_commands import command_for
+from freehold.deploy.services.secret_files import FOLDER as SECRETS
+from freehold.deploy.services.units import Mount, Unit
 from freehold.errors import FreeholdError
 
 ETC = "/etc/freehold"

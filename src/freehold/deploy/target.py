@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.errors import FreeholdError
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.target import ComposeTarget
-from freehold.deploy.deployment import Deployment
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Mount, Unit
 from freehold.deploy.target import Running
-from freehold.deploy.units import Mount, Unit
 from tests.deploy.compose.deployments import CONFIGURATION, deployment, gateway, state, unit
 from tests.docker import BASE, PATIENCE_S, Engine, base_tar
 

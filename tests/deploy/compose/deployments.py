@@ -7,8 +7,8 @@ import msgspec
 
 from freehold.config import Config, Gpus, ModelConfig
 from freehold.config.deploying import Deploy
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import Mount, SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Mount, SecretFile, Unit
 
 IMAGE = "freehold/freehold:1.0.0"
 INTERNAL = SecretFile("internal")

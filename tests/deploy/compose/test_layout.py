@@ -10,7 +10,7 @@ from freehold.deploy.compose.layout import (
     state_folders,
     units_of,
 )
-from freehold.deploy.units import Mount, SecretFile
+from freehold.deploy.services.units import Mount, SecretFile
 from tests.deploy.compose.deployments import CONFIGURATION, INTERNAL, deployment, gateway, state, unit
 
 MINILM, FRONT = unit("minilm", "11111111"), gateway("22222222")

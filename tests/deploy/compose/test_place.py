@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.deploy.compose import place
-from freehold.deploy.units import Mount, SecretFile
+from freehold.deploy.services.units import Mount, SecretFile
 from freehold.errors import FreeholdError
 from tests.deploy.compose.deployments import INTERNAL, deployment, gateway, state, unit
 

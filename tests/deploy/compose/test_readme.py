@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from freehold.deploy.compose.readme import readme
-from freehold.deploy.secret_files import ACCESS
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import SecretFile
 from tests.deploy.compose.deployments import INTERNAL, deployment, gateway, state, unit
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from freehold.config import Gpus
 from freehold.deploy.compose.render import probe, render
-from freehold.deploy.units import Mount
+from freehold.deploy.services.units import Mount
 from freehold.errors import FreeholdError
 from tests.deploy.compose.deployments import CASES, deployment, gateway, state, unit
 from tests.deploy.rendered_text import check_rendered

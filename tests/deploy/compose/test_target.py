@@ -9,8 +9,8 @@ import pytest
 
 from freehold.config import Gpus
 from freehold.deploy.compose.target import ComposeTarget
-from freehold.deploy.secret_files import ACCESS
-from freehold.deploy.units import Mount, SecretFile
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import Mount, SecretFile
 from freehold.errors import FreeholdError
 from tests.deploy.compose.conftest import Yard
 from tests.deploy.compose.deployments import INTERNAL

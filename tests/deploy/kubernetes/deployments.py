@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from freehold.config import Config
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import FILE, Facts
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import FILE, Facts
 
 IMAGE = "freehold/freehold:1.0.0"
 REGISTRY = "harbor.corp.test/mirror"

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 from lightkube.resources.core_v1 import Pod
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import READ_BY, Cluster
-from freehold.deploy.watching import Scrape
+from freehold.deploy.releases.watching import Scrape
+from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE, add_secret, forbidden, settled
 from tests.deploy.kubernetes.deployments import BGE, CASES, deployment

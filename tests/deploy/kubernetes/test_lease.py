@@ -7,7 +7,7 @@ import pytest
 
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.lease import Term, held
-from freehold.deploy.lock import user_here
+from freehold.deploy.releases.lock import user_here
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE
 from tests.kubernetes_api import refusals

@@ -1,7 +1,7 @@
 """What Prometheus is told to scrape, and with which key."""
 
 from freehold.deploy.kubernetes.monitoring import gateway_key, monitors
-from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.services.secret_files import ACCESS
 from tests.deploy.kubernetes.deployments import BGE, CASES, configured
 from tests.deploy.kubernetes.trees import of_kind
 

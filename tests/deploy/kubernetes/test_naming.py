@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.deploy.kubernetes.naming import config_key, further, namespace_of, secret_of
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.units import SecretFile
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.deployments import BGE, CASES, deployment
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.objects import objects
 from freehold.deploy.kubernetes.verification import verification, verification_name
+from freehold.deploy.services.deployment import Deployment
 from tests.deploy.kubernetes.deployments import CASES, deployment
 from tests.deploy.kubernetes.edges import Pod, Tree, pods_of, reaches
 

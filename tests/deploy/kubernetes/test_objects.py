@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from lightkube import codecs
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.objects import objects, objects_of
 from freehold.deploy.kubernetes.storage import loader
 from freehold.deploy.kubernetes.verification import verification
+from freehold.deploy.services.deployment import Deployment
 from tests.deploy.kubernetes.deployments import CASES
 from tests.deploy.kubernetes.schemas import ALL, FOREIGN, mistakes
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from freehold.config import Config
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.cluster import Cluster
-from freehold.deploy.rolling import Clock, Rolling, Terms
-from freehold.deploy.units import FILE, Facts
+from freehold.deploy.releases.rolling import Clock, Rolling, Terms
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import FILE, Facts
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE
 from tests.deploy.kubernetes.gateways import Gateways, gateways

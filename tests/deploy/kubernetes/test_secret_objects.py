@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.secret_objects import read_secret, secret_values, write_secrets
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import SecretFile
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE
 from tests.deploy.kubernetes.deployments import BGE, configured, deployment

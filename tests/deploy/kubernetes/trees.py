@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.objects import objects
+from freehold.deploy.services.deployment import Deployment
 
 Tree = dict[str, Any]
 

@@ -9,8 +9,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import Mount, SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Mount, SecretFile, Unit
 
 FILE = "compose.yaml"
 CONFIG = "config"

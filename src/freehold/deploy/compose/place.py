@@ -19,8 +19,8 @@ from freehold.deploy.compose.layout import (
     state_folders,
     units_of,
 )
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import SecretFile, Unit
 from freehold.errors import FreeholdError
 
 PRIVATE, SHARED, OPEN = 0o700, 0o755, 0o777

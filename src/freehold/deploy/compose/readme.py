@@ -3,9 +3,9 @@
 from shlex import quote
 
 from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.secret_commands import command_for
-from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_commands import command_for
+from freehold.deploy.services.secret_files import ACCESS
 
 _TEXT = """\
 # {name}

@@ -19,8 +19,8 @@ from freehold.deploy.compose.layout import (
     units_of,
 )
 from freehold.deploy.compose.readme import readme
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.deploy.yaml_text import as_yaml
 from freehold.errors import FreeholdError
 

@@ -22,10 +22,10 @@ from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import CONFIG, FILE, SECRETS, config_folder, files_of, service_of
 from freehold.deploy.compose.render import URL_LABEL, render
 from freehold.deploy.compose.verifying import pull_missing, verify_unit
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
-from freehold.deploy.units import Unit
 from freehold.errors import FreeholdError
 
 PROJECT, SERVICE, ONE_OFF = (f"com.docker.compose.{label}" for label in ("project", "service", "oneoff"))

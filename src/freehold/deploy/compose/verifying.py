@@ -11,8 +11,8 @@ from freehold.deploy.compose.containers import KILLED, shown_limit
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import mounts_of, secret_path
 from freehold.deploy.compose.render import TEMPORARY, USER
-from freehold.deploy.secret_files import path as inside
-from freehold.deploy.units import Mount, Unit
+from freehold.deploy.services.secret_files import path as inside
+from freehold.deploy.services.units import Mount, Unit
 from freehold.errors import FreeholdError
 
 

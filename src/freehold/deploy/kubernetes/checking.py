@@ -7,14 +7,14 @@ from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import ConfigMap, Pod
 from lightkube.resources.networking_v1 import NetworkPolicy
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.naming import INSTANCE, service_of
 from freehold.deploy.kubernetes.reasons import failed_rows, why
 from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.verification import verification, verification_name
 from freehold.deploy.kubernetes.watch import states
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.errors import FreeholdError
 
 _PULLING_S = 660.0

@@ -15,7 +15,6 @@ from lightkube.resources.apps_v1 import Deployment as Workload
 from lightkube.resources.core_v1 import Pod, ServiceAccount
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes import lease
 from freehold.deploy.kubernetes.api import FOREIGN, Api, resource_of
 from freehold.deploy.kubernetes.checking import check_artifacts
@@ -38,9 +37,10 @@ from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.tenancy import foundation
 from freehold.deploy.kubernetes.watch import states
 from freehold.deploy.kubernetes.workloads import config_map
-from freehold.deploy.secret_files import ACCESS
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
-from freehold.deploy.units import Unit
 from freehold.errors import FreeholdError
 
 READ_BY = "freehold/configuration"

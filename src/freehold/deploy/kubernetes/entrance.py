@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from freehold.config.deploying import Ingress
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import Tree, namespace_of, of_deployment
+from freehold.deploy.services.deployment import Deployment
 
 REDIRECT = "to-https"
 _SILENCE_S = 600

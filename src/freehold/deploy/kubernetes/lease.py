@@ -18,7 +18,7 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 
 from freehold.deploy.kubernetes.api import Api
-from freehold.deploy.lock import user_here
+from freehold.deploy.releases.lock import user_here
 from freehold.errors import FreeholdError
 
 WHAT = "freehold/what"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     COMPONENT,
     INSTANCE,
@@ -14,8 +13,9 @@ from freehold.deploy.kubernetes.naming import (
     of_deployment,
     secret_of,
 )
-from freehold.deploy.secret_files import ACCESS, INTERNAL
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_files import ACCESS, INTERNAL
+from freehold.deploy.services.units import SecretFile
 
 UNITS = ("models", "vllm", "other")
 

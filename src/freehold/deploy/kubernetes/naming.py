@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from freehold.config.labels import GATEWAY, LONGEST
-from freehold.deploy.deployment import Deployment
-from freehold.deploy.units import SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import SecretFile, Unit
 from freehold.errors import FreeholdError
 
 Tree = dict[str, Any]

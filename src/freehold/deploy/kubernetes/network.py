@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from freehold.config import Deploy
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     COMPONENT,
     PART_OF,
@@ -18,7 +17,8 @@ from freehold.deploy.kubernetes.naming import (
     of_unit,
     pod_selector,
 )
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 
 CONTROLLER = {"traefik": "traefik"}
 """By ingress class, the namespace in which its controller runs by custom."""

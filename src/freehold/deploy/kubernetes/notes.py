@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from shlex import quote
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.entrance import tls_secret
 from freehold.deploy.kubernetes.naming import DEPLOYER, SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
 from freehold.deploy.kubernetes.storage import LOADER, is_made
 from freehold.deploy.kubernetes.tenancy import secrets_of
-from freehold.deploy.secret_files import ACCESS
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import SecretFile
 
 _TEXT = """\
 # {name} in the namespace {namespace}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.entrance import entrance
 from freehold.deploy.kubernetes.monitoring import monitors
 from freehold.deploy.kubernetes.naming import Tree
@@ -10,7 +9,8 @@ from freehold.deploy.kubernetes.network import shared_policies, unit_policy
 from freehold.deploy.kubernetes.storage import claim
 from freehold.deploy.kubernetes.tenancy import foundation
 from freehold.deploy.kubernetes.workloads import unit_objects
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 
 
 def objects(deployment: Deployment) -> tuple[Tree, ...]:

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import ACCOUNT, SECRET_KEY, Tree, pod_labels, pod_selector, secret_of
+from freehold.deploy.kubernetes.vendors import accelerator
 from freehold.deploy.kubernetes.versions import has_sleep
 from freehold.deploy.kubernetes.volumes import AUTHORITY, REGISTRY, authority_of, pull_volumes, volumes
-from freehold.deploy.units import Unit
-from freehold.deploy.vendors import accelerator
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 
 USER = 10001
 CONTAINER = "server"

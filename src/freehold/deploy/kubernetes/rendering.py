@@ -6,13 +6,13 @@ change shows as a difference of one file.
 
 from collections.abc import Mapping
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import Tree
 from freehold.deploy.kubernetes.notes import readme
 from freehold.deploy.kubernetes.objects import objects_of, shared
 from freehold.deploy.kubernetes.scaling import adapter_rules
 from freehold.deploy.kubernetes.storage import loader
 from freehold.deploy.kubernetes.tenancy import foundation
+from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.yaml_text import as_yaml
 
 ADAPTER = "prometheus-adapter.yaml"

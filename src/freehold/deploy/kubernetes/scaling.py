@@ -6,10 +6,10 @@ spent waiting, which is the number that waits on average (Little's law: J. D. C.
 
 from collections.abc import Iterator
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import Tree, of_unit
 from freehold.deploy.kubernetes.versions import autoscaling_api
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.deploy.yaml_text import as_yaml
 from freehold.telemetry import names
 

@@ -9,10 +9,10 @@ from lightkube.resources.core_v1 import Secret
 
 from freehold.config.home import expanded
 from freehold.config.secret import resolve
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, of_deployment, secret_of
-from freehold.deploy.units import SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import SecretFile, Unit
 from freehold.errors import FreeholdError
 
 _FILE = re.compile(r"\$\{file:(.*)\}", re.DOTALL)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from freehold.config.deploying import Storage
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import Tree, of_deployment
 from freehold.deploy.kubernetes.pods import identity
+from freehold.deploy.services.deployment import Deployment
 
 LOADER = "model-loader"
 

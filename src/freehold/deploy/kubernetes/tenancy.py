@@ -6,7 +6,6 @@ Whoever deploys needs no more than the Role; the pods of a deployment have an ac
 from collections.abc import Iterator
 
 from freehold.config.labels import GATEWAY
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
     DEPLOYER,
@@ -17,7 +16,8 @@ from freehold.deploy.kubernetes.naming import (
     of_deployment,
     secret_of,
 )
-from freehold.deploy.units import SecretFile
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import SecretFile
 
 _STANDARD = "pod-security.kubernetes.io"
 _READ = ["get", "list", "watch"]

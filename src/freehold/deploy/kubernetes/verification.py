@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import INSTANCE, Tree, further, of_unit
 from freehold.deploy.kubernetes.network import pulling_rules
 from freehold.deploy.kubernetes.pods import CONTAINER, contained, environment_of, pod, scratch
 from freehold.deploy.kubernetes.workloads import config_map
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 
 DOCTOR = "doctor"
 """The container before it, which says of the node what does not fit."""

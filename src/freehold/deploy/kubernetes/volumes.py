@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from freehold.config.deploying import Storage
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, config_key, secret_of, service_of
-from freehold.deploy.units import Mount, SecretFile, Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Mount, SecretFile, Unit
 from freehold.errors import FreeholdError
 
 DATA = "/app/data"

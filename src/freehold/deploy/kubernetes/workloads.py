@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from freehold.config.deploying import Spot
-from freehold.deploy.deployment import Deployment
 from freehold.deploy.kubernetes.naming import (
     WORKLOAD,
     Tree,
@@ -17,7 +16,8 @@ from freehold.deploy.kubernetes.naming import (
 from freehold.deploy.kubernetes.pods import pod
 from freehold.deploy.kubernetes.scaling import autoscaler
 from freehold.deploy.kubernetes.versions import has_eviction_policy
-from freehold.deploy.units import Unit
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.errors import FreeholdError
 
 LARGEST_CONFIG = 1 << 20

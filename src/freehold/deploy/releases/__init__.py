@@ -1,0 +1,1 @@
+"""One deployment takes the place of another: what is in force, what would change, and the steps between them."""

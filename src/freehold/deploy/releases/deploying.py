@@ -1,0 +1,232 @@
+"""Changes of one deployment: deploy, roll back, take down. One at a time, each a release whose state can be read."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from freehold.deploy.releases.lock import Holder, held
+from freehold.deploy.releases.plan import gateway_changes
+from freehold.deploy.releases.release import Release, Releases
+from freehold.deploy.releases.rolling import REAL, Clock, Rolling, Say, Terms
+from freehold.deploy.releases.staging import WHOLE, added, final
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import FILE, Unit
+from freehold.deploy.target import Running, Target
+from freehold.errors import FreeholdError
+
+_NEEDED = frozenset({"port", "published", "secrets", "mounts", "https", "environment"})
+"""What of a gateway its own file may ask for: with another file it cannot stay without them."""
+_AT_ONCE = Terms(steps=(WHOLE,), step_s=0.0, recorded=None)
+"""Back to what was in force before: as soon as it is ready, and nobody asks whether it answers as the broken one."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be in force. `configuration` as it was given; `restores`: the older release that it comes from."""
+
+    deployment: Deployment
+    configuration: str
+    restores: int | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a deployment stands."""
+
+    current: Release | None
+    interrupted: Release | None
+    running: tuple[Running, ...]
+    lacking: tuple[Unit, ...]
+    """What the release in force has and does not run."""
+
+
+class Deploying:
+    """One deployment, its releases and the place where it runs. Every method may block.
+
+    `render` gives the files of a deployment for people, `check` raises where services that come do not fit the place;
+    `hold` keeps others from it who deploy from elsewhere; `say` is told what is being done.
+    """
+
+    def __init__(
+        self,
+        releases: Releases,
+        target: Target,
+        render: Callable[[Deployment], Mapping[str, str]],
+        *,
+        check: Callable[[Deployment, Sequence[Unit]], None] = lambda _deployment, _units: None,
+        hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
+        clock: Clock = REAL,
+        say: Say = lambda _text: None,
+    ) -> None:
+        self._releases = releases
+        self._target = target
+        self._render = render
+        self._check = check
+        self._hold = hold
+        self._clock = clock
+        self._say = say
+
+    def deploy(self, wanted: Wanted, terms: Terms, what: str = "deploy") -> Release:
+        """Put `wanted` in force. One that was interrupted on the way there is continued; another one is taken back.
+
+        Raises why it came to nothing: then what was in force before is in force.
+        """
+        with self._alone(what) as holder:
+            old = self._in_force()
+            new = kept_gateway(old, wanted.deployment, with_gateway=terms.with_gateway)
+            left = self._releases.interrupted()
+            if left is not None and self._releases.deployment(left) != new:
+                self._take_back(left, old)
+                left = None
+            current = self._releases.current()
+            if left is None and current is not None and new == old:
+                return self._mended(current, new)
+            self._verify(old, new)
+            release = left or self._added(replace(wanted, deployment=new), holder)
+            return self._roll(release, old, new, terms)
+
+    def rollback(self, number: int | None, *, with_gateway: bool = False) -> Release | None:
+        """Take back a rollout that was interrupted; else put an older release in force, by default the last one before.
+
+        Returns what is in force then. Raises `release_none`, `release_first`, `release_current`, `release_absent`.
+        """
+        with self._alone("rollback") as holder:
+            old, left = self._in_force(), self._releases.interrupted()
+            if left is not None:
+                self._take_back(left, old)
+                if number is None:
+                    return self._releases.current()
+            current = self._releases.current()
+            if current is None or old is None:
+                raise FreeholdError("release_none", name=self._releases.folder.name)
+            goal = self._goal(current, number)
+            new = kept_gateway(old, self._releases.deployment(goal), with_gateway=with_gateway)
+            self._verify(old, new)
+            release = self._added(Wanted(new, self._releases.configuration(goal), goal.number), holder)
+            return self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
+
+    def down(self) -> None:
+        """Stop everything, whatever release it is of."""
+        with self._alone("down"):
+            left, current = self._releases.interrupted(), self._releases.current()
+            running = [one.host for one in self._target.running()]
+            if running:
+                self._say(f"stopping {', '.join(running)}")
+                self._target.stop(running)
+            if left is not None:
+                self._releases.fail(left, FreeholdError("deploy_aborted", number=left.number))
+            if current is not None:
+                self._releases.clear()
+            if (last := current or left) is not None:
+                self._releases.note(last, "down")
+
+    def status(self) -> Status:
+        """How it stands now. Takes no lock: a rollout may be under way."""
+        running = tuple(self._target.running())
+        deployment = self._in_force()
+        there = {one.host for one in running}
+        units = () if deployment is None else (*deployment.units, deployment.gateway)
+        lacking = tuple(unit for unit in units if unit.host not in there)
+        return Status(self._releases.current(), self._releases.interrupted(), running, lacking)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[Holder]:
+        with held(self._releases.lock, what) as holder, self._hold(what):
+            yield holder
+
+    def _verify(self, old: Deployment | None, new: Deployment) -> None:
+        """Raises where what comes does not fit, or an artifact is not what it should be; nothing has changed then."""
+        coming = added(old, new)
+        self._check(new, coming)
+        self._say("checking every artifact by the image that is to run it")
+        self._target.verify(new, coming)
+
+    def _in_force(self) -> Deployment | None:
+        current = self._releases.current()
+        return None if current is None else self._releases.deployment(current)
+
+    def _goal(self, current: Release, number: int | None) -> Release:
+        goal = self._releases.before(current) if number is None else self._releases.read(number)
+        if goal is None:
+            raise FreeholdError("release_first", number=current.number)
+        if goal.number == current.number:
+            raise FreeholdError("release_current", number=number)
+        return goal
+
+    def _added(self, wanted: Wanted, holder: Holder) -> Release:
+        units = (*wanted.deployment.units, wanted.deployment.gateway)
+        parts = [unit.image.partition("@") for unit in units]
+        return self._releases.add(
+            wanted.deployment,
+            wanted.configuration,
+            self._render(wanted.deployment),
+            holder,
+            images={name: digest for name, _, digest in parts},
+            artifacts={model: digest for unit in units for model, digest in unit.artifacts.items()},
+            restores=wanted.restores,
+        )
+
+    def _roll(self, release: Release, old: Deployment | None, new: Deployment, terms: Terms) -> Release:
+        release = self._releases.begin(release)
+        self._releases.note(release, "begun", "" if release.restores is None else f"restores {release.restores}")
+        try:
+            self._rolling(old, new, terms, lambda: self._settle(release)).run()
+        except KeyboardInterrupt:
+            return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
+        except FreeholdError as error:
+            return self._failed(release, error)
+        return self._releases.read(release.number)
+
+    def _settle(self, release: Release) -> None:
+        self._releases.settle(release)
+        self._releases.note(release, "current")
+
+    def _failed(self, release: Release, error: FreeholdError) -> Release:
+        """Raises `error`; what could not be taken back, or is in force already, is not failed."""
+        self._releases.note(release, "failed", reason=error)
+        if error.code != "deploy_stuck" and self._releases.read(release.number).state == "rolling":
+            self._releases.fail(release, error)
+        raise error
+
+    def _take_back(self, left: Release, old: Deployment | None) -> None:
+        self._say(f"taking release {left.number} back, whose rollout was interrupted")
+        self._rolling(old, self._releases.deployment(left), _AT_ONCE, lambda: None).back()
+        reason = FreeholdError("deploy_interrupted", number=left.number)
+        self._releases.fail(left, reason)
+        self._releases.note(left, "failed", reason=reason)
+
+    def _mended(self, current: Release, deployment: Deployment) -> Release:
+        """What is in force already: start what does not run of it, stop what is left of others."""
+        self._rolling(deployment, deployment, _AT_ONCE, lambda: None).run()
+        return current
+
+    def _rolling(self, old: Deployment | None, new: Deployment, terms: Terms, settled: Callable[[], None]) -> Rolling:
+        return Rolling(self._target, old, new, terms, settled, self._clock, self._say)
+
+
+def kept_gateway(old: Deployment | None, new: Deployment, *, with_gateway: bool) -> Deployment:
+    """`new` with the gateway that runs, where that may stay: to replace it interrupts requests.
+
+    Raises `deploy_gateway_changes` where it may not and `with_gateway` does not allow it.
+    """
+    if old is None or with_gateway or old.gateway.host == new.gateway.host:
+        return new
+    fields = [change.field for change in gateway_changes(old, new)]
+    if any(field.partition(".")[0] in _NEEDED for field in fields):
+        raise FreeholdError("deploy_gateway_changes", fields=", ".join(fields))
+    return replace(new, gateway=replace(old.gateway, files={**old.gateway.files, FILE: final(new)}))
+
+
+def as_data(status: Status) -> dict[str, object]:
+    """A status for programs."""
+    return {
+        "current": None if status.current is None else msgspec.to_builtins(status.current),
+        "interrupted": None if status.interrupted is None else msgspec.to_builtins(status.interrupted),
+        "services": [
+            {"host": one.host, "state": one.state, "reason": None if one.reason is None else one.reason.cause}
+            for one in status.running
+        ],
+        "lacking": [unit.host for unit in status.lacking],
+    }
