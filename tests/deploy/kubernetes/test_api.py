@@ -1,6 +1,7 @@
 """The calls to an API server, against one over real HTTP."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
 
 from freehold.deploy.kubernetes.api import TRIES, Api, ExpiredError, resource_of
+from freehold.deploy.kubernetes.connection import connect
 from freehold.errors import FreeholdError
-from tests.deploy.kubernetes.conftest import NAMESPACE, reached
+from tests.deploy.kubernetes.conftest import NAMESPACE, kubeconfig, reached
 from tests.kubernetes_api import refusals
 from tests.kubernetes_api.backend import backend
 from tests.kubernetes_api.kinds import NAMESPACE as NAMESPACES
 from tests.kubernetes_api.refusals import RefusalError
-from tests.kubernetes_api.requests import Request
+from tests.kubernetes_api.requests import Answer, Listener, Request
 from tests.kubernetes_api.server import ApiServer
 
 
@@ -279,3 +281,15 @@ def test_pods_are_chosen_by_labels(server: ApiServer, api: Api) -> None:
     assert len(api.all(Pod, labels={"a": "b"})[0]) == 2
     assert api.all(Pod, labels={"a": "c"})[0] == []
     assert len(api.all(Deployment)[0]) == 1
+
+
+def test_a_page_in_place_of_an_answer_is_told(tmp_path: Path) -> None:
+    """What a captive portal or a proxy sends with status 200; a watch is begun again, which lists and hears of it."""
+    with (
+        Listener(lambda _: Answer(200, [b"<html>Please log in</html>"])).listening() as url,
+        closing(connect(NAMESPACE, {}, kubeconfig(tmp_path, url))) as connection,
+    ):
+        api = Api(connection, NAMESPACE)
+        for call in (lambda: api.find(Pod, "x"), lambda: api.all(Pod), lambda: api.apply(config_map())):
+            assert "no API server" in refused("cluster_unreachable", call).cause
+        assert list(api.watch(Pod, "x", "1", 1.0)) == []

@@ -145,3 +145,24 @@ def test_credentials_that_cannot_be_used_are_told(tmp_path: Path, user: dict[str
     """Before anything is asked."""
     file = changed(kubeconfig(tmp_path, "https://127.0.0.1:1"), users=[{"name": "u", "user": user}])
     assert failure({}, file).code == "cluster_config_invalid"
+
+
+@pytest.mark.parametrize("printed", ["garbage", "{}", "[]", '{"status": null}', "\\xff"])
+def test_a_plugin_that_prints_no_credentials_is_told(tmp_path: Path, printed: str) -> None:
+    """Whatever it is that it prints; which may be half of a token, and is not shown."""
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "printf", "args": [printed]}
+    file = changed(kubeconfig(tmp_path, "http://127.0.0.1:9"), users=[{"name": "u", "user": {"exec": plugin}}])
+    with closing(connect(NAMESPACE, {}, file)) as connection, pytest.raises(FreeholdError) as caught:
+        Api(connection, NAMESPACE).all(ConfigMap)
+    assert caught.value.code == "cluster_config_invalid"
+    assert "garbage" not in caught.value.cause
+
+
+def test_a_plugin_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """By its path."""
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere/aws"}
+    file = changed(kubeconfig(tmp_path, "http://127.0.0.1:9"), users=[{"name": "u", "user": {"exec": plugin}}])
+    with closing(connect(NAMESPACE, {}, file)) as connection, pytest.raises(FreeholdError) as caught:
+        Api(connection, NAMESPACE).all(ConfigMap)
+    assert caught.value.code == "cluster_config_invalid"
+    assert "/nowhere/aws" in caught.value.cause

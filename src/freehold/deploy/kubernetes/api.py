@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import httpx2
+import msgspec
 from lightkube.core.decoders import decode_object, decode_status, decode_watch_event
 from lightkube.core.exceptions import ApiError, ConfigError, LoadResourceError
 from lightkube.core.resource import NamespacedResource, api_info
@@ -24,6 +25,8 @@ TRIES: Final = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 PASSING = frozenset({429, 502, 503, 504})
 GONE = 410
+NO_CREDENTIALS = (OSError, ValueError, LookupError, TypeError)
+"""What lightkube lets through of a plugin that is not there or prints something else."""
 FOREIGN = {
     ("cert-manager.io/v1", "Certificate"): "certificates",
     ("monitoring.coreos.com/v1", "ServiceMonitor"): "servicemonitors",
@@ -176,7 +179,7 @@ class Api:
             raise refusal(error, errand) from None
         except httpx2.HTTPStatusError as error:
             raise refusal(error, errand) from None
-        except httpx2.TransportError:
+        except (httpx2.TransportError, msgspec.DecodeError):
             return  # whoever watches looks again, and hears then if the server is gone
 
     def log(
@@ -252,6 +255,12 @@ class Api:
             raise refusal(error, self._errand(verb, kind, name, about)) from None
         except ConfigError as error:  # a plugin that gives no credentials says so when it is asked for them
             raise FreeholdError("cluster_config_invalid", path=self.place, reason=str(error)) from None
+        except msgspec.DecodeError as error:  # the page of a portal or proxy, with status 200
+            reason = f"only something that is no API server ({error})"
+            raise FreeholdError("cluster_unreachable", place=self.place, reason=reason) from None
+        except NO_CREDENTIALS as error:
+            reason = f"its plugin gives no credentials ({type(error).__name__}: {error})"
+            raise FreeholdError("cluster_config_invalid", path=self.place, reason=reason) from None
 
     def _errand(self, verb: str, kind: type[Any], name: str, about: str = "") -> Errand:
         return Errand(verb, about or api_info(kind).resource.kind, name, self.namespace, self.place)
