@@ -8,7 +8,8 @@ import pytest
 from freehold.cli.state import State
 from freehold.cli.traffic import Origin, Traffic, origin_of
 from freehold.config import Config, ModelConfig
-from freehold.gateway import Here, build
+from freehold.gateway.build import build
+from freehold.gateway.routing.selection import Here
 from freehold.http import MemoryBudget
 from freehold.telemetry import Telemetry
 from tests.crowd import eventually

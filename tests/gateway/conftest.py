@@ -17,8 +17,9 @@ import pytest
 
 from freehold.config import Config, Limits, ModelConfig, Network, routing
 from freehold.config.routing import Gateway as Sharing
-from freehold.gateway import Gateway, Here, build
-from freehold.gateway.routing.selection import Look
+from freehold.gateway.build import build
+from freehold.gateway.routing.selection import Here, Look
+from freehold.gateway.running import Gateway
 from freehold.gateway.upstreams.child import Patience
 from freehold.gateway.upstreams.upstream import Upstream
 from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind

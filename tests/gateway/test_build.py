@@ -7,7 +7,7 @@ import pytest
 
 from freehold.config import Config, ModelConfig, Network, Require
 from freehold.errors import FreeholdError
-from freehold.gateway import build
+from freehold.gateway.build import build
 from freehold.http import MemoryBudget
 from freehold.telemetry import Telemetry
 

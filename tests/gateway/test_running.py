@@ -10,7 +10,9 @@ import pytest
 from freehold.config import Config, ModelConfig, Route, RouteTarget
 from freehold.config.routing import Gateway as Sharing
 from freehold.errors import FreeholdError
-from freehold.gateway import Gateway, Here, build
+from freehold.gateway.build import build
+from freehold.gateway.routing.selection import Here
+from freehold.gateway.running import Gateway
 from freehold.http import MemoryBudget
 from freehold.telemetry import Telemetry
 

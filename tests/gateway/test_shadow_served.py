@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from freehold.config import Config, ModelConfig, Route, RouteTarget, Shadow
-from freehold.gateway import build
+from freehold.gateway.build import build
 from freehold.gateway.shadows.shadow import MOST, Shadowing, is_chosen
 from freehold.gateway.shadows.shadow_report import Report
 from freehold.http import App, Listener, MemoryBudget, bind

@@ -13,7 +13,6 @@ from freehold.cli.references import local_store, located
 from freehold.config import Config, Deploy, ModelConfig, home, load, resolve
 from freehold.config.load import file_of
 from freehold.config.written import written
-from freehold.deploy.fitting.facts import facts_of
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Facts, Unit
@@ -174,12 +173,12 @@ def _facts(model: ModelConfig, settings: Deploy, environ: Mapping[str, str]) -> 
         return Facts()
     source, store = model.parsed_source, local_store(environ)
     try:
-        path: Path | None = located(source, store)
+        path = located(source, store)
     except FreeholdError:
         if settings.target != "kubernetes":
             raise
-        path = None
+        return Facts()
+    from freehold.deploy.fitting.facts import facts_of  # reads graphs by onnx, which takes a while to import
+
     facts = facts_of(model, path)
-    if path is None or source.kind != "store":
-        return facts
-    return replace(facts, oci_digest=store.find(source).oci_digest)
+    return facts if source.kind != "store" else replace(facts, oci_digest=store.find(source).oci_digest)

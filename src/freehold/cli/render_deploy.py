@@ -13,7 +13,6 @@ import typer
 
 from freehold.cli.output import Output
 from freehold.cli.rendered import Configuration, Folder, write_rendered
-from freehold.gateway.rendering.plan import Rendering
 
 if TYPE_CHECKING:
     from freehold.deploy.services.deployment import Deployment
@@ -60,4 +59,4 @@ def _render(
     given = Given.read(source, os.environ, Path.cwd())
     settings = msgspec.structs.replace(given.settings, target=target)
     given = Given(msgspec.structs.replace(given.config, deploy=settings), given.text)
-    write_rendered(output, folder, Rendering(render(given.deployment({}, os.environ)), ()))
+    write_rendered(output, folder, render(given.deployment({}, os.environ)))

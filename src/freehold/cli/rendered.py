@@ -1,5 +1,6 @@
 """Rendered files, written to a folder and told."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,6 @@ import typer
 from freehold.artifact.artifact import write_durably
 from freehold.cli.output import LABELS, Output, describe
 from freehold.errors import FreeholdError
-from freehold.gateway.rendering.plan import Rendering
 
 Configuration = Annotated[
     str | None, typer.Argument(metavar="CONFIG", help="As for `gateway`; left out: ./freehold.yaml, ./config.yaml.")
@@ -18,9 +18,11 @@ Folder = Annotated[
 ]
 
 
-def write_rendered(output: Output, folder: Path, rendering: Rendering) -> None:
-    """Write its files below `folder` and say which. Raises `rendering_unwritable`."""
-    for name, text in rendering.files.items():
+def write_rendered(
+    output: Output, folder: Path, files: Mapping[str, str], warnings: Sequence[FreeholdError] = ()
+) -> None:
+    """Write `files` below `folder` and say which. Raises `rendering_unwritable`."""
+    for name, text in files.items():
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,9 +31,9 @@ def write_rendered(output: Output, folder: Path, rendering: Rendering) -> None:
             raise FreeholdError("rendering_unwritable", path=path, reason=error.strerror or str(error)) from None
     data = {
         "folder": str(folder),
-        "files": list(rendering.files),
-        "warnings": [describe(warning, output.language) for warning in rendering.warnings],
+        "files": list(files),
+        "warnings": [describe(warning, output.language) for warning in warnings],
     }
     label = LABELS[output.language].note
-    told = [output.told(warning, label) for warning in rendering.warnings]
-    output.show(data, "\n".join([*told, *(str(folder / name) for name in rendering.files)]))
+    told = [output.told(warning, label) for warning in warnings]
+    output.show(data, "\n".join([*told, *(str(folder / name) for name in files)]))

@@ -10,12 +10,12 @@ from freehold.cli.state import State
 from freehold.config import Config, load
 from freehold.config.load import file_of
 from freehold.errors import FreeholdError
-from freehold.gateway import Gateway
 from freehold.gateway.reload import Reload
 from freehold.gateway.rollouts.conductor import Conductor
 from freehold.gateway.rollouts.ledger import Ledger
 from freehold.gateway.rollouts.replay import asked_by
 from freehold.gateway.rollouts.spaces import Sight
+from freehold.gateway.running import Gateway
 from freehold.gateway.shadows.shadow import Shadowing
 from freehold.http import MemoryBudget
 from freehold.telemetry import Telemetry
