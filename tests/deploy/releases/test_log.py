@@ -27,3 +27,14 @@ def test_a_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
         file.write(b'{"at": 3.0, "by": "op\n\xff\xfe\n')
     log.note(FAILED)
     assert log.lines() == [FAILED, FAILED]
+
+
+def test_a_line_behind_one_that_was_cut_short_is_kept(tmp_path: Path) -> None:
+    """The disk was full in the middle of a line, and has room again."""
+    log = Log(tmp_path / "log.jsonl")
+    log.note(FAILED)
+    with (tmp_path / "log.jsonl").open("ab") as file:
+        file.write(b'{"at": 3.0, "by": "op')
+    log.note(FAILED)
+    log.note(FAILED)
+    assert log.lines() == [FAILED] * 3

@@ -151,10 +151,11 @@ def _holder(lease: Lease) -> str:
 
 
 def _overdue(lease: Lease, now: datetime) -> bool:
+    """By two clocks, of which either may be wrong: one that was renewed in the future counts, too."""
     spec = lease.spec or LeaseSpec()
     if spec.renewTime is None:
         return True
-    return (now - spec.renewTime).total_seconds() > (spec.leaseDurationSeconds or 0)
+    return abs((now - spec.renewTime).total_seconds()) > (spec.leaseDurationSeconds or 0)
 
 
 def _version(lease: Lease) -> str | None:

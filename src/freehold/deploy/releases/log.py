@@ -27,7 +27,9 @@ class Log:
 
     def note(self, line: Line) -> None:
         """Add a line, which outlasts a crash. Raises OSError."""
-        with self._path.open("ab") as file:
+        with self._path.open("a+b") as file:
+            if file.tell() and file.seek(-1, os.SEEK_END) and file.read() != b"\n":
+                file.write(b"\n")  # behind one that was cut short, which would take this one with it
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()
             os.fsync(file.fileno())
