@@ -51,6 +51,12 @@ def test_a_decoder_tells_its_keys_and_values(decoder: Path) -> None:
     assert facts.memory_mb is not None
 
 
+def test_models_elsewhere_tell_nothing() -> None:
+    """An upstream, and files that are not here."""
+    assert facts_of(model("https://llm.corp.local/v1"), None) == Facts()
+    assert facts_of(model("/models/m"), None) == Facts()
+
+
 def test_another_servers_model_tells_its_size_alone(tmp_path: Path) -> None:
     """Its files may be of any form."""
     (tmp_path / "weights.gguf").write_bytes(b"x" * 1000)
