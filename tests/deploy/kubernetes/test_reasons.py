@@ -7,7 +7,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Event, Pod
 
 from freehold.cli.output import LABELS, Output
-from freehold.deploy.kubernetes.reasons import Seen, failed_rows, is_ready, told_by, why
+from freehold.deploy.kubernetes.reasons import Seen, failed_rows, is_ready, why
 from freehold.errors import FreeholdError
 
 NAME = "bge-1"
@@ -200,20 +200,6 @@ def test_ready_is_what_kubectl_calls_rolled_out() -> None:
     assert not is_ready(status(availableReplicas=1))
     assert not is_ready(status(wanted=3))
     assert not is_ready(status(wanted=0, replicas=0, updatedReplicas=0, availableReplicas=0))
-
-
-def test_what_our_own_program_printed_is_read_again() -> None:
-    """In both languages, wherever it stands between other lines; the first, since others follow from it."""
-    error = FreeholdError("config_not_found", path="x.yaml")
-    english = Output().told(error, LABELS["en"].error)
-    chinese = Output(language="zh").told(error, LABELS["zh"].error)
-    other = Output().told(FreeholdError("nothing_loaded", models="a"), LABELS["en"].error)
-    assert told_by(f"2026 INFO x\n{english}\n{other}\nbye") == (error.cause, error.fix, "config_not_found")
-    found = told_by(chinese)
-    assert found is not None
-    assert found == (*error.in_language("zh"), "config_not_found")
-    assert told_by(Output().told(error, LABELS["en"].note)) is None
-    assert told_by("error: something of another program\n") is None
 
 
 def test_the_failed_rows_of_a_check_are_read_from_its_table() -> None:

@@ -1,13 +1,11 @@
 """What Docker says of one container, as the state of a service and the reason behind it. Pure."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from freehold.deploy.compose.complaints import complaint
 from freehold.deploy.compose.render import HOST_LABEL
+from freehold.deploy.services.told import Readiness, Trouble, last_trouble, readiness
 from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
 
@@ -16,28 +14,7 @@ Container = Mapping[str, Any]
 
 KILLED = 137  # 128 + SIGKILL
 _LEFT = (0, 143)  # what a program that was asked to leave exits with: by itself, or by SIGTERM
-_TOLD = re.compile(
-    r"^(?:error|错误): (?P<cause>.+?)\n  (?:fix|解决办法): (?P<fix>.+?)\n  \((?P<code>\w+)\)$", re.MULTILINE | re.DOTALL
-)
 _LAST_LINES = 5
-
-
-class _Trouble(msgspec.Struct):
-    code: str = ""
-    cause: str = ""
-    fix: str = ""
-
-
-class _Model(msgspec.Struct):
-    id: str = ""
-    state: str = ""
-    error: _Trouble | None = None
-
-
-class _Readiness(msgspec.Struct):
-    """What is read of a server's /readyz, which the probe prints."""
-
-    models: list[_Model] = []
 
 
 def host_of(container: Container) -> str:
@@ -69,16 +46,6 @@ def shown_limit(memory_mb: int) -> str:
     return f"{memory_mb} MiB" if memory_mb else "machine's share"
 
 
-def told(said: str) -> tuple[str, str, str] | None:
-    """Code, cause and fix of the last of our errors in the lines of a service; None where there is none.
-
-    That nothing could be loaded is passed over for the reason, which stands before it.
-    """
-    every = list(_TOLD.finditer(said))
-    found = [match for match in every if match["code"] != "nothing_loaded"] or every
-    return (found[-1]["code"], found[-1]["cause"], found[-1]["fix"]) if found else None
-
-
 def _while_it_runs(container: Container, written: Callable[[], str]) -> Running:
     host, health = host_of(container), container["State"].get("Health")
     if health is None or health["Status"] == "healthy":
@@ -96,13 +63,10 @@ def _while_it_runs(container: Container, written: Callable[[], str]) -> Running:
 
 
 def _failed_model(host: str, probed: str) -> FreeholdError | None:
-    """The error of the first model that has failed for good, by the probe's last answer."""
-    try:
-        readiness = msgspec.json.decode(probed.strip(), type=_Readiness)
-    except msgspec.DecodeError:
-        return None
-    failed = [model.error for model in readiness.models if model.state == "failed" and model.error is not None]
-    return _service_failed(host, failed[0].code, failed[0].cause, failed[0].fix) if failed else None
+    """The error of the first model that has failed for good, by the /readyz that the probe printed last."""
+    models = (readiness(probed) or Readiness()).models
+    failed = [model.error for model in models if model.state == "failed" and model.error is not None]
+    return _service_failed(host, failed[0]) if failed else None
 
 
 def _unready(container: Container, last: str) -> FreeholdError:
@@ -119,17 +83,18 @@ def _ended(container: Container, said: str) -> FreeholdError:
         return FreeholdError("compose_oom_killed", service=host, limit=limit)
     if (error := state.get("Error")) and state["Status"] != "running":
         return complaint(error, ["docker", "start", host])
-    found = told(said)
+    found = last_trouble(said)
     if found is not None:
-        return _service_failed(host, *found)
+        return _service_failed(host, found)
     if state["Status"] == "running":
         times = container["RestartCount"]
         return FreeholdError("compose_restarting", service=host, times=times, said=_shown(said) or "nothing")
     return FreeholdError("compose_exited", service=host, exit_code=state["ExitCode"], said=_shown(said) or "nothing")
 
 
-def _service_failed(host: str, code: str, cause: str, fix: str) -> FreeholdError:
-    return FreeholdError("compose_service_failed", service=host, its_code=code, cause=cause, fix=fix)
+def _service_failed(host: str, trouble: Trouble) -> FreeholdError:
+    told = {"its_code": trouble.code, "cause": trouble.cause, "fix": trouble.fix}
+    return FreeholdError("compose_service_failed", service=host, **told)
 
 
 def _shown(said: str) -> str:

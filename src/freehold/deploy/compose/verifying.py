@@ -12,25 +12,16 @@ from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import mounts_of, secret_path
 from freehold.deploy.compose.render import TEMPORARY, USER
 from freehold.deploy.services.secret_files import path as inside
+from freehold.deploy.services.told import Model, Trouble
 from freehold.deploy.services.units import Mount, Unit
 from freehold.errors import FreeholdError
-
-
-class _Error(msgspec.Struct):
-    code: str = ""
-    cause: str = ""
-    fix: str = ""
-
-
-class _Model(msgspec.Struct):
-    error: _Error | None = None
 
 
 class _Report(msgspec.Struct):
     """What is read of `freehold verify --json`: a report on standard output, or an error on standard error."""
 
-    models: list[_Model] = []
-    error: _Error | None = None
+    models: tuple[Model, ...] = ()
+    error: Trouble | None = None
 
 
 def pull_missing(docker: Docker, units: Sequence[Unit]) -> None:
@@ -83,7 +74,7 @@ def _fields(*fields: str) -> str:
     return line.getvalue()
 
 
-def _error_in(said: str) -> _Error | None:
+def _error_in(said: str) -> Trouble | None:
     """The first error of a report; None where it is none of ours."""
     try:
         report = msgspec.json.decode(said[max(0, f"\n{said}".rfind("\n{\n")) :], type=_Report)  # behind lines of a log

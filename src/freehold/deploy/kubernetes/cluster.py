@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from lightkube.resources.apps_v1 import Deployment as Workload
 from lightkube.resources.core_v1 import Pod, ServiceAccount
 
@@ -39,6 +38,7 @@ from freehold.deploy.kubernetes.watch import states
 from freehold.deploy.kubernetes.workloads import config_map
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.told import readiness
 from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
@@ -60,17 +60,6 @@ OF_ALL = (("networking.k8s.io/v1", "Ingress"), ("networking.k8s.io/v1", "Network
 
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
 _ENDING_S = 60.0  # beyond its grace time, until a pod that ends is gone
-
-
-class _Told(msgspec.Struct):
-    state: str = ""
-
-
-class _Readiness(msgspec.Struct):
-    """What is read of a gateway's /readyz."""
-
-    models: list[_Told] = []
-    configuration: str = ""
 
 
 class Cluster:
@@ -278,9 +267,8 @@ def _kept(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 def _behind(body: bytes, wanted: str) -> tuple[bool, int]:
     """How far a gateway is: whether it serves by the wanted file, and how many models it finds ready."""
-    try:
-        told = msgspec.json.decode(body, type=_Readiness)
-    except msgspec.DecodeError:
+    told = readiness(body)
+    if told is None:
         return False, -1
     return told.configuration == wanted, sum(model.state == "ready" for model in told.models)
 

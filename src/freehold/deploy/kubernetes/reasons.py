@@ -13,6 +13,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Event, Pod
 
 from freehold.deploy.kubernetes.refusals import admission
+from freehold.deploy.services.told import last_trouble
 from freehold.errors import FreeholdError
 
 MANY_RESTARTS = 3
@@ -20,9 +21,6 @@ MANY_RESTARTS = 3
 SHOWN_LINES = 5
 _SIGNALS = {132: "SIGILL", 134: "SIGABRT", 135: "SIGBUS", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
-_OURS = re.compile(
-    r"^(?:error|错误)[:：] ?(?P<cause>.+)\n +\S+?[:：] ?(?P<fix>.+)\n +\((?P<code>[a-z0-9_]+)\)\s*$", re.MULTILINE
-)
 _FIX = re.compile(r" +(?:fix|解决办法): (.*)")
 _LACKING = re.compile(r"\d+ Insufficient ([\w./-]*\w)")
 _NODES = re.compile(r"0/(\d+) nodes are available")
@@ -75,15 +73,6 @@ def why(seen: Seen) -> Reason | None:
     return Reason(FreeholdError("cluster_deadline", service=_name(seen.deployment), words=overdue), is_final=True)
 
 
-def told_by(text: str) -> tuple[str, str, str] | None:
-    """Cause, fix and code of the first error in `text` that our own program printed; see `cli.output.Output.told`.
-
-    The first, since those that follow say what came of it.
-    """
-    found = _OURS.search(text)
-    return (found["cause"], found["fix"], found["code"]) if found is not None else None
-
-
 def failed_rows(lines: Iterable[str]) -> tuple[str, str] | None:
     """What failed, and the last fix, of the table that `freehold check` prints; see `cli.check`."""
     found: list[str] = []
@@ -133,13 +122,12 @@ def _ended(seen: Seen) -> Iterator[Reason]:
         lines = seen.logs.get(_name(pod), ())
         is_final = (status.restartCount or 0) >= MANY_RESTARTS or _phase(pod) == "Failed"
         about = {"pod": _name(pod), "container": status.name}
-        said = told_by(ended.message or "") or told_by("\n".join(lines))
+        said = last_trouble(ended.message or "") or last_trouble("\n".join(lines))
         if ended.reason == "OOMKilled":
             yield Reason(FreeholdError("cluster_memory", **about, limit=_limit(container, "memory")), is_final=True)
         elif said is not None:
-            cause, fix, code = said
-            error = FreeholdError("cluster_said", **about, cause=cause, fix=fix, said=code)
-            yield Reason(error, is_final)
+            told = {"cause": said.cause, "fix": said.fix, "said": said.code}
+            yield Reason(FreeholdError("cluster_said", **about, **told), is_final)
         elif ended.reason in ("ContainerCannotRun", "StartError") or _NO_MATCH.search(ended.message or ""):
             words = _line(ended.message or ended.reason or "")
             yield Reason(FreeholdError("cluster_no_start", **about, words=words), is_final)
@@ -180,8 +168,8 @@ def _probes(seen: Seen) -> Iterator[Reason]:
         words = _events(seen, pod, "Unhealthy")
         if running is not None and not status.ready and words:
             lines = seen.logs.get(_name(pod), ())
-            told = told_by("\n".join(lines))
-            shown = f"{told[0]} ({told[2]})" if told else " | ".join(map(_line, lines[-SHOWN_LINES:])) or "-"
+            told = last_trouble("\n".join(lines))
+            shown = f"{told.cause} ({told.code})" if told else " | ".join(map(_line, lines[-SHOWN_LINES:])) or "-"
             about = {"pod": _name(pod), "words": _line(words[-1]), "lines": shown}
             yield Reason(FreeholdError("cluster_unready", **about), is_final=False)
 

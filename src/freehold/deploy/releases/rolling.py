@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import msgspec
-
 from freehold.config import Deploy
 from freehold.deploy.releases.probing import differing
 from freehold.deploy.releases.staging import WHOLE, added, digest, final, hosts, moves, staged
 from freehold.deploy.releases.watching import Scrape, judged
 from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.told import Readiness, readiness
 from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running, Target
 from freehold.errors import FreeholdError
@@ -59,20 +58,6 @@ class Terms:
         """As the configuration has them; the last step is always the whole."""
         steps = settings.steps if settings.steps[-1] == WHOLE else (*settings.steps, WHOLE)
         return cls(steps, settings.step_s)
-
-
-class _Told(msgspec.Struct):
-    id: str = ""
-    state: str = ""
-    cause: str = ""
-
-
-class _Readiness(msgspec.Struct):
-    """What is read of the gateway's /readyz."""
-
-    models: list[_Told] = []
-    troubles: list[_Told] = []
-    configuration: str = ""
 
 
 class Rolling:
@@ -184,7 +169,7 @@ class Rolling:
         """Wait until the gateway, too, finds every new version ready. Raises `deploy_unit_lost` of one that ends."""
         coming = {move.coming for move in self._moves}
 
-        def unseen(told: _Readiness) -> str:
+        def unseen(told: Readiness) -> str:
             lacking = coming - {model.id for model in told.models if model.state == "ready"}
             if lacking:
                 self._check_alive()
@@ -248,12 +233,12 @@ class Rolling:
         wanted = digest(text)
         self._await_gateway(lambda told: "" if told.configuration == wanted else "the file")
 
-    def _await_gateway(self, lacking: Callable[[_Readiness], str]) -> None:
+    def _await_gateway(self, lacking: Callable[[Readiness], str]) -> None:
         """Wait until nothing is lacking of what the gateway tells of itself."""
         until = self._clock.now() + IN_FORCE_S
         while True:
             told = self._readiness()
-            if isinstance(told, _Readiness):
+            if isinstance(told, Readiness):
                 what = lacking(told)
                 if not what:
                     return
@@ -264,15 +249,13 @@ class Rolling:
                 raise FreeholdError("deploy_gateway_deaf", seconds=round(IN_FORCE_S), reason=reason)
             self._clock.sleep(_POLL_S)
 
-    def _readiness(self) -> _Readiness | str:
+    def _readiness(self) -> Readiness | str:
         """What the gateway tells, or why it does not."""
         try:
             status, body = self._target.ask("GET", "/readyz", b"")
-            return msgspec.json.decode(body, type=_Readiness)
         except FreeholdError as error:
             return error.cause
-        except msgspec.DecodeError:
-            return f"/readyz answers with status {status}, and nothing that can be read"
+        return readiness(body) or f"/readyz answers with status {status}, and nothing that can be read"
 
     def _scrape(self) -> Scrape:
         status, body = self._target.ask("GET", "/metrics", b"")
