@@ -59,12 +59,12 @@ def test_secrets_are_written_in_place_and_made_once(tmp_path: Path) -> None:
     assert (corp.read_text(), corp.stat().st_ino, internal.read_text()) == ("short", file, made)
 
 
-def test_a_file_of_a_secret_is_taken_byte_by_byte(tmp_path: Path) -> None:
+def test_a_file_of_a_secret_is_taken_as_it_is(tmp_path: Path) -> None:
     """It may be a certificate."""
     pem = tmp_path / "ca.pem"
     pem.write_bytes(b"-----BEGIN\nabc\n-----END\n")
     wanted = deployment(front=gateway(secrets=(SecretFile("ca-pem", f"${{file:{pem}}}"),)))
-    assert list(place.secret_values(wanted, {}).values()) == [pem.read_bytes()]
+    assert list(place.secret_values(wanted, {}).values()) == [pem.read_bytes().strip()]
 
 
 @pytest.mark.parametrize("origin", ["${env:CORP_KEY}", "${file:/nowhere/x}", "${file:EMPTY}"])

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from freehold.artifact.artifact import write_durably
-from freehold.config.home import expanded
-from freehold.config.secret import resolve
+from freehold.config.secret import resolve_file
 from freehold.deploy.compose.layout import (
     SECRETS,
     secret_path,
@@ -25,7 +24,6 @@ from freehold.errors import FreeholdError
 
 PRIVATE, SHARED, OPEN = 0o700, 0o755, 0o777
 READABLE = 0o644
-_FILE = "${file:"
 
 
 def secret_values(deployment: Deployment, environ: Mapping[str, str]) -> Mapping[SecretFile, bytes]:
@@ -33,7 +31,9 @@ def secret_values(deployment: Deployment, environ: Mapping[str, str]) -> Mapping
 
     Raises FreeholdError `secret_missing`, `secret_malformed`, `secret_unreadable`.
     """
-    return {secret: _value(secret, environ) for secret in secrets_of(units_of(deployment)) if secret.origin}
+    return {
+        secret: resolve_file(secret.origin, environ) for secret in secrets_of(units_of(deployment)) if secret.origin
+    }
 
 
 def write_secrets(folder: Path, deployment: Deployment, values: Mapping[SecretFile, bytes]) -> None:
@@ -81,22 +81,6 @@ def made_folder(path: Path, mode: int) -> None:
             path.chmod(mode)
     except OSError as error:
         raise _unwritable(path, error) from None
-
-
-def _value(secret: SecretFile, environ: Mapping[str, str]) -> bytes:
-    """Of a file every byte, since it may be a certificate; of a variable its text."""
-    if not secret.origin.startswith(_FILE):
-        return resolve(secret.origin, environ).encode()
-    path = expanded(secret.origin[len(_FILE) : -1])
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        data = b""
-    except OSError as error:
-        raise FreeholdError("secret_unreadable", path=path, reason=error.strerror or str(error)) from None
-    if not data.strip():
-        raise FreeholdError("secret_missing", reference=secret.origin, place=path)
-    return data
 
 
 def _write_in_place(path: Path, data: bytes) -> None:

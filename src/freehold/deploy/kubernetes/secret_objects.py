@@ -1,21 +1,17 @@
 """Secrets of a deployment as objects of its namespace; their values go from here to the API server and nowhere else."""
 
 import base64
-import re
 import secrets
 from collections.abc import Iterable, Mapping
 
 from lightkube.resources.core_v1 import Secret
 
-from freehold.config.home import expanded
-from freehold.config.secret import resolve
+from freehold.config.secret import resolve_file
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, of_deployment, secret_of
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import SecretFile, Unit
 from freehold.errors import FreeholdError
-
-_FILE = re.compile(r"\$\{file:(.*)\}", re.DOTALL)
 
 
 def secret_values(units: Iterable[Unit], environ: Mapping[str, str]) -> Mapping[SecretFile, bytes | None]:
@@ -54,21 +50,10 @@ def _object(deployment: Deployment, secret: SecretFile, value: bytes) -> Tree:
 
 
 def _value(secret: SecretFile, environ: Mapping[str, str]) -> bytes | None:
-    """A file as it is, PEM among them; what is not there may be in the cluster."""
-    if not secret.origin:
-        return None
-    named = _FILE.fullmatch(secret.origin)
-    if named is None:
-        try:
-            return resolve(secret.origin, environ).encode("utf-8")
-        except FreeholdError as error:
-            if error.code == "secret_missing":
-                return None
-            raise
-    path = expanded(named[1])
+    """None where it is made, and where it is not here: then it may be in the cluster."""
     try:
-        return path.read_bytes().strip() or None
-    except FileNotFoundError:
+        return resolve_file(secret.origin, environ) if secret.origin else None
+    except FreeholdError as error:
+        if error.code != "secret_missing":
+            raise
         return None
-    except OSError as error:
-        raise FreeholdError("secret_unreadable", path=path, reason=error.strerror or str(error)) from None

@@ -6,7 +6,8 @@ from contextlib import suppress
 import msgspec
 
 _ERROR = re.compile(
-    r"^(?:error|错误): (?P<cause>(?:(?!\n(?:error|错误): ).)+?)\n  (?:fix|解决办法): (?P<fix>.+?)\n  \((?P<code>\w+)\)\s*$",
+    r"^(?:error|错误): (?P<cause>(?:(?!\n(?:error|错误): ).)+?)\n"
+    r"  (?:fix|解决办法): (?P<fix>.+?)\n  \((?P<code>\w+)\)\s*$",
     re.MULTILINE | re.DOTALL,
 )
 """As `cli.output.Output.told` writes it; another program's `error: ` before it is no part of it."""
