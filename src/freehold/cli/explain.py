@@ -24,9 +24,8 @@ def explain(
     if code is None:
         rows = {name: as_data(name, entry, output.language) for name, entry in sorted(CATALOG.items())}
         width = max(map(len, rows))
-        output.show(
-            {"errors": list(rows.values())}, "\n".join(f"{name:<{width}}  {row['cause']}" for name, row in rows.items())
-        )
+        lines = [f"{name:<{width}}  {row['cause'].replace(chr(10), ' ')}" for name, row in rows.items()]
+        output.show({"errors": list(rows.values())}, "\n".join(lines))
         return
     entry = CATALOG.get(code)
     if entry is None:

@@ -164,8 +164,13 @@ def test_another_server_keeps_its_limits_and_its_own_name(tmp_path: Path) -> Non
     assert (model.upstream_model, model.limits.concurrency, model.abilities) == ("qwen", 2, ("chat",))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 40), min_size=2, max_size=5).filter(any), st.sampled_from([1, 5, 10, 50, 99, 100]))
+def allowed(weights: list[int]) -> bool:
+    """What the configuration takes: some weight, and none of less than a percent."""
+    return any(weights) and all(not weight or 100 * weight >= sum(weights) for weight in weights)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5).filter(allowed), st.sampled_from([1, 5, 10, 50, 99, 100]))
 def test_a_share_is_a_share_of_every_part(weights: list[int], percent: int) -> None:
     """Other models keep their parts; of a part of two or more both versions get some until all has moved."""
     targets = ", ".join(f"{{id: m{place}, weight: {weight}}}" for place, weight in enumerate(weights))
