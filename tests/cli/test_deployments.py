@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.cli.deployments import Given, check_fit, hold_of, named, releases_of, rendered, target_of
+from freehold.cli.deployments import Given, hold_of, named, releases_of, rendered, target_of
 from freehold.config import Config, ModelConfig
 from freehold.config.deploying import Storage
 from freehold.config.shapes import Access
@@ -81,6 +81,8 @@ def test_the_target_is_that_of_the_configuration(folder: Path) -> None:
     cluster = target_of(deployment("fp32", target="kubernetes"), releases, {**environ, "KUBECONFIG": "kubeconfig"})
     assert isinstance(cluster, Cluster)
     assert hold_of(cluster) == cluster.held
+    with hold_of(World())("deploy"):
+        pass
 
 
 def test_files_for_people_are_those_of_the_target() -> None:
@@ -88,13 +90,3 @@ def test_files_for_people_are_those_of_the_target() -> None:
     assert "compose.yaml" in rendered(deployment("fp32"))
     on_cluster = deployment("fp32", target="kubernetes", storage=Storage("models"))
     assert "kustomization.yaml" in rendered(on_cluster)
-
-
-def test_what_has_no_room_is_refused(folder: Path, mlp: Path) -> None:
-    """Only what comes counts; a cluster's machines are its scheduler's affair."""
-    config = Config(models=(ModelConfig(id="soft", source=str(mlp)),))
-    one = Deployment.of(config)
-    check_fit(one, one.units)
-    check_fit(one, ())
-    with hold_of(World())("deploy"):
-        pass

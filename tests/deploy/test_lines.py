@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from freehold.deploy.kubernetes.lines import together
+from freehold.deploy.lines import together
 from freehold.errors import FreeholdError
 
 

@@ -8,7 +8,7 @@ from freehold.deploy.compose.target import ComposeTarget
 from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.target import Running, Target
 
-METHODS = ("running", "verify", "start", "route", "stop", "ask", "logs")
+METHODS = ("running", "verify", "start", "scale", "route", "stop", "ask", "logs")
 
 
 @pytest.mark.parametrize("place", [ComposeTarget, Cluster])

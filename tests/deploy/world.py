@@ -143,6 +143,10 @@ class World:
             lives_s = self.flaws.lives_s.get(unit.models[0].precision, float("inf")) if unit.models else float("inf")
             self.containers[unit.host] = Container(unit, self.now + self.loads_s, self.now + lives_s)
 
+    def scale(self, deployment: Deployment, units: Sequence[Unit], places: Mapping[str, str], percent: int) -> str:
+        self._called("scale")
+        return ""
+
     def route(self, deployment: Deployment, text: str) -> None:
         self._called("route")
         before = {host for shares in self.shares(self.text).values() for _, host in shares}

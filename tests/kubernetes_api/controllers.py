@@ -1,5 +1,6 @@
 """What a cluster does with what is asked of it, as a test wants it: pods that become ready, crash, or wait for ever."""
 
+import copy
 import hashlib
 import heapq
 import json
@@ -93,6 +94,8 @@ class Controllers:
             self._later(0, lambda: self._observe(*place))
         elif resource is JOB and event == "ADDED":
             self._later(0, lambda: self._begin_job(*place))
+        elif resource.kind == "HorizontalPodAutoscaler":
+            self._later(0, lambda: self._keep_floor(place[0], written["spec"]))
 
     def outcome(self, name: str) -> Outcome:
         """What becomes of the pods of this name."""
@@ -108,10 +111,11 @@ class Controllers:
             "Progressing", "True", "ReplicaSetUpdated", f'ReplicaSet "{name}-{hashed}" is progressing.'
         )
         generation = there["metadata"]["generation"]
-        status = {"observedGeneration": generation, "replicas": count, "unavailableReplicas": count}
-        self.storage.set_status(
-            DEPLOYMENT, namespace, name, {**status, "updatedReplicas": count, "conditions": [progressing]}
-        )
+        same = self.storage.find(REPLICA_SET, namespace, f"{name}-{hashed}") is not None
+        left = min(there.get("status", {}).get("availableReplicas", 0), count) if same else 0
+        status = {"observedGeneration": generation, "replicas": count, "unavailableReplicas": count - left}
+        status |= {"availableReplicas": left, "updatedReplicas": count, "conditions": [progressing]}
+        self.storage.set_status(DEPLOYMENT, namespace, name, status)
         outcome = self.outcome(name)
         owner = {
             "apiVersion": "apps/v1",
@@ -139,6 +143,18 @@ class Controllers:
             for number in range(count):
                 self._make_pod(namespace, f"{name}-{hashed}-{number}", template, owner)
         self._later(outcome.after_s, lambda: self._settle(namespace, name, hashed, generation))
+
+    def _keep_floor(self, namespace: str, spec: Object) -> None:
+        """As an autoscaler does before it looks at any metric; who needs more copies is up to the test."""
+        there = self.storage.get(DEPLOYMENT, namespace, spec["scaleTargetRef"]["name"])
+        if there["spec"].get("replicas", 1) < spec.get("minReplicas", 1):
+            self.scale(namespace, there["metadata"]["name"], spec["minReplicas"])
+
+    def scale(self, namespace: str, name: str, copies: int) -> None:
+        """So many copies of a Deployment, as an autoscaler has it."""
+        there = copy.deepcopy(self.storage.get(DEPLOYMENT, namespace, name))
+        there["spec"]["replicas"] = copies
+        self.storage.update(DEPLOYMENT, namespace, name, there, "kube-controller-manager")
 
     def _settle(self, namespace: str, name: str, hashed: str, generation: int) -> None:
         """What becomes of them."""

@@ -16,9 +16,9 @@ from typer.core import TyperGroup
 from freehold.cli import deploy_text
 from freehold.cli.deployments import (
     Given,
-    check_fit,
     hold_of,
-    image_digests,
+    key_read_by,
+    made_secrets,
     named,
     releases_of,
     remove_folder,
@@ -27,13 +27,17 @@ from freehold.cli.deployments import (
     target_in_force,
     target_of,
 )
-from freehold.cli.output import EPILOG, Output
+from freehold.cli.output import EPILOG, LABELS, Output
+from freehold.cli.preparing import bring, check_fit, image_digests, to_bring
 from freehold.cli.progress import Say, working
+from freehold.deploy.lines import together
 from freehold.deploy.releases.deploying import Deploying, Wanted, as_data
 from freehold.deploy.releases.plan import plan as planned
 from freehold.deploy.releases.release import Release, Releases
 from freehold.deploy.releases.rolling import Terms
+from freehold.deploy.releases.staging import added
 from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
 from freehold.gateway.rollouts.ledger import read_bytes
@@ -87,7 +91,9 @@ def now(
     shows what was done.
     """
     output: Output = ctx.obj
-    releases, target, wanted = _wanted(config, to, force=force)
+    releases, target, wanted, notes = _wanted(config, to, force=force)
+    for note in notes:
+        print(output.told(note, LABELS[output.language].note), file=sys.stderr)
     if plan:
         _show_plan(output, releases, target, wanted.deployment)
         return
@@ -95,7 +101,7 @@ def now(
     recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
     terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
     with _interruptible(), _telling(output, "deploying") as say:
-        release = _deploying(releases, target, say).deploy(wanted, terms)
+        release = _deploying(releases, target, say, brings=to is None).deploy(wanted, terms)
     _show_release(output, releases, release)
 
 
@@ -113,20 +119,29 @@ def down(
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep keys and caches of the services.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them, and do not ask.")] = False,
 ) -> None:
-    """Stop all services of a deployment, and remove what they keep on this machine: keys, caches.
+    """Stop all services of a deployment, and remove what they keep: keys and caches here, the keys of a cluster.
 
-    Its releases stay, so that `freehold deploy` brings it back; models and what lies on a cluster's volumes stay, too.
+    Its releases stay, so that `freehold deploy` brings it back; models stay, and a cluster's namespace and volumes.
     """
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases, os.environ)
-    data = [] if keep_data else state_folders(releases)
+    last = releases.current() or releases.interrupted()
+    folders = [] if keep_data else state_folders(releases)
+    forgets = getattr(target, "forget", None)
+    secrets = made_secrets(releases) if forgets is not None and not keep_data else []
+    data = [*map(str, folders), *secrets]
     if data and not yes and not _agreed(data):
-        raise FreeholdError("down_unsure", folders=", ".join(map(str, data)))
+        raise FreeholdError("down_unsure", folders=", ".join(data))
     with _telling(output, "stopping") as say:
         _deploying(releases, target, say).down()
-    removed = [str(folder) for folder in data if remove_folder(folder)]
-    output.show({"name": releases.folder.name, "removed": removed}, f"{releases.folder.name} is down.")
+    if forgets is not None:
+        forgets(secrets)
+    for folder in folders:
+        remove_folder(folder)
+    name = releases.folder.name
+    stays = "" if forgets is None or last is None else deploy_text.of_what_stays(releases.deployment(last))
+    output.show({"name": name, "removed": data, "stays": stays}, f"{name} is down. {stays}".rstrip())
 
 
 def rollback(
@@ -175,16 +190,19 @@ def logs(
         pass  # how following ends
 
 
-def _agreed(folders: Sequence[Path]) -> bool:
+def _agreed(data: Sequence[str]) -> bool:
     """Whether a person at this terminal says so."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    listed = "\n  ".join(map(str, folders))
+    listed = "\n  ".join(data)
     return typer.confirm(f"This removes keys and caches for good:\n  {listed}\nGo on?", err=True)
 
 
-def _wanted(config: str | None, to: int | None, *, force: bool) -> tuple[Releases, Target, Wanted]:
-    """What is to be in force, and where."""
+def _wanted(
+    config: str | None, to: int | None, *, force: bool
+) -> tuple[Releases, Target, Wanted, tuple[FreeholdError, ...]]:
+    """What is to be in force, where, and what to know of it."""
+    notes: tuple[FreeholdError, ...] = ()
     if to is not None:
         releases = releases_of(named(None, os.environ, Path.cwd()), os.environ)
         release = releases.read(to)
@@ -193,19 +211,28 @@ def _wanted(config: str | None, to: int | None, *, force: bool) -> tuple[Release
     else:
         given = Given.read(config, os.environ, Path.cwd())
         releases = releases_of(given.settings.name, os.environ)
-        deployment = given.deployment(image_digests(given, os.environ), os.environ)
+        digests, notes = image_digests(given, releases, os.environ)
+        deployment = given.deployment(digests, os.environ)
         wanted = Wanted(deployment, given.text)
-    return releases, target_of(deployment, releases, os.environ, force=force), wanted
+    return releases, target_of(deployment, releases, os.environ, force=force), wanted, notes
 
 
-def _deploying(releases: Releases, target: Target, say: Say) -> Deploying:
-    return Deploying(releases, target, rendered, check=check_fit, hold=hold_of(target), say=say)
+def _deploying(releases: Releases, target: Target, say: Say, *, brings: bool = False) -> Deploying:
+    """`brings`: what pods pull is pushed first; an older release's artifacts were when it came."""
+
+    def prepare(deployment: Deployment, units: Sequence[Unit]) -> None:
+        check_fit(deployment, units, target, say)
+        if brings:
+            bring(deployment, units, say)
+
+    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say)
 
 
 def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment) -> None:
     current = releases.current()
     old = None if current is None else releases.deployment(current)
     found = planned(None if current is None else current.number, old, new, target.running())
+    found = msgspec.structs.replace(found, transfers=to_bring(new, added(old, new)))
     output.show(msgspec.to_builtins(found), deploy_text.of_plan(found))
 
 
@@ -214,17 +241,19 @@ def _show_release(output: Output, releases: Releases, release: Release | None) -
         output.show({"release": None}, "Nothing is in force.")
         return
     deployment = releases.deployment(release)
-    output.show(msgspec.to_builtins(release), deploy_text.of_release(release, deployment))
+    key = key_read_by(deployment, releases)
+    output.show({**msgspec.to_builtins(release), "key": key}, deploy_text.of_release(release, deployment, key))
 
 
 def _lines(releases: Releases, target: Target, model: str | None, follow: bool, tail: int) -> Iterator[str]:
     if model is not None:
         yield from target.logs(_unit_of(releases, model), follow, tail)
         return
+    hosts = [one.host for one in target.running()]
     if follow:
-        raise FreeholdError("logs_model_wanted", known=", ".join(one.host for one in target.running()) or "none")
-    for one in target.running():
-        yield from (f"{one.host} | {line}" for line in target.logs(one.host, False, tail))
+        yield from together({host: target.logs(host, True, tail) for host in hosts})
+    for host in () if follow else hosts:
+        yield from (f"{host}: {line}" for line in target.logs(host, False, tail))
 
 
 def _unit_of(releases: Releases, model: str) -> str:
@@ -244,8 +273,9 @@ def _telling(output: Output, text: str) -> Iterator[Say]:
     said = [""]
 
     def line(stage: str) -> None:
-        if stage != said[-1]:
-            said.append(stage)
+        about = stage.partition(": ")[0]  # numbers behind it change ten times a second
+        if about != said[-1]:
+            said.append(about)
             print(stage, file=sys.stderr, flush=True)
 
     yield line

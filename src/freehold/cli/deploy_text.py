@@ -34,17 +34,30 @@ def of_plan(plan: Plan) -> str:
     for unit in plan.units:
         lines += [_SORTS[unit.sort].format(unit=unit.unit, host=unit.host, replaces=unit.replaces), *_facts(unit)]
     lines += [_GATEWAY[plan.gateway.sort], *_changes(plan.gateway.changes)]
+    lines += [f"> {one.ref}: {one.bytes / 1e6:,.1f} MB to {one.place}" for one in plan.transfers]
     lines.append("Nothing would change." if plan.is_empty else "Nothing was changed: run it without --plan.")
     return "\n".join(lines)
 
 
-def of_release(release: Release, deployment: Deployment) -> str:
-    """What is in force, and where it answers."""
+def of_release(release: Release, deployment: Deployment, key: str = "") -> str:
+    """What is in force, where it answers, and the command that shows the `key` for clients."""
     scheme = "https" if deployment.gateway.https else "http"
     settings = deployment.settings
     services = ", ".join(unit.host for unit in deployment.units) or "none of its own"
     where = f" at {scheme}://{settings.host}:{settings.port}" if settings.target == "compose" else ""
-    return f"Release {release.number} is in force{where}.\nServices: {services}"
+    shown = f"\nKey for clients: {key}" if key else ""
+    return f"Release {release.number} is in force{where}.\nServices: {services}{shown}"
+
+
+def of_what_stays(deployment: Deployment) -> str:
+    """What of a cluster `down` does not remove, and why."""
+    namespace = deployment.settings.namespace or deployment.settings.name
+    claim = deployment.settings.storage.claim
+    files = f", the claim {claim} with its model files, which are nobody's to delete" if claim else ""
+    return (
+        f"On the cluster stay the namespace {namespace} with its accounts, which an administrator made, and secrets of"
+        f" the configuration{files}: `kubectl delete namespace {namespace}` removes all."
+    )
 
 
 def of_status(status: Status, releases: Sequence[Release], output: Output) -> str:

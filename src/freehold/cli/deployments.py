@@ -1,11 +1,12 @@
 """From a configuration, or from a name, to a deployment and the place where it runs."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 
@@ -15,7 +16,8 @@ from freehold.config.load import file_of
 from freehold.config.written import written
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
-from freehold.deploy.services.units import Facts, Unit
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import Facts
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
 
@@ -106,20 +108,6 @@ def hold_of(target: Target) -> Callable[[str], AbstractContextManager[None]]:
     return hold
 
 
-def check_fit(deployment: Deployment, units: Sequence[Unit]) -> None:
-    """Raises `fit_too_large`, with the table, where this machine has no room for services that come beside the others.
-
-    A cluster's machines are its scheduler's affair.
-    """
-    from freehold.cli.fit import fit_here
-
-    if deployment.settings.target == "compose" and units:
-        coming = tuple(model for unit in units for model in unit.models)
-        refusal = fit_here(msgspec.structs.replace(deployment.config, models=coming), apart=True).refusal()
-        if refusal is not None:
-            raise refusal
-
-
 def target_in_force(releases: Releases, environ: Mapping[str, str]) -> Target:
     """Where the release in force, or one that was interrupted, runs. Raises `release_none`."""
     release = releases.current() or releases.interrupted()
@@ -145,15 +133,27 @@ def remove_folder(folder: Path) -> bool:
     return True
 
 
-def image_digests(given: Given, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What the tags of its images mean here."""
-    if given.settings.target != "compose":
-        return {}
-    from freehold.deploy.compose.digests import digests
-    from freehold.deploy.compose.docker import Docker
+def made_secrets(releases: Releases) -> list[str]:
+    """The Secrets that any release on a cluster made itself, by name."""
+    from freehold.deploy.kubernetes.naming import secret_of
+    from freehold.deploy.kubernetes.tenancy import made_secrets as made_by
 
-    plain = Deployment.of(given.config)
-    return digests(Docker.find(environ), (unit.image for unit in (*plain.units, plain.gateway)))
+    deployments = [releases.deployment(release) for release in releases.all()]
+    on_clusters = [one for one in deployments if one.settings.target == "kubernetes"]
+    return sorted({secret_of(secret) for one in on_clusters for secret in made_by(one)})
+
+
+def key_read_by(deployment: Deployment, releases: Releases) -> str:
+    """The command that shows the key which the deployment made for clients; "" where it made none."""
+    if ACCESS not in deployment.gateway.secrets:
+        return ""
+    if deployment.settings.target == "kubernetes":
+        from freehold.deploy.kubernetes.notes import key_command
+
+        return key_command(deployment)
+    from freehold.deploy.compose.layout import secret_path
+
+    return f"cat {quote(str(releases.folder / 'compose' / secret_path(ACCESS)))}"
 
 
 def rendered(deployment: Deployment) -> Mapping[str, str]:

@@ -56,7 +56,7 @@ def doctor(
     if sum((fit, source is not None, snapshot is not None)) > 1:
         raise typer.BadParameter("--fit, --from and --snapshot each ask for another thing: name one of them.")
     if fit:
-        _fit(output, load(config, os.environ, Path.cwd()))
+        _fit(output, config)
         return
     wanted = _configuration(config)
     if snapshot is not None:
@@ -88,12 +88,20 @@ def _on_cluster(config: Config | None) -> bool:
     return config is not None and config.deploy is not None and config.deploy.target == "kubernetes"
 
 
-def _fit(output: Output, config: Config) -> None:
-    from freehold.cli.fit import fit_here, told
+def _fit(output: Output, argument: str | None) -> None:
+    config = load(argument, os.environ, Path.cwd())
+    if _on_cluster(config):
+        from freehold.cli.fit_cluster import fit_on_cluster
 
-    fit = fit_here(config, apart=config.deploy is not None)
-    output.show(*told(fit))
-    if not fit.ok:
+        ok, data, text = fit_on_cluster(argument)
+        output.show(data, text)
+    else:
+        from freehold.cli.fit import fit_here, told
+
+        fit = fit_here(config, apart=config.deploy is not None)
+        output.show(*told(fit))
+        ok = fit.ok
+    if not ok:
         raise typer.Exit(FAILED)
 
 

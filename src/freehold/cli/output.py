@@ -36,7 +36,6 @@ _USAGE_CODES = frozenset(
         "error_code_unknown",
         "input_wanted",
         "language_unknown",
-        "logs_model_wanted",
         "model_choice_needed",
         "rollout_option_invalid",
         "rollout_route_invalid",

@@ -30,6 +30,13 @@ class Target(Protocol):
     def start(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Start `units` beside all that runs already; returns before they are ready."""
 
+    def scale(self, deployment: Deployment, units: Sequence[Unit], places: Mapping[str, str], percent: int) -> str:
+        """Let each of `units` keep so many copies ready as its share of the requests needs: `percent` of those that the
+        version has ready whose place it takes, by `places` from host to host, and never less than configured.
+
+        With 0 all is as configured. Returns what is not ready yet, "" for nothing; ask again until then.
+        """
+
     def route(self, deployment: Deployment, text: str) -> None:
         """Give the gateway the configuration `text`; returns when the file is written, not when it is in force."""
 

@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused_before_that(place: Place) -> None:
             raise FreeholdError("deploy_aborted", number=0)
 
     world = place.world
-    deploying = Deploying(place.releases, world, lambda _deployment: {}, check=check, clock=world.clock)
+    deploying = Deploying(place.releases, world, lambda _deployment: {}, prepare=check, clock=world.clock)
     old, new = deployment("fp32", "fp32"), deployment("bf16", "fp32")
     deploying.deploy(Wanted(old, ""), TERMS)
     with pytest.raises(FreeholdError):

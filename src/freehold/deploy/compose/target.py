@@ -80,6 +80,10 @@ class ComposeTarget:
         if any(unit.role == "gateway" for unit in units):
             self._compose(*up, GATEWAY)
 
+    def scale(self, deployment: Deployment, units: Sequence[Unit], places: Mapping[str, str], percent: int) -> str:
+        """Nothing: each service has one copy."""
+        return ""
+
     def route(self, deployment: Deployment, text: str) -> None:
         """Give the gateway the configuration `text`, which it takes up by itself."""
         (path,) = files_of(deployment.gateway)

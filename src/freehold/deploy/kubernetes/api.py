@@ -12,7 +12,7 @@ from lightkube.core.exceptions import ApiError, ConfigError, LoadResourceError
 from lightkube.core.resource import NamespacedResource, api_info
 from lightkube.core.resource_registry import resource_registry
 from lightkube.generic_resource import create_namespaced_resource
-from lightkube.resources.core_v1 import Pod
+from lightkube.resources.core_v1 import Node, Pod
 from lightkube.types import CascadeType, PatchType
 
 from freehold.deploy.kubernetes.connection import CONNECT_S, Connection
@@ -128,6 +128,10 @@ class Api:
             return list(found), found.resourceVersion or ""
 
         return self._asked("list", kind, "", listed)
+
+    def nodes(self) -> list[Node]:
+        """The nodes of the cluster, which few may list."""
+        return self._asked("list", Node, "", lambda: list(self._client.list(Node)))
 
     def delete(self, kind: type[Any], name: str, *, waits: bool = False) -> None:
         """Take an object away, and what belongs to it; with `waits` it stays to be seen until all of that is gone."""

@@ -5,19 +5,20 @@ error that names them.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from lightkube.resources.apps_v1 import Deployment as Workload
-from lightkube.resources.core_v1 import Pod, ServiceAccount
+from lightkube.resources.autoscaling_v1 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import Node, Pod, Secret, ServiceAccount
 
 from freehold.config.labels import GATEWAY
 from freehold.deploy.kubernetes import lease
 from freehold.deploy.kubernetes.api import FOREIGN, Api, resource_of
 from freehold.deploy.kubernetes.checking import check_artifacts
-from freehold.deploy.kubernetes.lines import together
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
     INSTANCE,
@@ -31,11 +32,13 @@ from freehold.deploy.kubernetes.naming import (
 )
 from freehold.deploy.kubernetes.objects import objects_of, shared
 from freehold.deploy.kubernetes.reasons import is_ready, why
+from freehold.deploy.kubernetes.scaling import grown
 from freehold.deploy.kubernetes.secret_objects import read_secret, secret_values, write_secrets
 from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.tenancy import foundation
 from freehold.deploy.kubernetes.watch import states
-from freehold.deploy.kubernetes.workloads import config_map
+from freehold.deploy.kubernetes.workloads import config_map, unit_objects
+from freehold.deploy.lines import together
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_files import ACCESS
 from freehold.deploy.services.told import readiness
@@ -79,6 +82,8 @@ class Cluster:
         self._force = force
         self._hold: lease.Hold | None = None
         self._wanted = ""
+        self._most = Counter[str]()
+        self._least: dict[str, int] = {}
 
     @contextmanager
     def held(self, what: str) -> Iterator[None]:
@@ -99,7 +104,13 @@ class Cluster:
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
-        return [self._state(workload) for workload in self._workloads() if _is_main(workload)]
+        scalers = self._api.all(HorizontalPodAutoscaler, labels={PART_OF: self._name})[0]
+        least = {one.spec.scaleTargetRef.name: one.spec.minReplicas or 1 for one in scalers if one.spec}
+        return [self._state(one, least.get(_name(one))) for one in self._workloads() if _is_main(one)]
+
+    def nodes(self) -> Sequence[Node]:
+        """The machines of the cluster. Raises `cluster_forbidden` where they may not be asked for."""
+        return self._api.nodes()
 
     def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Have each new image check its artifacts, by a Job beside what runs that is gone afterwards."""
@@ -118,6 +129,30 @@ class Cluster:
             for tree in objects_of(deployment, unit):
                 if not (keeps_file and tree["kind"] == "ConfigMap"):
                     self._api.apply(tree, force=self._force)
+
+    def scale(self, deployment: Deployment, units: Sequence[Unit], places: Mapping[str, str], percent: int) -> str:
+        """Raise the floor of autoscalers: of a fixed number the configuration says how many are wanted.
+
+        Counted by the most copies that an old version had on the way: it shrinks while its requests leave it.
+        """
+        self._check_hold()
+        there = Counter[str]()
+        for workload in self._workloads():
+            there[_host(workload)] += (workload.status.availableReplicas or 0) if workload.status else 0
+        lacking = []
+        for unit in (unit for unit in units if unit.scale.most is not None):
+            old = places.get(unit.host, "")
+            self._most[old] = max(self._most[old], there[old])
+            wanted = grown(unit, self._most[old], percent)
+            least = wanted.scale.least
+            if self._least.get(unit.host) != least:
+                for tree in unit_objects(deployment, wanted):
+                    if tree["kind"] == "HorizontalPodAutoscaler":
+                        self._api.apply(tree, force=self._force)
+                self._least[unit.host] = least
+            if there[unit.host] < least:
+                lacking.append(f"{unit.host} has {there[unit.host]} of {least}")
+        return ", ".join(lacking)
 
     def route(self, deployment: Deployment, text: str) -> None:
         """Give the gateways the configuration `text`: in the ConfigMap that they have mounted."""
@@ -141,6 +176,11 @@ class Cluster:
         if going and not self._workloads():
             for kind in OF_ALL:
                 self._remove_shared(kind)
+
+    def forget(self, secrets: Iterable[str]) -> None:
+        """Remove these Secrets."""
+        for name in secrets:
+            self._api.delete(Secret, name)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -188,9 +228,9 @@ class Cluster:
     def _let_go(self) -> None:
         self._hold = None
 
-    def _state(self, workload: Workload) -> Running:
+    def _state(self, workload: Workload, least: int | None) -> Running:
         host = _host(workload)
-        if is_ready(workload):
+        if is_ready(workload, least):
             return Running(host, "ready")
         if workload.spec is not None and workload.spec.replicas == 0:
             return Running(host, "stopped")

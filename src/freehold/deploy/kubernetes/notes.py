@@ -52,7 +52,7 @@ _KEY = """\
 The key that clients present, which the secret was made with:
 
 ```
-kubectl -n {namespace} get secret {secret} --output jsonpath={{.data.{field}}} | base64 --decode
+{command}
 ```
 
 """
@@ -72,7 +72,7 @@ kubectl -n {namespace} delete pod {loader}
 def readme(deployment: Deployment) -> str:
     """The text, in Markdown."""
     settings, namespace = deployment.settings, namespace_of(deployment)
-    key = _KEY.format(namespace=namespace, secret=secret_of(ACCESS), field=SECRET_KEY)
+    key = _KEY.format(command=key_command(deployment))
     filled = _STORAGE.format(namespace=namespace, loader=LOADER, path=settings.storage.path)
     return _TEXT.format(
         name=deployment.name,
@@ -83,6 +83,12 @@ def readme(deployment: Deployment) -> str:
         key=key if ACCESS in deployment.gateway.secrets else "",
         notes="".join(f"- {note}\n" for note in _notes(deployment)),
     )
+
+
+def key_command(deployment: Deployment) -> str:
+    """What shows the key that the deployment made for clients."""
+    secret = f"kubectl -n {namespace_of(deployment)} get secret {secret_of(ACCESS)}"
+    return f"{secret} --output jsonpath={{.data.{SECRET_KEY}}} | base64 --decode"
 
 
 def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:

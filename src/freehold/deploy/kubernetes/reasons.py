@@ -50,9 +50,14 @@ class Reason:
     is_final: bool
 
 
-def is_ready(deployment: Deployment) -> bool:
-    """Whether the newest version runs in full, and no other: by the rule of `kubectl rollout status`."""
+def is_ready(deployment: Deployment, least: int | None = None) -> bool:
+    """Whether the newest version runs in full, and no other: by the rule of `kubectl rollout status`.
+
+    Where an autoscaler changes the number, whether there are its `least`.
+    """
     spec, status = deployment.spec, deployment.status
+    if least is not None:
+        return status is not None and (status.availableReplicas or 0) >= least
     assert deployment.metadata is not None, "what a server stores has metadata"
     assert spec is not None, "a Deployment has a spec"
     if status is None or (status.observedGeneration or 0) < (deployment.metadata.generation or 0):

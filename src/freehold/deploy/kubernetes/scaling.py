@@ -4,7 +4,11 @@ By queue means: by the requests that wait at each copy. For what we serve this i
 spent waiting, which is the number that waits on average (Little's law: J. D. C. Little, 1961); vLLM counts them.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
 
 from freehold.deploy.kubernetes.naming import Tree, of_unit
 from freehold.deploy.kubernetes.versions import autoscaling_api
@@ -52,6 +56,13 @@ def autoscaler(deployment: Deployment, unit: Unit, name: str, least: int, most: 
     }
     api = autoscaling_api(deployment.settings)
     return of_unit(deployment, unit, api, "HorizontalPodAutoscaler", name, spec=spec)
+
+
+def grown(unit: Unit, copies: int, percent: int) -> Unit:
+    """`unit` with a floor that is `percent` of `copies`, rounded up, within what the configuration allows."""
+    scale = unit.scale
+    least = max(scale.least, min(math.ceil(copies * percent / 100), scale.most or 0))
+    return replace(unit, scale=msgspec.structs.replace(scale, least=least))
 
 
 def adapter_rules(deployment: Deployment) -> str:

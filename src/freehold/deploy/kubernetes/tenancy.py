@@ -67,6 +67,8 @@ def _rules(deployment: Deployment) -> Iterator[Tree]:
     # a right to create knows no names
     yield _rule("", ["secrets"], ["create"])
     yield _rule("", ["secrets"], ["get", "patch"], [secret_of(secret) for secret in secrets_of(deployment)])
+    # `down` takes along what the deployment made itself
+    yield _rule("", ["secrets"], ["delete"], [secret_of(secret) for secret in made_secrets(deployment)])
     # goldens are asked of the gateway before its weights move, and each of its copies whether it has the new ones
     yield _rule("", ["services/proxy"], ["get", "create"], [f"{GATEWAY}:http", f"https:{GATEWAY}:http"])
     yield _rule("", ["pods/proxy"], ["get"])
@@ -76,6 +78,11 @@ def secrets_of(deployment: Deployment) -> tuple[SecretFile, ...]:
     """All that the services of `deployment` read, each once."""
     units = (deployment.gateway, *deployment.units)
     return tuple(dict.fromkeys(secret for unit in units for secret in unit.secrets))
+
+
+def made_secrets(deployment: Deployment) -> tuple[SecretFile, ...]:
+    """Those that the deployment makes itself: nobody has them from elsewhere."""
+    return tuple(secret for secret in secrets_of(deployment) if not secret.origin)
 
 
 def _rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> Tree:

@@ -45,8 +45,8 @@ class Status:
 class Deploying:
     """One deployment, its releases and the place where it runs. Every method may block.
 
-    `render` gives the files of a deployment for people, `check` raises where services that come do not fit the place;
-    `hold` keeps others from it who deploy from elsewhere; `say` is told what is being done.
+    `render` gives the files of a deployment for people; `prepare` brings what services that come need there, and raises
+    where that or room is lacking; `hold` keeps others from it who deploy from elsewhere; `say` is told what is done.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Deploying:
         target: Target,
         render: Callable[[Deployment], Mapping[str, str]],
         *,
-        check: Callable[[Deployment, Sequence[Unit]], None] = lambda _deployment, _units: None,
+        prepare: Callable[[Deployment, Sequence[Unit]], None] = lambda _deployment, _units: None,
         hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
         clock: Clock = REAL,
         say: Say = lambda _text: None,
@@ -63,7 +63,7 @@ class Deploying:
         self._releases = releases
         self._target = target
         self._render = render
-        self._check = check
+        self._prepare = prepare
         self._hold = hold
         self._clock = clock
         self._say = say
@@ -139,7 +139,7 @@ class Deploying:
     def _verify(self, old: Deployment | None, new: Deployment) -> None:
         """Raises where what comes does not fit, or an artifact is not what it should be; nothing has changed then."""
         coming = added(old, new)
-        self._check(new, coming)
+        self._prepare(new, coming)
         self._say("checking every artifact by the image that is to run it")
         self._target.verify(new, coming)
 
@@ -177,6 +177,7 @@ class Deploying:
             return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
         except FreeholdError as error:
             return self._failed(release, error)
+        self._releases.prune()
         return self._releases.read(release.number)
 
     def _settle(self, release: Release) -> None:

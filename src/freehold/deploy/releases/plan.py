@@ -45,6 +45,14 @@ class GatewayPlan(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
 
 
+class Transfer(msgspec.Struct, frozen=True):
+    """An artifact of the store that a registry lacks: its name here, where it goes, and how many bytes move at most."""
+
+    ref: str
+    place: str
+    bytes: int
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that would change. `release`: the number in force, None where nothing is."""
 
@@ -52,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     release: int | None
     units: tuple[UnitPlan, ...]
     gateway: GatewayPlan
+    transfers: tuple[Transfer, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -25,6 +25,7 @@ from freehold.gateway.rollouts.rollout import Reason
 T = TypeVar("T")
 State = Literal["planned", "rolling", "current", "superseded", "failed"]
 
+KEPT = 10
 CONFIGURATION = "freehold.yaml"
 _RECORD, _DEPLOYMENT, _RENDERED = "release.json", "deployment.json", "rendered"
 
@@ -177,6 +178,21 @@ class Releases:
             raise self._unwritable(error) from None
         if current is not None:
             self._moved(current, "superseded")
+
+    def prune(self) -> None:
+        """Remove the files of old releases: all but the last KEPT, the one in force and that before it."""
+        current = self.current()
+        kept = set(self.numbers()[-KEPT:])
+        if current is not None:
+            before = self.before(current)
+            kept |= {current.number} | ({before.number} if before is not None else set())
+        try:
+            for number in set(self.numbers()) - kept:
+                (self.folder / str(number)).rename(self.folder / f".{number}.old")  # it is gone whole or not at all
+        except OSError as error:
+            raise self._unwritable(error) from None
+        for old in self.folder.glob(".*.old"):
+            shutil.rmtree(old, ignore_errors=True)
 
     def note(self, release: Release, what: str, text: str = "", reason: FreeholdError | None = None) -> None:
         """Leave word in the log of what happened to a release, by this process's user."""

@@ -2,8 +2,8 @@
 
 Start new beside old, wait until it is ready, ask both the same, move weight step by step and watch, then stop old. What
 fails, is interrupted or answers otherwise on the way takes the weight back first, and then stops what was started.
-Weight never moves to what is not ready; nothing is stopped while it has weight. The same run again finishes what a
-killed one left.
+Weight never moves to what is not ready, nor to fewer copies than its share needs; nothing is stopped while it has
+weight. The same run again finishes what a killed one left.
 """
 
 import time
@@ -113,8 +113,9 @@ class Rolling:
         self._stop_all_but(self._old)
 
     def clear(self) -> None:
-        """Stop what is not of the new versions."""
+        """Stop what is not of the new versions, and leave their number to the configuration again."""
         self._stop_all_but(self._new)
+        self._target.scale(self._new, self._new.units, {}, 0)
 
     def _start(self) -> None:
         units = self._new.units
@@ -182,6 +183,7 @@ class Rolling:
         if not self._moves:
             return
         self._check_alive()
+        self._await_copies(percent)
         self._enforce(staged(old, self._new, percent))
         self._say(f"{percent} % of the requests, watched for {self._terms.step_s:g} s")
         begun, until = self._scrape(), self._clock.now() + self._terms.step_s
@@ -192,6 +194,23 @@ class Rolling:
             for move in self._moves:
                 if (found := judged(move, self._new.settings, begun, now)) is not None:
                     raise found
+
+    def _await_copies(self, percent: int) -> None:
+        """Wait for as many copies of the new versions as this share needs. Raises as `_await_ready`."""
+        begun = self._clock.now()
+        units = added(self._old, self._new)
+        places = {move.new.host: move.old.host for move in self._moves}
+        while lacking := self._target.scale(self._new, units, places, percent):
+            running = {one.host: one for one in self._target.running()}
+            waited_s = self._clock.now() - begun
+            for unit in units:
+                one = running.get(unit.host)
+                _check_hopeful(unit, one, 0.0)
+                if waited_s > unit.startup_s:
+                    reason = f"{lacking}; {_said(one)}"
+                    raise FreeholdError("deploy_unit_slow", unit=unit.host, seconds=unit.startup_s, reason=reason)
+            self._say(f"waiting for copies: {lacking}")
+            self._clock.sleep(_LOOK_S)
 
     def _rest(self) -> None:
         """Wait until no request is in flight at the old versions, at most as long as their grace time."""

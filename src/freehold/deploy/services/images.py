@@ -12,13 +12,18 @@ def located(image: str, settings: Deploy, digests: Mapping[str, str]) -> str:
     path kept, as mirrors do: `ghcr.io/org/app:1` becomes `REGISTRY/org/app:1`, `redis:7` `REGISTRY/library/redis:7`.
     One that is in the registry stays as it is.
     """
-    first, slash, rest = image.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    path = rest if is_host else image
+    host, path = split(image)
     registry = (settings.registry or "").rstrip("/")
     if not registry or image.startswith(f"{registry}/"):
         name = image
     else:
-        name = f"{registry}/{path if '/' in path or is_host else f'library/{path}'}"
+        name = f"{registry}/{path if '/' in path or host else f'library/{path}'}"
     digest = digests.get(name)
     return f"{name.partition('@')[0]}@{digest}" if digest else name
+
+
+def split(image: str) -> tuple[str, str]:
+    """The registry that a name begins with, "" for Docker Hub, and the rest: a first part is a host if it looks so."""
+    first, slash, rest = image.partition("/")
+    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    return (first, rest) if is_host else ("", image)

@@ -151,6 +151,13 @@ _REFUSALS: dict[str, Entry] = {
         "{object} 须经 {webhook} 批准，但它没有应答：{words}。",
         "请该 webhook 的维护者恢复它；在此之前无法更改。",
     ),
+    "cluster_nodes_too_small": Entry(
+        Kind.UNAVAILABLE,
+        "No node of the cluster is large enough for {services}:\n{table}",
+        "Add such a node; or ask for less: a smaller precision, context_length or concurrency, models[].resources, gpus.",
+        "集群中没有足够大的节点可运行 {services}：\n{table}",
+        "请增加这样的节点；或减少需求：更小的精度、context_length 或并发数，models[].resources，gpus。",
+    ),
     "cluster_secret_missing": Entry(
         Kind.INVALID,
         "The secret {name} is not in {namespace}, and {origin} is not set here.",

@@ -73,6 +73,13 @@ _WAY: dict[str, Entry] = {
         "版本 {number} 的发布被人终止。",
         "无需操作：之前的版本仍在生效。",
     ),
+    "deploy_image_unpinned": Entry(
+        Kind.UPSTREAM,
+        "The digest of {image} is not known, so its tag is used: {reason}",
+        "Nothing to do where only the cluster reaches that registry; else check the name, the network and `docker login`.",
+        "无法得知 {image} 的摘要，因此使用其标签：{reason}",
+        "若只有集群能访问该镜像仓库，则无需操作；否则请检查名称、网络以及 `docker login`。",
+    ),
 }
 
 ENTRIES: dict[str, Entry] = {**_WAY}

@@ -73,13 +73,6 @@ ENTRIES: dict[str, Entry] = {
         "服务已全部停止；但无法删除 {path}：{reason}。",
         "容器以自己的用户写入：请以 root 删除，`sudo rm -r {path}`。",
     ),
-    "logs_model_wanted": Entry(
-        Kind.INVALID,
-        "Lines of several services cannot be followed at once: {known}.",
-        "Name one: `freehold logs MODEL --follow`.",
-        "无法同时跟踪多个服务的日志：{known}。",
-        "请指定一个：`freehold logs 模型 --follow`。",
-    ),
     "release_damaged": Entry(
         Kind.UNAVAILABLE,
         "{path} cannot be understood: {reason}.",

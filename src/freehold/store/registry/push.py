@@ -50,6 +50,13 @@ def push(store: Store, stored: Stored, repository: Repository, tag: str, say: Sa
     return Pushed(stored.oci_digest, meter.moved, count["sent"], count["mounted"], count["there"], referrers)
 
 
+def lacking(store: Store, stored: Stored, repository: Repository) -> int:
+    """Bytes of content of `stored` that `repository` does not have. Raises FreeholdError as the client."""
+    image = read_image(store.blobs, stored.oci_digest)
+    wanted = {one.digest: one.size for one in (image.config, *image.layers)}
+    return sum(size for digest, size in wanted.items() if not repository.has_blob(digest))
+
+
 def bring(content: Content, repository: Repository, meter: Meter, neighbour: str | None = None) -> How:
     """Have `content` in `repository`, by the cheapest way."""
     if repository.has_blob(content.digest):
