@@ -38,7 +38,7 @@ FAILED = json.dumps(
         (running("starting", FAILED), "failed", "compose_service_failed"),
         (running("starting", RestartCount=2), "failed", "compose_service_failed"),
         (running("unhealthy", "Connection refused"), "failed", "compose_unhealthy"),
-        (container({"Status": "created"}), "starting", None),
+        (container({"Status": "created"}), "stopped", None),
         (container({"Status": "created", "Error": "no space left on device"}), "failed", "compose_disk_full"),
         (container({"Status": "exited", "ExitCode": 0}), "stopped", None),
         (container({"Status": "exited", "ExitCode": 143}), "stopped", None),

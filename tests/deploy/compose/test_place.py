@@ -107,3 +107,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         with pytest.raises(FreeholdError) as refused:
             write()
         assert refused.value.code == "compose_folder_unwritable"
+
+
+def test_a_key_that_a_full_disk_kept_from_being_made_is_made_later(tmp_path: Path) -> None:
+    """Half of it, or nothing, would be kept for ever."""
+    wanted = deployment(unit("minilm", "1"), front=gateway(secrets=(INTERNAL,)))
+    aside = tmp_path / "secrets" / f".internal.{os.getpid()}"
+    aside.mkdir(parents=True)  # in the way, as a full disk would be
+    with pytest.raises(FreeholdError, match="compose_folder_unwritable"):
+        place.write_secrets(tmp_path, wanted, {})
+    assert not (tmp_path / "secrets" / "internal").exists()
+    aside.rmdir()
+    place.write_secrets(tmp_path, wanted, {})
+    assert len((tmp_path / "secrets" / "internal").read_text()) == 64

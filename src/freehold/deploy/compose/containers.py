@@ -31,11 +31,10 @@ def state_of(container: Container, written: Callable[[], str]) -> Running:
     status = state["Status"]
     if status == "running":
         return _while_it_runs(container, written)
-    if status == "created":
-        error = state.get("Error")
-        return (
-            Running(host, "failed", complaint(error, ["docker", "start", host])) if error else Running(host, "starting")
-        )
+    if status == "created" and (error := state.get("Error")):
+        return Running(host, "failed", complaint(error, ["docker", "start", host]))
+    if status == "created":  # who made it was ended before it was started, and nobody else will start it
+        return Running(host, "stopped")
     if status == "removing" or (status == "exited" and state["ExitCode"] in _LEFT) or status == "paused":
         return Running(host, "stopped")
     return Running(host, "failed", _ended(container, written()))

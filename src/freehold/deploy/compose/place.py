@@ -44,7 +44,7 @@ def write_secrets(folder: Path, deployment: Deployment, values: Mapping[SecretFi
         if secret in values:
             _write_in_place(path, values[secret])
         elif not path.exists():
-            _write_in_place(path, secrets.token_hex(32).encode())
+            write_files(folder, {secret_path(secret): secrets.token_hex(32)})  # whole or not at all: it is kept
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
