@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from freehold import __version__, gateway
+from freehold import __version__
 from freehold.cli.banner import banner
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
@@ -18,6 +18,8 @@ from freehold.cli.traffic import Origin, Traffic
 from freehold.config import Config, resolve
 from freehold.config.home import home
 from freehold.errors import FreeholdError
+from freehold.gateway.build import build as build_gateway
+from freehold.gateway.routing.selection import Here
 from freehold.http import CROWD, App, BodyLimits, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
@@ -93,7 +95,7 @@ class Node:
         self._ground = ground
         self._is_alone = local is None
         served = [] if local is None else local(ground)
-        self._gateway = gateway.build(
+        self._gateway = build_gateway(
             ground.config,
             ground.telemetry,
             ground.memory,
@@ -195,5 +197,5 @@ def _own_key(config: Config) -> str | None:
     return None if config.access.key is None else resolve(config.access.key, os.environ)
 
 
-def _here(served: Served) -> gateway.Here:
-    return gateway.Here(served.id, lambda: (served.now(), served.error, ABILITIES.get(served.kind or "", ())))
+def _here(served: Served) -> Here:
+    return Here(served.id, lambda: (served.now(), served.error, ABILITIES.get(served.kind or "", ())))
