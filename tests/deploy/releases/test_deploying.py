@@ -1,5 +1,6 @@
 """Deploy, roll back, take down: what is in force, and what is told of it."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -168,6 +169,74 @@ def test_who_interrupts_takes_it_back(place: Place) -> None:
     assert (caught.value.code, len(interrupted)) == ("deploy_aborted", 1)
     assert place.world.alive() == set(hosts(deployment("fp32").units))
     assert place.states() == ["current", "failed"]
+
+
+def test_who_interrupts_the_way_back_too_leaves_it_to_the_next_command(place: Place) -> None:
+    """What still runs is told, and not called a failure that is over."""
+    place.deploy(deployment("fp32"))
+
+    def always(seconds: float) -> None:
+        place.world.pass_time(seconds)
+        if place.world.alive() > set(hosts(deployment("fp32").units)):
+            raise KeyboardInterrupt
+
+    with pytest.raises(FreeholdError, match="deploy_stuck"):
+        place.by(Clock(lambda: place.world.now, always)).deploy(Wanted(deployment("bf16"), ""), TERMS)
+    assert place.states() == ["current", "rolling"]
+    place.deploying.rollback(None)
+    assert place.states() == ["current", "failed"]
+    assert place.world.alive() == set(hosts(deployment("fp32").units))
+
+
+def test_nobody_need_listen(place: Place) -> None:
+    """The terminal is gone, or the end of the pipe: the rollout is not left half done for that."""
+
+    def gone(_text: str) -> None:
+        raise BrokenPipeError
+
+    world = place.world
+    deploying = Deploying(place.releases, world, lambda _deployment: {}, clock=world.clock, say=gone)
+    for version in ("fp32", "bf16"):
+        deploying.deploy(Wanted(deployment(version), ""), TERMS)
+    assert place.states() == ["superseded", "current"]
+
+
+@pytest.mark.parametrize("name", ["1/.release.json.{pid}", "2/.release.json.{pid}", "log.jsonl"])
+def test_a_disk_that_is_full_once_the_new_one_is_in_force_takes_nothing_back(place: Place, name: str) -> None:
+    """The file `current` names it: what runs is what it says."""
+    place.deploy(deployment("fp32"))
+    in_the_way = place.releases.folder / name.format(pid=os.getpid())
+
+    def full(seconds: float) -> None:
+        place.world.pass_time(seconds)
+        if "weight: 100" in place.world.in_force and not in_the_way.is_dir():
+            in_the_way.unlink(missing_ok=True)
+            in_the_way.mkdir()
+
+    deploying = place.by(Clock(lambda: place.world.now, full))
+    with pytest.raises(FreeholdError, match="releases_unwritable"):
+        deploying.deploy(Wanted(deployment("bf16"), ""), TERMS)
+    in_the_way.rmdir()
+    assert place.states() == ["superseded", "current"]
+    assert place.world.alive() >= set(hosts(deployment("bf16").units))
+    assert place.deploy(deployment("bf16")) == 2
+    assert place.world.alive() == set(hosts(deployment("bf16").units))
+
+
+def test_why_it_failed_is_told_on_a_full_disk_too(tmp_path: Path) -> None:
+    """And not that the log cannot be written."""
+    place = Place(tmp_path, Flaws(fails={"bf16"}))
+    place.deploy(deployment("fp32"))
+
+    def full(seconds: float) -> None:
+        place.world.pass_time(seconds)
+        log = place.releases.folder / "log.jsonl"
+        if log.is_file():
+            log.unlink()
+            log.mkdir()
+
+    with pytest.raises(FreeholdError, match="rollout_errors"):
+        place.by(Clock(lambda: place.world.now, full)).deploy(Wanted(deployment("bf16"), ""), TERMS)
 
 
 def test_down_stops_everything_and_deploy_brings_it_back(place: Place) -> None:

@@ -1,7 +1,7 @@
 """Changes of one deployment: deploy, roll back, take down. One at a time, each a release whose state can be read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -66,7 +66,7 @@ class Deploying:
         self._prepare = prepare
         self._hold = hold
         self._clock = clock
-        self._say = say
+        self._listener = say
 
     def deploy(self, wanted: Wanted, terms: Terms, what: str = "deploy") -> Release:
         """Put `wanted` in force. One that was interrupted on the way there is continued; another one is taken back.
@@ -136,6 +136,11 @@ class Deploying:
         with held(self._releases.lock, what) as holder, self._hold(what):
             yield holder
 
+    def _say(self, text: str) -> None:
+        """Whoever listened may be gone, with a terminal or the end of a pipe: the work goes on."""
+        with suppress(OSError):
+            self._listener(text)
+
     def _verify(self, old: Deployment | None, new: Deployment) -> None:
         """Raises where what comes does not fit, or an artifact is not what it should be; nothing has changed then."""
         coming = added(old, new)
@@ -172,7 +177,7 @@ class Deploying:
         release = self._releases.begin(release)
         self._releases.note(release, "begun", "" if release.restores is None else f"restores {release.restores}")
         try:
-            self._rolling(old, new, terms, lambda: self._settle(release)).run()
+            self._rolling(old, new, terms, release).run()
         except KeyboardInterrupt:
             return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
         except FreeholdError as error:
@@ -186,25 +191,38 @@ class Deploying:
 
     def _failed(self, release: Release, error: FreeholdError) -> Release:
         """Raises `error`; what could not be taken back, or is in force already, is not failed."""
-        self._releases.note(release, "failed", reason=error)
-        if error.code != "deploy_stuck" and self._releases.read(release.number).state == "rolling":
-            self._releases.fail(release, error)
+        with suppress(FreeholdError):  # a disk that is full says so elsewhere: here it would hide why
+            self._releases.note(release, "failed", reason=error)
+            if error.code != "deploy_stuck" and self._releases.read(release.number).state == "rolling":
+                self._releases.fail(release, error)
         raise error
 
     def _take_back(self, left: Release, old: Deployment | None) -> None:
         self._say(f"taking release {left.number} back, whose rollout was interrupted")
-        self._rolling(old, self._releases.deployment(left), _AT_ONCE, lambda: None).back()
+        self._rolling(old, self._releases.deployment(left), _AT_ONCE).back()
         reason = FreeholdError("deploy_interrupted", number=left.number)
         self._releases.fail(left, reason)
         self._releases.note(left, "failed", reason=reason)
 
     def _mended(self, current: Release, deployment: Deployment) -> Release:
         """What is in force already: start what does not run of it, stop what is left of others."""
-        self._rolling(deployment, deployment, _AT_ONCE, lambda: None).run()
+        self._rolling(deployment, deployment, _AT_ONCE).run()
         return current
 
-    def _rolling(self, old: Deployment | None, new: Deployment, terms: Terms, settled: Callable[[], None]) -> Rolling:
-        return Rolling(self._target, old, new, terms, settled, self._clock, self._say)
+    def _rolling(
+        self, old: Deployment | None, new: Deployment, terms: Terms, release: Release | None = None
+    ) -> Rolling:
+        """`release`: the one that is in force at its end, None where the old one stays so."""
+
+        def settled() -> None:
+            if release is not None:
+                self._settle(release)
+
+        def is_settled() -> bool:
+            current = self._releases.current()
+            return release is not None and current is not None and current.number == release.number
+
+        return Rolling(self._target, old, new, terms, settled, self._clock, self._say, is_settled)
 
 
 def kept_gateway(old: Deployment | None, new: Deployment, *, with_gateway: bool) -> Deployment:

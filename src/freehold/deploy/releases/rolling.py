@@ -63,7 +63,8 @@ class Terms:
 class Rolling:
     """The way from `old`, None where nothing is in force, to `new`. Blocks; used once.
 
-    `settled` is called at the one moment from which on `new` is in force and `old` may go.
+    `settled` is called at the one moment from which on `new` is in force and `old` may go; `is_settled` tells whether
+    that came, also where `settled` broke off behind it.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Rolling:
         settled: Callable[[], None],
         clock: Clock = REAL,
         say: Say = lambda _text: None,
+        is_settled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._target = target
         self._old = old
         self._new = new
         self._terms = terms
         self._settled = settled
+        self._is_settled = is_settled
         self._clock = clock
         self._say = say
         self._moves = () if old is None else moves(old, new)
@@ -88,7 +91,7 @@ class Rolling:
     def run(self) -> None:
         """Raises why it came to nothing; then everything is as it was, but for `deploy_stuck`."""
         with ExitStack() as undo:
-            undo.callback(self.back)
+            undo.callback(lambda: None if self._is_settled() else self.back())
             self._start()
             if self._old is not None:
                 self._compare(self._old)
@@ -103,14 +106,16 @@ class Rolling:
 
     def back(self) -> None:
         """Weight to the old versions, then stop what is not of theirs. Raises `deploy_stuck`: both run then."""
-        if self._old is not None:
-            self._say("taking it back")
-            try:
+        try:
+            if self._old is not None:
+                self._say("taking it back")
                 self._start_lacking(self._old, (self._old.gateway,))
                 self._enforce(final(self._old))
-            except FreeholdError as error:
-                raise FreeholdError("deploy_stuck", reason=error.cause, remedy=error.fix) from error
-        self._stop_all_but(self._old)
+            self._stop_all_but(self._old)
+        except FreeholdError as error:
+            raise FreeholdError("deploy_stuck", reason=error.cause, remedy=error.fix) from error
+        except KeyboardInterrupt:
+            raise FreeholdError("deploy_stuck", reason="that was interrupted, too.", remedy="Let it end.") from None
 
     def clear(self) -> None:
         """Stop what is not of the new versions, and leave their number to the configuration again."""
