@@ -121,6 +121,17 @@ def test_what_a_deployment_lacks_is_told_before_anything_is_changed(yard: Yard, 
     assert {path: path.read_text() for path in yard.folder.glob("*.yaml")} == before
 
 
+def test_a_project_of_another_folder_is_left_alone(yard: Yard, target: ComposeTarget) -> None:
+    """Somebody else's, or one that was deployed with another FREEHOLD_HOME, by root say: nothing of it is stopped."""
+    stranger = replace(target, folder=yard.folder / "of another home")
+    wanted = yard.deployment(yard.unit("77777777"))
+    for act in (stranger.running, lambda: stranger.verify(wanted, wanted.units), lambda: stranger.stop(["gateway"])):
+        with pytest.raises(FreeholdError, match="compose_project_taken") as refused:
+            act()
+        assert str(yard.folder) in refused.value.cause
+    assert {one.state for one in target.running()} == {"ready"}
+
+
 def test_logs_are_those_of_a_version_or_of_what_a_unit_has_now(yard: Yard, target: ComposeTarget) -> None:
     """Whoever asks for another one is told which there are."""
     assert "asked /readyz" in list(target.logs("minilm-11111111"))

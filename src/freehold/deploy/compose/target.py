@@ -28,7 +28,9 @@ from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
 
-PROJECT, SERVICE, ONE_OFF = (f"com.docker.compose.{label}" for label in ("project", "service", "oneoff"))
+PROJECT, SERVICE, ONE_OFF, FOLDER = (
+    f"com.docker.compose.{label}" for label in ("project", "service", "oneoff", "project.working_dir")
+)
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
 _LAST_LINES = "80"
 
@@ -49,6 +51,7 @@ class ComposeTarget:
 
     def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Every image is here, every path and secret is there, and each new service of ours accepts its models."""
+        self._containers()
         values = place.secret_values(deployment, self.docker.environ)
         render(deployment)
         place.check_mounts(units)
@@ -130,8 +133,14 @@ class ComposeTarget:
         return self.docker.lines("logs", "--tail", str(tail), *(["--follow"] if follow else []), newest["Id"])
 
     def _containers(self) -> list[dict[str, Any]]:
+        """Those of this deployment. Raises `compose_project_taken` where others have its name, or it has another home:
+        to Docker all of them are one project, and a rollout would stop what it does not know."""
         listed = self.docker.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}={self.name}")
         every = self.docker.inspected(listed.split())
+        for one in every:
+            folder = one["Config"]["Labels"].get(FOLDER)
+            if folder is not None and Path(folder).resolve() != self.folder.resolve():
+                raise FreeholdError("compose_project_taken", name=self.name, folder=folder, here=self.folder)
         return [one for one in every if host_of(one) and one["Config"]["Labels"].get(ONE_OFF) != "True"]
 
     def _probed(self, container: dict[str, Any]) -> dict[str, Any]:

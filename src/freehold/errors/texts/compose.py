@@ -139,16 +139,16 @@ ENTRIES: dict[str, Entry] = {
     "compose_exited": Entry(
         Kind.UNAVAILABLE,
         "{service} ended with exit code {exit_code}. It last wrote: {said}",
-        "`freehold logs {service}` shows all that it wrote.",
+        "`freehold logs {service}` shows more while it is there; of what a deploy took back, `freehold deploy log` keeps this.",
         "{service} 已退出，退出码 {exit_code}。最后的输出：{said}",
-        "`freehold logs {service}` 显示其全部输出。",
+        "它还在时，`freehold logs {service}` 显示更多输出；部署撤回之后，`freehold deploy log` 保留以上内容。",
     ),
     "compose_restarting": Entry(
         Kind.UNAVAILABLE,
-        "{service} ends and is started again, {times} times by now. It last wrote: {said}",
-        "`freehold logs {service}` shows all that it wrote.",
+        "{service} ends and is started again (so far: {times}). It last wrote: {said}",
+        "`freehold logs {service}` shows more while it is there; of what a deploy took back, `freehold deploy log` keeps this.",
         "{service} 反复退出并重启，至今 {times} 次。最后的输出：{said}",
-        "`freehold logs {service}` 显示其全部输出。",
+        "它还在时，`freehold logs {service}` 显示更多输出；部署撤回之后，`freehold deploy log` 保留以上内容。",
     ),
     "compose_unhealthy": Entry(
         Kind.UNAVAILABLE,
@@ -177,6 +177,14 @@ ENTRIES: dict[str, Entry] = {
         "`freehold status` lists them.",
         "没有服务 {service}；现有：{known}。",
         "`freehold status` 会列出所有服务。",
+    ),
+    "compose_project_taken": Entry(
+        Kind.CONFLICT,
+        "The Compose project {name} belongs to {folder}, and not to {here}: nothing was touched.",
+        "Choose another `deploy.name`; or, where it is the same deployment, run this with the FREEHOLD_HOME (and as the"
+        " user) that it was deployed with.",
+        "Compose 项目 {name} 属于 {folder}，而不是 {here}：未作任何改动。",
+        "请选择另一个 `deploy.name`；若是同一部署，请使用部署时的 FREEHOLD_HOME（和用户）运行。",
     ),
     "compose_gateway_silent": Entry(
         Kind.UNAVAILABLE,
