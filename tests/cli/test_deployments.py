@@ -13,6 +13,7 @@ from freehold.deploy.compose.target import ComposeTarget
 from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
+from freehold.machine import read_cpu
 from tests.deploy.compose.test_docker import NO_V2, programs
 from tests.deploy.world import World, deployment
 
@@ -35,6 +36,16 @@ def test_a_configuration_is_kept_as_it_was_given(folder: Path, mlp: Path) -> Non
     assert given.settings.data == str(folder / "data")
     (unit,) = given.deployment({}, os.environ).units
     assert unit.memory_mb is not None
+
+
+def test_memory_is_computed_for_the_threads_that_its_service_starts(folder: Path, mlp: Path) -> None:
+    """All that the models of one service may use together; where nobody says, this machine's or a usual node's."""
+    model = "{id: %s, source: " + str(mlp) + ", service: s, resources: {cpu: %s}}"
+    text = f"models: [{model % ('a', 1.5)}, {model % ('b', 2)}, {{id: c, source: {mlp}}}]\ndeploy: {{}}\n"
+    (folder / "freehold.yaml").write_text(text)
+    given = Given.read(None, os.environ, folder)
+    cores = [known.cores for known in given.facts(os.environ).values()]
+    assert cores == [3, 3, read_cpu().usable_cores]
 
 
 def test_a_model_alone_is_a_configuration(folder: Path, mlp: Path) -> None:

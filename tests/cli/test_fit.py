@@ -1,13 +1,19 @@
 """`freehold doctor --fit`: the table, the formula, the largest that fits, and the exit code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from freehold.cli.fit import fit_here, machine_here, told
+import pytest
+
+from freehold.cli.deployments import Given
+from freehold.cli.fit import check_files, fit_beside, fit_here, machine_here, told
 from freehold.config import load
 from freehold.deploy.fitting.fit import Machine, fitting
 from freehold.deploy.fitting.model_files import read_model
+from freehold.deploy.services.deployment import Deployment
+from freehold.errors import FreeholdError
 from freehold.machine import read_memory
 
 Freehold = Callable[..., Any]
@@ -71,6 +77,36 @@ def test_this_machine_is_what_is_available(folder: Path, encoder_folder: Callabl
     assert abs(machine.memory - read_memory().available) < 1 << 30
     assert fit_here(config).rows[0].model == "(server)"
     assert fit_here(config, apart=True).rows[0].model == "(servers)"
+
+
+def test_what_comes_is_counted_beside_what_runs(folder: Path, encoder_folder: Callable[..., Path]) -> None:
+    """Its own process and memory alone; cards that are taken are told before anything is read."""
+    encoder_folder(folder / "m")
+    config = load(_written(folder, "models: [{id: texts, source: ./m}]\n"), {}, folder)
+    (unit,) = Deployment.of(config).units
+    fit = fit_beside([unit], [unit])
+    assert [row.model for row in fit.rows] == ["(server)", "texts"]
+    whole = replace(unit, memory_mb=read_memory().total >> 20)
+    assert fit_beside([unit], [whole]).refusal() is not None
+    card = load(_written(folder, "models: [{id: v, source: ./m, engine: vllm, gpus: 1}]\n"), {}, folder)
+    (served,) = Deployment.of(card).units
+    with pytest.raises(FreeholdError, match="of GPU 0"):
+        fit_beside([served], [served])
+
+
+def test_a_release_whose_files_were_changed_does_not_start_as_itself(
+    folder: Path, encoder_folder: Callable[..., Path]
+) -> None:
+    """It would answer as another one."""
+    encoder_folder(folder / "m")
+    given = Given.read(_written(folder, "models: [{id: texts, source: ./m}]\n"), {}, folder)
+    units = given.deployment({}, {}).units
+    check_files(units, {})
+    (folder / "m" / "config.json").write_text((folder / "m" / "config.json").read_text() + " ")
+    with pytest.raises(FreeholdError) as refused:
+        check_files(units, {})
+    assert (refused.value.code, refused.value.details["path"]) == ("fit_files_changed", folder / "m")
+    assert given.deployment({}, {}).units[0].revision != units[0].revision
 
 
 def test_a_note_is_told(folder: Path, encoder_folder: Callable[..., Path]) -> None:

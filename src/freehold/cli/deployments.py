@@ -20,6 +20,7 @@ from freehold.deploy.services.secret_files import ACCESS
 from freehold.deploy.services.units import Facts
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
+from freehold.machine import read_cpu
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,11 @@ class Given:
 
     def deployment(self, digests: Mapping[str, str], environ: Mapping[str, str]) -> Deployment:
         """The services that it takes."""
-        facts = {model.id: _facts(model, self.settings, environ) for model in self.config.models}
-        return Deployment.of(self.config, facts, digests, str(home(environ).resolve()))
+        return Deployment.of(self.config, self.facts(environ), digests, str(home(environ).resolve()))
+
+    def facts(self, environ: Mapping[str, str]) -> Mapping[str, Facts]:
+        """What is known of its models' files here, by their ids."""
+        return {model.id: _facts(model, self.config, self.settings, environ) for model in self.config.models}
 
 
 def releases_of(name: str, environ: Mapping[str, str]) -> Releases:
@@ -167,7 +171,7 @@ def rendered(deployment: Deployment) -> Mapping[str, str]:
     return for_compose(deployment)
 
 
-def _facts(model: ModelConfig, settings: Deploy, environ: Mapping[str, str]) -> Facts:
+def _facts(model: ModelConfig, config: Config, settings: Deploy, environ: Mapping[str, str]) -> Facts:
     """Of a cluster's volume nothing need be here."""
     if model.hosting == "upstream":
         return Facts()
@@ -178,7 +182,15 @@ def _facts(model: ModelConfig, settings: Deploy, environ: Mapping[str, str]) -> 
         if settings.target != "kubernetes":
             raise
         return Facts()
-    from freehold.deploy.fitting.facts import facts_of  # reads graphs by onnx, which takes a while to import
+    from freehold.deploy.fitting.facts import CORES, facts_of  # reads graphs by onnx, which takes a while to import
 
-    facts = facts_of(model, path)
+    cores = CORES if settings.target == "kubernetes" else read_cpu().usable_cores
+    facts = facts_of(model, path, _cores(model, config, cores))
     return facts if source.kind != "store" else replace(facts, oci_digest=store.find(source).oci_digest)
+
+
+def _cores(model: ModelConfig, config: Config, most: int) -> int:
+    """The threads that engines of its service start: what its models may use together, of `most` that there are."""
+    mates = [one for one in config.models if model.service is not None and one.service == model.service] or [model]
+    said = [one.resources.cpu for one in mates if one.resources.cpu is not None]
+    return max(1, int(sum(said))) if len(said) == len(mates) else most

@@ -1,14 +1,19 @@
 """`freehold doctor --fit`: what the models of a configuration need of this machine, and whether it is there."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from freehold.cli.references import local_store, located
 from freehold.config import Config
+from freehold.deploy.fitting.beside import check_cards, left_beside
+from freehold.deploy.fitting.facts import FILES, fingerprint
 from freehold.deploy.fitting.fit import Card, Fit, Machine, Row, fitting, largest_of
 from freehold.deploy.fitting.model_files import ModelFiles, read_model
 from freehold.deploy.fitting.needs import MIB
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.units import Unit
+from freehold.errors import FreeholdError
 from freehold.machine import read_cpu, read_gpus, read_memory
 
 
@@ -17,7 +22,30 @@ def fit_here(config: Config, apart: bool = False) -> Fit:
 
     Raises what `references.located` raises for a model that is not here, and `fit_unreadable`.
     """
-    return fitting(config, files_of(config, os.environ), machine_here(), apart)
+    deployment = Deployment.of(config) if apart else None
+    units = None if deployment is None else (*deployment.units, deployment.gateway)
+    return fitting(config, files_of(config, os.environ), machine_here(), units)
+
+
+def fit_beside(coming: Sequence[Unit], running: Sequence[Unit]) -> Fit:
+    """The services that come against what this machine has left beside those that run until then.
+
+    Raises `fit_card_taken`, and what `fit_here` does.
+    """
+    check_cards(coming, running)
+    config = Config(models=tuple(model for unit in coming for model in unit.models))
+    return fitting(config, files_of(config, os.environ), left_beside(machine_here(), running), coming)
+
+
+def check_files(units: Sequence[Unit], environ: Mapping[str, str]) -> None:
+    """Raises `fit_files_changed` where files that no digest stands for are not those that a unit was made of: a release
+    of before would start as itself, and answer as another."""
+    store = local_store(environ)
+    for unit in units:
+        for model in unit.models:
+            known = unit.artifacts.get(model.id, "")
+            if known.startswith(FILES) and fingerprint(path := located(model.parsed_source, store)) != known:
+                raise FreeholdError("fit_files_changed", model=model.id, path=path)
 
 
 def files_of(config: Config, environ: Mapping[str, str]) -> dict[str, ModelFiles]:
@@ -32,7 +60,8 @@ def machine_here() -> Machine:
     cards = tuple(
         Card(gpu.index, gpu.name, gpu.memory_total, max(0, gpu.memory_total - gpu.memory_used)) for gpu in read_gpus()
     )
-    return Machine(read_memory().available, read_cpu().usable_cores, cards)
+    memory = read_memory()
+    return Machine(memory.available, read_cpu().usable_cores, cards, memory.total)
 
 
 def told(fit: Fit) -> tuple[dict[str, Any], str]:

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from freehold.cli.deployments import Given
 from freehold.cli.progress import Say
 from freehold.cli.references import local_store
@@ -40,16 +38,21 @@ def image_digests(
     return {**known, **found}, tuple(trouble for trouble in troubles if trouble.details["image"] not in known)
 
 
-def check_fit(deployment: Deployment, units: Sequence[Unit], target: Target, say: Say) -> None:
-    """Raises, with the table, where there is no room for services that come: `fit_too_large` on this machine, beside
-    what runs; `cluster_nodes_too_small` on a cluster, where its nodes may be listed. Else it says so."""
+def check_fit(deployment: Deployment, units: Sequence[Unit], old: Deployment | None, target: Target, say: Say) -> None:
+    """Raises, with the table, where there is no room for services that come: `fit_too_large` or `fit_card_taken` on
+    this machine, beside what runs of `old` and of themselves; `cluster_nodes_too_small` on a cluster, where its nodes
+    may be listed. Else it says so. Raises `fit_files_changed` where a model is not what it was."""
     if not units:
         return
     if deployment.settings.target == "compose":
-        from freehold.cli.fit import fit_here
+        from freehold.cli.fit import check_files, fit_beside
 
-        coming = tuple(model for unit in units for model in unit.models)
-        refusal = fit_here(msgspec.structs.replace(deployment.config, models=coming), apart=True).refusal()
+        check_files(units, os.environ)
+        there = {one.host for one in target.running() if one.state != "stopped"}
+        known = [unit for one in (old, deployment) if one is not None for unit in (*one.units, one.gateway)]
+        running = {unit.host: unit for unit in known if unit.host in there}
+        coming = [unit for unit in (*units, deployment.gateway) if unit.host not in there]
+        refusal = fit_beside(coming, tuple(running.values())).refusal()
     else:
         from freehold.deploy.kubernetes.cluster import Cluster
         from freehold.deploy.kubernetes.nodes import refusal as refusal_of

@@ -81,9 +81,13 @@ def _deployed(config: Config, deploy: Deploy, tree: Node, placed: Sequence[Place
     steps = tree.at("deploy", "steps")
     if list(deploy.steps) != sorted(set(deploy.steps)) or deploy.steps[-1:] != (WHOLE,):
         yield _at(steps, "units_steps", steps=", ".join(map(str, deploy.steps)) or "none")
+    tls = config.server.tls
+    if deploy.target != "kubernetes" and tls is not None and tls.http_port == deploy.port:
+        place = tree.at("server", "tls", "http_port")
+        yield FreeholdError("config_http_port_taken", where=place.where, key=place.key, port=deploy.port)
     if deploy.target == "systemd":
         return
-    if config.server.tls is not None and config.server.tls.client_ca is not None:
+    if tls is not None and tls.client_ca is not None:
         yield _at(tree.at("server", "tls", "client_ca"), "units_client_ca")
     for model, node in placed:
         if model.hosting == "upstream":

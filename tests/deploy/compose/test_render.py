@@ -1,6 +1,7 @@
 """Deployments as text for Compose: exact files, and what docker-compose 1.29, the stricter one, makes of them."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,30 @@ def test_gpus_without_numbers_are_counted() -> None:
     text = render(deployment(unit("m", "1", gpus=Gpus(3))))["compose.yaml"]
     devices = yaml.safe_load(text)["services"]["m-1"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "count": 3, "capabilities": ["gpu"]}]
+
+
+def test_the_ports_of_https_are_published_and_probed() -> None:
+    """Plain HTTP beside HTTPS, for redirects and for ACME; the probe asks there, where no certificate is needed."""
+    front = gateway(https=True, port=443, http_port=80)
+    settled = replace(deployment(front=front), gateway=replace(front, published="[::1]:443"))
+    service = yaml.safe_load(render(settled)["compose.yaml"])["services"]["gateway"]
+    assert service["ports"] == ["[::1]:443:443", "[::1]:80:80"]
+    assert service["labels"]["freehold.url"] == "https://[::1]:443"
+    assert service["healthcheck"]["test"] == [
+        "CMD",
+        "python3",
+        "-ISc",
+        "import http.client,sys;"
+        "c=http.client.HTTPConnection('127.0.0.1',80,timeout=4);"
+        "c.request('GET','/readyz');r=c.getresponse();"
+        "print(r.read(4000).decode('utf-8','replace'));sys.exit(r.status!=200)",
+    ]
+
+
+def test_every_service_says_how_its_health_is_asked() -> None:
+    """The image's own check asks for one port by plain HTTP."""
+    services = yaml.safe_load(render(CASES["gpu-and-vllm"])["compose.yaml"])["services"]
+    assert all(len(service["healthcheck"]["test"]) >= 2 for service in services.values())
 
 
 def test_a_probe_of_https_trusts_itself() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from freehold.config import Config
 from freehold.deploy.fitting.fit import Card, Fit, Machine, Row, fitting, largest_of
 from freehold.deploy.fitting.model_files import ModelFiles
-from freehold.deploy.fitting.needs import MIB, PROCESS_BYTES, kv_bytes
+from freehold.deploy.fitting.needs import MIB, PROCESS_BYTES, Load, kv_bytes
 from freehold.deploy.fitting.shape import Transformer
+from freehold.deploy.services.deployment import Deployment
 
 GIB = 1 << 30
 SHAPE = Transformer(
@@ -32,7 +33,8 @@ def fit(machine: Machine, *models: dict[str, Any], apart: bool = False) -> Fit:
     """Models, of which those that begin with "e" are encoders."""
     config = msgspec.convert({"models": [{"source": f"/models/{one['id']}", **one} for one in models]}, Config)
     files = {one.id: ENCODER if one.id.startswith("e") else DECODER for one in config.models}
-    return fitting(config, files, machine, apart)
+    deployment = Deployment.of(config) if apart else None
+    return fitting(config, files, machine, deployment and (*deployment.units, deployment.gateway))
 
 
 def row(found: Fit, model: str) -> Row:
@@ -138,6 +140,37 @@ def test_a_deployment_has_a_process_for_each_service() -> None:
     models = [{"id": "e1", "service": "texts"}, {"id": "e2", "service": "texts"}, {"id": "chat"}]
     assert fit(Machine(None, 2), *models, apart=True).rows[0].need.sum == 3 * PROCESS_BYTES
     assert fit(Machine(None, 2), *models).rows[0].need.sum == PROCESS_BYTES
+
+
+def test_a_service_gets_what_it_is_told_or_is_refused() -> None:
+    """Keys and values of its whole load: it does not adapt to what the machine has left, as one server of all does."""
+    chat = {"id": "chat", "precision": "int4"}
+    alone, apart = (row(fit(Machine(2 * GIB, 2), chat, apart=one), "chat") for one in (False, True))
+    assert (alone.verdict, apart.verdict) == ("less", "fits")
+    assert apart.load == Load(4096, 8)
+    small = row(fit(Machine(1 * GIB, 2), chat, apart=True), "chat")
+    assert (small.verdict, small.most_concurrency) == ("no", 1)
+    assert row(fit(Machine(1 * GIB, 2), {**chat, "generation": {"kv_mb": 128}}, apart=True), "chat").verdict == "less"
+
+
+def test_a_service_counts_the_cores_that_it_may_use() -> None:
+    """`resources.cpu`, as its engine's threads do; never more than there are."""
+    sums = [
+        row(fit(Machine(8 * GIB, 4), {"id": "e1", "resources": {"cpu": cpu}}, apart=True), "e1").need.workspace
+        for cpu in (0.5, 1, 2, 4, 9)
+    ]
+    assert sums[0] == sums[1] < sums[2] < sums[3] == sums[4]
+
+
+def test_a_service_is_on_the_cards_that_it_was_given() -> None:
+    """Not on those that would be free in an empty machine."""
+    cards = tuple(Card(index, "L4", 24 * GIB, 23 * GIB) for index in range(2))
+    models = [{"id": f"v{number}", "engine": "vllm", "gpus": 1, "context_length": 4096} for number in range(2)]
+    config = msgspec.convert({"models": [{"source": "/m", **one} for one in models]}, Config)
+    second = Deployment.of(config).units[1]
+    alone = msgspec.structs.replace(config, models=second.models)
+    found = fitting(alone, {"v1": DECODER}, Machine(8 * GIB, 2, cards), [second])
+    assert [one.place for one in found.rows] == ["memory", "GPU 1"]
 
 
 def test_nothing_is_refused_where_nothing_is_known() -> None:

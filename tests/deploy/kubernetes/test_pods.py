@@ -1,5 +1,7 @@
 """What every pod has, whatever it runs, and what single ones are given."""
 
+from dataclasses import replace
+
 import pytest
 
 from freehold.deploy.kubernetes.pods import DRAIN_S, USER, environment_of, pod, resources
@@ -106,6 +108,16 @@ def test_shared_memory_counts() -> None:
     ).units[0]
     assert "memory" not in resources(unit)["limits"]
     assert resources(bounded)["limits"]["memory"] == f"{1000 + bounded.shm_mb}Mi"
+
+
+def test_cores_that_nobody_asked_for_are_not_promised() -> None:
+    """They bound what was computed for so many; one that was asked for is promised."""
+    (counted,) = (
+        replace(unit, cpu=8.0) for unit in deployment({"id": "m", "source": "/models/m", "kind": "embed"}).units
+    )
+    asked = deployment({"id": "m", "source": "/models/m", "resources": {"cpu": 2}}).units[0]
+    assert [resources(unit)["requests"]["cpu"] for unit in (counted, asked)] == ["250m", "2000m"]
+    assert [resources(unit)["limits"]["cpu"] for unit in (counted, asked)] == ["8000m", "2000m"]
 
 
 def test_foreign_servers_have_a_home_and_a_name() -> None:

@@ -32,7 +32,7 @@ def test_each_model_has_a_service_and_the_gateway_is_in_front() -> None:
     assert (deployment.gateway.name, deployment.gateway.role) == ("gateway", "gateway")
     assert deployment.gateway.image == f"freehold/freehold:{__version__}"
     assert deployment.gateway.command == ("gateway", FILE)
-    assert deployment.gateway.mounts == (Mount("/srv/data/gateway", "/app/data", read_only=False),)
+    assert deployment.gateway.mounts == (Mount("/srv/data/shop/gateway", "/app/data", read_only=False),)
 
 
 def test_an_upstream_has_no_service() -> None:
@@ -109,6 +109,18 @@ def test_a_gateway_with_tls_reads_its_files_as_secrets() -> None:
     assert [secret.name for secret in gateway.secrets] == ["internal", "access", "a-pem", "a-key", "ca-pem"]
     assert "certificate: /run/secrets/a-pem" in gateway.files[FILE]
     assert "ca: /run/secrets/ca-pem" in gateway.files[FILE]
+
+
+def test_a_plain_port_sends_clients_to_the_port_that_is_published() -> None:
+    """The gateway names the port that it listens on, so within its container that is the same."""
+    tls = "server: {tls: {certificate: /etc/ssl/a.pem, key: /etc/ssl/a.key, http_port: 80}}\n"
+    two = TWO.replace("deploy: {name: shop}\n", tls)
+    gateway = deployed(two + "deploy: {host: 10.0.0.5, port: 443}\n").gateway
+    assert (gateway.published, gateway.port, gateway.http_port) == ("10.0.0.5:443", 443, 80)
+    assert "  port: 443\n" in gateway.files[FILE]
+    there = deployed(two + CLUSTER).gateway
+    assert (there.published, there.port, there.http_port) == ("", 8080, 80)
+    assert deployed(two.replace(", http_port: 80", "") + "deploy: {port: 443}\n").gateway.port == 8080
 
 
 @pytest.mark.parametrize("target", ["deploy: {}\n", CLUSTER])

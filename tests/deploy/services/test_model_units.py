@@ -6,7 +6,7 @@ import pytest
 
 from freehold import __version__
 from freehold.config import load
-from freehold.deploy.services.units import FILE, Mount, SecretFile
+from freehold.deploy.services.units import FILE, Facts, Mount, SecretFile
 from tests.deploy.configured import DIGEST, GB, deployed, only
 
 CLUSTER = "deploy: {target: kubernetes, pull_from: harbor.corp/models}\n"
@@ -45,7 +45,7 @@ def test_a_model_of_ours_is_served_by_a_file_of_its_own(tmp_path: Path) -> None:
     assert (unit.image, unit.command) == (f"freehold/freehold:{__version__}", ("serve", FILE))
     assert unit.secrets == (SecretFile("internal"),)
     assert unit.mounts == (
-        Mount("/srv/data/bge", "/app/data", read_only=False),
+        Mount("/srv/data/freehold/bge", "/app/data", read_only=False),
         Mount("/home/ops/.freehold/store", "/app/data/store"),
     )
     assert (unit.cpu, unit.memory_mb, unit.shm_mb, unit.grace_s) == (2.0, 3301, 64, 18)
@@ -120,3 +120,40 @@ def test_public_keys_of_signatures_are_files_of_the_service() -> None:
     unit = only("models: [{id: a, source: 'a:1', require: {signed: true, keys: [/etc/keys/ops.pem]}}]\n")
     assert unit.secrets == (SecretFile("internal"), SecretFile("ops-pem", "${file:/etc/keys/ops.pem}"))
     assert "keys: [/run/secrets/ops-pem]" in unit.files[FILE]
+
+
+def test_a_decoder_is_told_what_its_memory_was_computed_with() -> None:
+    """Unless the user says how much, or bounds the container: then its engine divides what it finds."""
+    text = "models: [{id: a, source: 'a:1', kind: generate, %s}]\ndeploy: {}\n"
+    told = only(text % "precision: int4", memory_mb=2000, kv_mb=805)
+    assert "    generation:\n      kv_mb: 805\n" in told.files[FILE]
+    own = only(text % "generation: {kv_mb: 64, slots: 4}", memory_mb=2000, kv_mb=805)
+    assert "kv_mb: 64\n" in own.files[FILE]
+    assert "kv_mb" not in only(text % "resources: {memory_mb: 900}", memory_mb=2000, kv_mb=805).files[FILE]
+
+
+def test_files_that_were_changed_in_place_are_another_version() -> None:
+    """Where they lie on this machine; of what is on a cluster's volume another copy may be here."""
+    text = "models: [{id: a, source: /models/a}]\ndeploy: {%s}\n"
+    before, after = (only(text % "", fingerprint=f"files:{one}") for one in "12")
+    assert before.artifacts == {"a": "files:1"}
+    assert before.revision != after.revision
+    there = "target: kubernetes, storage: {claim: models}"
+    volume = [only(text % there, fingerprint=f"files:{one}") for one in "12"]
+    assert volume[0] == volume[1]
+    assert volume[0].artifacts == {}
+
+
+def test_a_node_with_many_cores_lends_a_pod_those_that_its_memory_was_computed_for() -> None:
+    """Unless cores or memory are said; on one machine the cores are known, and Docker takes no bound above them."""
+    text = "models: [{id: a, source: 'a:1', %s}, {id: b, source: 'b:1', %s}]\n"
+    facts = {"a": Facts(memory_mb=500, cores=8), "b": Facts(memory_mb=500, kv_mb=5)}
+
+    def bounds(first: str, second: str, place: str) -> list[float | None]:
+        return [unit.cpu for unit in deployed(text % (first, second) + place, facts).units]
+
+    assert bounds("kind: embed", "kind: generate", CLUSTER) == [8, None]
+    assert bounds("service: s", "service: s", CLUSTER) == [8]
+    assert bounds("resources: {cpu: 2}", "resources: {cpu: 3}", CLUSTER) == [2, 3]
+    assert bounds("resources: {memory_mb: 900}", "kind: generate", CLUSTER) == [None, None]
+    assert bounds("kind: embed", "kind: generate", "deploy: {}\n") == [None, None]

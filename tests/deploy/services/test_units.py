@@ -18,7 +18,7 @@ def test_the_least_that_is_said_is_the_least_that_is_allowed() -> None:
     unit = Unit("minilm", "models", (), "i:1", ("serve",))
     assert Mount("/a", "/a").read_only
     assert (unit.mounts, unit.secrets, unit.gpus, unit.gpu_ids, unit.https) == ((), (), None, (), False)
-    assert SecretFile("a").variable == ""
+    assert SecretFile("a").origin == ""
     assert Facts().bytes is None
 
 

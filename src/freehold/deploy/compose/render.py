@@ -89,7 +89,11 @@ def _service(unit: Unit) -> Tree:
 def _network(unit: Unit) -> Tree:
     """Units reach one another and nothing else; the gateway alone is published, and reaches upstreams."""
     tree: Tree = {"networks": ["units", "front"] if unit.role == "gateway" else ["units"]}
-    return tree | ({"ports": [f"{unit.published}:{unit.port}"]} if unit.published else {})
+    if unit.published:
+        tree["ports"] = [f"{unit.published}:{unit.port}"]
+        if unit.http_port is not None:
+            tree["ports"].append(f"{unit.published.rpartition(':')[0]}:{unit.http_port}:{unit.http_port}")
+    return tree
 
 
 def _limits(unit: Unit) -> Tree:
@@ -125,13 +129,15 @@ def _walls(unit: Unit) -> Tree:
 def probe(unit: Unit) -> tuple[str, ...]:
     """The command that asks a unit whether it is ready, in its own container; it prints what the unit says.
 
-    By no proxy, though the environment may name one; by any certificate, since it asks itself. An image that others
-    chose must have curl, wget or python3.
+    By no proxy, though the environment may name one; by its plain port, where it has one, since that answers while the
+    first certificate is awaited; else by any certificate, since it asks itself. An image that others chose must have
+    curl, wget or python3.
     """
-    kind, trust = ("HTTPS", ",context=ssl._create_unverified_context()") if unit.https else ("HTTP", "")
+    port, https = (unit.port, unit.https) if unit.http_port is None else (unit.http_port, False)
+    kind, trust = ("HTTPS", ",context=ssl._create_unverified_context()") if https else ("HTTP", "")
     script = (
-        f"import http.client,{'ssl,' if unit.https else ''}sys;"
-        f"c=http.client.{kind}Connection('127.0.0.1',{unit.port},timeout={PROBE_TIMEOUT_S}{trust});"
+        f"import http.client,{'ssl,' if https else ''}sys;"
+        f"c=http.client.{kind}Connection('127.0.0.1',{port},timeout={PROBE_TIMEOUT_S}{trust});"
         f"c.request('GET','{unit.ready}');r=c.getresponse();"
         "print(r.read(4000).decode('utf-8','replace'));sys.exit(r.status!=200)"
     )

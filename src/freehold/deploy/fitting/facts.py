@@ -16,6 +16,8 @@ from freehold.errors import FreeholdError
 
 CORES = 8
 """Threads that a service is counted with where neither `resources.cpu` nor a machine says."""
+FILES = "files:"
+"""What a fingerprint begins with."""
 SMALL = 64 << 10
 """Bytes up to which a file is read to know it again: settings and manifests; of weights the clock must do."""
 
@@ -55,7 +57,7 @@ def size_of(path: Path) -> int:
 
 
 def fingerprint(path: Path) -> str:
-    """`files:` and sixteen hex digits that change with the files of a model: an `.onnx` file with its external data, any
+    """`files:` and sixteen hex digits that change with a model's files: an `.onnx` file with its external data, any
     other file, or a folder without what is hidden in it.
 
     Names and sizes count, of small files their bytes, of others when they were written: a folder of 60 GB takes no
@@ -65,7 +67,7 @@ def fingerprint(path: Path) -> str:
         seen = [(str(file.relative_to(path.parent)), *_seen(file)) for file in _files(path)]
     except OSError as error:
         raise FreeholdError("fit_unreadable", path=path, reason=error.strerror or str(error)) from error
-    return f"files:{hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]}"
+    return f"{FILES}{hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]}"
 
 
 def _files(path: Path) -> Iterable[Path]:

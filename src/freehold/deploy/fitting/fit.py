@@ -1,6 +1,6 @@
 """Whether the models of a configuration fit a machine: weights + KV at context x concurrency + workspace, by rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,12 +14,14 @@ from freehold.deploy.fitting.needs import (
     UNASKED_TOKENS,
     Load,
     Need,
+    container_load,
     kv_bytes,
     load_of,
     need,
 )
 from freehold.deploy.fitting.needs_vllm import load_of_vllm, need_of_card, options_of
 from freehold.deploy.services.devices import Devices
+from freehold.deploy.services.units import Unit
 from freehold.errors import FreeholdError
 
 Verdict = Literal["fits", "less", "no", "unknown"]
@@ -41,11 +43,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine or container has left. `memory` in bytes, None for a cluster whose nodes nobody asked."""
+    """What a machine or container has left. `memory` in bytes, None for a cluster whose nodes nobody asked; `total`:
+    what it had, where that is known."""
 
     memory: int | None
     cores: int
     cards: tuple[Card, ...] = ()
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,23 +113,28 @@ class Fit:
         )
 
 
-def fitting(config: Config, files: Mapping[str, ModelFiles], machine: Machine, apart: bool = False) -> Fit:
+def fitting(
+    config: Config, files: Mapping[str, ModelFiles], machine: Machine, units: Sequence[Unit] | None = None
+) -> Fit:
     """Whether what this machine would run of `config` fits it. `files` by the ids of models; others are left out.
 
-    `apart`: each service is a process of its own behind a gateway, as deployments run them; else one process serves
-    all. Models take memory in their order, each after those before it. Raises FreeholdError `fit_unreadable`.
+    `units` are the services of a deployment that run its models; None: one process serves all. Models take memory in
+    their order, each after those before it. Raises FreeholdError `fit_unreadable`.
     """
     here = [model for model in config.models if model.id in files and model.hosting != "upstream" and not model.command]
     room, devices = _Room(machine), Devices()
-    rows = [_processes(here, room, apart)]
+    services = {model.id: unit for unit in units or () for model in unit.models}
+    rows = [_processes(1 if units is None else sum(unit.role in ("models", "gateway") for unit in units), room)]
     for model in here:
-        cards = devices.take(model.gpu_request, options_of(model).share if model.engine == "vllm" else None)
+        unit = services.get(model.id)
+        share = options_of(model).share if model.engine == "vllm" else None
+        cards = devices.take(model.gpu_request, share) if unit is None else unit.gpu_ids
         if model.engine == "vllm":
             rows.append(_on_cards(model, files[model.id], room, cards))
         elif model.device in ("cuda", "tensorrt"):
             rows.append(_on_card(model, files[model.id], room, cards))
         else:
-            rows.append(_in_memory(model, files[model.id], room))
+            rows.append(_in_memory(model, files[model.id], room, unit))
     return Fit(tuple(rows))
 
 
@@ -154,25 +163,27 @@ class _Room:
         return before
 
 
-def _processes(models: list[ModelConfig], room: _Room, apart: bool) -> Row:
-    """The servers themselves: one for all, or one a service of ours and the gateway."""
-    ours = [model for model in models if model.engine != "vllm"]
-    count = 1 + len({model.service or model.id for model in ours}) if apart else 1
+def _processes(count: int, room: _Room) -> Row:
+    """The servers themselves."""
     size = Need(0, 0, count * PROCESS_BYTES, (f"workspace = {count} x {PROCESS_BYTES // MIB} MiB of a server",))
     available = room.take(size.sum)
-    name = "(servers)" if count > 1 else "(server)"
+    name = "(server)" if count == 1 else "(servers)"
     return Row(name, "memory", size, None, available, _verdict(size.sum, available))
 
 
-def _in_memory(model: ModelConfig, files: ModelFiles, room: _Room) -> Row:
-    """A model on the processor; a decoder gets what the engine's own rule leaves for keys and values."""
-    load, available, cores = load_of(model, files), room.memory, room.machine.cores
-    if files.kind != "generate" or available is None:
+def _in_memory(model: ModelConfig, files: ModelFiles, room: _Room, unit: Unit | None) -> Row:
+    """A model on the processor. A decoder gets what the engine's own rule leaves for keys and values, unless its
+    service is told: then all of that must be there."""
+    resources, available = model.resources, room.memory
+    cores = min(room.machine.cores, max(1, int(unit.cpu))) if unit is not None and unit.cpu else room.machine.cores
+    is_told = unit is not None and resources.memory_mb is None and model.generation.kv_mb is None
+    load = container_load(model, files) if is_told else load_of(model, files)
+    if files.kind != "generate" or available is None or is_told:
         size = need(model, files, load, cores)
         room.take(size.sum)
         fits = _fits_in(available)
         row = Row(model.id, "memory", size, load, available, _verdict(size.sum, available))
-        return _with_largest(row, lambda asked: fits(need(model, files, asked, cores)), files, concurrency=False)
+        return _with_largest(row, lambda asked: fits(need(model, files, asked, cores)), files, concurrency=is_told)
     stated, weights = model.generation.kv_mb, need(model, files, load, cores).weights
     budget = max(0, available - weights) // KV_SHARE if stated is None else stated * MIB
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from freehold.deploy.kubernetes.naming import ACCOUNT, SECRET_KEY, Tree, pod_labels, pod_selector, secret_of
+from freehold.deploy.kubernetes.naming import ACCOUNT, Tree, pod_labels, pod_selector
 from freehold.deploy.kubernetes.vendors import accelerator
 from freehold.deploy.kubernetes.versions import has_sleep
 from freehold.deploy.kubernetes.volumes import AUTHORITY, REGISTRY, authority_of, pull_volumes, volumes
@@ -92,7 +92,10 @@ def contained(unit: Unit, name: str, command: tuple[str, ...], environment: list
 
 
 def resources(unit: Unit) -> Tree:
-    """Requests and limits. Memory has no slack between them: what was promised cannot be taken by a neighbour."""
+    """Requests and limits. Memory has no slack between them: what was promised cannot be taken by a neighbour.
+
+    Cores that nobody asked for bound a unit, since its memory was computed for so many, and are not promised.
+    """
     limits: dict[str, Any] = {}
     if unit.cpu is not None:
         limits["cpu"] = f"{round(unit.cpu * 1000)}m"
@@ -101,22 +104,20 @@ def resources(unit: Unit) -> Tree:
         limits["memory"] = f"{unit.memory_mb + shared}Mi"
     if unit.gpus is not None:
         limits[unit.gpus.resource] = unit.gpus.count
-    tree: Tree = {"requests": _LEAST | limits}
+    requests = _LEAST | limits
+    if unit.models and not any(model.resources.cpu for model in unit.models):
+        requests["cpu"] = _LEAST["cpu"]
+    tree: Tree = {"requests": requests}
     return tree | {"limits": limits} if limits else tree
 
 
 def environment_of(unit: Unit) -> list[Tree]:
-    """The variables of a container, those that hold secrets by reference."""
+    """The variables of a container."""
     plain = dict(unit.environment)
     if unit.role == "other":
         # the image's own user is not the one it runs as: no home, no name
         plain = {"HOME": "/tmp", "USER": ACCOUNT} | plain  # noqa: S108 - of its own pod
-    variables: list[Tree] = [{"name": name, "value": _literal(plain[name])} for name in sorted(plain)]
-    for secret in unit.secrets:
-        if secret.variable:
-            reference = {"secretKeyRef": {"name": secret_of(secret), "key": SECRET_KEY}}
-            variables.append({"name": secret.variable, "valueFrom": reference})
-    return variables
+    return [{"name": name, "value": _literal(plain[name])} for name in sorted(plain)]
 
 
 def _server(deployment: Deployment, unit: Unit, mounts: list[Tree]) -> Tree:

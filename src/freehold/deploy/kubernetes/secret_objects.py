@@ -19,7 +19,7 @@ def secret_values(units: Iterable[Unit], environ: Mapping[str, str]) -> Mapping[
 
     Raises `secret_malformed` and `secret_unreadable`.
     """
-    every = {SecretFile(secret.name, secret.origin) for unit in units for secret in unit.secrets}
+    every = {secret for unit in units for secret in unit.secrets}
     return {secret: _value(secret, environ) for secret in sorted(every, key=lambda secret: secret.name)}
 
 

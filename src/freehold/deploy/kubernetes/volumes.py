@@ -39,10 +39,10 @@ def volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
     """
     _require_reachable(unit)
     yield from _files(unit)
-    if mounted := [secret for secret in unit.secrets if not secret.variable]:
+    if unit.secrets:
         sources = [
             {"secret": {"name": secret_of(secret), "items": [{"key": SECRET_KEY, "path": secret.name}]}}
-            for secret in mounted
+            for secret in unit.secrets
         ]
         volume = {"name": "secrets", "projected": {"sources": sources, "defaultMode": READABLE_BY_GROUP}}
         yield _seen(volume, SECRETS, readOnly=True)

@@ -16,7 +16,7 @@ from freehold.deploy.services.units import FILE, Unit
 from freehold.deploy.target import Running, Target
 from freehold.errors import FreeholdError
 
-_NEEDED = frozenset({"port", "published", "secrets", "mounts", "https", "environment"})
+_NEEDED = frozenset({"port", "published", "http_port", "secrets", "mounts", "https", "environment"})
 """What of a gateway its own file may ask for: with another file it cannot stay without them."""
 _AT_ONCE = Terms(steps=(WHOLE,), step_s=0.0, recorded=None)
 """Back to what was in force before: as soon as it is ready, and nobody asks whether it answers as the broken one."""

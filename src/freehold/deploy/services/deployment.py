@@ -11,7 +11,7 @@ from freehold.config.deploying import Deploy, Scale
 from freehold.config.labels import GATEWAY, label
 from freehold.config.routing import Gateway
 from freehold.deploy.services.devices import Devices
-from freehold.deploy.services.gateway_file import Shares, gateway_file
+from freehold.deploy.services.gateway_file import Shares, gateway_file, http_port_of, port_of
 from freehold.deploy.services.model_places import state
 from freehold.deploy.services.model_units import Ground, unit_of, versioned
 from freehold.deploy.services.secret_files import ACCESS, INTERNAL, reference
@@ -84,7 +84,9 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
         models=(),
         image=ground.image(cuda=False),
         command=("gateway", FILE),
+        port=port_of(config),
         published=_published(ground.settings),
+        http_port=http_port_of(config),
         files={FILE: lasting},
         secrets=(INTERNAL, *([ACCESS] if _makes_access(ground.config) else []), *secrets),
         mounts=state(GATEWAY, ground.settings),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from freehold.config import Config, Limits, ModelConfig, Require, Route, RouteTarget
+from freehold.config.deploying import Deploy
 from freehold.config.written import written
 from freehold.deploy.services.secret_files import INTERNAL, reference, with_files
 from freehold.deploy.services.units import SecretFile, Unit
@@ -26,6 +27,17 @@ Shares = Mapping[str, int]
 def version_id(model: str, unit: Unit) -> str:
     """What the gateway calls a model of a version that comes, beside the released one."""
     return f"{model[: LONGEST_ID - 10]}--{unit.revision}"
+
+
+def port_of(config: Config) -> int:
+    """Where a gateway listens in its container: where it is published, if a plain port sends clients there."""
+    settings = config.deploy or Deploy()
+    return settings.port if settings.target == "compose" and http_port_of(config) is not None else PORT
+
+
+def http_port_of(config: Config) -> int | None:
+    """The plain port of a gateway that speaks HTTPS."""
+    return None if config.server.tls is None else config.server.tls.http_port
 
 
 def gateway_file(
@@ -58,7 +70,7 @@ def gateway_file(
         routes=_routes(config.routes, moved),
         limits=limits,
         require=Require(),
-        server=replace(config.server, host=EVERYWHERE, port=PORT),
+        server=replace(config.server, host=EVERYWHERE, port=port_of(config)),
         deploy=None,
         dify=None,
     )

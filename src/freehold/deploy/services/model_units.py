@@ -71,10 +71,10 @@ def unit_of(name: str, models: tuple[ModelConfig, ...], ground: Ground, devices:
         secrets=(INTERNAL,),
         mounts=mounts(models, ground.settings, ground.home),
         pulls=pulls(models, [ground.known(model) for model in models], ground.settings),
-        artifacts={model.id: digest for model in models if (digest := ground.known(model).digest)},
+        artifacts={model.id: known for model in models if (known := _identity(model, ground))},
         gpus=first.gpu_request,
         gpu_ids=cards,
-        cpu=_sum(model.resources.cpu for model in models),
+        cpu=_cpu(models, ground),
         memory_mb=_memory_mb(models, ground),
         grace_s=ground.grace_s,
         scale=first.scale,
@@ -117,7 +117,9 @@ def _serving(unit: Unit, ground: Ground) -> Unit:
 def _served(model: ModelConfig, ground: Ground) -> ModelConfig:
     """A model as its own service reads it: what only says where and how often it runs is left out."""
     usual = ModelConfig(id="", source="")
-    require = model.require
+    require, generation = model.require, model.generation
+    if generation.kv_mb is None and model.resources.memory_mb is None:
+        generation = msgspec.structs.replace(generation, kv_mb=ground.known(model).kv_mb)
     if require.proof is None and ground.settings.target == "kubernetes" and model.hosting == "here":
         require = msgspec.structs.replace(require, proof="always")
     return msgspec.structs.replace(
@@ -129,6 +131,7 @@ def _served(model: ModelConfig, ground: Ground) -> ModelConfig:
         scale=usual.scale,
         locality=usual.locality,
         require=require,
+        generation=generation,
     )
 
 
@@ -149,6 +152,22 @@ def _other(unit: Unit, model: ModelConfig, ground: Ground) -> Unit:
         alive=vllm.READY,
         startup_s=_startup_s(unit.models, ground, vllm.SETTLING_S),
     )
+
+
+def _identity(model: ModelConfig, ground: Ground) -> str:
+    """What its files are; "" where only the cluster knows: another copy of what is on a volume may lie here."""
+    known = ground.known(model)
+    return known.digest or ("" if ground.settings.target == "kubernetes" else known.fingerprint)
+
+
+def _cpu(models: Sequence[ModelConfig], ground: Ground) -> float | None:
+    """What the configuration says. Nodes of a cluster may have more cores than memory was computed for: no more of them
+    are used then. (Docker refuses a bound above what its machine has, and its machine is this one.)"""
+    said = _sum(model.resources.cpu for model in models)
+    if said is not None or ground.settings.target != "kubernetes":
+        return said
+    computed = (ground.known(model).cores for model in models if model.resources.memory_mb is None)
+    return max((cores for cores in computed if cores is not None), default=None)
 
 
 def _memory_mb(models: Sequence[ModelConfig], ground: Ground) -> int | None:

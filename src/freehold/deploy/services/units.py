@@ -29,6 +29,10 @@ class Facts:
     kv_mb: int | None = None
     """Of `memory_mb`, what is for keys and values: a service in a container of that size is told `generation.kv_mb`, or
     it would take a quarter of what is available."""
+    cores: int | None = None
+    """The threads that `memory_mb` is counted with; None where it does not grow with them."""
+    fingerprint: str = ""
+    """Of files that no digest stands for: another one means that they are not what they were."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,13 @@ class Pull:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A secret that a service reads from /run/secrets/NAME, or finds in the environment variable `variable`.
+    """A secret that a service reads from /run/secrets/NAME.
 
     `origin` is `${env:NAME}` or `${file:PATH}` of the configuration; "" for one that the deployment makes itself.
     """
 
     name: str
     origin: str = ""
-    variable: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,15 @@ class Unit:
     port: int = 8080
     published: str = ""
     """HOST:PORT of this machine that stands for its port; "" where only the deployment's own network reaches it."""
+    http_port: int | None = None
+    """Published beside it, under its own number: plain HTTP, which answers probes and sends clients to HTTPS."""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """By path in the container: its freehold.yaml and nothing secret."""
     secrets: tuple[SecretFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
-    """By model, the digest of its artifact, where it has one."""
+    """By model, the digest of its artifact; of other files on this machine their fingerprint."""
     pulls: tuple[Pull, ...] = ()
     """Where `deploy.pull_from` is set and the service runs on a cluster: these in place of a mount of the store."""
     gpus: Gpus | None = None
