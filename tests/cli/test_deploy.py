@@ -30,7 +30,7 @@ def engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def deployed(engine: Path) -> Releases:
     """A deployment by the name freehold, of which nothing runs any more."""
     releases = Releases(engine / "home", "freehold")
-    state = engine / "data" / "a"
+    state = engine / "data" / "freehold" / "a"
     (state / "keys").mkdir(parents=True)
     one = deployment("fp32", data=str(engine / "data"))
     holder = Holder("ops", "box", 1, 0.0, "deploy")
@@ -92,7 +92,7 @@ def test_status_says_what_does_not_run(freehold: Run, deployed: Releases) -> Non
 
 def test_down_removes_keys_only_when_that_is_said(freehold: Run, deployed: Releases) -> None:
     """Without a word, and without a person to ask, nothing is stopped; --keep-data keeps."""
-    data = deployed.folder.parents[2] / "data" / "a"
+    data = deployed.folder.parents[2] / "data" / "freehold" / "a"
     ran = freehold("down", "--json")
     assert (ran.code, ran.error["code"]) == (2, "down_unsure")
     assert str(data) in ran.error["cause"]
@@ -104,7 +104,7 @@ def test_down_removes_keys_only_when_that_is_said(freehold: Run, deployed: Relea
 
 def test_down_takes_what_services_kept_with_it(freehold: Run, deployed: Releases) -> None:
     """The releases stay."""
-    data = deployed.folder.parents[2] / "data" / "a"
+    data = deployed.folder.parents[2] / "data" / "freehold" / "a"
     ran = freehold("down", "--yes", "--json")
     assert (ran.code, ran.data["removed"]) == (0, [str(data)])
     assert not data.exists()

@@ -75,9 +75,9 @@ deploy: {target: systemd, port: 9000}
     assert said["ExecStart"] == [
         "/opt/freehold/bin/freehold serve /etc/freehold/freehold/bge/freehold.yaml --host 127.0.0.1 --port 9002"
     ]
-    assert said["Environment"] == ["FREEHOLD_HOME=/srv/data/bge"]
-    assert said["BindPaths"] == ["/srv/data/bge"]
-    assert said["BindReadOnlyPaths"] == ["/home/ops/.freehold/store:/srv/data/bge/store"]
+    assert said["Environment"] == ["FREEHOLD_HOME=/srv/data/freehold/bge"]
+    assert said["BindPaths"] == ["/srv/data/freehold/bge"]
+    assert said["BindReadOnlyPaths"] == ["/home/ops/.freehold/store:/srv/data/freehold/bge/store"]
     assert said["IPAddressDeny"] == ["any"]
     assert not any("/run/secrets" in text or "/app/data" in text for text in files.values())
 

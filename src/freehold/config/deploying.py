@@ -87,7 +87,7 @@ class Deploy(Shape, frozen=True):
         "127.0.0.1"
     )
     port: Annotated[Port, doc("Its port there.")] = 8080
-    data: Annotated[Text, doc("The folder of this machine where Compose and systemd keep state.")] = DATA
+    data: Annotated[Text, doc("The folder of this machine where Compose and systemd keep state, below `name`.")] = DATA
     disk_mb_s: Annotated[
         Annotated[float, Meta(gt=0)], doc("How fast weights are read; startup probes wait three times as long.", "MB/s")
     ] = 200.0

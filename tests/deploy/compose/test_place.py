@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.config import Config, Deploy
 from freehold.deploy.compose import place
+from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Mount, SecretFile
 from freehold.errors import FreeholdError
 from tests.deploy.compose.deployments import INTERNAL, deployment, gateway, state, unit
@@ -43,8 +45,9 @@ def test_state_is_open_behind_a_closed_folder(tmp_path: Path) -> None:
     (tmp_path / "data" / "b").chmod(0o750)
     place.make_states(units)
     assert (mode(tmp_path / "data" / "a"), mode(tmp_path / "data" / "b")) == (0o777, 0o750)
-    place.make_states([unit("c", "1", mounts=(state("c", str(tmp_path / "new")),))])
-    assert mode(tmp_path / "new") == 0o700
+    theirs = Deployment.of(Config(deploy=Deploy(data=str(tmp_path / "data"))))
+    place.make_states([theirs.gateway])
+    assert [mode(tmp_path / "data" / name) for name in ("freehold", "freehold/gateway")] == [0o700, 0o777]
 
 
 def test_secrets_are_written_in_place_and_made_once(tmp_path: Path) -> None:

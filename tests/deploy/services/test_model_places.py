@@ -70,6 +70,10 @@ def test_another_server_is_told_a_folder() -> None:
 
 
 def test_state_is_kept_on_a_machine_and_not_in_a_cluster() -> None:
-    """All versions of a service have the same folder: what one wrote the next need not make again."""
-    assert state("bge", Deploy(data="/srv")) == (Mount("/srv/bge", "/app/data", read_only=False),)
+    """All versions of a service have the same folder: what one wrote the next need not make again.
+
+    Another deployment has another one, and `data` itself may be a folder that others pass.
+    """
+    assert state("bge", Deploy(data="/srv")) == (Mount("/srv/freehold/bge", "/app/data", read_only=False),)
+    assert state("bge", Deploy(data="/srv", name="b")) == (Mount("/srv/b/bge", "/app/data", read_only=False),)
     assert state("bge", CLUSTER) == ()

@@ -1,5 +1,6 @@
 """What is to be done by hand with the files of a deployment, beside them."""
 
+import posixpath
 from shlex import quote
 
 from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, state_folders, units_of
@@ -39,9 +40,11 @@ def readme(deployment: Deployment) -> str:
     """README.md: the folders and files to make, and the commands."""
     settings, units = deployment.settings, units_of(deployment)
     key = f" Clients send the key in `{secret_path(ACCESS)}`." if ACCESS in deployment.gateway.secrets else ""
+    states = state_folders(units)
+    closed = sorted({posixpath.dirname(path) for path in states})
     steps = [
-        f"install -d -m 0700 {SECRETS} {quote(settings.data)}",
-        f"install -d -m 0777 {' '.join(map(quote, state_folders(units)))}",
+        f"install -d -m 0700 {SECRETS} {' '.join(map(quote, closed))}",
+        f"install -d -m 0777 {' '.join(map(quote, states))}",
         *(f"{command_for(secret)} > {quote(secret_path(secret))}" for secret in secrets_of(units)),
         f"chmod 0644 {SECRETS}/*",
     ]

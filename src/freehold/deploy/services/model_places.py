@@ -43,10 +43,13 @@ def folder_inside(source: Source) -> Source:
 
 
 def state(name: str, settings: Deploy) -> tuple[Mount, ...]:
-    """Where a service of ours keeps what it need not make again; all its versions have the same. A pod has its own."""
+    """Where a service of ours keeps what it need not make again; all its versions have the same. A pod has its own.
+
+    Below a folder of the deployment's own: what may be passed by others, or by another deployment, is `data` itself.
+    """
     if settings.target == "kubernetes":
         return ()
-    return (Mount(f"{settings.data}/{name}", HOME, read_only=False),)
+    return (Mount(f"{settings.data}/{settings.name}/{name}", HOME, read_only=False),)
 
 
 def _mounts(source: Source, settings: Deploy, home: str) -> Iterator[Mount]:
