@@ -1,10 +1,13 @@
 """How plans, releases and the state of a deployment look in a terminal."""
 
-from freehold.cli.deploy_text import of_log, of_plan, of_release, of_status
+from msgspec.structs import replace
+
+from freehold.cli.deploy_text import of_log, of_plan, of_release, of_status, of_what_stays
 from freehold.cli.output import Output
+from freehold.config.deploying import Storage
 from freehold.deploy.releases.deploying import Status
 from freehold.deploy.releases.log import Line
-from freehold.deploy.releases.plan import plan
+from freehold.deploy.releases.plan import Transfer, plan
 from freehold.deploy.releases.release import Release
 from freehold.deploy.releases.staging import hosts
 from freehold.deploy.target import Running
@@ -44,6 +47,24 @@ def test_what_is_in_force_is_told_with_its_address() -> None:
     text = of_release(SECOND, NEW)
     assert text.startswith("Release 3 is in force at http://127.0.0.1:8080.")
     assert NEW.units[0].host in text
+    assert "Key" not in text
+    assert of_release(SECOND, NEW, "cat k").endswith("Key for clients: cat k")
+
+
+def test_what_stays_of_a_cluster_is_told_with_the_reason() -> None:
+    """And what would remove it."""
+    text = of_what_stays(deployment("fp32", target="kubernetes", namespace="team-a", storage=Storage("models")))
+    assert "the namespace team-a with its accounts, which an administrator made" in text
+    assert "the claim models with its model files" in text
+    assert "`kubectl delete namespace team-a` removes all." in text
+    assert "claim" not in of_what_stays(deployment("fp32", target="kubernetes"))
+
+
+def test_a_plan_tells_what_is_pushed() -> None:
+    """In megabytes."""
+    transfer = Transfer("bge:3", "oci://harbor.corp.test/models/bge", 90_300_000)
+    found = replace(plan(4, OLD, OLD, []), transfers=(transfer,))
+    assert "> bge:3: 90.3 MB to oci://harbor.corp.test/models/bge" in of_plan(found)
 
 
 def test_status_tells_releases_services_and_what_to_do() -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from tests.deploy.kubernetes.conftest import NAMESPACE, kubeconfig
 from tests.deploy.kubernetes.gateways import Gateways, gateways
+from tests.docker_registry import free_port
 from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.server import ApiServer
 
@@ -29,7 +30,8 @@ def cluster() -> Iterator[Gateways]:
 def run(cluster: Gateways, tmp_path: Path) -> Run:
     """A command in a folder with a configuration of one model, which is on the cluster's volume."""
     models = [{"id": "bge", "source": "/models/bge"}]
-    settings = {"target": "kubernetes", "context": "test", "storage": {"claim": "models"}}
+    silent = f"127.0.0.1:{free_port()}/mirror"
+    settings = {"target": "kubernetes", "context": "test", "registry": silent, "storage": {"claim": "models"}}
     (tmp_path / "freehold.yaml").write_text(yaml.safe_dump({"models": models, "deploy": settings}))
     file = kubeconfig(tmp_path, cluster.server.url)
     environ = os.environ | {"FREEHOLD_HOME": str(tmp_path / "home"), "KUBECONFIG": str(file), "FREEHOLD_LANG": "en"}
@@ -41,9 +43,16 @@ def run(cluster: Gateways, tmp_path: Path) -> Run:
     return command
 
 
+def nodes(cluster: Gateways) -> None:
+    """One that is large enough."""
+    room = {"allocatable": {"cpu": "8", "memory": "64Gi"}}
+    cluster.server.add(cluster.server.kind("Node"), "", "node-1", status=room)
+
+
 def test_a_deployment_comes_answers_for_itself_and_goes(cluster: Gateways, run: Run) -> None:
-    """Deployed, its state and lines shown, taken down; nothing that runs is left, and keys are kept."""
+    """Deployed, its state and lines shown, taken down; nothing that runs is left, no key, and what stays is told."""
     server = cluster.server
+    nodes(cluster)
     server.controllers.outcomes["bge"] = Outcome(log=("ready to serve",))
     done = run("deploy")
     assert done.returncode == 0, done.stderr
@@ -52,16 +61,19 @@ def test_a_deployment_comes_answers_for_itself_and_goes(cluster: Gateways, run: 
     status = json.loads(run("status", "--json").stdout)
     assert [one["state"] for one in status["services"]] == ["ready", "ready"]
     assert "ready to serve" in run("logs", "bge").stdout
-    done = run("down", "--yes")
+    done = run("down", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert server.names("Deployment", NAMESPACE) == server.names("Pod", NAMESPACE) == []
-    assert "freehold-internal" in server.names("Secret", NAMESPACE)
+    assert json.loads(done.stdout)["removed"] == ["freehold-access", "freehold-internal"]
+    assert "the claim models" in json.loads(done.stdout)["stays"]
+    assert server.names("Secret", NAMESPACE) == []
 
 
 def test_a_check_that_fails_refuses_the_deploy(cluster: Gateways, run: Run) -> None:
     """Nothing is started; what is wrong is told as the image told it."""
     table = ("fail  verify:bge  output 0 differs by 0.3", "                  fix: convert the model again")
     cluster.server.controllers.outcomes["bge"] = Outcome("crash", log=table)
+    nodes(cluster)
     done = run("deploy")
     assert done.returncode == 1
     assert "verify:bge output 0 differs by 0.3" in done.stderr

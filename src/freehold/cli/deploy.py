@@ -27,7 +27,7 @@ from freehold.cli.deployments import (
     target_in_force,
     target_of,
 )
-from freehold.cli.output import EPILOG, LABELS, Output
+from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.cli.preparing import bring, check_fit, image_digests, to_bring
 from freehold.cli.progress import Say, working
 from freehold.deploy.lines import together
@@ -91,18 +91,17 @@ def now(
     shows what was done.
     """
     output: Output = ctx.obj
-    releases, target, wanted, notes = _wanted(config, to, force=force)
-    for note in notes:
-        print(output.told(note, LABELS[output.language].note), file=sys.stderr)
+    notes = _Notes(output)
+    releases, target, wanted = _wanted(config, to, notes, force=force)
     if plan:
-        _show_plan(output, releases, target, wanted.deployment)
+        _show_plan(output, releases, target, wanted.deployment, notes)
         return
     usual = Terms.of(wanted.deployment.settings)
     recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
     terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
     with _interruptible(), _telling(output, "deploying") as say:
-        release = _deploying(releases, target, say, brings=to is None).deploy(wanted, terms)
-    _show_release(output, releases, release)
+        release = _deploying(releases, target, say, notes, brings=to is None).deploy(wanted, terms)
+    _show_release(output, releases, release, notes)
 
 
 @app.command("log", epilog=EPILOG)
@@ -134,7 +133,7 @@ def down(
     if data and not yes and not _agreed(data):
         raise FreeholdError("down_unsure", folders=", ".join(data))
     with _telling(output, "stopping") as say:
-        _deploying(releases, target, say).down()
+        _deploying(releases, target, say, _Notes(output)).down()
     if forgets is not None:
         forgets(secrets)
     for folder in folders:
@@ -156,16 +155,17 @@ def rollback(
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases, os.environ)
+    notes = _Notes(output)
     with _interruptible(), _telling(output, "rolling back") as say:
-        release = _deploying(releases, target, say).rollback(number, with_gateway=with_gateway)
-    _show_release(output, releases, release)
+        release = _deploying(releases, target, say, notes).rollback(number, with_gateway=with_gateway)
+    _show_release(output, releases, release, notes)
 
 
 def status(ctx: typer.Context, name: Name = None) -> None:
     """Show the release in force, the older ones, and what runs."""
     output: Output = ctx.obj
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
-    found = _deploying(releases, target_in_force(releases, os.environ), lambda _text: None).status()
+    found = _deploying(releases, target_in_force(releases, os.environ), lambda _text: None, _Notes(output)).status()
     every = releases.all()
     data = {"name": releases.folder.name, **as_data(found), "releases": msgspec.to_builtins(every)}
     output.show(data, deploy_text.of_status(found, every, output))
@@ -198,11 +198,26 @@ def _agreed(data: Sequence[str]) -> bool:
     return typer.confirm(f"This removes keys and caches for good:\n  {listed}\nGo on?", err=True)
 
 
-def _wanted(
-    config: str | None, to: int | None, *, force: bool
-) -> tuple[Releases, Target, Wanted, tuple[FreeholdError, ...]]:
-    """What is to be in force, where, and what to know of it."""
-    notes: tuple[FreeholdError, ...] = ()
+class _Notes:
+    """What is to be known beside the result: on standard error as it comes, with --json a part of the result."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._told: list[FreeholdError] = []
+
+    def add(self, note: FreeholdError) -> None:
+        """Tell it."""
+        self._told.append(note)
+        if not self._output.as_json:
+            print(self._output.told(note, LABELS[self._output.language].note), file=sys.stderr)
+
+    def beside(self, result: object) -> dict[str, object]:
+        """`result` as data, with all that was told."""
+        return {**msgspec.to_builtins(result), "notes": [describe(note) for note in self._told]}
+
+
+def _wanted(config: str | None, to: int | None, notes: _Notes, *, force: bool) -> tuple[Releases, Target, Wanted]:
+    """What is to be in force, and where."""
     if to is not None:
         releases = releases_of(named(None, os.environ, Path.cwd()), os.environ)
         release = releases.read(to)
@@ -211,38 +226,51 @@ def _wanted(
     else:
         given = Given.read(config, os.environ, Path.cwd())
         releases = releases_of(given.settings.name, os.environ)
-        digests, notes = image_digests(given, releases, os.environ)
+        digests = image_digests(given, releases, os.environ, notes.add)
         deployment = given.deployment(digests, os.environ)
         wanted = Wanted(deployment, given.text)
-    return releases, target_of(deployment, releases, os.environ, force=force), wanted, notes
+    return releases, target_of(deployment, releases, os.environ, force=force), wanted
 
 
-def _deploying(releases: Releases, target: Target, say: Say, *, brings: bool = False) -> Deploying:
+def _deploying(releases: Releases, target: Target, say: Say, notes: _Notes, *, brings: bool = False) -> Deploying:
     """`brings`: what pods pull is pushed first; an older release's artifacts were when it came."""
 
     def prepare(deployment: Deployment, units: Sequence[Unit]) -> None:
-        check_fit(deployment, units, target, say)
+        check_fit(deployment, units, _in_force(releases), target, notes.add)
         if brings:
             bring(deployment, units, say)
 
     return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say)
 
 
-def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment) -> None:
+def _in_force(releases: Releases) -> Deployment | None:
     current = releases.current()
-    old = None if current is None else releases.deployment(current)
+    return None if current is None else releases.deployment(current)
+
+
+def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment, notes: _Notes) -> None:
+    """What would change; then raises what `deploy` would refuse it for."""
+    current, old = releases.current(), _in_force(releases)
     found = planned(None if current is None else current.number, old, new, target.running())
     found = msgspec.structs.replace(found, transfers=to_bring(new, added(old, new)))
-    output.show(msgspec.to_builtins(found), deploy_text.of_plan(found))
+    refusal = None
+    try:
+        check_fit(new, added(old, new), old, target, notes.add)
+    except FreeholdError as error:
+        refusal = error
+    output.show(notes.beside(found), deploy_text.of_plan(found))
+    if refusal is not None:
+        raise refusal
 
 
-def _show_release(output: Output, releases: Releases, release: Release | None) -> None:
+def _show_release(output: Output, releases: Releases, release: Release | None, notes: _Notes) -> None:
     if release is None:
         output.show({"release": None}, "Nothing is in force.")
         return
     deployment = releases.deployment(release)
     key = key_read_by(deployment, releases)
-    output.show({**msgspec.to_builtins(release), "key": key}, deploy_text.of_release(release, deployment, key))
+    data = notes.beside(release) | {"key": key}
+    output.show(data, deploy_text.of_release(release, deployment, key))
 
 
 def _lines(releases: Releases, target: Target, model: str | None, follow: bool, tail: int) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What comes before a rollout: digests of images, room for what comes, artifacts where pods pull them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from freehold.cli.deployments import Given
 from freehold.cli.progress import Say
@@ -13,35 +13,40 @@ from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Target
 from freehold.errors import FreeholdError
 
+Note = Callable[[FreeholdError], None]
 
-def image_digests(
-    given: Given, releases: Releases, environ: Mapping[str, str]
-) -> tuple[Mapping[str, str], tuple[FreeholdError, ...]]:
+
+def image_digests(given: Given, releases: Releases, environ: Mapping[str, str], note: Note) -> Mapping[str, str]:
     """What the tags of its images mean: to this machine's engine, or for a cluster at their registries.
 
-    One whose registry does not tell is what it is in the release in force; the troubles come with it.
+    One whose registry does not tell is what it is in the release in force, else that is noted.
     """
     if given.settings.target == "systemd":
-        return {}, ()
+        return {}
     plain = Deployment.of(given.config)
     images = [unit.image for unit in (*plain.units, plain.gateway)]
     if given.settings.target == "compose":
         from freehold.deploy.compose.digests import digests as of_engine
         from freehold.deploy.compose.docker import Docker
 
-        return of_engine(Docker.find(environ), images), ()
+        return of_engine(Docker.find(environ), images)
     from freehold.deploy.kubernetes.digests import digests as of_registries
 
     current = releases.current()
     known = {} if current is None else {name: digest for name, digest in current.images.items() if digest}
     found, troubles = of_registries(images, given.config.network, environ)
-    return {**known, **found}, tuple(trouble for trouble in troubles if trouble.details["image"] not in known)
+    for trouble in troubles:
+        if trouble.details["image"] not in known:
+            note(trouble)
+    return {**known, **found}
 
 
-def check_fit(deployment: Deployment, units: Sequence[Unit], old: Deployment | None, target: Target, say: Say) -> None:
+def check_fit(
+    deployment: Deployment, units: Sequence[Unit], old: Deployment | None, target: Target, note: Note
+) -> None:
     """Raises, with the table, where there is no room for services that come: `fit_too_large` or `fit_card_taken` on
-    this machine, beside what runs of `old` and of themselves; `cluster_nodes_too_small` on a cluster, where its nodes
-    may be listed. Else it says so. Raises `fit_files_changed` where a model is not what it was."""
+    this machine, beside what runs of `old` and of themselves. Raises `fit_files_changed` where a model is not what it
+    was. Of a cluster it is noted where no node is large enough, since one may be added, or where nobody may ask."""
     if not units:
         return
     if deployment.settings.target == "compose":
@@ -53,21 +58,16 @@ def check_fit(deployment: Deployment, units: Sequence[Unit], old: Deployment | N
         running = {unit.host: unit for unit in known if unit.host in there}
         coming = [unit for unit in (*units, deployment.gateway) if unit.host not in there]
         refusal = fit_beside(coming, tuple(running.values())).refusal()
-    else:
-        from freehold.deploy.kubernetes.cluster import Cluster
-        from freehold.deploy.kubernetes.nodes import refusal as refusal_of
-        from freehold.deploy.kubernetes.nodes import rooms
+        if refusal is not None:
+            raise refusal
+        return
+    from freehold.deploy.kubernetes.cluster import Cluster
+    from freehold.deploy.kubernetes.nodes import compared
 
-        assert isinstance(target, Cluster), "target_of gives no other"
-        try:
-            refusal = refusal_of(rooms(units, target.nodes()))
-        except FreeholdError as error:
-            if error.code != "cluster_forbidden":
-                raise
-            say(f"whether a node is large enough is not checked: {error.cause}")
-            return
-    if refusal is not None:
-        raise refusal
+    assert isinstance(target, Cluster), "target_of gives no other"
+    found = compared(units, target.nodes)
+    if found.trouble is not None:
+        note(found.trouble)
 
 
 def bring(deployment: Deployment, units: Sequence[Unit], say: Say) -> None:

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from freehold.config import Config
 from freehold.deploy.kubernetes.cluster import Cluster
@@ -225,3 +227,79 @@ def test_a_gateway_that_lags_behind_holds_the_rollout_up(
     assert "gateway" in error.cause
     assert OLD_BGE.host in hosts(cluster)
     assert [sin for sin in running.sins if OLD_BGE.host in sin] == []
+
+
+def grown(precision: str, most: int) -> Deployment:
+    """One model whose copies follow its load."""
+    model = {"id": "bge", "source": "/models/bge", "precision": precision, "scale": {"least": 1, "most": most}}
+    document = {"models": [model], "deploy": {"target": "kubernetes", "storage": {"claim": "models"}}}
+    return Deployment.of(msgspec.convert(document, Config), {"bge": Facts(bytes=1000)})
+
+
+@contextmanager
+def five_copies(server: ApiServer, cluster: Cluster, old: Deployment, new: Deployment) -> Iterator[Gateways]:
+    """The old release is in force, and has grown to five copies under load."""
+    with gateways(server, old.units[0].host, new.units[0].host) as copies:
+        rolled(cluster, None, old)
+        with server.storage.changed:
+            server.controllers.scale(NAMESPACE, copies.leaving, 5)
+            assert server.storage.changed.wait_for(lambda: available(server, copies.leaving) == 5, 10)
+        copies.weighed.clear()
+        server.calls.clear()
+        yield copies
+
+
+@pytest.mark.parametrize(("most", "floors"), [(8, [1, 3, 5]), (4, [1, 3, 4])])
+def test_weight_waits_for_copies_in_proportion(
+    server: ApiServer, cluster: Cluster, most: int, floors: list[int]
+) -> None:
+    """Before each step the new version has its share of five copies, by its autoscaler's floor, which is as configured
+    again afterwards; who wants no more than four gets four."""
+    old, new = grown("fp32", 8), grown("int8", most)
+    with five_copies(server, cluster, old, new) as copies:
+        found: dict[int, int] = {}
+        hear = copies.hear
+
+        def noted(resource: Resource, event: Event, written: Object) -> None:
+            hear(resource, event, written)
+            if resource.kind == "ConfigMap" and copies.weighed:
+                found.setdefault(copies.weighed[-1], available(server, copies.coming))
+
+        copies.hear = noted  # type: ignore[method-assign]  # it listens, too
+        rolled(cluster, old, new)
+        assert [found[percent] for percent in TERMS.steps] == floors
+        scaler = f"patch horizontalpodautoscalers.autoscaling/{copies.coming}"
+        asked = [floor_of(one) for one in server.calls if one.told == scaler]
+        assert asked[-4:] == [*floors, 1]
+        assert copies.sins == []
+
+
+def floor_of(request: Request) -> int:
+    """What an autoscaler is told to keep."""
+    floor: int = yaml.safe_load(request.body)["spec"]["minReplicas"]
+    return floor
+
+
+def available(server: ApiServer, host: str) -> int:
+    """Its copies that are ready."""
+    found = server.object("Deployment", host, NAMESPACE)
+    return found.get("status", {}).get("availableReplicas", 0) if found else 0
+
+
+def test_copies_that_do_not_come_take_the_rollout_back(server: ApiServer, cluster: Cluster) -> None:
+    """No node has room for them: which, how many, and why."""
+    old, new = grown("fp32", 8), grown("int8", 8)
+    fast = Clock(lambda: time.monotonic() * 500, lambda seconds: time.sleep(seconds / 500))
+    with five_copies(server, cluster, old, new) as copies:
+
+        def heard(text: str) -> None:
+            if text.startswith("5 %"):
+                words = "0/3 nodes are available: 3 Too many pods."
+                server.controllers.outcomes[copies.coming] = Outcome("unschedulable", words)
+
+        with pytest.raises(FreeholdError) as caught:
+            Rolling(cluster, old, new, TERMS, lambda: None, fast, heard).run()
+        assert caught.value.code == "deploy_unit_slow"
+        assert f"{copies.coming} has 0 of 3; None of 3 nodes takes" in caught.value.cause
+        assert hosts(cluster) == ready(*old.units, old.gateway)
+        assert copies.weighed == [0, 5, 0]

@@ -72,6 +72,14 @@ def test_the_same_again_is_no_release_and_mends_what_does_not_run(place: Place) 
     assert place.states() == ["current"]
 
 
+def test_a_deploy_ends_with_releases_pruned(place: Place) -> None:
+    """Eleven are there for a moment, and ten afterwards; rollback goes on as ever."""
+    for number in range(12):
+        place.deploy(deployment(("fp32", "bf16")[number % 2]))
+    assert place.releases.numbers() == list(range(3, 13))
+    assert place.deploying.rollback(None) is not None
+
+
 def test_a_broken_artifact_is_refused_before_anything_is_there(tmp_path: Path) -> None:
     """No release, no container."""
     place = Place(tmp_path, Flaws(unverifiable={"bf16"}))

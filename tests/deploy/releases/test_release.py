@@ -143,3 +143,23 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(FreeholdError) as caught:
         added(Releases(tmp_path, "shop"))
     assert caught.value.code == "releases_unwritable"
+
+
+def test_old_releases_are_pruned_and_the_way_back_stays(releases: Releases) -> None:
+    """The last ten, that in force and the one before it; a number is never given twice, a half-removed one is gone."""
+    for _ in range(2):
+        in_force(releases)
+    for _ in range(11):
+        failed = releases.begin(added(releases))
+        releases.fail(failed, FreeholdError("deploy_aborted", number=failed.number))
+    releases.prune()
+    assert releases.numbers() == [1, 2, *range(4, 14)]
+    before = releases.before(releases.read(2))
+    assert before is not None
+    assert before.number == 1
+    in_force(releases)
+    (releases.folder / ".3.old").mkdir()
+    releases.prune()
+    assert releases.numbers() == [2, *range(5, 15)]
+    assert not list(releases.folder.glob(".*.old"))
+    assert added(releases).number == 15

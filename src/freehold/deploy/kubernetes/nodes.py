@@ -4,7 +4,7 @@ What runs there already is the scheduler's affair: a node that is full may be em
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lightkube.resources.core_v1 import Node
@@ -20,7 +20,8 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Room:
-    """What one copy of a service asks for, and the node that comes closest: what it gives, and of what too little.
+    """What one copy of a service asks for, the node that comes closest, what it gives, and of what too little; "" for a
+    node where none is known.
 
     Amounts by resource, as Kubernetes counts them: cores, bytes, devices.
     """
@@ -32,35 +33,42 @@ class Room:
     lacks: tuple[str, ...]
 
     @property
-    def asked(self) -> str:
-        """`bge asks for 0.25 cpu, 3,300 MiB memory`."""
-        return f"{self.service} asks for {_told(self.asks)}"
+    def text(self) -> str:
+        """`bge asks for 0.25 cpu, 3,300 MiB memory; node-1 gives 4 cpu, 16,000 MiB memory: fits`."""
+        asks = f"{self.service} asks for {_told(self.asks)}"
+        if not self.node:
+            return asks
+        verdict = f"too little {', '.join(self.lacks)}" if self.lacks else "fits"
+        return f"{asks}; {self.node} gives {_told({name: self.gives.get(name, 0.0) for name in self.asks})}: {verdict}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All services. `trouble`: nodes that are too small, or why nobody compared; None where everything fits."""
+
+    rooms: tuple[Room, ...]
+    trouble: FreeholdError | None
 
     @property
-    def given(self) -> str:
-        """What the node gives of that, and whether it fits."""
-        verdict = f"too little {', '.join(self.lacks)}" if self.lacks else "fits"
-        return f"{self.node} gives {_told({name: self.gives.get(name, 0.0) for name in self.asks})}: {verdict}"
+    def table(self) -> str:
+        """A line for each service."""
+        return _table(self.rooms)
 
 
-def rooms(units: Sequence[Unit], nodes: Sequence[Node]) -> tuple[Room, ...]:
-    """One a service. Where there is no node everything is lacking."""
-    given = {_name(node): _given(node) for node in nodes} or {"-": {}}
-    return tuple(_room(unit, given) for unit in units)
-
-
-def refusal(found: Sequence[Room]) -> FreeholdError | None:
-    """`cluster_nodes_too_small` with the whole table, None where every service has a node."""
-    small = [room for room in found if room.lacks]
-    if not small:
-        return None
-    services = ", ".join(room.service for room in small)
-    return FreeholdError("cluster_nodes_too_small", services=services, table=table(found))
-
-
-def table(found: Sequence[Room]) -> str:
-    """A line for each service."""
-    return "\n".join(f"{room.asked}; {room.given}" for room in found)
+def compared(units: Sequence[Unit], nodes: Callable[[], Sequence[Node]]) -> Compared:
+    """`units` against what `nodes` gives. Where that raises, or there are none, only what they ask for is known."""
+    try:
+        given = {_name(node): _given(node) for node in nodes()}
+        reason = "" if given else "it has no node now"
+    except FreeholdError as error:
+        given, reason = {}, error.cause
+    found = tuple(_room(unit, given) for unit in units)
+    small = ", ".join(room.service for room in found if room.lacks)
+    if reason:
+        return Compared(found, FreeholdError("cluster_nodes_unknown", reason=reason))
+    if small:
+        return Compared(found, FreeholdError("cluster_nodes_too_small", services=small, table=_table(found)))
+    return Compared(found, None)
 
 
 def quantity(text: str) -> float:
@@ -81,6 +89,8 @@ def _room(unit: Unit, given: Mapping[str, Mapping[str, float]]) -> Room:
     def lacks(node: str) -> tuple[str, ...]:
         return tuple(name for name, amount in asks.items() if given[node].get(name, 0.0) < amount)
 
+    if not given:
+        return Room(unit.name, asks, "", {}, ())
     node = min(given, key=lambda node: (len(lacks(node)), -given[node].get("memory", 0.0), node))
     return Room(unit.name, asks, node, given[node], lacks(node))
 
@@ -89,6 +99,10 @@ def _given(node: Node) -> Mapping[str, float]:
     """What it gives to pods; what is no number is nothing that a service asks for."""
     allocatable = (node.status.allocatable if node.status else None) or {}
     return {name: quantity(amount) for name, amount in allocatable.items() if _QUANTITY.fullmatch(amount)}
+
+
+def _table(found: Sequence[Room]) -> str:
+    return "\n".join(room.text for room in found)
 
 
 def _name(node: Node) -> str:

@@ -158,6 +158,13 @@ _REFUSALS: dict[str, Entry] = {
         "集群中没有足够大的节点可运行 {services}：\n{table}",
         "请增加这样的节点；或减少需求：更小的精度、context_length 或并发数，models[].resources，gpus。",
     ),
+    "cluster_nodes_unknown": Entry(
+        Kind.FORBIDDEN,
+        "Whether a node is large enough for the services was not checked: {reason}",
+        "Nothing to do: a copy that finds no node is told while it waits. `freehold doctor --fit` shows what each asks for.",
+        "未检查是否有足够大的节点可运行这些服务：{reason}",
+        "无需操作：找不到节点的副本会在等待时说明原因。`freehold doctor --fit` 显示各服务的需求。",
+    ),
     "cluster_secret_missing": Entry(
         Kind.INVALID,
         "The secret {name} is not in {namespace}, and {origin} is not set here.",
