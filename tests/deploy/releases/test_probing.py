@@ -140,3 +140,19 @@ def test_tensors_of_numbers_are_made_by_their_shapes(inputs: list[dict[str, Any]
     """Of texts, and of what is very large, none."""
     made = compared(MOVE.model, (), Server(inputs).send)
     assert [request.body["inputs"][0]["data"] for request in made] == ([] if data is None else [data])
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_version_in_force_that_is_too_busy_is_not_passed_over(status: int) -> None:
+    """Else nothing would be compared, and that would pass for agreement."""
+    server = Server(chat_completions=lambda _model, _body: status)
+    with pytest.raises(FreeholdError, match="goldens_unanswered"):
+        differing(MOVE, (), server.send)
+
+
+@pytest.mark.parametrize("status", [401, 404, 429])
+def test_two_refusals_are_no_agreement(status: int) -> None:
+    """A recording of a path that is not there, for example."""
+    server = Server(embedings=lambda _model, _body: status)
+    with pytest.raises(FreeholdError, match="goldens_unanswered"):
+        differing(MOVE, (Recorded("/v1/embedings", {"input": "x"}),), server.send)

@@ -23,6 +23,7 @@ Send = Callable[[str, str, bytes], tuple[int, bytes]]
 """One request to the gateway, by method, path and body: status and body of the answer."""
 
 _OF_A_MODEL = re.compile(r"^/v2/models/[^/]+")
+_NOT_NOW = (429, 503)
 _LARGEST = 1 << 20  # values in a tensor
 _FREE = 1  # what a free dimension is
 _NUMERIC = re.compile(r"^(?:BOOL|U?INT(?:8|16|32|64)|FP(?:32|64))$")
@@ -74,7 +75,11 @@ def _sent(model: str, request: Recorded, send: Send) -> tuple[int, bytes]:
 
 
 def _answers(model: str, request: Recorded, send: Send) -> bool:
-    return _sent(model, request, send)[0] < 400
+    """Whether the model does that at all; who has no time for it says nothing of it."""
+    status = _sent(model, request, send)[0]
+    if status in _NOT_NOW:
+        raise FreeholdError("goldens_unanswered", number=1, model=model, reason=f"{request.path}: status {status}")
+    return status < 400
 
 
 def _tensors(model: str, send: Send) -> Iterator[Recorded]:

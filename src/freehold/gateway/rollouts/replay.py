@@ -21,6 +21,7 @@ from freehold.http.errors import STATUS
 MOST = 1000
 LONGEST = 64 << 20  # bytes of a recording
 UNABLE = 500  # from this status on an answer says that its server does not work, not what the model answers
+NOBODYS = frozenset({401, 403, 404, 405, 429})  # no model's answer: it was not asked. Two of them agree on nothing
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +96,7 @@ async def replay(requests: Sequence[Recorded], old: str, new: str, ask: Ask) -> 
     """
     for number, request in enumerate(requests, 1):
         expected = await _asked(ask, old, request)
-        if isinstance(expected, FreeholdError) or expected.status >= UNABLE:
+        if isinstance(expected, FreeholdError) or expected.status >= UNABLE or expected.status in NOBODYS:
             raise FreeholdError("goldens_unanswered", number=number, model=old, reason=_said(expected))
         seen = await _asked(ask, new, request)
         if isinstance(seen, FreeholdError) or seen.status >= UNABLE:
