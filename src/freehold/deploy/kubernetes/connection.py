@@ -71,7 +71,7 @@ def _chosen(environ: Mapping[str, str], kubeconfig: Path | None, context: str | 
     contexts = sorted(name for one in found for name in one.contexts)
     raise FreeholdError(
         "cluster_config_missing",
-        context=context or "the current one",
+        context=context or "current-context",
         files=", ".join(map(str, files)),
         known=", ".join(contexts) or "-",
     )

@@ -190,7 +190,8 @@ class Rolling:
         self._check_alive()
         self._await_copies(percent)
         self._enforce(staged(old, self._new, percent))
-        self._say(f"{percent} % of the requests, watched for {self._terms.step_s:g} s")
+        watched = f", watched for {self._terms.step_s:g} s" if self._terms.step_s else ""
+        self._say(f"{percent} % of the requests{watched}")
         begun, until = self._scrape(), self._clock.now() + self._terms.step_s
         while (left := until - self._clock.now()) > 0:
             self._clock.sleep(min(_LOOK_S, left))

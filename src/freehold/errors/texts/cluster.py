@@ -12,10 +12,10 @@ _REFUSALS: dict[str, Entry] = {
     ),
     "cluster_config_missing": Entry(
         Kind.INVALID,
-        "No kubeconfig has {context}. Files: {files}. Contexts there: {known}.",
-        "Name one that is there in deploy.context, set KUBECONFIG, or run `kubectl config use-context NAME`.",
-        "没有 kubeconfig 包含 {context}。文件：{files}。其中的上下文：{known}。",
-        "请在 deploy.context 中指定已有的上下文，或设置 KUBECONFIG，或运行 `kubectl config use-context 名称`。",
+        "No kubeconfig has a cluster for `{context}`. Files: {files}. Contexts there: {known}.",
+        "Where it lies in another file, set KUBECONFIG. Else name a context that is there, in deploy.context or by `kubectl config use-context NAME`.",
+        "没有 kubeconfig 给出 `{context}` 所指的集群。文件：{files}。其中的上下文：{known}。",
+        "文件在别处时，请设置 KUBECONFIG；否则用 deploy.context 或 `kubectl config use-context 名称` 指定已有的上下文。",
     ),
     "cluster_config_invalid": Entry(
         Kind.INVALID,
