@@ -43,3 +43,12 @@ def test_a_command_that_hangs_is_left_after_its_time(tmp_path: Path) -> None:
     torn.chmod(0o755)
     with pytest.raises(UnreadableError, match="torn"):
         output_of([str(torn)])
+
+
+def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
+    """A gigabyte a second would be the end of the machine that is to be judged."""
+    endless = tmp_path / "endless"
+    endless.write_text("#!/bin/sh\nexec yes\n")
+    endless.chmod(0o755)
+    with pytest.raises(UnreadableError, match="endless"):
+        output_of([str(endless)])
