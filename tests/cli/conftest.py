@@ -1,5 +1,6 @@
 """The command line, run as a user runs it, in a folder of the test's own; servers as processes of their own."""
 
+import gc
 import http.client
 import json
 import logging
@@ -23,6 +24,9 @@ from onnx import TensorProto, helper, numpy_helper
 from freehold.adapt import graphs
 from freehold.artifact import Artifact, write_manifest
 from freehold.cli.main import main
+from tests.deploy.kubernetes.conftest import kubeconfig
+from tests.deploy.kubernetes.gateways import Gateways, gateways
+from tests.kubernetes_api.server import ApiServer
 
 PATIENCE_S = 60.0  # only a broken test waits this long
 
@@ -74,6 +78,19 @@ def freehold(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
         return Ran(left.value.code if isinstance(left.value.code, int) else 0, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
+    """A cluster with nothing in it, which the kubeconfig names, and the gateways that come to be there.
+
+    A command leaves the end of its connections to the end of its process, which here is that of the tests: modules that
+    use this ignore warnings of such sockets.
+    """
+    with ApiServer().running() as server, gateways(server) as copies:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(folder, server.url)))
+        yield copies
+        gc.collect()
 
 
 @dataclass(frozen=True)

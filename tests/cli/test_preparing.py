@@ -1,6 +1,5 @@
 """What comes before a rollout on a cluster: a real registry, and an API server that refuses as a real one does."""
 
-import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,16 +11,14 @@ from freehold.cli.references import local_store
 from freehold.store import Stored
 from tests.cli.conftest import Ran
 from tests.cli.test_models import mlp_artifact
-from tests.deploy.kubernetes.conftest import NAMESPACE, forbidden, kubeconfig
-from tests.deploy.kubernetes.gateways import Gateways, gateways
+from tests.deploy.kubernetes.conftest import NAMESPACE, forbidden
+from tests.deploy.kubernetes.gateways import Gateways
 from tests.docker_registry import docker_registry, free_port, password_settings
 from tests.kubernetes_api.requests import Request
-from tests.kubernetes_api.server import ApiServer
 
 Run = Callable[..., Ran]
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-"""A command leaves the end of its connections to the end of its process, which here is that of the tests."""
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +27,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("registry")
     with docker_registry(folder, password_settings(folder)) as host:
         yield host
-
-
-@pytest.fixture
-def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateways]:
-    """A cluster with nothing in it, which the kubeconfig names."""
-    with ApiServer().running() as server, gateways(server) as copies:
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(folder, server.url)))
-        yield copies
-        gc.collect()
 
 
 @pytest.fixture
@@ -95,17 +83,3 @@ def test_a_refused_push_is_a_refused_deploy(
     assert (ran.code, ran.error["code"]) == (1, "registry_login_needed")
     assert cluster.server.names("Deployment", NAMESPACE) == cluster.server.names("Secret", NAMESPACE) == []
     assert freehold("status", "--json").error["code"] == "release_none"
-
-
-def test_what_no_node_is_large_enough_for_is_told(freehold: Run, cluster: Gateways, stored: Stored) -> None:
-    """`doctor --fit` fails, with the node that comes closest; `deploy` notes it, since a node may be added."""
-    cluster.server.add(cluster.server.kind("Node"), "", "n", status={"allocatable": {"cpu": "2", "memory": "64Mi"}})
-    ran = freehold("doctor", "--fit")
-    assert ran.code == 1
-    assert "n gives 2 cpu, 64 MiB memory: too little memory" in ran.out
-    codes = [note["code"] for note in freehold("deploy", "--plan", "--json").data["notes"]]
-    assert codes == ["deploy_image_unpinned", "cluster_nodes_too_small"]
-    cluster.server.refuse = forbidden
-    ran = freehold("doctor", "--fit", "--json")
-    assert (ran.code, ran.data["checked"]) == (0, False)
-    assert "was not checked: ci may not list nodes" in freehold("doctor", "--fit").out

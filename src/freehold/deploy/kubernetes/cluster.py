@@ -69,17 +69,25 @@ class Cluster:
     """The deployment `name` in the namespace of `api`; see `Target`.
 
     `environ` has what secrets refer to. `key` opens the gateway, where the configuration names one: else the one that
-    the deployment made does. `force` takes over fields that others own.
+    the deployment made does. `force` takes over fields that others own; `term` is that of its Lease.
     """
 
     def __init__(
-        self, api: Api, name: str, environ: Mapping[str, str], *, key: str | None = None, force: bool = False
+        self,
+        api: Api,
+        name: str,
+        environ: Mapping[str, str],
+        *,
+        key: str | None = None,
+        force: bool = False,
+        term: lease.Term = lease.USUAL,
     ) -> None:
         self._api = api
         self._name = name
         self._environ = environ
         self._key = key
         self._force = force
+        self._term = term
         self._hold: lease.Hold | None = None
         self._wanted = ""
         self._most = Counter[str]()
@@ -93,12 +101,12 @@ class Cluster:
         """
         with ExitStack() as stack:
             try:
-                self._hold = stack.enter_context(lease.held(self._api, self._name, what))
+                self._hold = stack.enter_context(lease.held(self._api, self._name, what, self._term))
             except FreeholdError as error:
                 if error.code != "cluster_namespace_missing":
                     raise
                 self._found([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._api.namespace}}])
-                self._hold = stack.enter_context(lease.held(self._api, self._name, what))
+                self._hold = stack.enter_context(lease.held(self._api, self._name, what, self._term))
             stack.callback(self._let_go)
             yield
 

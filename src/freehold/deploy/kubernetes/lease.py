@@ -32,6 +32,9 @@ class Term:
     renew_s: float = 10.0
 
 
+USUAL = Term()
+
+
 class Hold:
     """A Lease that is held."""
 
@@ -50,7 +53,7 @@ def held(
     api: Api,
     name: str,
     what: str,
-    term: Term = Term(),
+    term: Term = USUAL,
     wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Hold]:
