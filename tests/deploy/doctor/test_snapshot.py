@@ -64,3 +64,11 @@ def test_reading_never_raises(facts: Any) -> None:
     for path in (("a",), ("a", "b"), ("b", "a", "a")):
         snapshot.number(*path), snapshot.text(*path), snapshot.flag(*path), snapshot.texts(*path), snapshot.has(*path)
         list(snapshot.each(*path)), list(snapshot.named(*path)), snapshot.reason(path[0])
+
+
+def test_a_snapshot_gives_no_orders_to_a_terminal() -> None:
+    """It may come from anybody."""
+    snapshot = Snapshot({"os": {"name": "\x1b]0;x\x07Debian"}, "flags": ["a\x9b2J"]}, {"cpu": "no\n\x1b[2Jwhy"})
+    assert snapshot.text("os", "name") == " ]0;x Debian"
+    assert snapshot.texts("flags") == ("a 2J",)
+    assert snapshot.reason("cpu") == "no [2Jwhy"

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 FORMAT = 1
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+"""Never text of a fact: another host's snapshot is shown on a terminal, which would obey them."""
 LARGEST = float(1 << 63)  # above it no number is a fact of a machine
 
 
@@ -63,7 +66,7 @@ class Snapshot:
     def text(self, *path: str) -> str | None:
         """Text that is not empty."""
         value = self._at(path)
-        return value if isinstance(value, str) and value else None
+        return _CONTROLS.sub(" ", value) if isinstance(value, str) and value else None
 
     def flag(self, *path: str) -> bool | None:
         """True or false."""
@@ -73,7 +76,8 @@ class Snapshot:
     def texts(self, *path: str) -> tuple[str, ...]:
         """The texts of a list."""
         value = self._at(path)
-        return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
+        texts = value if isinstance(value, list) else ()
+        return tuple(_CONTROLS.sub(" ", entry) for entry in texts if isinstance(entry, str))
 
     def each(self, *path: str) -> Iterator[Snapshot]:
         """The objects of a list, to be read in the same way."""
