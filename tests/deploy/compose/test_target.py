@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from freehold.config import Gpus
-from freehold.deploy.compose.target import ComposeTarget
+from freehold.deploy.compose.render import HOST_LABEL
+from freehold.deploy.compose.target import PROJECT, SERVICE, ComposeTarget
 from freehold.deploy.services.secret_files import ACCESS
 from freehold.deploy.services.units import Mount, SecretFile
 from freehold.errors import FreeholdError
@@ -130,6 +131,17 @@ def test_a_project_of_another_folder_is_left_alone(yard: Yard, target: ComposeTa
             act()
         assert str(yard.folder) in refused.value.cause
     assert {one.state for one in target.running()} == {"ready"}
+
+
+def test_what_is_left_of_a_gateway_goes_without_the_files_of_the_one_that_runs(
+    yard: Yard, target: ComposeTarget
+) -> None:
+    """Compose was killed while it put one in the place of another: two containers have the same service."""
+    words = ("create", "--label", f"{PROJECT}={yard.name}", "--label", f"{SERVICE}=gateway")
+    yard.engine.docker(*words, "--label", f"{HOST_LABEL}=gateway-00000000", yard.image, "true")
+    target.stop(["gateway-00000000"])
+    assert {one.host for one in target.running()} == {"gateway-bbbbbbbb", "minilm-11111111"}
+    assert (yard.folder / "config" / "gateway" / "etc" / "freehold" / "freehold.yaml").is_file()
 
 
 def test_logs_are_those_of_a_version_or_of_what_a_unit_has_now(yard: Yard, target: ComposeTarget) -> None:

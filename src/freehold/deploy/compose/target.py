@@ -93,14 +93,18 @@ class ComposeTarget:
         place.write_files(self.folder, {path: text})
 
     def stop(self, hosts: Sequence[str]) -> None:
-        """Stop these services and remove them with their files, each within its grace time."""
+        """Stop these services and remove them with their files, each within its grace time.
+
+        All versions of the gateway have the same files: what a Compose that was killed left of one goes without them.
+        """
         there = self._containers()
         going = [one for one in there if host_of(one) in hosts]
         if going:
             ids = [one["Id"] for one in going]
             self.docker.run("stop", *ids)
             self.docker.run("rm", "--force", "--volumes", *ids)
-        for service in filter(None, map(_service, going)):
+        stay = {_service(one) for one in there if one not in going}
+        for service in {_service(one) for one in going} - stay - {""}:
             shutil.rmtree(self.folder / config_folder(service), ignore_errors=True)
         if len(going) == len(there):
             self._remove_networks()
