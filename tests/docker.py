@@ -5,6 +5,8 @@ share one engine: the first who needs it starts it, the last who leaves stops it
 at the next start. Images stay in .cache/docker, so that a build takes what has not changed from the one before.
 A test names its containers after itself, removes them, and publishes a port only inside `with docker.port(8080):`.
 
+What an image is made of comes from outside while other tests run.
+
 Fixtures: `docker` (the Engine), `freehold_image` (the name of our image there), both for the session.
 """
 
@@ -229,17 +231,31 @@ def base_tar() -> Path:
     return place
 
 
+def fetched() -> Path:
+    """The base, beside which the wheels of our image came. Both take long the first time."""
+    fetching = [ROOT / "tools" / "wheels.sh", *(ROOT / "requirements" / f"{name}.lock" for name in ("base", "image"))]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # the build says what a failure was
+    with (
+        _alone(CACHE / "fetching"),
+        subprocess.Popen(fetching, env={**os.environ, "PYTHON": sys.executable}, **quiet),
+    ):
+        return base_tar()
+
+
+def base_of(engine: Engine) -> str:
+    """The name of the base in an engine."""
+    tar = fetched()
+    name = f"{BASE}:{tar.stem.removeprefix('base-')}"
+    with _alone(CACHE / "imported"):
+        if not engine.docker("images", "--quiet", name):
+            engine.docker("import", tar, name)
+    return name
+
+
 def build_image(engine: Engine) -> str:
     """Our image, by `make image`'s script, on a base without pip; its name. The base is there afterwards too."""
-    fetching = [ROOT / "tools" / "wheels.sh", *(ROOT / "requirements" / f"{name}.lock" for name in ("base", "image"))]
-    settings = {**engine.environment, "PYTHON": sys.executable}
-    with subprocess.Popen(fetching, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        tar = base_tar()  # both take long the first time; what the other one failed at is said below
-    base = f"{BASE}:{tar.stem.removeprefix('base-')}"
-    if not engine.docker("images", "--quiet", base):
-        engine.docker("import", tar, base)
-    words = engine.run(ROOT / "tools" / "image.sh", env={**settings, "BASE": base}, timeout=BUILD_S)
-    return words.splitlines()[-1]
+    settings = {**engine.environment, "PYTHON": sys.executable, "BASE": base_of(engine)}
+    return engine.run(ROOT / "tools" / "image.sh", env=settings, timeout=BUILD_S).splitlines()[-1]
 
 
 @contextmanager
@@ -288,8 +304,25 @@ def docker() -> Iterator[Engine]:
 def freehold_image(docker: Engine) -> str:
     """The name of our image in `docker`, built from this working tree once for each run of the tests."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    with _alone(CACHE):
+    with _alone(CACHE / "built"):
         built = docker.folder / f"built-{run}"
         if not built.exists():
             built.write_text(build_image(docker))
         return built.read_text()
+
+
+FETCHER = pytest.StashKey["subprocess.Popen[bytes]"]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where a test needs an engine, the first worker has fetched what comes from outside, by a process of its own."""
+    is_first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    if is_first and any("docker" in getattr(item, "fixturenames", ()) for item in session.items):
+        command = [sys.executable, "-c", "from tests.docker import fetched; fetched()"]
+        session.config.stash[FETCHER] = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """It is not left behind."""
+    if (fetcher := config.stash.get(FETCHER, None)) is not None:
+        fetcher.wait(BUILD_S)

@@ -98,10 +98,10 @@ class Shop:
         return found
 
     @contextmanager
-    def crowd(self) -> Iterator[Crowd]:
-        """Four clients that ask all the time; none of them may be failed."""
+    def crowd(self, rest_s: float = 0.01) -> Iterator[Crowd]:
+        """Four clients that ask all the time, and leave containers some of the processor; none may be failed."""
         key = (self.compose / "secrets" / "access").read_text()
-        crowd = Crowd(self, PATH, lambda _turn: REQUEST, 4, headers={"Authorization": f"Bearer {key}"})
+        crowd = Crowd(self, PATH, lambda _turn: REQUEST, 4, rest_s=rest_s, headers={"Authorization": f"Bearer {key}"})
         with self.engine.network():
             crowd.__enter__()
         try:
@@ -278,7 +278,7 @@ def read_until(process: "subprocess.Popen[str]", stage: str) -> None:
 @pytest.mark.soak
 def test_ten_changes_under_load_fail_no_request(one: Shop) -> None:
     """Forward and back, five times each, while four clients ask without a pause."""
-    with one.crowd():
+    with one.crowd(rest_s=0.0):
         for version in ("two", "one") * 5:
             done = one.deploy(version)
             assert done.code == 0, done.err

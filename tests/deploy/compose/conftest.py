@@ -16,7 +16,7 @@ from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Mount, Unit
 from freehold.deploy.target import Running
 from tests.deploy.compose.deployments import CONFIGURATION, deployment, gateway, state, unit
-from tests.docker import BASE, PATIENCE_S, Engine, base_tar
+from tests.docker import PATIENCE_S, Engine, base_of
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -80,11 +80,7 @@ class Yard:
 @pytest.fixture(scope="session")
 def base_image(docker: Engine) -> str:
     """A small Linux with Python."""
-    tar = base_tar()
-    name = f"{BASE}:{tar.stem.removeprefix('base-')}"
-    if not docker.docker("images", "--quiet", name):
-        docker.docker("import", tar, name)
-    return name
+    return base_of(docker)
 
 
 @pytest.fixture(scope="module")
