@@ -74,3 +74,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """In our words, with its path."""
     (tmp_path / "releases").touch()
     assert refused(tmp_path / "releases" / "shop" / "lock").code == "releases_unwritable"
+
+
+def test_a_disk_without_room_for_a_name_is_told() -> None:
+    """Before anything is changed."""
+    with pytest.raises(FreeholdError, match="releases_unwritable"), held(Path("/dev/full"), "deploy"):
+        pass

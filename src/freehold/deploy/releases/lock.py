@@ -60,7 +60,10 @@ def held(path: Path, what: str, wall: Callable[[], float] = time.time) -> Iterat
         other = _read(descriptor)
         if not alone or (other is not None and other.host != mine.host):
             raise _refusal(other, path, is_here=not alone)
-        _write(descriptor, msgspec.json.encode(mine))
+        try:
+            _write(descriptor, msgspec.json.encode(mine))
+        except OSError as error:  # a full disk
+            raise FreeholdError("releases_unwritable", path=path.parent, reason=error.strerror or str(error)) from None
         try:
             yield mine
         finally:
