@@ -63,10 +63,10 @@ ENTRIES: dict[str, Entry] = {
         Kind.NOT_FOUND,
         "There is no model at {path} (looked for: {tried}). {mount} is where a container mounts a folder of its host.",
         "In a container: mount the host's folder (`-v {mounted}`), so that {host} on the host is {path} inside;"
-        " MODEL_PATH names the inner side. On the host itself: give the host's path, {host}.",
+        " MODEL_PATH names the inner side. On the host itself, also to deploy: put the model there, or give the path where it lies.",
         "{path} 处没有模型（已查找：{tried}）。{mount} 是容器挂载宿主机目录的位置。",
         "在容器中：挂载宿主机目录（`-v {mounted}`），使宿主机的 {host} 对应容器内的 {path}；MODEL_PATH 填容器内路径。"
-        "直接在宿主机上运行：请使用宿主机路径 {host}。",
+        "在宿主机上运行或部署：把模型放到该处，或改写为模型所在的路径。",
     ),
     "model_path_elsewhere": Entry(
         Kind.NOT_FOUND,
