@@ -15,7 +15,10 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 class Resources(Shape, frozen=True):
     """What one copy of a model's service may use of its machine."""
 
-    cpu: Annotated[Annotated[float, Meta(gt=0)] | None, doc("Cores; null: as many as there are.", "cores")] = None
+    cpu: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        doc("Cores; null: as many as there are, of a cluster's node at most eight where memory grows with them.", "cores"),
+    ] = None
     memory_mb: Annotated[
         Count | None, doc("Memory; null: what `freehold doctor --fit` computes, with a tenth to spare.", "MiB")
     ] = None

@@ -14,6 +14,7 @@ from freehold.deploy.fitting.needs import (
     DRAFT_ROWS,
     KV_SHARE,
     MIB,
+    OPENVINO_BYTES,
     PADDING_ROWS,
     SLICE_TOKENS,
     UNASKED_TOKENS,
@@ -124,3 +125,24 @@ def test_files_without_a_shape_are_refused() -> None:
     with pytest.raises(FreeholdError) as caught:
         need(model(), ModelFiles("artifact", "embed", 1), Load(1, 1), 1)
     assert (caught.value.code, "/models/m" in caught.value.cause) == ("fit_unreadable", True)
+
+
+def test_openvino_keeps_weights_of_its_own() -> None:
+    """In each process, beside the mapped ones; in bf16 half as many bytes, as of its activations."""
+    plain = need(model(), ENCODER, Load(512, 1), 2)
+    full = need(model(device="openvino"), ENCODER, Load(512, 1), 2)
+    half = need(model(device="openvino", precision="bf16"), ENCODER, Load(512, 1), 2)
+    assert (full.weights, half.weights) == (2 * plain.weights, plain.weights * 3 // 2)
+    assert full.workspace - plain.workspace == OPENVINO_BYTES
+    assert half.workspace < plain.workspace + OPENVINO_BYTES
+    three = need(model(device="openvino", precision="bf16", workers=3), ENCODER, Load(512, 1), 2)
+    assert three.weights == plain.weights * 5 // 2
+    assert "in 16 bits for OpenVINO" in half.formula[0]
+
+
+def test_auto_is_counted_as_what_it_may_become() -> None:
+    """bf16 of an artifact; a folder has no goldens of another framework, so it stays as it is."""
+    folder, artifact = (replace(ENCODER, form=form, packed=2 * MIB, mapped=MIB) for form in ("folder", "artifact"))
+    auto, plain = model(precision="auto"), model()
+    assert need(auto, folder, Load(512, 1), 2) == need(plain, folder, Load(512, 1), 2)
+    assert need(auto, artifact, Load(512, 1), 2).weights == 3 * MIB * 3 // 2

@@ -25,6 +25,9 @@ PROCESS_BYTES = 115 * MIB
 WORKER_BYTES = 52 * MIB
 """Each engine process more: the pages of libraries and of mapped weights are shared."""
 
+OPENVINO_BYTES = 66 * MIB
+"""OpenVINO in each process: libraries and compiled kernels."""
+
 PACKED_BYTES = {"fp32": 4.0, "int8": 1.25, "int4": 0.75, "w8a8": 1.0}
 """Bytes of one weight in the form that ONNX Runtime's kernels multiply. Blocks of 32 have a scale and, once packed, the
 sum of each block beside the codes: 8 or 4 bits and twice 4 bytes a block."""
@@ -170,30 +173,47 @@ def _decoder_weights(model: ModelConfig, files: ModelFiles, shape: Transformer) 
 
 
 def _encoder(model: ModelConfig, files: ModelFiles, load: Load, cores: int) -> Need:
-    """One mapped copy of the weights; for each thread the activations of a batch: a longer text is a batch by itself.
+    """One mapped copy of the weights, beside which OpenVINO makes one of its own in each process; for each thread the
+    activations of a batch: a longer text is a batch by itself.
 
     For a token, a layer holds rows of the hidden width (the state, queries, keys and values, each also by head, the
     context) and the feed-forward's before and after its activation: with what the runtime's allocator cannot use again
     in batches of other lengths ten and three.
     """
     shape = _shape(model, files)
-    weights = files.packed + files.mapped if files.form == "artifact" else files.parameters * FLOAT
+    mapped = files.packed + files.mapped if files.form == "artifact" else files.parameters * FLOAT
     tokens = max(BUDGET_TOKENS, load.context)
-    row = (10 * shape.hidden + 3 * shape.inner) * FLOAT
+    value = _openvino_value(model, files)
+    row = (10 * shape.hidden + 3 * shape.inner) * (value or FLOAT)
     threads = max(1, cores)
     words = tokenizer_bytes(files)
     copies = max(1, model.workers)
-    processes = model.workers * WORKER_BYTES
+    own = copies * mapped * value // FLOAT
+    processes = model.workers * WORKER_BYTES + (copies * OPENVINO_BYTES if value else 0)
     return Need(
-        weights,
+        mapped + own,
         0,
         threads * tokens * row + copies * words + processes,
         (
-            f"weights = {mebibytes(weights)}, mapped once for all threads and workers",
+            f"weights = {mebibytes(mapped)}, mapped once for all threads and workers"
+            f"{f' + {mebibytes(own)} in {8 * value} bits for OpenVINO' if value else ''}",
             f"workspace = {threads} threads x {tokens} tokens x {row} bytes"
-            f" + {mebibytes(copies * words)} tokenizer{f' + {mebibytes(processes)} workers' if processes else ''}",
+            f" + {mebibytes(copies * words)} tokenizer"
+            f"{f' + {mebibytes(processes)} {_of_processes(model, value)}' if processes else ''}",
         ),
     )
+
+
+def _openvino_value(model: ModelConfig, files: ModelFiles) -> int:
+    """Bytes of a value where OpenVINO computes the model; 0 where ONNX Runtime does. `auto` is counted as the larger
+    one: bf16 in OpenVINO, where there can be goldens to hold it to."""
+    if model.precision == "bf16" or (model.precision == "auto" and files.form == "artifact"):
+        return FLOAT // 2
+    return FLOAT if model.device == "openvino" else 0
+
+
+def _of_processes(model: ModelConfig, value: int) -> str:
+    return " and ".join([*(["workers"] if model.workers else []), *(["OpenVINO"] if value else [])])
 
 
 def _tensor(model: ModelConfig, files: ModelFiles, cores: int) -> Need:
@@ -204,15 +224,18 @@ def _tensor(model: ModelConfig, files: ModelFiles, cores: int) -> Need:
         activations = activation_bytes(files.graph, BUDGET_ROWS, model.input_shape)
     except (OSError, ValueError) as error:
         raise _unknown(model, str(error)) from error
-    threads, processes = max(1, cores), model.workers * WORKER_BYTES
+    threads, value, copies = max(1, cores), _openvino_value(model, files), max(1, model.workers)
+    own = copies * files.bytes * value // FLOAT
+    processes = model.workers * WORKER_BYTES + (copies * OPENVINO_BYTES if value else 0)
     return Need(
-        files.bytes,
+        files.bytes + own,
         0,
         threads * activations + processes,
         (
-            f"weights = {mebibytes(files.bytes)}, mapped once for all threads and workers",
+            f"weights = {mebibytes(files.bytes)}, mapped once for all threads and workers"
+            f"{f' + {mebibytes(own)} in {8 * value} bits for OpenVINO' if value else ''}",
             f"workspace = {threads} threads x {mebibytes(activations)} of {BUDGET_ROWS} rows"
-            f"{f' + {mebibytes(processes)} workers' if processes else ''}",
+            f"{f' + {mebibytes(processes)} {_of_processes(model, value)}' if processes else ''}",
         ),
     )
 
