@@ -17,7 +17,7 @@ class Resources(Shape, frozen=True):
 
     cpu: Annotated[
         Annotated[float, Meta(gt=0)] | None,
-        doc("Cores; null: as many as there are, of a cluster's node at most eight where memory grows with them.", "cores"),
+        doc("Cores; null: as many as there are, on a cluster eight where memory grows with them.", "cores"),
     ] = None
     memory_mb: Annotated[
         Count | None, doc("Memory; null: what `freehold doctor --fit` computes, with a tenth to spare.", "MiB")
