@@ -143,17 +143,6 @@ def busy() -> RefusalError:
     return RefusalError(429, "TooManyRequests", words, {"retryAfterSeconds": 1}, retry_after_s=1)
 
 
-def webhook_denied(name: str, words: str) -> RefusalError:
-    """An admission webhook refuses."""
-    return RefusalError(400, "", f'admission webhook "{name}" denied the request: {words}')
-
-
-def webhook_broken(name: str, words: str) -> RefusalError:
-    """An admission webhook does not answer."""
-    told = f'Internal error occurred: failed calling webhook "{name}": failed to call webhook: {words}'
-    return RefusalError(500, "InternalError", told, {"causes": [{"message": told}]})
-
-
 def _details(resource: Resource, name: str) -> dict[str, Any]:
     details = {"name": name, "group": resource.group, "kind": resource.plural}
     return {key: value for key, value in details.items() if value}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.deploy.compose.complaints import complaint, registry_of
+from freehold.deploy.compose.complaints import complaint
 
 ENDPOINT = "driver failed programming external connectivity on endpoint e_1 (8de0017418aa)"
 
@@ -122,21 +122,6 @@ def test_an_image_that_was_asked_for_is_named_with_its_registry() -> None:
     error = complaint(said, ["docker", "pull"], image="harbor.corp.example/mirror/x:1")
     assert error.code == "compose_image_denied"
     assert "docker login harbor.corp.example" in error.fix
-
-
-@pytest.mark.parametrize(
-    ("image", "registry"),
-    [
-        ("redis:7", ""),
-        ("org/app:1", ""),
-        ("localhost/app", "localhost"),
-        ("h:5000/a", "h:5000"),
-        ("ghcr.io/o/a@sha256:0", "ghcr.io"),
-    ],
-)
-def test_a_registry_is_the_host_of_an_image(image: str, registry: str) -> None:
-    """Docker Hub has no name in images."""
-    assert registry_of(image) == registry
 
 
 @pytest.mark.parametrize(

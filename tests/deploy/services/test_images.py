@@ -11,7 +11,7 @@ from freehold.deploy.compose.render import render as for_compose
 from freehold.deploy.kubernetes.rendering import render as for_kubernetes
 from freehold.deploy.kubernetes.verification import verification
 from freehold.deploy.services.deployment import Deployment
-from freehold.deploy.services.images import located
+from freehold.deploy.services.images import located, split
 from freehold.deploy.yaml_text import as_yaml
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -74,3 +74,18 @@ def test_no_rendering_names_an_image_of_another_place(target: str) -> None:
     assert len(set(images)) == 4
     assert all(image.startswith("harbor.corp/mirror/") for image in images)
     assert f"harbor.corp/mirror/org/tgi:3@{DIGEST}" in images
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("redis:7", ""),
+        ("org/app:1", ""),
+        ("localhost/app", "localhost"),
+        ("h:5000/a", "h:5000"),
+        ("ghcr.io/o/a@sha256:0", "ghcr.io"),
+    ],
+)
+def test_a_registry_is_the_host_of_an_image(image: str, registry: str) -> None:
+    """Docker Hub has no name in images."""
+    assert split(image)[0] == registry

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from freehold.deploy.services.images import split
 from freehold.errors import FreeholdError
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
@@ -51,15 +52,9 @@ def complaint(said: str, command: Sequence[str], address: str = "", image: str =
             continue
         named = image or _image_in(said)
         found = {key: value.rstrip(". \r") for key, value in match.groupdict("").items()}
-        known = {"address": address, "image": named, "registry": registry_of(named)}
+        known = {"address": address, "image": named, "registry": split(named)[0]}
         return FreeholdError(code, **known | found)
     return FreeholdError("compose_failed", said=_last_words(said), command=shlex.join(command))
-
-
-def registry_of(image: str) -> str:
-    """The host of the registry that `image` is pulled from, as `docker login` wants it; "" for Docker Hub."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
 def _image_in(said: str) -> str:

@@ -1,18 +1,18 @@
 """README.md beside the rendered files: what is to be done by hand, and what these files leave open."""
 
-import re
 from collections.abc import Iterator
 from shlex import quote
 
 from freehold.config.labels import GATEWAY
+from freehold.config.secret import parts
 from freehold.deploy.kubernetes.entrance import tls_secret
 from freehold.deploy.kubernetes.naming import DEPLOYER, SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
 from freehold.deploy.kubernetes.storage import LOADER, is_made
 from freehold.deploy.kubernetes.tenancy import secrets_of
 from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.secret_commands import command_for
 from freehold.deploy.services.secret_files import ACCESS
-from freehold.deploy.services.units import SecretFile
 
 _TEXT = """\
 # {name} in the namespace {namespace}
@@ -93,8 +93,10 @@ def key_command(deployment: Deployment) -> str:
 
 def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
     for secret in secrets_of(deployment):
-        command = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
-        yield _made(secret, command)
+        made = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
+        kind, name = parts(secret.origin)
+        # never as a word: a command line is seen by everyone on a machine
+        yield f"{made}{quote(name)}" if kind == "file" else f"{command_for(secret)} | {made}/dev/stdin"
     for name in deployment.settings.pull_secrets:
         yield (
             f"kubectl -n {namespace} create secret generic {name} --type=kubernetes.io/dockerconfigjson"
@@ -103,16 +105,6 @@ def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
     ingress = deployment.settings.ingress
     if ingress is not None and tls_secret(ingress) and not ingress.issuer:
         yield f"kubectl -n {namespace} create secret tls {tls_secret(ingress)} --cert=FILE --key=FILE"
-
-
-def _made(secret: SecretFile, command: str) -> str:
-    """By standard input, since a command line is seen by everyone on a machine."""
-    reference = re.fullmatch(r"\$\{(env|file):(.*)\}", secret.origin)
-    if reference is None:
-        return f'printf %s "$(openssl rand -hex 32)" | {command}/dev/stdin'
-    if reference[1] == "env":
-        return f'printf %s "${reference[2]}" | {command}/dev/stdin'
-    return f"{command}{quote(reference[2])}"
 
 
 def _notes(deployment: Deployment) -> Iterator[str]:

@@ -7,12 +7,11 @@ from typing import NamedTuple
 from freehold.config.deploying import Storage
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, config_key, secret_of, service_of
 from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.services.model_places import HOME
+from freehold.deploy.services.secret_files import FOLDER as SECRETS
 from freehold.deploy.services.units import Mount, SecretFile, Unit
 from freehold.errors import FreeholdError
 
-DATA = "/app/data"
-"""FREEHOLD_HOME of our image."""
-SECRETS = "/run/secrets"
 REGISTRY = "/run/registry"
 """DOCKER_CONFIG of what pulls."""
 AUTHORITY = "/run/authority/ca.pem"
@@ -50,7 +49,7 @@ def volumes(deployment: Deployment, unit: Unit) -> Iterator[Volume]:
         yield models
     yield _seen({"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}, "/tmp")  # noqa: S108 - of its own pod
     if unit.role in _OURS:
-        yield _seen({"name": "data", "emptyDir": {}}, DATA)
+        yield _seen({"name": "data", "emptyDir": {}}, HOME)
     else:
         memory = {"medium": "Memory", "sizeLimit": f"{unit.shm_mb}Mi"}
         yield _seen({"name": "shm", "emptyDir": memory}, "/dev/shm")  # noqa: S108 - of its own pod

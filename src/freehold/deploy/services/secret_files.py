@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from msgspec.structs import replace
 
 from freehold.config import Config, Network, Tls
-from freehold.config.secret import is_reference
+from freehold.config.secret import is_reference, parts
 from freehold.deploy.services.units import SecretFile
 
 FOLDER = "/run/secrets"
@@ -94,6 +94,6 @@ def _named(origins: Iterable[str]) -> dict[str, str]:
 
 
 def _plain(origin: str) -> str:
-    kind, _, name = origin[2:-1].partition(":")
+    kind, name = parts(origin)
     name = PurePosixPath(name).name if kind == "file" else name
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "secret"
