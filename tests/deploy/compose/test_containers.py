@@ -64,7 +64,7 @@ def test_a_service_that_says_nothing_of_ours_is_quoted() -> None:
     again = state_of(running("starting", RestartCount=4), lambda: "").reason
     assert again is not None
     assert again.code == "compose_restarting"
-    assert "4 times" in again.cause
+    assert "so far: 4" in again.cause
 
 
 def test_a_bound_is_shown_where_there_is_one() -> None:
