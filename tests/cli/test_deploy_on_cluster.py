@@ -19,7 +19,7 @@ from freehold.deploy.releases.rolling import Terms
 from tests.cli.conftest import PATIENCE_S, Ran
 from tests.deploy.kubernetes.conftest import NAMESPACE, reached
 from tests.deploy.kubernetes.gateways import Gateways
-from tests.deploy.kubernetes.test_rolling_on_cluster import CLOCK
+from tests.deploy.kubernetes.test_rolling_on_cluster import clock
 from tests.docker_registry import free_port
 from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.refusals import RefusalError
@@ -125,6 +125,6 @@ def finished(api: Api, number: int) -> None:
     releases = releases_of("freehold", os.environ)
     release = releases.read(number)
     target = Cluster(api, "freehold", {}, term=Term(1, 0.02))
-    deploying = Deploying(releases, target, lambda _deployment: {}, hold=target.held, clock=CLOCK)
+    deploying = Deploying(releases, target, lambda _deployment: {}, hold=target.held, clock=clock())
     wanted = Wanted(releases.deployment(release), releases.configuration(release))
     assert deploying.deploy(wanted, Terms((50, 100), 1.0, None)).number == number

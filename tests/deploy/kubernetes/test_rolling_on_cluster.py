@@ -26,9 +26,20 @@ from tests.kubernetes_api.requests import Request
 from tests.kubernetes_api.server import ApiServer
 from tests.kubernetes_api.storage import Event
 
-FASTER = 50.0
-"""Seconds of a rollout in one of the test."""
-CLOCK = Clock(lambda: time.monotonic() * FASTER, lambda seconds: time.sleep(seconds / FASTER))
+LOOK_S = 0.005
+
+
+def clock() -> Clock:
+    """Time passes only while a rollout sleeps: so many looks, however busy the machine is."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time.sleep(LOOK_S)
+
+    return Clock(lambda: sum(slept), sleep)
+
+
 TERMS = Terms(steps=(5, 50, 100), step_s=2.0, recorded=None)
 
 
@@ -56,7 +67,7 @@ def copies(server: ApiServer) -> Iterator[Gateways]:
 def rolled(cluster: Cluster, old: Deployment | None, new: Deployment, terms: Terms = TERMS) -> Rolling:
     """One release takes the other's place."""
     settled: list[str] = []
-    rolling = Rolling(cluster, old, new, terms, lambda: settled.append(""), CLOCK)
+    rolling = Rolling(cluster, old, new, terms, lambda: settled.append(""), clock())
     rolling.run()
     assert settled == [""]
     return rolling
@@ -289,7 +300,6 @@ def available(server: ApiServer, host: str) -> int:
 def test_copies_that_do_not_come_take_the_rollout_back(server: ApiServer, cluster: Cluster) -> None:
     """No node has room for them: which, how many, and why."""
     old, new = grown("fp32", 8), grown("int8", 8)
-    fast = Clock(lambda: time.monotonic() * 500, lambda seconds: time.sleep(seconds / 500))
     with five_copies(server, cluster, old, new) as copies:
 
         def heard(text: str) -> None:
@@ -298,7 +308,7 @@ def test_copies_that_do_not_come_take_the_rollout_back(server: ApiServer, cluste
                 server.controllers.outcomes[copies.coming] = Outcome("unschedulable", words)
 
         with pytest.raises(FreeholdError) as caught:
-            Rolling(cluster, old, new, TERMS, lambda: None, fast, heard).run()
+            Rolling(cluster, old, new, TERMS, lambda: None, clock(), heard).run()
         assert caught.value.code == "deploy_unit_slow"
         assert f"{copies.coming} has 0 of 3; None of 3 nodes takes" in caught.value.cause
         assert hosts(cluster) == ready(*old.units, old.gateway)
