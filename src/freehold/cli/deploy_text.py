@@ -16,6 +16,7 @@ _SORTS = {
     "new": "+ {unit}: new, as {host}",
     "replaced": "~ {unit}: {host} takes the place of {replaces}",
     "unchanged": "  {unit}: stays, as {host}",
+    "scaled": "~ {unit}: stays, as {host}, in another number",
     "started": "+ {unit}: is started again, as {host}",
     "removed": "- {unit}: {host} is stopped",
 }

@@ -34,7 +34,8 @@ class Target(Protocol):
         """Let each of `units` keep so many copies ready as its share of the requests needs: `percent` of those that the
         version has ready whose place it takes, by `places` from host to host, and never less than configured.
 
-        With 0 all is as configured. Returns what is not ready yet, "" for nothing; ask again until then.
+        With 0 all is as configured, also of versions that a release before had in another number. Returns what is not
+        ready yet, "" for nothing; ask again until then.
         """
 
     def route(self, deployment: Deployment, text: str) -> None:

@@ -159,6 +159,25 @@ def test_a_field_of_another_one_is_only_taken_where_that_is_said(server: ApiServ
     settled(server, cluster, "ready")
 
 
+def test_a_version_that_stays_gets_another_number(server: ApiServer, cluster: Cluster) -> None:
+    """A fixed one, and one in the place of an autoscaler, which goes; where all is as it was nothing is written."""
+
+    def numbers() -> tuple[object, list[str]]:
+        found = server.object("Deployment", UNIT.host, NAMESPACE)
+        assert found is not None
+        return found["spec"].get("replicas"), server.names("HorizontalPodAutoscaler", NAMESPACE)
+
+    cluster.start(MADE, ALL)
+    for scale, wanted in (({"least": 3}, (3, [])), ({"most": 4}, (3, [UNIT.host])), ({"least": 2}, (2, []))):
+        scaled = deployment(BGE | {"scale": scale})
+        assert scaled.units[0].host == UNIT.host
+        cluster.scale(scaled, scaled.units, {}, 0)
+        assert numbers() == wanted
+    server.calls.clear()
+    cluster.scale(scaled, scaled.units, {}, 0)
+    assert server.writes() == []
+
+
 def test_what_is_stopped_goes_with_all_that_is_its_own(server: ApiServer, cluster: Cluster) -> None:
     """After its pods have ended, and nothing of others; of what is not there nothing is said."""
     both = deployment(BGE | {"scale": {"most": 3}}, {"id": "small", "source": "/models/small"})

@@ -34,6 +34,18 @@ def test_a_second_change_is_refused_with_the_name_of_the_first(tmp_path: Path) -
         pass
 
 
+def test_folders_that_are_made_for_it_are_nobody_elses(tmp_path: Path) -> None:
+    """Whatever the umask: who may rename a folder above decides what is deployed."""
+    before = os.umask(0)
+    try:
+        with held(tmp_path / "home" / "releases" / "shop" / "lock", "deploy"):
+            pass
+    finally:
+        os.umask(before)
+    made = [tmp_path / "home", tmp_path / "home" / "releases", tmp_path / "home" / "releases" / "shop"]
+    assert {folder.stat().st_mode & 0o777 for folder in made} == {0o700}
+
+
 def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(tmp_path: Path) -> None:
     """The kernel has dropped it, whatever its file says."""
     path = tmp_path / "lock"

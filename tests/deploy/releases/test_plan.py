@@ -1,7 +1,9 @@
 """Wanted minus running, as data."""
 
 from dataclasses import replace
+from typing import Literal
 
+from freehold.config.deploying import Deploy, Scale
 from freehold.deploy.releases.plan import Change, Plan, differences, plan
 from freehold.deploy.releases.staging import hosts
 from freehold.deploy.services.units import Mount, SecretFile
@@ -36,6 +38,18 @@ def test_each_service_is_new_replaced_unchanged_or_removed() -> None:
     assert found.units[0].replaces == a.host
     assert found.units[0].changes == (Change("files./etc/freehold/freehold.yaml", "", "    precision: bf16"),)
     assert found.gateway.sort == "reread"
+
+
+def test_a_service_that_stays_in_another_number_is_scaled() -> None:
+    """On a cluster; elsewhere there is one of each."""
+    cases: list[tuple[Literal["kubernetes", "compose"], str]] = [("kubernetes", "scaled"), ("compose", "unchanged")]
+    for target, sort in cases:
+        old = replace(deployment("fp32"), settings=Deploy(target=target))
+        unit = old.units[0]
+        new = replace(old, units=(replace(unit, scale=Scale(least=3)),))
+        (found,) = plan(1, old, new, running(unit.host, old.gateway.host)).units
+        assert found.sort == sort
+        assert found.changes == ((Change("scale.least", "1", "3"),) if sort == "scaled" else ())
 
 
 def test_nothing_changes_where_everything_is_as_it_is_wanted() -> None:

@@ -163,3 +163,17 @@ def test_old_releases_are_pruned_and_the_way_back_stays(releases: Releases) -> N
     assert releases.numbers() == [2, *range(5, 15)]
     assert not list(releases.folder.glob(".*.old"))
     assert added(releases).number == 15
+
+
+def test_what_cannot_be_pruned_is_no_reason_to_fail(releases: Releases) -> None:
+    """Something is in the way of an old one: it stays until the next time."""
+    for _ in range(12):
+        in_force(releases)
+    for number in (1, 2):
+        (releases.folder / f".{number}.old").write_text("in the way")
+    releases.prune()
+    assert {3, 12} <= set(releases.numbers())
+    for number in (1, 2):
+        (releases.folder / f".{number}.old").unlink()
+    releases.prune()
+    assert releases.numbers() == list(range(3, 13))

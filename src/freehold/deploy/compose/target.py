@@ -32,6 +32,7 @@ PROJECT, SERVICE, ONE_OFF, FOLDER = (
     f"com.docker.compose.{label}" for label in ("project", "service", "oneoff", "project.working_dir")
 )
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
+_LOOK_S = 10.0  # what is only looked at comes at once, or the gateway hangs
 _LAST_LINES = "80"
 
 
@@ -114,7 +115,7 @@ class ComposeTarget:
     ) -> tuple[int, bytes]:
         """One request to the gateway, by the address that it is published on: status and body."""
         url = self._url()
-        connection = _connection(url)
+        connection = _connection(url, _ASK_S if body else _LOOK_S)
         sent = {"content-type": "application/json", **self._access(), **(headers or {})}
         try:
             connection.request(method, path, body or None, sent)
@@ -190,16 +191,16 @@ class ComposeTarget:
         return {"authorization": f"Bearer {key}"}
 
 
-def _connection(url: str) -> HTTPConnection:
+def _connection(url: str, wait_s: float) -> HTTPConnection:
     """By any certificate: it is this machine's own gateway, whose name may be another one."""
     place = urlsplit(url)
     assert place.hostname is not None, "a label of ours"
     if place.scheme == "http":
-        return HTTPConnection(place.hostname, place.port, timeout=_ASK_S)
+        return HTTPConnection(place.hostname, place.port, timeout=wait_s)
     context = create_default_context()
     context.check_hostname = False
     context.verify_mode = CERT_NONE
-    return HTTPSConnection(place.hostname, place.port, timeout=_ASK_S, context=context)
+    return HTTPSConnection(place.hostname, place.port, timeout=wait_s, context=context)
 
 
 def _with(deployment: Deployment, units: Sequence[Unit]) -> Deployment:

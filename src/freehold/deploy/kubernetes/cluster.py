@@ -61,6 +61,7 @@ OF_A_VERSION = (
 OF_ALL = (("networking.k8s.io/v1", "Ingress"), ("networking.k8s.io/v1", "NetworkPolicy"), *FOREIGN)
 """What all versions share and is no data: it goes with the last of them."""
 
+_WORKLOAD, _BUDGET = "Deployment", "PodDisruptionBudget"
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
 _ENDING_S = 60.0  # beyond its grace time, until a pod that ends is gone
 
@@ -139,11 +140,13 @@ class Cluster:
                     self._api.apply(tree, force=self._force)
 
     def scale(self, deployment: Deployment, units: Sequence[Unit], places: Mapping[str, str], percent: int) -> str:
-        """Raise the floor of autoscalers: of a fixed number the configuration says how many are wanted.
+        """Raise the floor of autoscalers; a fixed number is brought to what is configured where `percent` is 0.
 
         Counted by the most copies that an old version had on the way: it shrinks while its requests leave it.
         """
         self._check_hold()
+        if percent == 0:
+            self._fix_numbers(deployment, [unit for unit in units if unit.scale.most is None])
         there = Counter[str]()
         for workload in self._workloads():
             there[_host(workload)] += (workload.status.availableReplicas or 0) if workload.status else 0
@@ -161,6 +164,20 @@ class Cluster:
             if there[unit.host] < least:
                 lacking.append(f"{unit.host} has {there[unit.host]} of {least}")
         return ", ".join(lacking)
+
+    def _fix_numbers(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+        """A version that stays may have been given another number, or an autoscaler, by a release before."""
+        hosts = {unit.host for unit in units}
+        for scaler in self._api.all(HorizontalPodAutoscaler, labels={PART_OF: self._name})[0]:
+            if _host(scaler) in hosts:
+                self._api.delete(HorizontalPodAutoscaler, _name(scaler))
+        there = {_name(one): one.spec.replicas if one.spec else None for one in self._workloads()}
+        for unit in units:
+            trees = [tree for tree in unit_objects(deployment, unit) if tree["kind"] in (_WORKLOAD, _BUDGET)]
+            workloads = [tree for tree in trees if tree["kind"] == _WORKLOAD and tree["metadata"]["name"] in there]
+            if any(tree["spec"]["replicas"] != there[tree["metadata"]["name"]] for tree in workloads):
+                for tree in trees:
+                    self._api.apply(tree, force=self._force)
 
     def route(self, deployment: Deployment, text: str) -> None:
         """Give the gateways the configuration `text`: in the ConfigMap that they have mounted."""

@@ -50,7 +50,9 @@ def held(path: Path, what: str, wall: Callable[[], float] = time.time) -> Iterat
     """
     mine = Holder.here(what, wall())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # one by one: `parents=True` leaves the mode of those above to the umask
+        for folder in reversed([one for one in path.parents if not one.exists()]):
+            folder.mkdir(exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         reason = error.strerror or str(error)

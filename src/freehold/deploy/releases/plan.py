@@ -11,7 +11,7 @@ from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
 
-Sort = Literal["new", "replaced", "unchanged", "started", "removed"]
+Sort = Literal["new", "replaced", "unchanged", "scaled", "started", "removed"]
 GatewaySort = Literal["new", "unchanged", "reread", "replaced"]
 
 _SAYS_NOTHING = frozenset({"revision", "models"})  # follow from the other fields
@@ -26,7 +26,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class UnitPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one service. `started`: it is in force, and does not run."""
+    """What becomes of one service. `started`: it is in force, and does not run; `scaled`: in another number."""
 
     unit: str
     host: str
@@ -72,7 +72,8 @@ def plan(release: int | None, old: Deployment | None, new: Deployment, running: 
     """From `old`, which is in force, and what runs, to `new`."""
     alive = {one.host for one in running if one.state in ("ready", "starting")}
     before = {unit.name: unit for unit in old.units} if old is not None else {}
-    units = [_unit(unit, before.get(unit.name), alive) for unit in new.units]
+    on_cluster = new.settings.target == "kubernetes"  # elsewhere there is one of each
+    units = [_unit(unit, before.get(unit.name), alive, on_cluster) for unit in new.units]
     wanted = {*hosts(new.units), new.gateway.host}
     replaced = {unit.replaces for unit in units}
     gateway_before = {old.gateway.host} if old is not None else set()
@@ -90,14 +91,18 @@ def differences(before: Unit, after: Unit) -> tuple[Change, ...]:
     return tuple(change for name, old, new in pairs if old != new for change in _told(name, old, new))
 
 
-def _unit(unit: Unit, before: Unit | None, alive: Iterable[str]) -> UnitPlan:
+def _unit(unit: Unit, before: Unit | None, alive: Iterable[str], on_cluster: bool) -> UnitPlan:
     facts: dict[str, Any] = {"unit": unit.name, "host": unit.host, "image": unit.image}
     facts["artifacts"] = dict(unit.artifacts)
     if before is None:
         return UnitPlan(sort="new", **facts)
-    if before.host == unit.host:
-        return UnitPlan(sort="unchanged" if unit.host in alive else "started", **facts)
-    return UnitPlan(sort="replaced", replaces=before.host, changes=differences(before, unit), **facts)
+    if before.host != unit.host:
+        return UnitPlan(sort="replaced", replaces=before.host, changes=differences(before, unit), **facts)
+    if unit.host not in alive:
+        return UnitPlan(sort="started", **facts)
+    if on_cluster and before.scale != unit.scale:
+        return UnitPlan(sort="scaled", changes=differences(before, unit), **facts)
+    return UnitPlan(sort="unchanged", **facts)
 
 
 def _gateway(old: Deployment | None, new: Deployment) -> GatewayPlan:

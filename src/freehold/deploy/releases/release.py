@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -180,17 +181,18 @@ class Releases:
             self._moved(current, "superseded")
 
     def prune(self) -> None:
-        """Remove the files of old releases: all but the last KEPT, the one in force and that before it."""
+        """Remove the files of old releases: all but the last KEPT, the one in force and that before it.
+
+        What cannot be removed now is tried again after the next one: it is no reason to call a release failed.
+        """
         current = self.current()
         kept = set(self.numbers()[-KEPT:])
         if current is not None:
             before = self.before(current)
             kept |= {current.number} | ({before.number} if before is not None else set())
-        try:
+        with suppress(OSError):
             for number in set(self.numbers()) - kept:
                 (self.folder / str(number)).rename(self.folder / f".{number}.old")  # it is gone whole or not at all
-        except OSError as error:
-            raise self._unwritable(error) from None
         for old in self.folder.glob(".*.old"):
             shutil.rmtree(old, ignore_errors=True)
 
