@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import onnx
 import pytest
@@ -18,6 +19,7 @@ from tests.docker import Engine
 from tests.e2e.conftest import FREEHOLD, Ended, write_graph
 
 PORT = 18081
+STAND_IN = Path(__file__).parents[1] / "vllm_stand_in.py"
 PATIENCE_S = 120.0
 REQUEST = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}).encode()
 PATH = "/v2/models/soft/infer"
@@ -267,6 +269,47 @@ def test_a_gateway_that_does_not_start_is_named_with_its_reason(docker: Engine, 
     error = failure(second.deploy("one"))
     assert str(PORT) in error["cause"]
     assert second.hosts() == set()
+
+
+@pytest.fixture
+def vllm_image(docker: Engine, freehold_image: str, tmp_path: Path) -> str:
+    """An image with a program in vLLM's place."""
+    program, recipe, name = tmp_path / "vllm", tmp_path / "Dockerfile", "stand-in/vllm:1"
+    program.write_text(f"#!/usr/bin/env python3\n{STAND_IN.read_text()}")
+    program.chmod(0o755)
+    recipe.write_text(f"FROM {freehold_image}\nUSER 0\nCOPY vllm /usr/local/bin/vllm\n")
+    docker.docker("build", "--quiet", "--tag", name, str(tmp_path))
+    return name
+
+
+def test_a_model_of_vllm_has_a_container_of_its_own(
+    docker: Engine, freehold_image: str, vllm_image: str, tiny_decoder: Any, tmp_path: Path
+) -> None:
+    """Behind the rendered walls, by the name that clients ask for; its key is in its file and nowhere else."""
+    hall = Shop(docker, freehold_image, tmp_path / "hall", "hall", PORT + 1)
+    hall.folder.mkdir()
+    model = {"id": "qwen", "source": str(tiny_decoder()), "engine": "vllm", "image": vllm_image}
+    settings = {"name": hall.name, "port": hall.port, "image": freehold_image}
+    (hall.folder / "freehold.yaml").write_text(yaml.safe_dump({"models": [model], "deploy": settings}))
+    with docker.port(hall.port):
+        deployed = hall.run("deploy", "--json")
+        try:
+            assert deployed.code == 0, deployed.err
+            access, internal = ((hall.compose / "secrets" / name).read_text() for name in ("access", "internal"))
+            body = {"model": "qwen", "messages": [{"role": "user", "content": "is it done"}]}
+            with docker.network():
+                url = f"http://127.0.0.1:{hall.port}/v1/chat/completions"
+                headers = {"Authorization": f"Bearer {access}"}
+                answer = httpx.post(url, json=body, headers=headers, trust_env=False, timeout=PATIENCE_S)
+            assert answer.json()["choices"][0]["message"]["content"] == "qwen was asked: is it done"
+            (host,) = hall.hosts()
+            container = docker.docker("ps", "--quiet", "--filter", f"label=freehold.host={host}").strip()
+            told = docker.docker("inspect", container) + docker.docker("logs", container)
+            assert internal not in told
+            assert access not in told
+        finally:
+            down = hall.run("down", "--yes")
+    assert down.code == 0, down.err
 
 
 def read_until(process: "subprocess.Popen[str]", stage: str) -> None:

@@ -149,3 +149,46 @@ def test_a_vllm_that_has_another_key_is_told_as_such(
     gateway = launch(file, "--host", "127.0.0.1", verb="gateway")
     eventually(lambda: "upstream_key_refused" in gateway.client.get("/readyz").text, "it is noticed")
     assert "another" not in gateway.log
+
+
+@pytest.mark.gpu
+def test_the_real_image_answers_by_the_rendered_words(launch: Any, tiny_decoder: Any, tmp_path: Path) -> None:
+    """On this machine's own Docker Engine, which has the image of vLLM; the model is a small one of random weights."""
+    (tmp_path / "internal").write_text(KEY)
+    (tmp_path / "freehold.yaml").write_text((CONFIGURATION % tiny_decoder()).replace("gpus: 2", "gpus: 1"))
+    deployment = Deployment.of(load(None, {}, tmp_path))
+    (unit,) = deployment.units
+    mounts = [
+        f"{tmp_path / 'internal'}:/run/secrets/internal:ro",
+        *(f"{one.source}:{one.target}" for one in unit.mounts),
+    ]
+    options = ["--gpus", "all", "--shm-size", f"{unit.shm_mb}m", "--entrypoint", unit.entrypoint[0]]
+    options += [word for mount in mounts for word in ("--volume", mount)]
+    options += [word for name, value in unit.environment.items() for word in ("--env", f"{name}={value}")]
+    words = ["docker", "run", "--rm", "--detach", "--publish", "127.0.0.1::8080", *options, unit.image]
+    container = printed([*words, *unit.entrypoint[1:], *unit.command])
+    try:
+        url = f"http://{printed(['docker', 'port', container, '8080'])}"
+        eventually(lambda: is_healthy(url), "vLLM answers", unit.startup_s)
+        file = tmp_path / "gateway.yaml"
+        text = deployment.gateway.files[FILE].replace(f"http://{unit.host}:8080", url)
+        file.write_text(text.replace("/run/secrets", str(tmp_path)))
+        gateway = launch(file, "--host", "127.0.0.1", verb="gateway")
+        with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused") as client:
+            answer = client.completions.create(model="qwen", prompt="a lease", max_tokens=4)
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens == 4
+    finally:
+        printed(["docker", "rm", "--force", container])
+
+
+def printed(words: list[str]) -> str:
+    """What a command prints, which must not fail."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -77,7 +77,8 @@ def read_model(path: Path, kind: str = "auto") -> ModelFiles:
             return ModelFiles("onnx", "tensor", weight_bytes(path), graph=path)
         return _artifact(path) if (path / MANIFEST).is_file() else _folder(path, kind)
     except OSError as error:
-        raise FreeholdError("fit_unreadable", path=path, reason=error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        raise FreeholdError("fit_unreadable", path=error.filename or path, reason=reason) from error
     except (AttributeError, KeyError, TypeError, ValueError, struct.error) as error:
         raise FreeholdError("fit_unreadable", path=path, reason=f"{type(error).__name__}: {error}") from error
 

@@ -343,17 +343,17 @@ def _is_main(workload: Workload) -> bool:
     return _name(workload) == _service(workload)
 
 
-def _host(workload: Workload) -> str:
-    """`Unit.host` of what it runs."""
-    return f"{_label(workload, NAME)}-{_label(workload, VERSION)}"
+def _host(found: Workload | HorizontalPodAutoscaler) -> str:
+    """`Unit.host` of what it runs, or whose number it is."""
+    return f"{_label(found, NAME)}-{_label(found, VERSION)}"
 
 
 def _service(workload: Workload) -> str:
     return _label(workload, INSTANCE)
 
 
-def _label(workload: Workload, label: str) -> str:
-    labels = (workload.metadata.labels if workload.metadata else None) or {}
+def _label(found: Workload | HorizontalPodAutoscaler, label: str) -> str:
+    labels = (found.metadata.labels if found.metadata else None) or {}
     return str(labels.get(label, ""))
 
 
