@@ -15,9 +15,9 @@ from tests.model_hub import Fault, ModelHub, serving
 LIST = "/api/models/org/m?blobs=true"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """A proxy that asks for no login."""
+    """A proxy that asks for no login; each test's own, since a hub may get the port that one before it had."""
     with forward_proxy(tmp_path_factory.mktemp("proxy")) as proxy:
         yield proxy
 
