@@ -31,7 +31,7 @@ run: $(VENV)/.model ## serve MiniLM and our demo chat model on port 8080 (PORT=.
 
 test: environments ## the tests, with the ten slowest at the end (ARGS="-k name" picks some)
 	@tools/need.sh $(COMPONENTS)
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	tools/test.sh $(BIN)/python $(ARGS)
 
 soak: environments ## the long tests, full size
 	@tools/need.sh $(COMPONENTS)
