@@ -11,7 +11,7 @@ log=.cache/tests.log
 
 "$python" -m pytest -m "not soak" -n 2 --dist loadfile --max-worker-restart 0 "$@" 2>&1 | tee "$log" && exit 0
 failed=$(grep -cE '^(FAILED|ERROR) ' "$log" || true)
-died=$(grep -cE '^FAILED .* crashed while running ' "$log" || true)
+died=$(grep -cE "^worker '.*' crashed while running '" "$log" || true)
 asked=$(sed -nE 's/^[0-9]+ workers \[([0-9]+) items?\].*/\1/p' "$log")
 told=$(tail -n 5 "$log" | grep -E '^=+ .* in [0-9.]+s' | grep -oE '[0-9]+ (failed|passed|skipped)' | awk '{ n += $1 } END { print n }')
 [ "$died" -gt 0 ] && [ "$failed" -eq "$died" ] && [ "$told" -ge "$asked" ] || exit 1
