@@ -11,18 +11,10 @@ from freehold.config import Config
 from freehold.deploy.fitting.fit import Card, Fit, Machine, Row, fitting, largest_of
 from freehold.deploy.fitting.model_files import ModelFiles
 from freehold.deploy.fitting.needs import MIB, PROCESS_BYTES, Load, kv_bytes
-from freehold.deploy.fitting.shape import Transformer
 from freehold.deploy.services.deployment import Deployment
+from tests.deploy.fitting.models import BERT, DECODER, QWEN
 
 GIB = 1 << 30
-SHAPE = Transformer(
-    layers=24, hidden=896, heads=14, kv_heads=2, head_size=64, inner=4864, vocab_size=151936, positions=32768
-)
-DECODER = ModelFiles(
-    "folder", "generate", 988_097_792, values={"BF16": 494_032_768}, tables=136_134_656, shape=SHAPE, max_tokens=32768,
-    tokenizer="BPE",
-)  # fmt: skip
-BERT = Transformer(layers=4, hidden=512, heads=8, kv_heads=8, head_size=64, inner=2048, vocab_size=21128, positions=512)
 ENCODER = ModelFiles(
     "folder", "embed", 95_823_472, values={"F32": 23_953_920}, shape=BERT, max_tokens=512, tokenizer="WordPiece"
 )
@@ -96,7 +88,7 @@ def test_the_largest_fits_and_one_more_does_not(mebibytes: int, precision: str) 
     model = {"id": "chat", "precision": precision, "context_length": 2048, "generation": {"slots": 4}}
     one = row(fit(machine, model), "chat")
     assert one.load is not None
-    if one.most_context and one.most_context < SHAPE.positions:
+    if one.most_context and one.most_context < QWEN.positions:
         smaller, larger = (
             row(fit(machine, {**model, "context_length": one.most_context + more}), "chat") for more in (0, 64)
         )
@@ -104,7 +96,7 @@ def test_the_largest_fits_and_one_more_does_not(mebibytes: int, precision: str) 
     if one.most_concurrency:
         slots = {"slots": one.most_concurrency}
         again = row(fit(machine, {**model, "generation": slots, "limits": {}}), "chat")
-        assert kv_bytes(SHAPE, one.load) > 0
+        assert kv_bytes(QWEN, one.load) > 0
         assert again.verdict in ("fits", "less", "no")
 
 

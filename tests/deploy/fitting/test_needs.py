@@ -29,15 +29,8 @@ from freehold.deploy.fitting.shape import Transformer
 from freehold.engine import decoder_session, encoder, kv_plan, text, text_loop
 from freehold.engine.kv_memory import Layout
 from freehold.errors import FreeholdError
+from tests.deploy.fitting.models import BERT, DECODER, QWEN
 
-QWEN = Transformer(
-    layers=24, hidden=896, heads=14, kv_heads=2, head_size=64, inner=4864, vocab_size=151936, positions=32768
-)
-DECODER = ModelFiles(
-    "folder", "generate", 988_097_792, values={"BF16": 494_032_768}, tables=136_134_656, shape=QWEN, max_tokens=32768,
-    tokenizer="BPE",
-)  # fmt: skip
-BERT = Transformer(layers=4, hidden=512, heads=8, kv_heads=8, head_size=64, inner=2048, vocab_size=21128, positions=512)
 ENCODER = ModelFiles(
     "folder", "embed", 47_911_736, values={"F16": 23_953_920}, shape=BERT, max_tokens=512, tokenizer="WordPiece"
 )
