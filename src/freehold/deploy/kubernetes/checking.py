@@ -28,11 +28,12 @@ def check_artifacts(api: Api, deployment: Deployment, units: Sequence[Unit]) -> 
 
     Nothing of it stays: neither the Jobs nor, after a failure, the files of versions that do not run.
     """
-    ours = [unit for unit in units if any(True for _ in verification(deployment, unit))]
+    made = [(unit, trees) for unit in units if (trees := tuple(verification(deployment, unit)))]
+    ours = [unit for unit, _ in made]
     try:
-        for unit in ours:
+        for unit, trees in made:
             _clear(api, unit)
-            for tree in verification(deployment, unit):
+            for tree in trees:
                 api.apply(tree)
         for unit in ours:
             _await(api, unit)

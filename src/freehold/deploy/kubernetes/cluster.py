@@ -145,10 +145,11 @@ class Cluster:
         Counted by the most copies that an old version had on the way: it shrinks while its requests leave it.
         """
         self._check_hold()
+        workloads = self._workloads()
         if percent == 0:
-            self._fix_numbers(deployment, [unit for unit in units if unit.scale.most is None])
+            self._fix_numbers(deployment, [unit for unit in units if unit.scale.most is None], workloads)
         there = Counter[str]()
-        for workload in self._workloads():
+        for workload in workloads:
             there[_host(workload)] += (workload.status.availableReplicas or 0) if workload.status else 0
         lacking = []
         for unit in (unit for unit in units if unit.scale.most is not None):
@@ -165,17 +166,17 @@ class Cluster:
                 lacking.append(f"{unit.host} has {there[unit.host]} of {least}")
         return ", ".join(lacking)
 
-    def _fix_numbers(self, deployment: Deployment, units: Sequence[Unit]) -> None:
+    def _fix_numbers(self, deployment: Deployment, units: Sequence[Unit], workloads: Iterable[Workload]) -> None:
         """A version that stays may have been given another number, or an autoscaler, by a release before."""
         hosts = {unit.host for unit in units}
         for scaler in self._api.all(HorizontalPodAutoscaler, labels={PART_OF: self._name})[0]:
             if _host(scaler) in hosts:
                 self._api.delete(HorizontalPodAutoscaler, _name(scaler))
-        there = {_name(one): one.spec.replicas if one.spec else None for one in self._workloads()}
+        there = {_name(one): one.spec.replicas if one.spec else None for one in workloads}
         for unit in units:
             trees = [tree for tree in unit_objects(deployment, unit) if tree["kind"] in (_WORKLOAD, _BUDGET)]
-            workloads = [tree for tree in trees if tree["kind"] == _WORKLOAD and tree["metadata"]["name"] in there]
-            if any(tree["spec"]["replicas"] != there[tree["metadata"]["name"]] for tree in workloads):
+            known = [tree for tree in trees if tree["kind"] == _WORKLOAD and tree["metadata"]["name"] in there]
+            if any(tree["spec"]["replicas"] != there[tree["metadata"]["name"]] for tree in known):
                 for tree in trees:
                     self._api.apply(tree, force=self._force)
 
