@@ -45,6 +45,8 @@ VERBS: dict[str, Verb] = {
     "status": Verb("freehold.cli.deploy:status", "Show the releases of a deployment, and what runs."),
     "logs": Verb("freehold.cli.deploy:logs", "Show what the services of a deployment write."),
     "render": Verb("freehold.cli.render:app", "Write a deployment or its routes as files for other programs."),
+    "dify": Verb("freehold.cli.dify:app", "Connect, check, save and upgrade a Dify."),
+    "bundle": Verb("freehold.cli.bundle:app", "Carry all that a closed network needs into it."),
     "explain": Verb("freehold.cli.explain:explain", "Say what an error code means and what to do about it."),
 }
 

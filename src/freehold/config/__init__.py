@@ -2,6 +2,7 @@
 
 from freehold.config.canonical import absolute, id_from
 from freehold.config.deploying import Deploy
+from freehold.config.dify import Dify
 from freehold.config.forms import Ability
 from freehold.config.home import home
 from freehold.config.invalid import ConfigInvalidError
@@ -14,7 +15,6 @@ from freehold.config.shapes import (
     Access,
     Config,
     Defaults,
-    Dify,
     Generation,
     Gpus,
     Limits,

@@ -27,6 +27,12 @@ PATHS = (
     (("server", "tls", "acme"), ("ca",), ()),
     (("access",), (), ("key",)),
     (("deploy",), ("data",), ()),
+    (("dify",), ("plugin_key",), ("admin_key", "password", "models_key")),
+    (("dify", "tls"), ("certificate", "key"), ()),
+    (("dify", "postgres"), (), ("password",)),
+    (("dify", "redis"), (), ("password",)),
+    (("dify", "storage"), (), ("access_key", "secret_key")),
+    (("dify", "vectors"), (), ("key",)),
 )
 """Below which keys there are paths and references to files, each relative to the file's folder."""
 

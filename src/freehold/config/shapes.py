@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from freehold.config.deploying import Deploy, Resources, Scale
+from freehold.config.dify import Dify
 from freehold.config.forms import (
     Ability,
     Count,
@@ -24,7 +25,6 @@ from freehold.config.forms import (
     Text,
     Url,
     doc,
-    form,
 )
 from freehold.config.listening import Server
 from freehold.config.routing import Gateway, Route
@@ -280,15 +280,6 @@ class Observe(Shape, frozen=True):
     log_format: Annotated[
         Literal["auto", "json", "text"], doc("`auto`: text on a terminal, else one JSON object a line.")
     ] = "auto"
-
-
-class Dify(Shape, frozen=True):
-    """The Dify that uses these models: an existing one by `url`, or one that is deployed, by `version`."""
-
-    url: Annotated[Url | None, doc("The address of an existing Dify.")] = None
-    version: Annotated[
-        Annotated[str, form(r"^[0-9]+\.[0-9]+\.[0-9]+$", '"1.15.0"')] | None, doc("The release of Dify to deploy.")
-    ] = None
 
 
 class Config(Shape, frozen=True):

@@ -1,0 +1,5 @@
+"""Errors of `freehold dify check`."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

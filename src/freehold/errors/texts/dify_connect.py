@@ -1,0 +1,5 @@
+"""Errors of connecting models to Dify."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

@@ -1,0 +1,5 @@
+"""Errors of Dify's own Compose installation."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}

@@ -1,0 +1,5 @@
+"""Errors of upgrades of Dify."""
+
+from freehold.errors.kinds import Entry
+
+ENTRIES: dict[str, Entry] = {}
