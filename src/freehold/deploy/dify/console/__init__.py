@@ -1,0 +1,32 @@
+"""Dify's console API: signing in, setting up, plugins, the provider's models, what uses them, calls that prove them."""
+
+from freehold.deploy.dify.console.accounts import Account, AdminKey, Credentials
+from freehold.deploy.dify.console.calls import PLUGIN, PROVIDER, Told
+from freehold.deploy.dify.console.console import Console, Door, open_console, set_up
+from freehold.deploy.dify.console.models import Credential, Default, Models, ModelType, Registered
+from freehold.deploy.dify.console.plugins import Installed, Plugins
+from freehold.deploy.dify.console.smoke import Smoke
+from freehold.deploy.dify.console.uses import Use, Uses
+
+__all__ = [
+    "PLUGIN",
+    "PROVIDER",
+    "Account",
+    "AdminKey",
+    "Console",
+    "Credential",
+    "Credentials",
+    "Default",
+    "Door",
+    "Installed",
+    "ModelType",
+    "Models",
+    "Plugins",
+    "Registered",
+    "Smoke",
+    "Told",
+    "Use",
+    "Uses",
+    "open_console",
+    "set_up",
+]
