@@ -111,6 +111,10 @@ class Dify(Shape, frozen=True):
     ingress_host: Annotated[
         Text | None, doc("The name that browsers use on a cluster, by the controller of `deploy.ingress`.")
     ] = None
+    storage_class: Annotated[
+        Text | None,
+        doc("On a cluster, the class of volumes that one pod has: disks, no network folders; null: the default."),
+    ] = None
     console: Annotated[Console, doc("The administrator of a deployed one.")] = Console()
     vectors: Annotated[VectorStore, doc("Where knowledge bases keep their vectors.")] = VectorStore()
     postgres: Annotated[Postgres | None, doc("Your own PostgreSQL; null: a container.")] = None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from freehold.config import Deploy
+from freehold.config.deploying import Ingress
 from freehold.config.labels import GATEWAY
 from freehold.deploy.kubernetes.naming import (
     COMPONENT,
@@ -33,16 +34,16 @@ _PORTS = {"http": 80, "https": 443}
 def shared_policies(deployment: Deployment) -> Iterator[Tree]:
     """The wall around everything, and the gateway's doors in it."""
     both = ["Ingress", "Egress"]
-    yield _policy(deployment, "default-deny", {"podSelector": {}, "policyTypes": both})
+    yield policy(deployment, "default-deny", {"podSelector": {}, "policyTypes": both})
     gateway = deployment.gateway
-    yield _policy(
+    yield policy(
         deployment,
         GATEWAY,
         {
             "podSelector": {"matchLabels": pod_selector(gateway)},
             "policyTypes": both,
-            "ingress": [{"from": list(_callers(deployment.settings)), "ports": [_port(gateway.port)]}],
-            "egress": [{"to": [{"podSelector": _units(deployment)}]}, _dns(), *_upstreams(deployment)],
+            "ingress": [{"from": list(_callers(deployment.settings)), "ports": [at_port(gateway.port)]}],
+            "egress": [{"to": [{"podSelector": _units(deployment)}]}, dns(), *_upstreams(deployment)],
         },
     )
 
@@ -51,12 +52,12 @@ def unit_policy(deployment: Deployment, unit: Unit) -> Tree:
     """The doors of one version of a unit: the gateway and Prometheus come in; only a pull goes out."""
     callers = [
         {"podSelector": {"matchLabels": pod_selector(deployment.gateway) | {PART_OF: deployment.name}}},
-        _namespace(deployment.settings.monitoring.namespace),
+        of_namespace(deployment.settings.monitoring.namespace),
     ]
     spec = {
         "podSelector": {"matchLabels": pod_selector(unit)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": callers, "ports": [_port(unit.port)]}],
+        "ingress": [{"from": callers, "ports": [at_port(unit.port)]}],
         "egress": pulling_rules(unit),
     }
     return of_unit(deployment, unit, "networking.k8s.io/v1", "NetworkPolicy", spec=spec)
@@ -65,10 +66,11 @@ def unit_policy(deployment: Deployment, unit: Unit) -> Tree:
 def pulling_rules(unit: Unit) -> list[Tree]:
     """The way to the registry of what a unit pulls before it starts."""
     places = sorted({pull.source.removeprefix("oci://").partition("/")[0] for pull in unit.pulls})
-    return [_dns(), *_ways(f"https://{place}" for place in places)] if places else []
+    return [dns(), *ways(f"https://{place}" for place in places)] if places else []
 
 
-def _policy(deployment: Deployment, name: str, spec: Tree) -> Tree:
+def policy(deployment: Deployment, name: str, spec: Tree) -> Tree:
+    """A NetworkPolicy of the deployment as a whole."""
     return of_deployment(deployment, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
 
 
@@ -78,26 +80,30 @@ def _units(deployment: Deployment) -> Tree:
     return {"matchLabels": {PART_OF: deployment.name}, "matchExpressions": [roles]}
 
 
+def controller_of(ingress: Ingress) -> str:
+    """The namespace from which an ingress controller calls."""
+    return ingress.namespace or CONTROLLER.get(ingress.ingress_class or "", OTHER_CONTROLLER)
+
+
 def _callers(settings: Deploy) -> Iterator[Tree]:
     """Whose requests the gateway gets. What a rollout asks comes from the API server: from its nodes, or where a cloud
     runs these elsewhere, from the ends of its tunnels in kube-system."""
     if settings.ingress is None and not settings.clients:
         yield {"namespaceSelector": {}}
     if settings.ingress is not None:
-        custom = CONTROLLER.get(settings.ingress.ingress_class or "", OTHER_CONTROLLER)
-        yield _namespace(settings.ingress.namespace or custom)
+        yield of_namespace(controller_of(settings.ingress))
     for name in dict.fromkeys((*settings.clients, settings.monitoring.namespace, "kube-system")):
-        yield _namespace(name)
+        yield of_namespace(name)
     for cidr in settings.control_plane:
         yield {"ipBlock": {"cidr": cidr}}
 
 
 def _upstreams(deployment: Deployment) -> Iterator[Tree]:
     elsewhere = (model for model in deployment.config.models if model.hosting == "upstream")
-    return _ways(url for model in elsewhere for url in (model.source, *model.replicas))
+    return ways(url for model in elsewhere for url in (model.source, *model.replicas))
 
 
-def _ways(urls: Iterable[str]) -> Iterator[Tree]:
+def ways(urls: Iterable[str]) -> Iterator[Tree]:
     """One rule for each place and its port. A name may be any address; the port is all that can be said of it."""
     ways = {}
     for url in urls:
@@ -116,21 +122,24 @@ def _to(host: str, port: int) -> Iterator[Tree]:
         if len(labels) == 1:
             yield {"to": [{"podSelector": {}}]}
         elif labels[2:3] == ["svc"]:  # the port of a Service need not be its pods'
-            yield {"to": [_namespace(labels[1])]}
+            yield {"to": [of_namespace(labels[1])]}
         else:
-            yield {"ports": [_port(port)]}
+            yield {"ports": [at_port(port)]}
     else:
-        yield {"to": [{"ipBlock": {"cidr": f"{address}/{address.max_prefixlen}"}}], "ports": [_port(port)]}
+        yield {"to": [{"ipBlock": {"cidr": f"{address}/{address.max_prefixlen}"}}], "ports": [at_port(port)]}
 
 
-def _dns() -> Tree:
-    to = [_namespace("kube-system"), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}]
+def dns() -> Tree:
+    """The way to the cluster's names."""
+    to = [of_namespace("kube-system"), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}]
     return {"to": to, "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
 
 
-def _namespace(name: str) -> Tree:
+def of_namespace(name: str) -> Tree:
+    """Every pod of a namespace, as an end of an edge."""
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE: name}}}
 
 
-def _port(number: int) -> Tree:
+def at_port(number: int) -> Tree:
+    """A port of TCP."""
     return {"protocol": "TCP", "port": number}
