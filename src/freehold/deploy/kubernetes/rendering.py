@@ -5,7 +5,10 @@ change shows as a difference of one file.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from freehold.deploy.kubernetes.dify.notes import dify_readme
+from freehold.deploy.kubernetes.dify.objects import dify_of, files_of
 from freehold.deploy.kubernetes.naming import Tree
 from freehold.deploy.kubernetes.notes import readme
 from freehold.deploy.kubernetes.objects import objects_of, shared
@@ -17,6 +20,7 @@ from freehold.deploy.yaml_text import as_yaml
 
 ADAPTER = "prometheus-adapter.yaml"
 LOADER = "model-loader.yaml"
+DIFY_README = "dify/README.md"
 
 _HEADER = "# Made by `freehold render kubernetes`: change freehold.yaml and render again.\n"
 _FILES = {
@@ -28,14 +32,20 @@ _FILES = {
 }
 
 
-def render(deployment: Deployment) -> Mapping[str, str]:
-    """Every file by its path below the folder. Raises what `objects` raises."""
-    resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment))}
+def render(deployment: Deployment, digests: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
+    """Every file by its path below the folder, with `digests` for Dify's images as for `images.located`.
+
+    Raises what `objects` and `dify_of` raise.
+    """
+    dify = dify_of(deployment, digests)
+    resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment, dify))}
     for tree in shared(deployment):
         resources.setdefault(_FILES[tree["kind"]], []).append(tree)
     resources["gateway.yaml"] = list(objects_of(deployment, deployment.gateway))
     for unit in deployment.units:
         resources[f"models/{unit.name}.yaml"] = list(objects_of(deployment, unit))
+    if dify is not None:
+        resources |= files_of(deployment, dify)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -47,4 +57,6 @@ def render(deployment: Deployment) -> Mapping[str, str]:
         files[ADAPTER] = rules
     for pod in loader(deployment):
         files[LOADER] = _HEADER + as_yaml(pod)
+    if dify is not None:
+        files[DIFY_README] = dify_readme(deployment, dify)
     return files | {"README.md": readme(deployment)}

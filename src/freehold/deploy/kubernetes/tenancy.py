@@ -6,6 +6,9 @@ Whoever deploys needs no more than the Role; the pods of a deployment have an ac
 from collections.abc import Iterator
 
 from freehold.config.labels import GATEWAY
+from freehold.deploy.kubernetes.dify.environment import dify_secrets
+from freehold.deploy.kubernetes.dify.naming import SECRETS
+from freehold.deploy.kubernetes.dify.security import standard
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
     DEPLOYER,
@@ -18,22 +21,28 @@ from freehold.deploy.kubernetes.naming import (
 )
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import SecretFile
+from freehold.deploy.topology.service import Installation
 
 _STANDARD = "pod-security.kubernetes.io"
 _READ = ["get", "list", "watch"]
 _WRITE = [*_READ, "create", "patch", "delete"]
 
 
-def foundation(deployment: Deployment) -> Iterator[Tree]:
-    """The namespace, in which only pods of PodSecurity `restricted` start, and the accounts."""
+def foundation(deployment: Deployment, dify: Installation | None = None) -> Iterator[Tree]:
+    """The namespace, in which only pods of PodSecurity `restricted` start, and the accounts.
+
+    With a Dify, some of whose images do not start under that, what they need is let in, and what is more is told.
+    """
     name = namespace_of(deployment)
     labels = {f"{_STANDARD}/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+    if dify is not None:
+        labels[f"{_STANDARD}/enforce"] = standard(dify)
     labels |= {PART_OF: deployment.name, MANAGED_BY: "freehold"}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     for account in (ACCOUNT, DEPLOYER):
         yield of_deployment(deployment, "v1", "ServiceAccount", account, automountServiceAccountToken=False)
     api = "rbac.authorization.k8s.io"
-    yield of_deployment(deployment, f"{api}/v1", "Role", DEPLOYER, rules=list(_rules(deployment)))
+    yield of_deployment(deployment, f"{api}/v1", "Role", DEPLOYER, rules=list(_rules(deployment, dify)))
     yield of_deployment(
         deployment,
         f"{api}/v1",
@@ -44,11 +53,11 @@ def foundation(deployment: Deployment) -> Iterator[Tree]:
     )
 
 
-def _rules(deployment: Deployment) -> Iterator[Tree]:
+def _rules(deployment: Deployment, dify: Installation | None) -> Iterator[Tree]:
     """All that `freehold deploy` does in the namespace, and nothing beside: it reads no secret but the deployment's."""
     yield _rule("", ["configmaps", "services"], _WRITE)
     yield _rule("", ["persistentvolumeclaims"], ["get", "create", "patch"])  # model files are nobody's to delete
-    yield _rule("apps", ["deployments"], _WRITE)
+    yield _rule("apps", ["deployments", *(["statefulsets"] if dify else [])], _WRITE)
     yield _rule("batch", ["jobs"], _WRITE)
     yield _rule("autoscaling", ["horizontalpodautoscalers"], _WRITE)
     yield _rule("policy", ["poddisruptionbudgets"], _WRITE)
@@ -66,7 +75,10 @@ def _rules(deployment: Deployment) -> Iterator[Tree]:
     yield _rule("", ["serviceaccounts"], ["get"], [ACCOUNT])
     # a right to create knows no names
     yield _rule("", ["secrets"], ["create"])
-    yield _rule("", ["secrets"], ["get", "patch"], [secret_of(secret) for secret in secrets_of(deployment)])
+    own = [secret_of(secret) for secret in secrets_of(deployment)]
+    # Dify's own are read again for `freehold dify connect` and are not `down`'s to delete: data is locked by them
+    theirs = [SECRETS, *(secret_of(secret) for secret in dify_secrets(dify))] if dify else []
+    yield _rule("", ["secrets"], ["get", "patch"], [*own, *theirs])
     # `down` takes along what the deployment made itself
     yield _rule("", ["secrets"], ["delete"], [secret_of(secret) for secret in made_secrets(deployment)])
     # goldens are asked of the gateway before its weights move, and each of its copies whether it has the new ones

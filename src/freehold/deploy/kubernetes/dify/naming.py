@@ -23,18 +23,11 @@ DIFY = "dify"
 SECRETS = "dify-secrets"
 """The Secret with all that a Dify's deployment made, each under its own name."""
 OURS = {PART_OF: DIFY, MANAGED_BY: "freehold"}
-REPLACED = ("nginx", "init_permissions")
-"""What a cluster does itself: paths lead to services by an Ingress, volumes are given to the group of their pods."""
 
 
 def host_of(name: str) -> str:
     """The name by which others reach a service of the topology: `db_postgres` is `dify-db-postgres`."""
     return f"{DIFY}-{name.replace('_', '-')}"
-
-
-def services_of(dify: Installation) -> tuple[Service, ...]:
-    """Those that run on a cluster, in the order in which they start."""
-    return tuple(service for service in dify.services if service.name not in REPLACED)
 
 
 def selector_of(name: str) -> Tree:

@@ -5,7 +5,6 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 
 from typing import Literal
 
-from freehold.deploy.kubernetes.dify.naming import services_of
 from freehold.deploy.kubernetes.naming import Tree
 from freehold.deploy.topology.service import Installation, Service
 
@@ -40,7 +39,7 @@ def standard_of(service: Service) -> Standard:
 
 def standard(dify: Installation) -> Standard:
     """The narrowest that lets all pods in, which their namespace must allow."""
-    return max(map(standard_of, services_of(dify)), key=STANDARDS.index, default="restricted")
+    return max(map(standard_of, dify.services), key=STANDARDS.index, default="restricted")
 
 
 def pod_security(service: Service) -> Tree:

@@ -4,7 +4,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator
 
-from freehold.deploy.kubernetes.dify.naming import host_of, of_dify, services_of
+from freehold.deploy.kubernetes.dify.naming import host_of, of_dify
 from freehold.deploy.kubernetes.naming import SECRET_KEY, Tree, config_key, secret_of
 from freehold.deploy.kubernetes.volumes import READABLE_BY_GROUP, Volume
 from freehold.deploy.services.deployment import Deployment
@@ -36,7 +36,7 @@ def claims(deployment: Deployment, dify: Installation) -> Iterator[Tree]:
 def shared_volumes(dify: Installation) -> tuple[str, ...]:
     """The names of volumes that several pods have at once."""
     pods = Counter[str]()
-    for service in services_of(dify):
+    for service in dify.services:
         for name in {volume.name for volume in service.volumes}:
             pods[name] += 2 if service.scale == "many" else 1
     return tuple(name for name, count in pods.items() if count > 1)
@@ -64,7 +64,7 @@ def volumes(service: Service) -> Iterator[Volume]:
 
 
 def _sizes(dify: Installation) -> dict[str, int]:
-    return {volume.name: volume.size_gb for service in services_of(dify) for volume in service.volumes}
+    return {volume.name: volume.size_gb for service in dify.services for volume in service.volumes}
 
 
 def _file(volume: str, path: str, key: str) -> Tree:
