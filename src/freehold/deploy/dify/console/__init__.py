@@ -1,12 +1,14 @@
 """Dify's console API: signing in, setting up, plugins, the provider's models, what uses them, calls that prove them."""
 
 from freehold.deploy.dify.console.accounts import Account, AdminKey, Credentials
-from freehold.deploy.dify.console.calls import PLUGIN, PROVIDER, Told
-from freehold.deploy.dify.console.console import Console, Door, open_console, set_up
+from freehold.deploy.dify.console.calls import PLUGIN, PROVIDER
+from freehold.deploy.dify.console.console import Console, open_console
 from freehold.deploy.dify.console.models import Credential, Default, Models, ModelType, Registered
 from freehold.deploy.dify.console.plugins import Installed, Plugins
+from freehold.deploy.dify.console.setting_up import Say, set_up
 from freehold.deploy.dify.console.smoke import Smoke
 from freehold.deploy.dify.console.uses import Use, Uses
+from freehold.deploy.dify.console.wire import Door
 
 __all__ = [
     "PLUGIN",
@@ -23,8 +25,8 @@ __all__ = [
     "Models",
     "Plugins",
     "Registered",
+    "Say",
     "Smoke",
-    "Told",
     "Use",
     "Uses",
     "open_console",

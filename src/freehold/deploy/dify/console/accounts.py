@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Account:
-    """A person's account: an administrator or the owner of the workspace."""
+    """A person's account: an administrator or the owner of the workspace. `workspace` None: the one it is in."""
 
     email: str
     password: str = field(repr=False)
+    workspace: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,22 @@
 """One Dify, reached and signed in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from freehold.config import Network
-from freehold.deploy.dify.console.accounts import Account, Credentials
-from freehold.deploy.dify.console.calls import Told
+from freehold.deploy.dify.console.accounts import Account, AdminKey, Credentials
+from freehold.deploy.dify.console.calls import Calls
 from freehold.deploy.dify.console.models import Models
 from freehold.deploy.dify.console.plugins import Plugins
+from freehold.deploy.dify.console.sessions import opened
+from freehold.deploy.dify.console.setting_up import Say, ready
 from freehold.deploy.dify.console.smoke import Smoke
 from freehold.deploy.dify.console.uses import Uses
+from freehold.deploy.dify.console.wire import Door, wired
+from freehold.errors import FreeholdError
 
-WAIT_S = 300.0
-
-
-@dataclass(frozen=True)
-class Door:
-    """Where a Dify is and how it is reached: `address` without /console/api, CAs of `network`, never by a proxy.
-
-    `wait_s`: how long it may take to become ready.
-    """
-
-    address: str
-    network: Network
-    environ: Mapping[str, str]
-    wait_s: float = WAIT_S
+KNOWN = "1.15."
+"""Dify whose console API was seen; with others every reply is held against its shape as well."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +31,22 @@ class Console:
 
 
 @contextmanager
-def open_console(door: Door, credentials: Credentials, told: Told) -> Iterator[Console]:
-    """Wait until Dify is healthy, sign in, and let go of all at the end. Raises `dify_console_...`."""
-    raise NotImplementedError
-    yield
+def open_console(door: Door, credentials: Credentials, say: Say) -> Iterator[Console]:
+    """Wait until Dify is ready, sign in, and let go of all at the end.
 
-
-def set_up(
-    door: Door,
-    account: Account,
-    told: Told,
-    *,
-    name: str = "admin",
-    language: str = "en-US",
-    init_password: str | None = None,
-) -> bool:
-    """Give a new Dify its administrator; False where it has one already. Raises `dify_console_...`."""
-    raise NotImplementedError
+    Raises as `ready` and `opened`, `dify_console_not_set_up` for one without an administrator, and
+    `dify_console_other_workspace` where the account works in another workspace than the one that is meant.
+    """
+    secret = credentials.key if isinstance(credentials, AdminKey) else credentials.password
+    with wired(door, frozenset({secret})) as wire:
+        setup, version = ready(wire, say)
+        if setup.step != "finished":
+            raise FreeholdError("dify_console_not_set_up", step=wire.address)
+        if not version.startswith(KNOWN):
+            say(f"Dify says that it is {version or 'of no version'}; known is {KNOWN}x, so every answer is watched")
+        calls = Calls(wire, opened(wire, credentials))
+        uses = Uses(calls)
+        wanted = credentials.workspace if isinstance(credentials, Account) else None
+        if wanted is not None and (current := uses.workspace().id) != wanted:
+            raise FreeholdError("dify_console_other_workspace", wanted=wanted, current=current)
+        yield Console(version, Plugins(calls, say), Models(calls), uses, Smoke(calls, say))

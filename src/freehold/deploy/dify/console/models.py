@@ -1,10 +1,24 @@
 """The models of the provider, their credentials, and Dify's default models."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
+
+from freehold.deploy.dify.console.answers import Answer
+from freehold.deploy.dify.console.calls import MODEL_S, PROVIDER, Calls
+from freehold.deploy.dify.console.wire import Request
+from freehold.errors import FreeholdError
 
 ModelType = Literal["llm", "text-embedding", "rerank", "speech2text", "tts"]
+
+_PROVIDER = f"/workspaces/current/model-providers/{PROVIDER}"
+_DEFAULT = "/workspaces/current/default-model"
+_NOT_THERE = (404, 405)
+_DEAD = re.compile(r"no available node|plugin not found|plugin runtime not found|plugin[^.]{0,80} is not running", re.I)
+_LABEL = 30  # characters of a credential's name
 
 
 @dataclass(frozen=True)
@@ -18,11 +32,15 @@ class Registered:
 
 @dataclass(frozen=True)
 class Credential:
-    """How the provider reaches a model: `values` as Dify shows them, secrets with stars in them."""
+    """How the provider reaches a model: `values` as Dify shows them, secrets with stars in them.
+
+    `id` and `name` are None with an older Dify, which keeps one credential a model; `ids` are all that the model has.
+    """
 
     id: str | None
     name: str | None
     values: Mapping[str, str] = field(repr=False)
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,42 +51,153 @@ class Default:
     provider: str
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A model in the provider's list."""
+
+    model: str
+    model_type: str
+    status: str = "active"
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The provider's list."""
+
+    data: tuple[Row, ...]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """One of the credentials that a model may be switched to."""
+
+    credential_id: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The credential that is in force, and all that there are."""
+
+    credentials: dict[str, Any] | None
+    current_credential_id: str | None = None
+    current_credential_name: str | None = None
+    available_credentials: tuple[Named, ...] | None = None
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """What calling the model showed: `success`, or `error` with the plugin's words."""
+
+    result: str
+    error: str | None = None
+
+
+class DefaultProvider(msgspec.Struct, frozen=True):
+    """Whose default model it is."""
+
+    provider: str
+
+
+class DefaultModel(msgspec.Struct, frozen=True):
+    """A default model."""
+
+    model: str
+    provider: DefaultProvider
+
+
+class DefaultReply(msgspec.Struct, frozen=True):
+    """`data` is null where none was chosen."""
+
+    data: DefaultModel | None
+
+
 class Models:
-    """The models of the provider `openai_api_compatible` in one workspace."""
+    """The models of the provider `openai_api_compatible` in one workspace. Every method raises as `Calls.ask`."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def listed(self) -> tuple[Registered, ...]:
         """All that were added, in Dify's order."""
-        raise NotImplementedError
+        rows = self._calls.ask(Request("GET", f"{_PROVIDER}/models"), Rows).data
+        return tuple(Registered(row.model, row.model_type, row.status) for row in rows)
 
     def credential(self, name: str, kind: ModelType) -> Credential | None:
-        """How the model is reached now; None where it has none."""
-        raise NotImplementedError
+        """How the model is reached now; None where it has no credential."""
+        query = {"model": name, "model_type": kind, "config_from": "custom-model"}
+        shown = self._calls.ask(Request("GET", f"{_PROVIDER}/models/credentials", query=query), Shown)
+        if not shown.credentials:
+            return None
+        ids = tuple(other.credential_id for other in shown.available_credentials or ())
+        values = {key: str(value) for key, value in shown.credentials.items() if value is not None}
+        return Credential(shown.current_credential_id, shown.current_credential_name, values, ids)
 
     def validate(self, name: str, kind: ModelType, values: Mapping[str, str]) -> str | None:
-        """Let Dify call the model with these credentials: None, or the plugin's words of what is wrong."""
-        raise NotImplementedError
+        """Let Dify call the model with these credentials: None, or the plugin's words of what is wrong.
+
+        Raises `dify_console_plugin_dead` where the plugin does not run.
+        """
+        body = {"model": name, "model_type": kind, "credentials": values}
+        answer = self._calls.send(self._request("POST", "/models/credentials/validate", body, values))
+        if not answer.ok:
+            raise _refused(answer, name, kind)
+        found = answer.read(Validation)
+        if found.result == "success":
+            return None
+        if _DEAD.search(found.error or ""):
+            raise FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=found.error)
+        return found.error or found.result
 
     def add(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
-        """Add a model; Dify calls it first. `label` (30 characters) names the credential.
+        """Add a model; Dify calls it first. `label` (its first 30 characters) names the credential.
 
-        Raises `dify_console_model_refused` with the plugin's words.
+        Raises `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
         """
-        raise NotImplementedError
+        body = {"model": name, "model_type": kind, "credentials": values}
+        self._save("POST", body | {"name": label[:_LABEL]}, values)
 
     def update(
         self, name: str, kind: ModelType, values: Mapping[str, str], label: str, credential_id: str | None
     ) -> None:
-        """Change how a model is reached; Dify calls it first. Raises as `add`."""
-        raise NotImplementedError
+        """Change how a model is reached, in the credential that it has; Dify calls it first. Raises as `add`."""
+        body = {"model": name, "model_type": kind, "credentials": values, "name": label[:_LABEL]}
+        if credential_id is None:
+            self._save("POST", body, values)
+        else:
+            self._save("PUT", body | {"credential_id": credential_id}, values)
 
     def remove(self, name: str, kind: ModelType) -> None:
         """Take a model out with all its credentials. Whoever calls has made sure that nothing uses it."""
-        raise NotImplementedError
+        credential = self.credential(name, kind)
+        model = {"model": name, "model_type": kind}
+        for one in credential.ids if credential is not None else ():
+            self._calls.do(Request("DELETE", f"{_PROVIDER}/models/credentials", model | {"credential_id": one}))
+        if any((one.name, one.type) == (name, kind) for one in self.listed()):
+            self._calls.do(Request("DELETE", f"{_PROVIDER}/models", model))
 
     def default(self, kind: ModelType) -> Default | None:
         """The workspace's default model of a type."""
-        raise NotImplementedError
+        found = self._calls.ask(Request("GET", _DEFAULT, query={"model_type": kind}), DefaultReply).data
+        return None if found is None else Default(found.model, found.provider.provider)
 
     def set_defaults(self, names: Mapping[ModelType, str]) -> None:
-        """Make models of the provider the workspace's defaults."""
-        raise NotImplementedError
+        """Make models of the provider the workspace's defaults, by their types."""
+        settings = [{"model_type": kind, "provider": PROVIDER, "model": name} for kind, name in names.items()]
+        self._calls.do(Request("POST", _DEFAULT, {"model_settings": settings}))
+
+    def _save(self, method: str, body: dict[str, Any], values: Mapping[str, str]) -> None:
+        """A Dify before credentials had names keeps a model by POST to its list."""
+        answer = self._calls.send(self._request(method, "/models/credentials", body, values))
+        if answer.status in _NOT_THERE:
+            older = {key: body[key] for key in ("model", "model_type", "credentials")}
+            answer = self._calls.send(self._request("POST", "/models", older | {"config_from": "custom-model"}, values))
+        if not answer.ok:
+            raise _refused(answer, body["model"], body["model_type"])
+
+    def _request(self, method: str, path: str, body: dict[str, Any], values: Mapping[str, str]) -> Request:
+        return Request(
+            method, _PROVIDER + path, body, silence_s=MODEL_S, secrets=tuple(filter(None, (values.get("api_key"),)))
+        )
+
+
+def _refused(answer: Answer, name: str, kind: str) -> FreeholdError:
+    if _DEAD.search(answer.words):
+        return FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=answer.words)
+    if answer.status == 400:
+        return FreeholdError("dify_console_model_refused", model=name, type=kind, reason=answer.words)
+    return answer.refusal()

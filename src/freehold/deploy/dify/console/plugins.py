@@ -1,6 +1,32 @@
-"""Plugins: is the provider there, and does it work; installing a package."""
+"""Plugins: is one there, installing a package, and what to do with an installation that half failed.
 
+The daemon builds an environment for each plugin, which may take minutes; a task tells how far it is. Taking a plugin
+out deletes every credential of its provider in Dify, so that is done only with what this very installation left behind,
+or where it is asked for and the provider has no models.
+"""
+
+import re
 from dataclasses import dataclass
+from typing import NoReturn
+
+import msgspec
+
+from freehold.deploy.dify.console.answers import Answer
+from freehold.deploy.dify.console.calls import PLUGIN, Calls
+from freehold.deploy.dify.console.models import Models
+from freehold.deploy.dify.console.setting_up import Say
+from freehold.deploy.dify.console.wire import Request, Upload
+from freehold.errors import FreeholdError
+
+UPLOAD_S = 300.0
+"""Silence while the daemon unpacks and checks a package."""
+
+_ROOT = "/workspaces/current/plugin"
+_PAGE = 100
+_UNDER_WAY = frozenset({"pending", "running"})
+_TOO_LARGE = re.compile(r"exceeds the maximum|too large", re.I)
+_SIGNATURE = re.compile(r"bad signature|signature verification|lacks official signature", re.I)
+_PASSING = re.compile(r"no activity for|signal: killed|timed? ?out|timeout|context canceled", re.I)
 
 
 @dataclass(frozen=True)
@@ -13,13 +39,192 @@ class Installed:
     installation: str
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """One plugin in the workspace's list."""
+
+    plugin_id: str
+    plugin_unique_identifier: str
+    installation_id: str
+    version: str = ""
+
+
+class Entries(msgspec.Struct, frozen=True):
+    """The workspace's list, or a page of it."""
+
+    plugins: tuple[Entry, ...]
+
+
+class Uploaded(msgspec.Struct, frozen=True):
+    """What a package that was accepted is called."""
+
+    unique_identifier: str
+
+
+class Started(msgspec.Struct, frozen=True):
+    """An installation that was begun, unless all was there."""
+
+    all_installed: bool
+    task_id: str = ""
+
+
+class TaskPlugin(msgspec.Struct, frozen=True):
+    """How far one plugin of a task is."""
+
+    plugin_unique_identifier: str
+    status: str
+    message: str = ""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """An installation: `pending`, `running`, `success` or `failed`."""
+
+    id: str
+    status: str
+    plugins: tuple[TaskPlugin, ...] = ()
+
+
+class TaskReply(msgspec.Struct, frozen=True):
+    """One task."""
+
+    task: Task
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """The newest tasks."""
+
+    tasks: tuple[Task, ...] | None
+
+
 class Plugins:
-    """The plugins of a workspace."""
+    """The plugins of a workspace. Every method raises as `Calls.ask`."""
 
-    def installed(self, plugin: str = "langgenius/openai_api_compatible") -> Installed | None:
-        """The plugin, if the workspace has it."""
-        raise NotImplementedError
+    def __init__(self, calls: Calls, say: Say) -> None:
+        self._calls = calls
+        self._say = say
 
-    def install(self, package: bytes, *, wait_s: float = 1800.0, attempts: int = 2) -> Installed:
-        """Upload a .difypkg and install it, shown step by step; what is there already is left as it is."""
-        raise NotImplementedError
+    def installed(self, plugin: str = PLUGIN) -> Installed | None:
+        """The plugin, if the workspace has it; whether it runs shows only when a model is called."""
+        seen: set[str] = set()
+        for number in range(1, 1000):
+            query = {"page": number, "page_size": _PAGE}
+            entries = self._calls.ask(Request("GET", f"{_ROOT}/list", query=query), Entries).plugins
+            for entry in entries:
+                if entry.plugin_id == plugin:
+                    return Installed(plugin, entry.version, entry.plugin_unique_identifier, entry.installation_id)
+            fresh = {entry.installation_id for entry in entries} - seen
+            if len(entries) < _PAGE or not fresh:  # an older Dify gives all of them on every page
+                return None
+            seen |= fresh
+        return None
+
+    def install(
+        self, package: bytes, *, name: str = "plugin.difypkg", wait_s: float = 1800.0, attempts: int = 2
+    ) -> Installed:
+        """Upload a .difypkg and install it, with a line for every step; `wait_s` is for all attempts together.
+
+        A plugin that is there is left as it is, in whatever version: replacing it would delete its credentials. One
+        that is being installed is waited for. An attempt that died of its time is taken out and begun again, since
+        what was downloaded is kept. Raises `dify_console_plugin_large`, `dify_console_plugin_signature`,
+        `dify_console_plugin_failed` and `dify_console_plugin_slow`.
+        """
+        identifier = self._upload(package, name)
+        plugin = identifier.partition(":")[0]
+        there = self.installed(plugin)
+        if there is not None:
+            self._say(f"{there.identifier} is installed")
+            return there
+        for attempt in range(1, attempts + 1):
+            task = self._begin(identifier)
+            failure = None if task is None else self._follow(task, identifier, wait_s)
+            if failure is None:
+                break
+            self._clear(task, plugin)
+            if attempt == attempts or not _PASSING.search(failure):
+                self._failed(identifier, failure)
+            self._say(f"{identifier}: {failure}; once more")
+        found = self.installed(plugin)
+        if found is None:
+            self._failed(identifier, "the task succeeded, but the workspace's list does not have it")
+        self._say(f"{found.identifier} is installed")
+        return found
+
+    def reinstall(self, there: Installed, package: bytes, *, name: str = "plugin.difypkg") -> Installed:
+        """Take out a plugin that is listed and does not run, and install it again.
+
+        Raises `dify_console_plugin_kept` where the provider has models: their credentials would be deleted with it.
+        """
+        models = Models(self._calls).listed()
+        if models:
+            names = ", ".join(sorted({model.name for model in models}))
+            raise FreeholdError("dify_console_plugin_kept", plugin=there.identifier, models=names)
+        self._uninstall(there)
+        return self.install(package, name=name)
+
+    def _upload(self, package: bytes, name: str) -> str:
+        self._say(f"uploading {name}, {len(package) / 2**20:.1f} MiB")
+        upload = Upload("pkg", name, package)
+        answer = self._calls.send(Request("POST", f"{_ROOT}/upload/pkg", upload=upload, silence_s=UPLOAD_S))
+        if answer.status == 413 or (not answer.ok and _TOO_LARGE.search(answer.words)):
+            size = f"{len(package) / 2**20:.1f}"
+            raise FreeholdError("dify_console_plugin_large", name=name, mebibytes=size, reason=answer.words)
+        if not answer.ok and _SIGNATURE.search(answer.words):
+            raise FreeholdError("dify_console_plugin_signature", name=name, reason=answer.words)
+        if not answer.ok:
+            raise answer.refusal()
+        return answer.read(Uploaded).unique_identifier
+
+    def _begin(self, identifier: str) -> str | None:
+        """The task that installs it, one that is under way before a new one; None: nothing is left to do."""
+        query = {"page": 1, "page_size": _PAGE}
+        for task in self._calls.ask(Request("GET", f"{_ROOT}/tasks", query=query), Tasks).tasks or ():
+            if task.status in _UNDER_WAY and any(one.plugin_unique_identifier == identifier for one in task.plugins):
+                return task.id
+        body = {"plugin_unique_identifiers": [identifier]}
+        started = self._calls.ask(Request("POST", f"{_ROOT}/install/pkg", body), Started)
+        return None if started.all_installed else started.task_id
+
+    def _follow(self, task_id: str, identifier: str, wait_s: float) -> str | None:
+        """None when it is installed, else why not. What passes, as a gateway that restarts, is waited out."""
+        seen = ""
+        for left_s in self._calls.wire.until(wait_s):
+            answer = self._calls.send(Request("GET", f"{_ROOT}/tasks/{task_id}"))
+            if answer.status in (502, 503, 504):
+                continue
+            task = self._task(answer)
+            words = _of(task, identifier)
+            if task.status == "success":
+                return None
+            if task.status not in _UNDER_WAY:
+                return words or task.status
+            if (told := f"{task.status}{': ' if words else ''}{words}") != seen:
+                self._say(f"{identifier}: {told} ({left_s:.0f} s left)")
+                seen = told
+        raise FreeholdError(
+            "dify_console_plugin_slow", plugin=identifier, seconds=f"{wait_s:.0f}", state=seen or "no answer"
+        )
+
+    def _task(self, answer: Answer) -> Task:
+        if not answer.ok:
+            raise answer.refusal()
+        return answer.read(TaskReply).task
+
+    def _clear(self, task_id: str | None, plugin: str) -> None:
+        """Away with what a failed attempt left: its task, and the plugin that the list shows though it cannot run."""
+        self._calls.send(Request("POST", f"{_ROOT}/tasks/{task_id}/delete"))
+        half = self.installed(plugin)
+        if half is not None and not Models(self._calls).listed():
+            self._uninstall(half)
+
+    def _uninstall(self, there: Installed) -> None:
+        self._say(f"taking out {there.identifier}")
+        self._calls.do(Request("POST", f"{_ROOT}/uninstall", {"plugin_installation_id": there.installation}))
+
+    def _failed(self, identifier: str, reason: str) -> NoReturn:
+        code = "dify_console_plugin_signature" if _SIGNATURE.search(reason) else "dify_console_plugin_failed"
+        raise FreeholdError(code, name=identifier, reason=reason)
+
+
+def _of(task: Task, identifier: str) -> str:
+    """What the task says of this plugin, in one line."""
+    told = (one.message for one in task.plugins if one.plugin_unique_identifier == identifier)
+    return " ".join(next(told, "").split())[-300:]
