@@ -2,4 +2,7 @@
 
 import typer
 
+from freehold.cli import bundle_plugin
+
 app = typer.Typer()
+bundle_plugin.add_to(app)
