@@ -47,7 +47,9 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     """What is not secret."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """By variable a text with the names of secrets in braces: `{secret_key}`, `redis://:{redis_password}@redis:6379/1`."""
+    """By variable a text with the names of secrets in braces: `{secret_key}`, `redis://:{redis_password:url}@redis/1`.
+
+    `secrets.filled` puts the values in; `:url` quotes them for an address."""
     files: Mapping[str, str] = field(default_factory=dict)
     """By path in the container: configuration, nothing secret."""
     secret_files: Mapping[str, SecretFile] = field(default_factory=dict)
@@ -55,6 +57,8 @@ class Service:
     volumes: tuple[Volume, ...] = ()
     port: int = 0
     """That others on its networks reach; 0 for none."""
+    more_ports: tuple[int, ...] = ()
+    """Further ones that its callers need: Weaviate's gRPC."""
     networks: tuple[Network, ...] = ("default",)
     reaches: tuple[str, ...] = ()
     """Services that it calls, for policies of the network; `gateway` is ours, `outside` all that is not the cluster."""
