@@ -2,4 +2,8 @@
 
 import typer
 
-app = typer.Typer()
+from freehold.cli.dify_check import check
+from freehold.cli.output import EPILOG
+
+app = typer.Typer(callback=lambda: None)  # a group, also while it has one verb
+app.command(epilog=EPILOG)(check)

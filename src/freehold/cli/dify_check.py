@@ -1,0 +1,122 @@
+"""`freehold dify check`: the calls of Dify's plugin against any server, each with what came of it."""
+
+import os
+import re
+import ssl
+import sys
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from freehold.cli.output import FAILED, Output
+from freehold.cli.progress import working
+from freehold.config import Config, Deploy, load, resolve
+from freehold.config.load import file_of
+from freehold.config.secret import is_reference
+from freehold.deploy.dify.checking.discovery import with_models
+from freehold.deploy.dify.checking.plugin_calls import Plugin, Target
+from freehold.deploy.dify.checking.running import run
+from freehold.deploy.doctor.command import coloured
+from freehold.errors import FreeholdError
+
+BASE_URL = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
+
+
+def check(
+    ctx: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="The base address as it is typed into Dify; default: freehold.yaml's."),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The chat model.")] = "",
+    embedding: Annotated[str, typer.Option(metavar="NAME", help="The embedding model.")] = "",
+    rerank: Annotated[str, typer.Option(metavar="NAME", help="The rerank model.")] = "",
+    key: Annotated[
+        str | None, typer.Option(metavar="'${env:NAME}'", help="Where the API key is; never the key itself.")
+    ] = None,
+    key_file: Annotated[str | None, typer.Option(metavar="FILE", help="A file that holds the API key.")] = None,
+    ca: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A PEM file of authorities to trust besides the system's.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="The most that one call may take.")] = 60.0,
+) -> None:
+    """Make the calls that Dify's plugin makes, and say what Dify would make of the answers.
+
+    Any server that speaks the OpenAI API: chat, streams, tools, JSON, embeddings, rerank, keys, errors. Models that are
+    not named are found in /v1/models by what each answers; where one is named, only those named are asked. A full run
+    makes about 60 short calls. Exit 0 where nothing that Dify needs fails, 1 where it does, 2 for wrong usage.
+    """
+    output: Output = ctx.obj
+    config = _configuration() if url is None else None
+    reference = _reference(key, key_file, config)
+    ca = ca or (config.network.ca if config is not None else None)
+    target = Target(
+        _address(url, config),
+        trusting(ca),
+        ca=ca or "",
+        key=resolve(reference, os.environ) if reference else "",
+        chat=model,
+        embedding=embedding,
+        rerank=rerank,
+        seconds=seconds,
+    )
+    with working(target.url) as say:
+        plugin = with_models(Plugin(target), _names(config), say)
+        report = run(plugin, say)
+    colour = coloured(sys.stdout.isatty(), os.environ)
+    output.show(report.data(output.language), report.text(output.language, colour))
+    if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+def trusting(ca: str | None) -> ssl.SSLContext:
+    """The system's authorities, or SSL_CERT_FILE's, and those of `ca` besides. Raises `network_ca_unreadable`."""
+    context = ssl.create_default_context()
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:  # an SSLError, of a file that is no PEM, is one too
+            reason = error.strerror or str(error)
+            raise FreeholdError("network_ca_unreadable", path=ca, setting="--ca", reason=reason) from None
+    return context
+
+
+def _configuration() -> Config:
+    here = Path.cwd()
+    if file_of(None, os.environ, here) is None:
+        raise FreeholdError("dify_check_url_wanted")
+    return load(None, os.environ, here)
+
+
+def _address(url: str | None, config: Config | None) -> str:
+    """What was typed, else `dify.models_url`, else where this machine's deployment publishes its gateway."""
+    if url is None and config is not None:
+        deploy = config.deploy or Deploy()
+        told = config.dify.models_url if config.dify is not None else None
+        url = told or f"http://{deploy.host}:{deploy.port}/v1"
+    try:
+        valid = url is not None and re.fullmatch(BASE_URL, url) is not None and urlsplit(url).port != 0
+    except ValueError:
+        valid = False
+    if url is None or not valid:
+        raise FreeholdError("dify_check_url_invalid", url=re.sub(r"//[^/]*@", "//***@", url or ""))
+    return url
+
+
+def _reference(key: str | None, key_file: str | None, config: Config | None) -> str | None:
+    if key is not None and key_file is not None:
+        raise typer.BadParameter("--key and --key-file both name the key: give one of them.")
+    if key is not None and not is_reference(key):
+        raise FreeholdError("dify_check_key_literal")
+    if key_file is not None:
+        return f"${{file:{key_file}}}"
+    return key or (config.dify.models_key if config is not None and config.dify is not None else None)
+
+
+def _names(config: Config | None) -> list[str]:
+    """Names that clients ask for: of routes, then of models."""
+    if config is None:
+        return []
+    return list(dict.fromkeys([*(route.model for route in config.routes), *(model.id for model in config.models)]))

@@ -1,0 +1,54 @@
+"""Which models a server has, found as Dify would see it: by what each name answers to the calls of a validation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from freehold.deploy.dify.checking.plugin_calls import Plugin, other_form
+from freehold.deploy.dify.checking.reading import dig
+
+Say = Callable[[str], None]
+MOST = 32
+"""Names that are asked; a gateway to providers may list hundreds."""
+
+
+def with_models(plugin: Plugin, names: Sequence[str], say: Say) -> Plugin:
+    """A plugin whose target names a chat, an embedding and a rerank model: the first of `names` that answers as such.
+
+    Without `names`, those that the server lists. Where the target already names a model, nothing is looked for; what
+    is not found stays "".
+    """
+    target = plugin.target
+    if target.chat or target.embedding or target.rerank:
+        return plugin
+    for base in (target.url, other_form(target.url)):  # of a wrong address the checks tell: here it only must not hide
+        asking = plugin.instead(url=base)
+        found = _found(asking, names or listed(asking), say)
+        if found:
+            return plugin.instead(**found)
+    return plugin
+
+
+def listed(plugin: Plugin) -> list[str]:
+    """The names of GET /models, [] where there is no such list."""
+    rows = dig(plugin.models().json, "data")
+    names = [dig(row, "id") for row in rows] if isinstance(rows, list) else []
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def _found(plugin: Plugin, names: Sequence[str], say: Say) -> dict[str, str]:
+    """By kind, the first name that answers as one."""
+    found: dict[str, str] = {}
+    for name in names[:MOST]:
+        say(name)
+        asking = Plugin(replace(plugin.target, chat=name, embedding=name, rerank=name), plugin.memory)
+        answers = {
+            "chat": lambda asking=asking: dig(asking.validate_chat().json, "choices"),
+            "embedding": lambda asking=asking: dig(asking.validate_embedding().json, "data"),
+            "rerank": lambda asking=asking: dig(asking.validate_rerank().json, "results"),
+        }
+        kind = next((kind for kind, answer in answers.items() if kind not in found and answer()), None)
+        if kind is not None:
+            found[kind] = name
+        if len(found) == len(answers):
+            break
+    return found
