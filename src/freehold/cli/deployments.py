@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,6 +15,7 @@ from freehold.cli.references import local_store, located
 from freehold.config import Config, Deploy, ModelConfig, home, load, resolve
 from freehold.config.load import file_of
 from freehold.config.written import written
+from freehold.deploy.bundle.lock import read_lock
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_files import ACCESS
@@ -25,21 +27,26 @@ from freehold.machine import read_cpu
 
 @dataclass(frozen=True)
 class Given:
-    """A configuration as it was given: `text` is the file's, or says what was read from elsewhere."""
+    """A configuration as it was given: `text` is the file's, or says what was read from elsewhere.
+
+    `locked`: what images are by the lock file of a bundle that lies beside it; these go before all else.
+    """
 
     config: Config
     text: str
+    locked: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def read(cls, source: str | None, environ: Mapping[str, str], cwd: Path) -> "Given":
-        """As every command reads it. Raises what `load` raises."""
+        """As every command reads it. Raises what `load` raises, and `bundle_lock_unreadable`."""
         config, file = load(source, environ, cwd), file_of(source, environ, cwd)
         if not config.models:
             raise FreeholdError("config_no_model", folder=cwd)
         if config.deploy is None:
             folder = cwd if file is None else file.resolve().parent
             config = msgspec.structs.replace(config, deploy=Deploy(data=str(folder / "data")))
-        return cls(config, written(config) if file is None else file.read_text(encoding="utf-8"))
+        locked = {} if file is None else read_lock(file.resolve().parent)
+        return cls(config, written(config) if file is None else file.read_text(encoding="utf-8"), locked)
 
     @property
     def settings(self) -> Deploy:
@@ -49,7 +56,8 @@ class Given:
 
     def deployment(self, digests: Mapping[str, str], environ: Mapping[str, str]) -> Deployment:
         """The services that it takes."""
-        return Deployment.of(self.config, self.facts(environ), digests, str(home(environ).resolve()))
+        known = {**digests, **self.locked}
+        return Deployment.of(self.config, self.facts(environ), known, str(home(environ).resolve()))
 
     def facts(self, environ: Mapping[str, str]) -> Mapping[str, Facts]:
         """What is known of its models' files here, by their ids."""

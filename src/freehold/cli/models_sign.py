@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from freehold.cli.output import EPILOG, Output
 from freehold.cli.references import local_store, reference
 from freehold.config.home import expanded
 from freehold.errors import FreeholdError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 PASSPHRASE = "FREEHOLD_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
@@ -61,12 +64,18 @@ def sign(
     output.show(data, "\n".join(lines))
 
 
+def private_key(path: Path) -> "EllipticCurvePrivateKey":
+    """The key in `path`, whose passphrase is asked for or taken from the environment. Raises as `read_private`."""
+    from freehold.store.signing import read_private
+
+    return read_private(path, lambda: _passphrase(path))
+
+
 def _sign(ref: str, key: Path) -> tuple[dict[str, Any], str]:
     from freehold.store import signatures
-    from freehold.store.signing import read_private
     from freehold.store.signing import sign as make
 
-    private = read_private(key, lambda: _passphrase(key))
+    private = private_key(key)
     folder = expanded(ref)
     if (folder / "manifest.json").is_file():
         artifact = Artifact.open(folder)

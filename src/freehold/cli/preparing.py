@@ -19,12 +19,13 @@ Note = Callable[[FreeholdError], None]
 def image_digests(given: Given, releases: Releases, environ: Mapping[str, str], note: Note) -> Mapping[str, str]:
     """What the tags of its images mean: to this machine's engine, or for a cluster at their registries.
 
-    One whose registry does not tell is what it is in the release in force, else that is noted.
+    One whose registry does not tell is what it is in the release in force, else that is noted. Those of a bundle's lock
+    file are known.
     """
     if given.settings.target == "systemd":
         return {}
     plain = Deployment.of(given.config)
-    images = [unit.image for unit in (*plain.units, plain.gateway)]
+    images = [unit.image for unit in (*plain.units, plain.gateway) if unit.image not in given.locked]
     if given.settings.target == "compose":
         from freehold.deploy.compose.digests import digests as of_engine
         from freehold.deploy.compose.docker import Docker

@@ -5,6 +5,7 @@ Nothing is started, and no secret is read: the files say where each one is to li
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -58,5 +59,5 @@ def _render(
 
     given = Given.read(source, os.environ, Path.cwd())
     settings = msgspec.structs.replace(given.settings, target=target)
-    given = Given(msgspec.structs.replace(given.config, deploy=settings), given.text)
+    given = replace(given, config=msgspec.structs.replace(given.config, deploy=settings))
     write_rendered(output, folder, render(given.deployment({}, os.environ)))

@@ -1,0 +1,174 @@
+"""`freehold bundle create`: all that a configuration needs, put together where there is a network."""
+
+import os
+import platform as this
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from freehold.cli.deployments import Given
+from freehold.cli.models_registry import PlainHttp
+from freehold.cli.models_sign import private_key
+from freehold.cli.output import Output
+from freehold.cli.progress import working
+from freehold.cli.references import local_store, located
+from freehold.cli.rendered import Configuration
+from freehold.config import parse
+from freehold.config.home import expanded
+from freehold.errors import FreeholdError
+
+if TYPE_CHECKING:
+    from freehold.deploy.bundle.contents import Wanted
+    from freehold.deploy.bundle.creating import Created, Row
+    from freehold.deploy.bundle.engine import Engine
+    from freehold.deploy.bundle.finding import Found
+
+Wheels = Callable[[Path], None]
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def create(
+    ctx: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.tar|DIR", help="One file, or a folder of that name.")
+    ],
+    config: Configuration = None,
+    platform: Annotated[
+        str, typer.Option(metavar="OS/ARCH|all", help="Of the machines that will run it. Default: this machine's.")
+    ] = "",
+    mirror: Annotated[
+        str | None, typer.Option("--from", metavar="REGISTRY", help="Take the images from this mirror.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A plugin of Dify (.difypkg); may be repeated.")
+    ] = None,
+    wheel: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Freehold's own wheel. Default: made of this installation.")
+    ] = None,
+    no_wheels: Annotated[
+        bool, typer.Option("--no-wheels", help="Without what installs Freehold's command line there.")
+    ] = False,
+    sign_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sign it with this private key: PEM, ECDSA on P-256.")
+    ] = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Do not sign it.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what it will have and what must come.")] = False,
+    plain_http: PlainHttp = None,
+) -> None:
+    """Put all that a configuration takes into one file or folder, for machines without a network.
+
+    Images as their registries have them, with their digests; artifacts and fetched models; plugins; wheels that install
+    Freehold; the configuration, in which secrets are references. Every file has its checksum, and one signature is over
+    all. What an earlier try brought, or an older bundle at the same place has, does not come again.
+    """
+    if sign_key is None and not unsigned and not plan:
+        raise FreeholdError("bundle_key_needed", option="--sign-key")
+    from freehold.deploy.bundle.creating import Creation
+    from freehold.deploy.bundle.finding import Finder
+    from freehold.deploy.bundle.names import names
+    from freehold.store.http_client import open_client
+
+    shown: Output = ctx.obj
+    given = Given.read(config, os.environ, Path.cwd())
+    wanted_for = platform or f"linux/{_ARCHITECTURES.get(this.machine(), this.machine())}"
+    key = None if sign_key is None or plan else private_key(expanded(str(sign_key)))
+    engine, target = _engine(), expanded(str(output)).absolute()
+    with working("bundle") as say, open_client(given.config.network, os.environ) as client:
+        finder = Finder(client, os.environ, wanted_for, engine, mirror, plain_http)
+        images: list[Found] = []
+        for name in names(given.config):
+            say(f"look for {name}")
+            images.append(finder.find(name))
+        wheels = None if no_wheels else _wheels(wheel, wanted_for)
+        wanted = _wanted(given, wanted_for, images, plugin or [], wheels)
+        creation = Creation.begin(wanted, target, local_store(os.environ).blobs, engine)
+        if plan:
+            _show_plan(shown, target, creation.plan())
+            return
+        done = creation.create(key, say)
+    _show(shown, done)
+
+
+def _engine() -> "Engine | None":
+    """This machine's, where it has one that answers."""
+    from freehold.deploy.bundle.engine import Engine
+    from freehold.deploy.compose.docker import Docker
+
+    if shutil.which("docker") is None:
+        return None
+    docker = Docker(os.environ)
+    return Engine(docker) if docker.tried("version").returncode == 0 else None
+
+
+def _wanted(
+    given: Given, platform: str, images: "Sequence[Found]", plugins: Sequence[Path], wheels: "Wheels | None"
+) -> "Wanted":
+    from freehold.deploy.bundle.contents import Wanted, artifacts_of, models_of
+
+    store = local_store(os.environ)
+    for path in plugins:
+        if not path.is_file():
+            raise FreeholdError("bundle_plugin_unfit", path=path, reason="there is no such file")
+    return Wanted(
+        platform=platform,
+        configuration=given.text,
+        images=tuple(images),
+        artifacts=artifacts_of(given.config, store),
+        models=models_of(given.config, lambda source: located(parse(source), store)),
+        plugins=tuple(plugins),
+        wheels=wheels,
+    )
+
+
+def _wheels(wheel: Path | None, platform: str) -> Wheels:
+    """What brings them into a folder. Raises `bundle_wheel_unfit` now, for a wheel that was given."""
+    from importlib.metadata import distribution
+
+    from freehold.deploy.bundle.wheels import LOCK, checked_wheel, fetch_wheels, own_wheel
+
+    own = None if wheel is None else checked_wheel(expanded(str(wheel)))
+
+    def bring(into: Path) -> None:
+        fetch_wheels(LOCK, into, platform, os.environ)
+        if own is None:
+            own_wheel(distribution("freehold"), into)
+        else:
+            shutil.copyfile(own, into / own.name)
+
+    return bring
+
+
+def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
+    missing = sum(row.missing or 0 for row in rows)
+    data = {
+        "output": str(target),
+        "parts": [{"sort": r.sort, "name": r.name, "bytes": r.size, "missing": r.missing} for r in rows],
+        "bytes": sum(row.size or 0 for row in rows),
+        "missing": missing,
+    }
+    lines = [f"{target} will have:"]
+    for row in rows:
+        size = "size known once it has come" if row.size is None else f"{row.size / 1e6:,.1f} MB"
+        there = "" if row.missing is None or row.missing == row.size else f", {row.missing / 1e6:,.1f} MB missing"
+        lines.append(f"  {row.sort} {row.name}  {size}{there}")
+    lines.append(f"{missing / 1e6:,.1f} MB must come")
+    output.show(data, "\n".join(lines))
+
+
+def _show(output: Output, done: "Created") -> None:
+    data = {
+        "output": str(done.place),
+        "digest": done.digest,
+        "bytes": done.size,
+        "moved": done.moved,
+        "signer": done.signer,
+    }
+    lines = [
+        f"{done.place}  {done.size / 1e6:,.1f} MB, {done.moved / 1e6:,.1f} MB of them fetched now",
+        f"  {done.digest}",
+        f"  signed by {done.signer[:19]}" if done.signer else "  NOT SIGNED: nothing will say who made it",
+    ]
+    output.show(data, "\n".join(lines))
