@@ -2,8 +2,9 @@
 
 Read from the daemon's source (pkg/plugin_packager/signer/withkey, decoder/verifier.go, pkg/utils/encryption/rsa.go):
 what is signed are the sha256 digests of all files, one after another in the zip's order, `.verification.dify.json`
-last, and the Unix time in digits behind them; RSA PKCS #1 v1.5 over the sha256 of that; in base64, in the zip's comment,
-with the time. Keys are PEM in PKCS #1 ("RSA PUBLIC KEY"), with nothing behind the block: the daemon takes no other form.
+last, and the Unix time in digits behind them; RSA PKCS #1 v1.5 over the sha256 of that; in base64, in the zip's
+comment, with the time. Keys are PEM in PKCS #1 ("RSA PUBLIC KEY"), with nothing behind the block: the daemon takes no
+other form.
 """
 
 import base64

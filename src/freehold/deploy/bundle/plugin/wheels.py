@@ -4,6 +4,7 @@ The daemon's image is Ubuntu 24.04 (docker/local.dockerfile), so glibc 2.39. pip
 runs with, which need not be the daemon's; so what it found is followed from wheel to wheel once more, by the daemon's.
 """
 
+import copy
 import email.parser
 import hashlib
 import re
@@ -31,6 +32,7 @@ LAST_LINES = 4
 ROUNDS = 8
 
 _NONE_FOUND = re.compile(r"No matching distribution found for ([^\n(]+)")
+_CONFLICT = "The conflict is caused by:\n"
 _MAX_METADATA = 1 << 20
 
 
@@ -79,8 +81,10 @@ def _closed(
         reached, missing = follow(wanted.requirements, have, environment(architecture))
         if not missing:
             return reached
-        asked += missing
-    raise FreeholdError("plugin_wheel_missing", wanted=", ".join(map(str, missing)), architecture=architecture)
+        asked += map(_bare, missing)
+    raise FreeholdError(
+        "plugin_wheel_missing", wanted=", ".join(str(_bare(one)) for one in missing), architecture=architecture
+    )
 
 
 def follow(
@@ -143,6 +147,13 @@ def _applies(requirement: Requirement, markers: Mapping[str, str], extra: str) -
     return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": extra})
 
 
+def _bare(requirement: Requirement) -> Requirement:
+    """Without the marker: that it applies is known, and pip would judge it by another Python."""
+    bare = copy.copy(requirement)
+    bare.marker = None
+    return bare
+
+
 def _platforms(machine: str) -> list[str]:
     older = {"x86_64": ["manylinux2014", "manylinux2010", "manylinux1"], "aarch64": ["manylinux2014"]}[machine]
     return [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC, 4, -1)] + [f"{old}_{machine}" for old in older]
@@ -159,7 +170,7 @@ def _download(
     for name, lines in lists.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines))
     command = [sys.executable, "-m", "pip", "download", "--no-input"]
-    command += ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
+    command += ["--progress-bar", "off", "--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
     command += ["--implementation", "cp", "--python-version", PYTHON]
     command += [word for abi in ("cp312", "abi3", "none") for word in ("--abi", abi)]
     command += [word for one in _platforms(MACHINES[architecture]) for word in ("--platform", one)]
@@ -174,12 +185,19 @@ def _download(
             check=False,
             timeout=PIP_S,
         )
-        said, code = done.stderr, done.returncode
+        said, code = done.stdout + done.stderr, done.returncode
     except (OSError, subprocess.TimeoutExpired) as error:
         said, code = str(error), 1
     if code == 0:
         return
     if none := _NONE_FOUND.search(said):
         raise FreeholdError("plugin_wheel_missing", wanted=none[1].strip(), architecture=architecture)
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("WARNING")]
-    raise FreeholdError("plugin_download_failed", said=" | ".join(lines[-LAST_LINES:]) or "nothing")
+    raise FreeholdError("plugin_download_failed", said=_told(said))
+
+
+def _told(said: str) -> str:
+    """Of pip's many lines those with the reason."""
+    _, _, conflict = said.partition(_CONFLICT)
+    lines = conflict.strip("\n").partition("\n\n")[0] if conflict else said
+    kept = [line.strip() for line in lines.splitlines() if line.strip() and not line.startswith("WARNING")]
+    return " | ".join(kept[-LAST_LINES:]) or "nothing"
