@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from freehold.config.canonical import located
 from freehold.config.deploying_rules import broken_deploying_rules
+from freehold.config.dify_connect_rules import broken_dify_connect_rules
 from freehold.config.document import Node
 from freehold.config.listening import Server
 from freehold.config.listening_rules import broken_listening_rules
@@ -33,6 +34,7 @@ def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
         *broken_listening_rules(config, tree),
         *broken_deploying_rules(config, tree),
         *_dify(config, tree),
+        *broken_dify_connect_rules(config, tree),
     ]
 
 

@@ -1,0 +1,83 @@
+"""Which Dify a configuration means, who signs in there, and the key that Dify calls our models with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from freehold.access.keys import INITIAL_FILE
+from freehold.config import Config, Dify, home, resolve
+from freehold.config.dify import Console as ConsoleAccount
+from freehold.deploy.compose.layout import secret_path
+from freehold.deploy.dify.console import Account, AdminKey, Credentials, Door, Say, set_up
+from freehold.deploy.releases.release import Releases
+from freehold.deploy.services.secret_files import ACCESS
+from freehold.errors import FreeholdError
+
+
+@dataclass(frozen=True)
+class ModelsKey:
+    """The key of our server: what it is, and where a person finds it. Both empty: it asks for none."""
+
+    value: str = field(default="", repr=False)
+    place: str = ""
+
+
+def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> ModelsKey:
+    """What is said, else what the deployment or the server made. Its value is left out unless `reads`.
+
+    Raises `dify_key_wanted` where it is read and there is none, and what `resolve` raises.
+    """
+    if config.access.auth == "none":
+        return ModelsKey()
+    told = (config.dify or Dify()).models_key or config.access.key
+    if told is not None:
+        return ModelsKey(resolve(told, environ) if reads else "", told)
+    file = _made(config, environ)
+    place = f"$(cat {quote(str(file))})"
+    if not reads:
+        return ModelsKey("", place)
+    try:
+        return ModelsKey(file.read_text(encoding="ascii").strip(), place)
+    except (OSError, UnicodeDecodeError):
+        raise FreeholdError("dify_key_wanted", path=file) from None
+
+
+def _made(config: Config, environ: Mapping[str, str]) -> Path:
+    """The file of the key that was made: by the deployment where there is one, else by `freehold serve`."""
+    if config.deploy is not None and config.deploy.target == "compose":
+        return Releases(home(environ), config.deploy.name).folder / "compose" / secret_path(ACCESS)
+    return home(environ) / INITIAL_FILE
+
+
+@dataclass(frozen=True)
+class Place:
+    """One Dify: its address, who signs in, and of a new one the word that its first account is made with."""
+
+    address: str
+    credentials: Credentials = field(repr=False)
+    init_password: str | None = field(default=None, repr=False)
+    console: ConsoleAccount | None = None
+    """Of one that we deployed: the account is made where there is none yet."""
+
+    def prepare(self, door: Door, say: Say) -> None:
+        """Give a new one its administrator. Raises `dify_console_...`."""
+        if self.console is not None and isinstance(self.credentials, Account):
+            name, language = self.console.name, self.console.language
+            set_up(door, self.credentials, say, name=name, language=language, init_password=self.init_password)
+
+
+def place_of(config: Config, dify: Dify, environ: Mapping[str, str]) -> Place:
+    """The Dify that is meant. Raises `dify_account_wanted`, `dify_secrets_missing`, and what `resolve` raises."""
+    if dify.url is not None:
+        return Place(dify.url.rstrip("/"), _credentials(dify, environ))
+    raise NotImplementedError
+
+
+def _credentials(dify: Dify, environ: Mapping[str, str]) -> Credentials:
+    """Who signs in to an existing Dify."""
+    if dify.admin_key is not None:
+        return AdminKey(resolve(dify.admin_key, environ), dify.workspace)
+    if dify.email is not None and dify.password is not None:
+        return Account(dify.email, resolve(dify.password, environ), dify.workspace)
+    raise FreeholdError("dify_account_wanted", url=dify.url or "")
