@@ -1,0 +1,1 @@
+"""A Dify as one encrypted, verified file: taken, looked at, restored."""
