@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.config.shapes import NVIDIA_GPU
+from freehold.deploy.compose import dify
 from freehold.deploy.compose.layout import (
     FILE,
     config_folder,
@@ -21,6 +22,7 @@ from freehold.deploy.compose.layout import (
 from freehold.deploy.compose.readme import readme
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
+from freehold.deploy.topology.installation import installation
 from freehold.deploy.yaml_text import as_yaml
 from freehold.errors import FreeholdError
 
@@ -35,13 +37,16 @@ TEMPORARY = "/tmp"  # noqa: S108 - in a container of its own
 PROBE_TIMEOUT_S = 4
 PROBE_INTERVAL_S = 5
 
+_WALLS: Tree = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+_LOGGING: Tree = {"logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}}
 _HEADER = "# Made by `freehold render compose`: change freehold.yaml and render again.\n"
 
 
 def render(deployment: Deployment) -> Mapping[str, str]:
     """Every file by its path below the folder that Compose is started in.
 
-    Raises FreeholdError `compose_accelerator` for GPUs that Docker cannot give to a container.
+    Raises FreeholdError `compose_accelerator` for GPUs that Docker cannot give to a container, and what `installation`
+    raises.
     """
     units = units_of(deployment)
     document: Tree = {
@@ -49,10 +54,19 @@ def render(deployment: Deployment) -> Mapping[str, str]:
         "networks": {"units": {"internal": True}, "front": {}},
         "secrets": {secret.name: {"file": f"./{secret_path(secret)}"} for secret in secrets_of(units)},
     }
-    files = {FILE: _HEADER + as_yaml(_escaped(document))}
+    files = {}
     for unit in units:
         files |= files_of(unit)
-    return files | {"README.md": readme(deployment)}
+    beside = installation(deployment.config, deployment.digests)
+    if beside is not None:
+        settings = deployment.config.dify
+        assert settings is not None, "it has a version"
+        document["services"] |= {name: tree | _WALLS | _LOGGING for name, tree in dify.services(beside, settings).items()}
+        document["networks"] |= dify.NETWORKS
+        document["volumes"] = dify.volumes(beside, deployment.name)
+        document["secrets"] |= dify.secrets(beside)
+        files |= dify.files(beside)
+    return {FILE: _HEADER + as_yaml(_escaped(document)), **files, "README.md": readme(deployment)}
 
 
 def _service(unit: Unit) -> Tree:
@@ -82,8 +96,7 @@ def _service(unit: Unit) -> Tree:
     service["restart"] = "unless-stopped"
     service["stop_grace_period"] = f"{unit.grace_s}s"
     service["init"] = True
-    service["logging"] = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
-    return service
+    return service | _LOGGING
 
 
 def _network(unit: Unit) -> Tree:
@@ -118,7 +131,7 @@ def _devices(unit: Unit) -> Tree:
 
 def _walls(unit: Unit) -> Tree:
     """What a unit may do. Images that others chose keep their user and a root file system that can be written."""
-    tree: Tree = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+    tree = dict(_WALLS)
     if unit.role == "other":
         return tree
     # vLLM loads from there what it compiled; without the word nothing in a tmpfs can be executed

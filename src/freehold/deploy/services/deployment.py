@@ -1,7 +1,7 @@
 """From one configuration to all services that it takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import msgspec
@@ -31,6 +31,8 @@ class Deployment:
     settings: Deploy
     units: tuple[Unit, ...]
     gateway: Unit
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """As for `images.located`: those of a Dify that is deployed beside them are made where it is rendered."""
 
     @classmethod
     def of(
@@ -49,7 +51,7 @@ class Deployment:
         ground = Ground(config, settings, facts, digests, home)
         devices = Devices()
         units = tuple(unit_of(name, models, ground, devices) for name, models in _services(config).items())
-        return cls(settings.name, config, settings, units, _gateway(ground, units))
+        return cls(settings.name, config, settings, units, _gateway(ground, units), digests)
 
     def gateway_file(self, coming: "Deployment | None" = None, shares: Shares = MappingProxyType({})) -> str:
         """The gateway's configuration while this is what is released and `coming` is on its way: see `gateway_file`."""

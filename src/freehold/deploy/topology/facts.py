@@ -61,7 +61,7 @@ def address(config: Config, dify: Dify) -> str:
 
 
 def facts(config: Config, dify: Dify, host_of: HostOf, release: Release) -> Mapping[str, str]:
-    """By name what stands for `${name}` in the texts of `release`; `host_of` makes names of hosts of services' names."""
+    """By name what stands for `${name}` in the texts of `release`; `host_of` makes a host's name of a service's."""
     there = secret_files(config, dify)
     own = address(config, dify)
     domains, addresses = divided(dify.private_hosts)

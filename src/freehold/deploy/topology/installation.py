@@ -150,8 +150,8 @@ class _Maker:
             for name, text in variables.items()
         }
         secrets = dict(self.entrusted) if part.given == "all" else {}
-        for holder in (*groups, part):
-            secrets |= {name: self._secret(text) for name, text in holder.secrets.items()}
+        for texts in (*(group.secrets for group in groups), part.secrets):
+            secrets |= {name: self._secret(text) for name, text in texts.items()}
         kept = {name: text for name, text in secrets.items() if secrets_in(text)}
         plain = {**environment, **secrets}
         return {name: text for name, text in plain.items() if name not in kept}, kept

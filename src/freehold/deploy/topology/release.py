@@ -81,8 +81,9 @@ class Release(Data, frozen=True):
         """The variables that are not the user's to set: others depend on them."""
         free = {name for group in self.groups.values() if not group.fixed for name in group.environment}
         taken = [name for group in self.groups.values() for name in (group.environment if group.fixed else ())]
-        taken += [name for holder in (*self.groups.values(), *self.services.values()) for name in holder.secrets]
+        taken += [name for group in self.groups.values() for name in group.secrets]
         for part in self.services.values():
+            taken += part.secrets
             if part.given != "none":
                 taken += [name for name, text in part.environment.items() if f"${{{name}:-" not in text]
         return frozenset(taken) - free

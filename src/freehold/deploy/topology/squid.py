@@ -1,4 +1,4 @@
-"""The configuration of Squid, by which workflows and the sandbox reach the web: nothing private but what is declared."""
+"""The configuration of Squid: workflows and the sandbox reach the web by it, and nothing private but what is declared."""
 
 import ipaddress
 from collections.abc import Sequence
