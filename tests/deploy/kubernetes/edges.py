@@ -18,15 +18,20 @@ class Pod:
 
     namespace: str = ""
     labels: Tree = field(default_factory=dict)
-    address: str = "203.0.113.9"
+    address: str = ""
+
+    @property
+    def seen_as(self) -> str:
+        """By which rules of addresses judge it: a pod's is one of the cluster's own."""
+        return self.address or ("10.244.0.9" if self.namespace else "203.0.113.9")
 
 
 def pods_of(trees: Iterable[Tree]) -> dict[str, Pod]:
-    """By the names of Deployments and Jobs, a pod of each."""
+    """By the names of Deployments, StatefulSets and Jobs, a pod of each."""
     return {
         tree["metadata"]["name"]: Pod(tree["metadata"]["namespace"], tree["spec"]["template"]["metadata"]["labels"])
         for tree in trees
-        if tree["kind"] in ("Deployment", "Job")
+        if tree["kind"] in ("Deployment", "StatefulSet", "Job")
     }
 
 
@@ -55,7 +60,9 @@ def _allows(policies: list[Tree], own: Pod, other: Pod, direction: str, ends: st
 
 def _is_at(peer: Tree, pod: Pod, namespace: str) -> bool:
     if "ipBlock" in peer:
-        return ipaddress.ip_address(pod.address) in ipaddress.ip_network(peer["ipBlock"]["cidr"])
+        address, block = ipaddress.ip_address(pod.seen_as), peer["ipBlock"]
+        but = (ipaddress.ip_network(cidr) for cidr in block.get("except", ()))
+        return address in ipaddress.ip_network(block["cidr"]) and not any(address in one for one in but)
     if not pod.namespace:
         return False
     if "namespaceSelector" in peer:

@@ -15,9 +15,9 @@ def of_kind(deployment: Deployment, kind: str) -> dict[str, Tree]:
 
 
 def pod_specs(trees: Iterable[Tree]) -> Iterator[Tree]:
-    """Of Deployments, Jobs and pods."""
+    """Of Deployments, StatefulSets, Jobs and pods."""
     for tree in trees:
-        if tree["kind"] in ("Deployment", "Job"):
+        if tree["kind"] in ("Deployment", "StatefulSet", "Job"):
             yield tree["spec"]["template"]["spec"]
         elif tree["kind"] == "Pod":
             yield tree["spec"]

@@ -73,9 +73,9 @@ def _called(deployment: Deployment, dify: Installation, service: Service) -> Ite
         elif name != OUTSIDE:
             called = dify.service(name)
             yield {"to": _pods([name]), "ports": [at_port(port) for port in (called.port, *called.more_ports)]}
-    config = _of(deployment)
-    yield from ways(url for url in _own(config) if _is_told(service, url))
     if OUTSIDE in service.reaches:
+        config = _of(deployment)
+        yield from ways(url for url in _own(config) if _is_told(service, url))
         yield {"to": [_all_but("0.0.0.0/0", PRIVATE), _all_but("::/0", PRIVATE_6)]}
         yield from _private(config)
 

@@ -7,7 +7,7 @@ from freehold.config.dify import Dify
 from freehold.config.secret import parts
 from freehold.deploy.kubernetes.dify.environment import dify_secrets, is_encoded
 from freehold.deploy.kubernetes.dify.naming import SECRETS, host_of
-from freehold.deploy.kubernetes.dify.security import standard_of
+from freehold.deploy.kubernetes.dify.security import standard, standard_of
 from freehold.deploy.kubernetes.dify.storage import shared_volumes
 from freehold.deploy.kubernetes.naming import SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.services.deployment import Deployment
@@ -52,9 +52,10 @@ What is yours, each from what is set or lies on this machine:
 _REASONS = {
     "sandbox": "it gives each piece of code a root and a user of its own",
     "plugin_daemon": "its image runs as root, and builds environments of plugins in its volume",
-    "weaviate": "its image runs as root",
-    "qdrant": "its image runs as root",
 }
+_ROOT = "its image runs as root"
+
+_ENCODE = 'python3 -c \'import sys, urllib.parse as p; print(p.quote(sys.stdin.read(), safe=""), end="")\' | '
 
 
 def dify_readme(deployment: Deployment, dify: Installation) -> str:
@@ -89,9 +90,6 @@ def _given(namespace: str, secret: SecretFile) -> str:
     return f"{shown} | {_ENCODE if is_encoded(secret) else ''}{made}/dev/stdin"
 
 
-_ENCODE = 'python3 -c \'import sys, urllib.parse as p; print(p.quote(sys.stdin.read(), safe=""), end="")\' | '
-
-
 def _notes(deployment: Deployment, dify: Installation) -> Iterator[str]:
     """What the cluster must have, what was chosen, and what an Ingress cannot do."""
     config = deployment.config.dify or Dify()
@@ -113,11 +111,11 @@ def _notes(deployment: Deployment, dify: Installation) -> Iterator[str]:
             " needed."
         )
     wide = [service for service in dify.services if standard_of(service) != "restricted"]
-    for service in wide:
-        reason = _REASONS.get(service.name, "its image runs as root")
+    if wide:
+        reasons = ", ".join(f"{host_of(one.name)} ({_REASONS.get(one.name, _ROOT)})" for one in wide)
         yield (
-            f"{host_of(service.name)} does not start under PodSecurity `restricted`, since {reason}; the namespace lets"
-            f" in `{standard_of(service)}`, and all other pods are `restricted` by themselves."
+            f"The namespace lets in PodSecurity `{standard(dify)}`: these do not start under `restricted`: {reasons}. All"
+            " other pods are `restricted` by themselves."
         )
     databases = ", ".join(host_of(service.name) for service in dify.services if service.stateful)
     if databases:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 
 from freehold.deploy.kubernetes.dify.environment import plain_name, secret_variables
 from freehold.deploy.kubernetes.dify.naming import pod_labels, selector_of
@@ -16,8 +17,8 @@ from freehold.deploy.topology.service import Installation, Probe, Service
 
 CHECKSUM = "freehold/configuration"
 """The annotation by which a changed ConfigMap makes pods anew: variables and files are read once."""
-MIGRATED = "migrated"
-"""The container that runs before the others of a pod until the database is of its version."""
+DATABASE, MIGRATED = "database", "migrated"
+"""Containers that run before the others of a pod until the database answers, until it is of its version."""
 
 _GRACE_S = 60
 _STARTING_S = 5
@@ -39,8 +40,8 @@ def pod(deployment: Deployment, dify: Installation, service: Service) -> Tree:
     if service.kind == "server":
         server |= _probes(service.probe) | _drained(deployment, service)
     spec: Tree = {"containers": [server], "volumes": [volume.volume for volume in seen]}
-    if script := _awaited(dify, service):
-        waiting = _container(dify, service, MIGRATED, mounts) | {"command": ["sh", "-c", script]}
+    for name, script in _awaited(dify, service):
+        waiting = _container(dify, service, name, mounts) | {"command": ["sh", "-c", script]}
         waiting.pop("args", None)
         spec = {"initContainers": [waiting]} | spec
     if service.scale == "many":
@@ -85,13 +86,14 @@ def _container(dify: Installation, service: Service, name: str, mounts: list[Tre
     }
 
 
-def _awaited(dify: Installation, service: Service) -> str:
-    """What runs first, "" for nothing. The job waits for a database that answers; those of its image that come after
-    it wait for what it does, whatever is applied first. Others begin, fail, and are started again."""
-    if service.kind == "job":
-        return _ANSWERS
+def _awaited(dify: Installation, service: Service) -> Iterator[tuple[str, str]]:
+    """What runs first. The job waits for a database that answers; those of its image that come after it wait for what
+    it does, whatever is applied first. Others begin, fail, and are started again."""
     jobs = (one for one in dify.services if one.kind == "job" and one.name in service.after)
-    return _IS_MIGRATED if any(job.image == service.image for job in jobs) else ""
+    if service.kind == "job":
+        yield DATABASE, _ANSWERS
+    elif any(job.image == service.image for job in jobs):
+        yield MIGRATED, _IS_MIGRATED
 
 
 def _probes(probe: Probe | None) -> Tree:

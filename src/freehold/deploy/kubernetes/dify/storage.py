@@ -51,9 +51,9 @@ def volumes(service: Service) -> Iterator[Volume]:
         yield Volume({"name": name, "persistentVolumeClaim": {"claimName": host_of(name)}}, tuple(mounts))
     if service.files:
         items = [{"key": config_key(path), "path": config_key(path)} for path in sorted(service.files)]
-        volume = {"name": "files", "configMap": {"name": files_name(service), "items": items}}
+        listed = {"name": "files", "configMap": {"name": files_name(service), "items": items}}
         # one by one, since their folders have more in the image; whatever changes makes the pods anew
-        yield Volume(volume, tuple(_file("files", path, config_key(path)) for path in sorted(service.files)))
+        yield Volume(listed, tuple(_file("files", path, config_key(path)) for path in sorted(service.files)))
     for number, (path, secret) in enumerate(sorted(service.secret_files.items())):
         name, items = f"secret-{number}", [{"key": SECRET_KEY, "path": SECRET_KEY}]
         source = {"secretName": secret_of(secret), "items": items, "defaultMode": READABLE_BY_GROUP}
