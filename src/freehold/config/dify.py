@@ -132,5 +132,6 @@ class Dify(Shape, frozen=True):
         Text | None, doc("A PEM file: the public key of packages that you signed; verification stays on.")
     ] = None
     environment: Annotated[
-        Mapping[Variable, str], doc("More variables for Dify's services, nothing secret; these go before ours.")
+        Mapping[Variable, str],
+        doc("More variables for Dify's services, which go before ours; a secret as `${env:NAME}` or `${file:PATH}`."),
     ] = msgspec.field(default_factory=dict)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from freehold.config.canonical import located
 from freehold.config.deploying_rules import broken_deploying_rules
 from freehold.config.dify_connect_rules import broken_dify_connect_rules
+from freehold.config.dify_rules import broken_dify_rules
 from freehold.config.document import Node
 from freehold.config.listening import Server
 from freehold.config.listening_rules import broken_listening_rules
@@ -33,7 +34,7 @@ def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
         *(problem for route, node in routes for problem in _route(route, node, known)),
         *broken_listening_rules(config, tree),
         *broken_deploying_rules(config, tree),
-        *_dify(config, tree),
+        *broken_dify_rules(config, tree),
         *broken_dify_connect_rules(config, tree),
     ]
 
@@ -165,8 +166,3 @@ def _target(route: Route, name: str, place: Node, models: Mapping[str, ModelConf
     elif route.locality is not None and model.locality != route.locality:
         found = "none" if model.locality is None else f"`{model.locality}`"
         yield FreeholdError("config_route_locality", **details, route=route.model, wanted=route.locality, found=found)
-
-
-def _dify(config: Config, tree: Node) -> Iterator[FreeholdError]:
-    if config.dify is not None and (config.dify.url is None) == (config.dify.version is None):
-        yield FreeholdError("config_dify_choice", where=tree.at("dify").where)

@@ -177,7 +177,7 @@ def probe_command(probe: Probe) -> tuple[str, ...]:
         return ("CMD", *probe.command)
     open_port = f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{probe.port}'"
     if not probe.path:
-        connect = f"import socket;socket.create_connection((\"127.0.0.1\",{probe.port}),3)"
+        connect = f'import socket;socket.create_connection(("127.0.0.1",{probe.port}),3)'
         return ("CMD-SHELL", f"nc -z 127.0.0.1 {probe.port} || {open_port} || python3 -c '{connect}'")
     url = f"http://127.0.0.1:{probe.port}{probe.path}"
     curl = f"curl --noproxy '*' -fsS -o /dev/null -m {probe.timeout_s} {url}"
@@ -192,9 +192,7 @@ def _folders(service: Service) -> list[Tree]:
     """The folders with its files, rather than the files: one that is replaced is then seen at once."""
     folders = dict.fromkeys(posixpath.dirname(path) for path in service.files)
     config = f"./{config_folder(service.name)}"
-    return [
-        {"type": "bind", "source": f"{config}{folder}", "target": folder, "read_only": True} for folder in folders
-    ]
+    return [{"type": "bind", "source": f"{config}{folder}", "target": folder, "read_only": True} for folder in folders]
 
 
 def _mount(volume: Volume) -> Tree:

@@ -42,7 +42,7 @@ def write_secrets(folder: Path, deployment: Deployment, values: Mapping[SecretFi
     for secret in secrets_of(units_of(deployment)):
         path = folder / secret_path(secret)
         if secret in values:
-            _write_in_place(path, values[secret])
+            write_in_place(path, values[secret])
         elif not path.exists():
             write_files(folder, {secret_path(secret): secrets.token_hex(32)})  # whole or not at all: it is kept
 
@@ -83,8 +83,11 @@ def made_folder(path: Path, mode: int) -> None:
         raise _unwritable(path, error) from None
 
 
-def _write_in_place(path: Path, data: bytes) -> None:
-    """Into the same file, where there is one: containers have that one mounted, and not its name."""
+def write_in_place(path: Path, data: bytes) -> None:
+    """Into the same file, where there is one: containers have that one mounted, and not its name.
+
+    Raises `compose_folder_unwritable`.
+    """
     try:
         if path.is_file() and path.read_bytes() == data:
             return

@@ -7,6 +7,7 @@ from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, sta
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_commands import command_for
 from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.topology.service import Installation
 
 _TEXT = """\
 # {name}
@@ -31,13 +32,20 @@ docker compose -p {name} ps
 docker compose -p {name} down
 ```
 
-With docker-compose 1.29 write `docker-compose` for `docker compose`. A service is `healthy` once its models have
+{dify}With docker-compose 1.29 write `docker-compose` for `docker compose`. A service is `healthy` once its models have
 answered what was recorded with them. The gateway listens on {host}:{port}.{key}
 """
 
+_DIFY = """\
+Dify {version} starts with it, on {address}. Its databases migrate first (`migration`); then it is ready. Volumes are
+called `{name}-dify-...`, whatever folder this is done in. `dify/secrets.json` is made once and kept: without it nothing
+in those volumes can be read. It has the administrator's password, too: `console_password`.
 
-def readme(deployment: Deployment) -> str:
-    """README.md: the folders and files to make, and the commands."""
+"""
+
+
+def readme(deployment: Deployment, dify: Installation | None = None) -> str:
+    """README.md: the folders and files to make, and the commands; `dify` where one is deployed."""
     settings, units = deployment.settings, units_of(deployment)
     key = f" Clients send the key in `{secret_path(ACCESS)}`." if ACCESS in deployment.gateway.secrets else ""
     states = state_folders(units)
@@ -47,5 +55,8 @@ def readme(deployment: Deployment) -> str:
         f"install -d -m 0777 {' '.join(map(quote, states))}",
         *(f"{command_for(secret)} > {quote(secret_path(secret))}" for secret in secrets_of(units)),
         f"chmod 0644 {SECRETS}/*",
+        *(["freehold dify secrets --output . PATH/TO/freehold.yaml"] if dify else []),
     ]
-    return _TEXT.format(name=deployment.name, steps="\n".join(steps), host=settings.host, port=settings.port, key=key)
+    beside = _DIFY.format(version=dify.version, address=dify.address, name=deployment.name) if dify else ""
+    shown = {"name": deployment.name, "host": settings.host, "port": settings.port}
+    return _TEXT.format(**shown, steps="\n".join(steps), key=key, dify=beside)

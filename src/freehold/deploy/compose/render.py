@@ -61,12 +61,14 @@ def render(deployment: Deployment) -> Mapping[str, str]:
     if beside is not None:
         settings = deployment.config.dify
         assert settings is not None, "it has a version"
-        document["services"] |= {name: tree | _WALLS | _LOGGING for name, tree in dify.services(beside, settings).items()}
+        document["services"] |= {
+            name: tree | _WALLS | _LOGGING for name, tree in dify.services(beside, settings).items()
+        }
         document["networks"] |= dify.NETWORKS
         document["volumes"] = dify.volumes(beside, deployment.name)
         document["secrets"] |= dify.secrets(beside)
         files |= dify.files(beside)
-    return {FILE: _HEADER + as_yaml(_escaped(document)), **files, "README.md": readme(deployment)}
+    return {FILE: _HEADER + as_yaml(_escaped(document)), **files, "README.md": readme(deployment, beside)}
 
 
 def _service(unit: Unit) -> Tree:

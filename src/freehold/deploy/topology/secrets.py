@@ -10,9 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from freehold.artifact.artifact import write_durably
-from freehold.config.secret import resolve
+from freehold.config.home import expanded
+from freehold.config.secret import parts, resolve, resolve_file
+from freehold.deploy.services.units import SecretFile
+from freehold.deploy.topology.facts import CA, TLS_CERTIFICATE, TLS_KEY
 from freehold.deploy.topology.release import release_of
 from freehold.deploy.topology.service import Installation
+from freehold.deploy.topology.trust import check_pair, joined
 from freehold.errors import FreeholdError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -62,6 +66,19 @@ def resolved(installation: Installation, environ: Mapping[str, str]) -> Mapping[
     values = {name: resolve(secret.origin, environ) for name, secret in installation.given.items()}
     check_private({installation.given[name].origin: value for name, value in values.items()}, installation.version)
     return values
+
+
+def file_contents(installation: Installation, environ: Mapping[str, str]) -> Mapping[SecretFile, bytes]:
+    """What is in each file of the user's that services read below /run/secrets: certificates, keys.
+
+    Raises as `config.secret.resolve_file`, `dify_ca_unreadable`, `dify_tls_unusable`.
+    """
+    files = {file for service in installation.services for file in service.secret_files.values()}
+    origins = {file.name: file.origin for file in files}
+    contents = {file: resolve_file(file.origin, environ) for file in files}
+    if TLS_KEY in origins:
+        check_pair(*(expanded(parts(origins[name])[1]) for name in (TLS_CERTIFICATE, TLS_KEY)))
+    return {file: joined(data, parts(file.origin)[1]) if file.name == CA else data for file, data in contents.items()}
 
 
 def check_private(values: Mapping[str, str], version: str) -> None:

@@ -1,0 +1,46 @@
+"""The user's own certificates as Dify's services read them."""
+
+import ssl
+from pathlib import Path
+
+from freehold.errors import FreeholdError
+
+_SYSTEMS = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Red Hat and its like
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+)
+
+
+def joined(own: bytes, place: str) -> bytes:
+    """This machine's authorities, then those of `own`: a service that is given a file of them forgets its own.
+
+    Raises `dify_ca_unreadable`, with `place`, where `own` has no certificate in it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=own.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise FreeholdError("dify_ca_unreadable", path=place, reason=str(error)) from None
+    return b"\n".join((*(system.strip() for system in _system()), own.strip())) + b"\n"
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Raises `dify_tls_unusable` where the two files are not a certificate and its own key, without a passphrase."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        raise FreeholdError("dify_tls_unusable", certificate=certificate, key=key, reason=reason) from None
+
+
+def _no_passphrase() -> str:
+    """Nobody is asked for one: Nginx would stand still."""
+    return ""
+
+
+def _system() -> list[bytes]:
+    """The file of the system's authorities, where there is one."""
+    named = ssl.get_default_verify_paths().cafile
+    return [Path(path).read_bytes() for path in (named, *_SYSTEMS) if path and Path(path).is_file()][:1]
