@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from freehold.deploy.dify.console.answers import Answer
+from freehold.deploy.dify.console.answers import Answer, hidden
 from freehold.deploy.dify.console.calls import MODEL_S, PROVIDER, Calls
 from freehold.deploy.dify.console.wire import Request
 from freehold.errors import FreeholdError
@@ -139,9 +139,10 @@ class Models:
         found = answer.read(Validation)
         if found.result == "success":
             return None
-        if _DEAD.search(found.error or ""):
-            raise FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=found.error)
-        return found.error or found.result
+        words = hidden(found.error or found.result, answer.secrets)
+        if _DEAD.search(words):
+            raise FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=words)
+        return words
 
     def add(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
         """Add a model; Dify calls it first. `label` (its first 30 characters) names the credential.
