@@ -114,8 +114,8 @@ def _notes(deployment: Deployment, dify: Installation) -> Iterator[str]:
     if wide:
         reasons = ", ".join(f"{host_of(one.name)} ({_REASONS.get(one.name, _ROOT)})" for one in wide)
         yield (
-            f"The namespace lets in PodSecurity `{standard(dify)}`: these do not start under `restricted`: {reasons}. All"
-            " other pods are `restricted` by themselves."
+            f"The namespace lets in PodSecurity `{standard(dify)}`. These do not start under `restricted`: {reasons}."
+            " All others are `restricted` by themselves."
         )
     databases = ", ".join(host_of(service.name) for service in dify.services if service.stateful)
     if databases:
