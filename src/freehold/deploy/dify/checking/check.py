@@ -95,15 +95,6 @@ def not_asked(check: Check, gate: Check) -> Finding:
     return Finding(check, "skip", reason, check.fix)
 
 
-def answered(exchange: Exchange) -> Exchange:
-    """The exchange, where it is a whole answer of status 200; raises Failed."""
-    if exchange.trouble:
-        raise Failed(exchange.told())
-    if exchange.status != 200:
-        raise Failed(f"HTTP {exchange.status}: {exchange.told().partition(' ')[2]}")
-    return exchange
-
-
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence."""
     return ", ".join(names) if names else "-"

@@ -6,7 +6,7 @@ import re
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, listed
 from freehold.deploy.dify.checking.exchange import Exchange, Trouble
 from freehold.deploy.dify.checking.plugin_calls import Plugin, host_of, other_form
-from freehold.deploy.dify.checking.reading import dig, error_text
+from freehold.deploy.dify.checking.reading import dig, told
 from freehold.deploy.doctor.check import Text, Words
 
 TLS: frozenset[Trouble] = frozenset({"untrusted", "other_name", "expired", "tls"})
@@ -15,7 +15,7 @@ WRONG_KEY = "sk-freehold-wrong-key"
 
 FIXES: dict[Trouble, Text] = {
     "name": Text(
-        "The name does not resolve here. Write one that the network's DNS knows, and that Dify's plugin_daemon resolves.",
+        "The name does not resolve here. Write one that the network's DNS knows, and Dify's plugin_daemon, too.",
         "此处无法解析该域名。请使用内网 DNS 可解析、且 Dify 的 plugin_daemon 也能解析的名称。",
     ),
     "refused": Text(
@@ -34,8 +34,8 @@ FIXES: dict[Trouble, Text] = {
         "Dify 同样需要：为 plugin_daemon 设置 REQUESTS_CA_BUNDLE 与 SSL_CERT_FILE（`network.ca` 会代为设置）。",
     ),
     "other_name": Text(
-        "The certificate is for other names. Use a name that it holds in the URL, or issue one with this name or address"
-        " as a subjectAltName.",
+        "The certificate is for other names. Use one of them in the URL, or issue one with this name or address as a"
+        " subjectAltName.",
         "证书不包含该名称。请在 URL 中使用证书内的名称，或签发包含该名称或地址（subjectAltName）的证书。",
     ),
     "expired": Text("The certificate has run out: renew it.", "证书已过期，请更新。"),
@@ -81,7 +81,7 @@ def key_accepted(plugin: Plugin) -> Words:
     """Whether the server takes the key, or none."""
     answer = plugin.models()
     if answer.status in REFUSALS:
-        raise Failed(f"HTTP {answer.status}: {error_text(answer)}")
+        raise Failed(told(answer))
     return Text("accepted", "已接受") if plugin.target.key else Text("none is needed", "不需要密钥")
 
 
@@ -90,7 +90,7 @@ def models_listed(plugin: Plugin) -> Words:
     answer = plugin.models()
     names = [str(dig(row, "id")) for row in dig(answer.json, "data") or ()]
     if not answer.ok or not names:
-        raise Failed(f"HTTP {answer.status}: {error_text(answer)}")
+        raise Failed(told(answer))
     absent = [name for name in _named(plugin) if name not in names]
     if absent:
         raise Failed(Text(f"{listed(absent)} not in {listed(names)}", f"{listed(names)} 中没有 {listed(absent)}"))
@@ -131,8 +131,8 @@ def wrong_key(plugin: Plugin) -> Words:
         raise NotApplicable(Text("no key was given: this server is asked without one", "未提供密钥：以无密钥方式访问"))
     answer = validation(plugin.instead(key=WRONG_KEY))
     if not 400 <= answer.status < 500:
-        raise Failed(answer.told())
-    return f"HTTP {answer.status}: {error_text(answer)}"
+        raise Failed(told(answer))
+    return told(answer)
 
 
 def empty_key(plugin: Plugin) -> Words:
@@ -141,7 +141,7 @@ def empty_key(plugin: Plugin) -> Words:
         raise NotApplicable(Text("no embedding model: only those calls have it", "没有向量模型：只有其调用会这样发送"))
     answer = plugin.instead(key="").validate_embedding()
     if answer.trouble or answer.status >= 500 or (not plugin.target.key and answer.status in (*REFUSALS, 400)):
-        raise Failed(answer.told())
+        raise Failed(told(answer))
     return f"HTTP {answer.status}"
 
 

@@ -1,10 +1,10 @@
 """What Dify asks of a chat model beside streams: validation, lengths, stops, thinking, errors."""
 
-from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, answered
+from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
 from freehold.deploy.dify.checking.plugin_stream import heard_kindly
-from freehold.deploy.dify.checking.reading import content, dig, error_text, finish_reason, tokens
+from freehold.deploy.dify.checking.reading import answered, content, dig, error_text, finish_reason, tokens, told
 from freehold.deploy.doctor.check import Text, Words
 
 COUNT = [{"role": "user", "content": "Count from 1 to 200, separated by commas. Write nothing else."}]
@@ -164,8 +164,8 @@ def unknown_model(plugin: Plugin) -> Words:
 def refused(answer: Exchange) -> Words:
     """What is found of an answer that should be a refusal with words. Raises Failed."""
     if not 400 <= answer.status < 500 or not error_text(answer):
-        raise Failed(answer.told())
-    return f"HTTP {answer.status}: {error_text(answer)}"
+        raise Failed(told(answer))
+    return told(answer)
 
 
 def error_words(plugin: Plugin) -> Words:
@@ -335,7 +335,7 @@ CHECKS = (
             "思考内容会像正文一样显示给用户，Dify 无法折叠。",
         ),
         Text(
-            "Start the server with its reasoning parser (vLLM: --reasoning-parser), so that reasoning_content holds it.",
+            "Start the server with its reasoning parser (vLLM: --reasoning-parser): reasoning_content then holds it.",
             "请启用服务器的思考解析器（vLLM：--reasoning-parser），使其进入 reasoning_content。",
         ),
     ),

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, answered
+from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import UNKNOWN, refused
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
-from freehold.deploy.dify.checking.reading import dig, tokens
+from freehold.deploy.dify.checking.reading import answered, dig, tokens
 from freehold.deploy.doctor.check import Text, Words
 
 TEXTS = (
@@ -17,7 +17,7 @@ TEXTS = (
     "def add(a, b): return a + b",
 )
 BLANK = (" ", "\n\n", "")
-LONG_WORDS = 40_000
+LONG_WORDS = 10_000
 SAME = 0.999
 """The cosine of two vectors of one text: batches and precision change the last digits."""
 
@@ -59,6 +59,8 @@ def usage(plugin: Plugin) -> Words:
     found = dig(answered(plugin.embed(TEXTS[:1])).json, "usage")
     if tokens(found, "prompt_tokens") < 0 or tokens(found, "total_tokens") < 0:
         raise Failed(f'"usage": {found}')
+    if found["prompt_tokens"] == len(TEXTS[0]):
+        raise Failed(Text(f"{len(TEXTS[0])}: characters, no tokens", f"{len(TEXTS[0])}：这是字符数，不是 token 数"))
     return f"prompt_tokens {found['prompt_tokens']}, total_tokens {found['total_tokens']}"
 
 
@@ -219,7 +221,10 @@ CHECKS = (
         "embedding_usage",
         "embedding",
         usage,
-        Text("Dify shows no tokens for indexing; other plugins fail.", "Dify 无法显示索引用量；其他插件会失败。"),
+        Text(
+            "Dify shows no or wrong tokens for indexing; without the keys other plugins fail.",
+            "Dify 显示的索引用量缺失或不准；缺少字段时其他插件会失败。",
+        ),
         Text("Return usage with prompt_tokens and total_tokens.", "请返回含 prompt_tokens 与 total_tokens 的 usage。"),
         needed=False,
     ),

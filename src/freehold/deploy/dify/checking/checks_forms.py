@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from freehold.deploy.dify.checking.check import Check, Failed, answered
+from freehold.deploy.dify.checking.check import Check, Failed
 from freehold.deploy.dify.checking.plugin_calls import Plugin
-from freehold.deploy.dify.checking.reading import content, finish_reason
+from freehold.deploy.dify.checking.reading import answered, content, finish_reason
 from freehold.deploy.doctor.check import Text, Words
 
 SCHEMA = {
@@ -59,7 +59,7 @@ WHY = Text(
     "The node with structured output fails, or its fields stay empty.", "启用结构化输出的节点会失败，或字段为空。"
 )
 FIX = Text(
-    "Let the server hold answers to the form (vLLM and llama.cpp do), or choose Structured output: Not Support in Dify.",
+    "Let the server hold answers to the form (vLLM and llama.cpp do), or switch structured output off in Dify.",
     "请让服务器约束输出格式（vLLM、llama.cpp 均支持），或在 Dify 中将结构化输出设为不支持。",
 )
 

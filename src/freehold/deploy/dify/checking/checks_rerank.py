@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, answered
+from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import UNKNOWN, refused
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import RERANK_DOCUMENTS, RERANK_QUERY, Plugin
-from freehold.deploy.dify.checking.reading import dig
+from freehold.deploy.dify.checking.reading import answered, dig
 from freehold.deploy.doctor.check import Text, Words
 
-LONG_WORDS = 20_000
+LONG_WORDS = 10_000
 
 
 def validates(plugin: Plugin) -> Words:

@@ -2,12 +2,12 @@
 
 import json
 
-from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, answered
+from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import COUNT, GREEDY, stop_of, stopped
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
 from freehold.deploy.dify.checking.plugin_stream import blocks, chunks, hear, heard_kindly
-from freehold.deploy.dify.checking.reading import content, dig, tokens
+from freehold.deploy.dify.checking.reading import answered, content, dig, tokens
 from freehold.deploy.doctor.check import Text, Words
 
 CHINESE = [{"role": "user", "content": "请用中文从一数到五十，用顿号分隔，不要输出其他内容。"}]
@@ -91,7 +91,7 @@ def ends(plugin: Plugin) -> Words:
     """The end of the answer follows [DONE]: the plugin reads until the connection's end."""
     answer = streamed(plugin)
     if answer.trouble == "slow":
-        raise Failed(Text("still open 2 s after [DONE]", "[DONE] 之后 2 秒仍未结束"))
+        raise Failed(Text("still open 1 s after [DONE]", "[DONE] 之后 1 秒仍未结束"))
     return f"{answer.seconds:.1f} s"
 
 

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, answered
+from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
-from freehold.deploy.dify.checking.plugin_stream import chunks, hear, heard_kindly
-from freehold.deploy.dify.checking.reading import dig
+from freehold.deploy.dify.checking.plugin_stream import chunks, heard_kindly
+from freehold.deploy.dify.checking.reading import answered, dig
 from freehold.deploy.doctor.check import Text, Words
 
 WEATHER = "get_weather"
@@ -33,9 +33,8 @@ LENGTH = 128
 def accepted(plugin: Plugin) -> Words:
     """A question with tools is answered."""
     answer = answered(plugin.stream([ASK], max_tokens=LENGTH, tools=TOOLS, tool_choice="auto"))
-    for chunk in chunks(answer.text):
-        if isinstance(error := dig(chunk, "error"), dict | str):
-            raise Failed(json.dumps(error, ensure_ascii=False)[:200])
+    if error := _error(answer):
+        raise Failed(error)
     return "tools, tool_choice auto"
 
 
@@ -80,15 +79,29 @@ def finish(plugin: Plugin) -> Words:
 
 
 def second_round(plugin: Plugin) -> Words:
-    """What the plugin sends when the tool has answered; content is "" or null."""
+    """What the plugin sends when the tool has answered."""
+    return _second_round(plugin, "")
+
+
+def null_content(plugin: Plugin) -> Words:
+    """The same with null for the text of the call, as other clients write it."""
+    return _second_round(plugin, None)
+
+
+def _second_round(plugin: Plugin, text: str | None) -> Words:
     call = {"id": "call_1", "type": "function", "function": {"name": WEATHER, "arguments": '{"city": "Paris"}'}}
+    spoken = {"role": "assistant", "content": text, "tool_calls": [call]}
     result = {"role": "tool", "tool_call_id": "call_1", "content": '{"sky": "clear", "celsius": 18}'}
-    for text in ("", None):
-        spoken = {"role": "assistant", "content": text, "tool_calls": [call]}
-        answer = answered(plugin.stream([ASK, spoken, result], max_tokens=32, tools=TOOLS, tool_choice="auto"))
-        if raised := hear(answer.text).raised:
-            raise Failed(raised)
-    return 'content "", null'
+    answer = answered(plugin.stream([ASK, spoken, result], max_tokens=32, tools=TOOLS, tool_choice="auto"))
+    if error := _error(answer):
+        raise Failed(error)
+    return f"content {json.dumps(text)}"
+
+
+def _error(answer: Exchange) -> str:
+    """What a frame says that is an error in place of choices; "" for none."""
+    errors = [chunk["error"] for chunk in chunks(answer.text) if dig(chunk, "error") and not dig(chunk, "choices")]
+    return json.dumps(errors[0], ensure_ascii=False)[:200] if errors else ""
 
 
 def _calling(plugin: Plugin) -> Exchange:
@@ -122,8 +135,8 @@ CHECKS = (
             "智能体在第一个问题上就失败：Dify 会随问题发送工具。",
         ),
         Text(
-            "Start the server with tool calling (vLLM: --enable-auto-tool-choice --tool-call-parser), or choose Function"
-            " calling: Not Support in Dify.",
+            "Start the server with tool calling (vLLM: --enable-auto-tool-choice --tool-call-parser), or switch"
+            " function calling off in Dify.",
             "请启用工具调用（vLLM：--enable-auto-tool-choice --tool-call-parser），或在 Dify 中将函数调用设为不支持。",
         ),
         needed=False,
@@ -166,8 +179,19 @@ CHECKS = (
             "智能体调用工具后，在提交结果时失败。",
         ),
         Text(
-            'Accept content "" or null beside tool_calls, and the role tool with tool_call_id and no name.',
-            '请接受与 tool_calls 同时出现的 "" 或 null 的 content，以及带 tool_call_id、无 name 的 tool 角色。',
+            'Accept content "" beside tool_calls, and the role tool with tool_call_id and no name.',
+            "请接受与 tool_calls 同时出现的空 content，以及带 tool_call_id、无 name 的 tool 角色。",
         ),
+    ),
+    Check(
+        "tools_null_content",
+        "tools",
+        null_content,
+        Text(
+            "Clients beside Dify's plugin that write null there fail in their second round.",
+            "Dify 插件之外、在此处写 null 的客户端会在第二轮失败。",
+        ),
+        Text("Accept content null beside tool_calls.", "请接受与 tool_calls 同时出现的 null content。"),
+        needed=False,
     ),
 )

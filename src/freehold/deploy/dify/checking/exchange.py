@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 CONNECT_S = 10.0
 PIECE_BYTES = 1 << 16
-AFTER_LAST_S = 2.0
+AFTER_LAST_S = 1.0
+"""A server has this long to end an answer whose last words came."""
 LONGEST_BYTES = 64 << 20
 """Of an answer; more is not read."""
 SHOWN = 400
@@ -123,7 +124,7 @@ def exchange(
     """Send `request` on a connection of its own and read the answer for at most `seconds`.
 
     Straight, without a proxy. `enough` is asked after each piece with all that came: True leaves. A server that has
-    sent `last` has two more seconds to end. Never raises for what a server or a network does: that is the result.
+    sent `last` has a second more to end. Never raises for what a server or a network does: that is the result.
     """
     began = time.monotonic()
     ends = began + seconds

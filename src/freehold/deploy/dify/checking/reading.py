@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from freehold.deploy.dify.checking.check import Failed, answered
+from freehold.deploy.dify.checking.check import Failed
 from freehold.deploy.dify.checking.exchange import Exchange, shortened
 from freehold.deploy.doctor.check import Text
 
@@ -17,6 +17,18 @@ def dig(value: Any, *path: str | int) -> Any:
         else:
             return None
     return value
+
+
+def answered(exchange: Exchange) -> Exchange:
+    """The exchange, where it is a whole answer of status 200; raises Failed."""
+    if not exchange.ok:
+        raise Failed(told(exchange))
+    return exchange
+
+
+def told(exchange: Exchange) -> str:
+    """Status and what the answer says, in one line."""
+    return exchange.told() if exchange.trouble else f"HTTP {exchange.status}: {error_text(exchange)}"
 
 
 def content(exchange: Exchange) -> str:
@@ -42,5 +54,5 @@ def error_text(exchange: Exchange) -> str:
     """What an answer says went wrong, in the forms that servers have; its text where it has none of them."""
     for path in (("error", "message"), ("error",), ("message",), ("detail",)):
         if isinstance(said := dig(exchange.json, *path), str):
-            return said
-    return shortened(exchange.text)
+            return shortened(said, 200)
+    return shortened(exchange.text, 200)
