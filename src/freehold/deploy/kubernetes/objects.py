@@ -22,7 +22,7 @@ def objects(deployment: Deployment, dify: Installation | None = None) -> tuple[T
     `kubernetes_no_claim`, `kubernetes_unclaimed`, `kubernetes_unreachable`, `dify_ingress_taken`.
     """
     units = (tree for unit in deployment.units for tree in objects_of(deployment, unit))
-    models = (*foundation(deployment, dify), *shared(deployment), *units, *objects_of(deployment, deployment.gateway))
+    models = (*foundation(deployment), *shared(deployment), *units, *objects_of(deployment, deployment.gateway))
     return models if dify is None else (*models, *dify_objects(deployment, dify))
 
 

@@ -33,12 +33,13 @@ _FILES = {
 
 
 def render(deployment: Deployment, digests: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
-    """Every file by its path below the folder, with `digests` for Dify's images as for `images.located`.
+    """Every file by its path below the folder, with `digests` for Dify's images as for `images.located`;
+    none: the deployment's.
 
     Raises what `objects` and `dify_of` raise.
     """
-    dify = dify_of(deployment, digests)
-    resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment, dify))}
+    dify = dify_of(deployment, digests or deployment.digests)
+    resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment))}
     for tree in shared(deployment):
         resources.setdefault(_FILES[tree["kind"]], []).append(tree)
     resources["gateway.yaml"] = list(objects_of(deployment, deployment.gateway))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from freehold.config.labels import GATEWAY
 from freehold.deploy.kubernetes.dify.environment import dify_secrets
 from freehold.deploy.kubernetes.dify.naming import SECRETS
+from freehold.deploy.kubernetes.dify.objects import dify_of
 from freehold.deploy.kubernetes.dify.security import standard
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
@@ -28,12 +29,12 @@ _READ = ["get", "list", "watch"]
 _WRITE = [*_READ, "create", "patch", "delete"]
 
 
-def foundation(deployment: Deployment, dify: Installation | None = None) -> Iterator[Tree]:
+def foundation(deployment: Deployment) -> Iterator[Tree]:
     """The namespace, in which only pods of PodSecurity `restricted` start, and the accounts.
 
     With a Dify, some of whose images do not start under that, what they need is let in, and what is more is told.
     """
-    name = namespace_of(deployment)
+    name, dify = namespace_of(deployment), dify_of(deployment)
     labels = {f"{_STANDARD}/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     if dify is not None:
         labels[f"{_STANDARD}/enforce"] = standard(dify)

@@ -83,6 +83,27 @@ _DEPLOYED: dict[str, Entry] = {
         "该配置不部署 Dify：没有 `dify.version`。",
         '如需部署，请写 `dify: {{version: "1.15.0"}}`。',
     ),
+    "dify_migration_failed": Entry(
+        Kind.UNAVAILABLE,
+        "Dify's database was not brought to {version}, so its services are as they were ({service}). {cause}",
+        "{fix}",
+        "Dify 的数据库未能迁移到 {version}，因此其各服务保持原样（{service}）。{cause}",
+        "{fix}",
+    ),
+    "dify_service_failed": Entry(
+        Kind.UNAVAILABLE,
+        "{service} is not ready. {cause}",
+        "{fix}",
+        "{service} 未就绪。{cause}",
+        "{fix}",
+    ),
+    "dify_secrets_lost": Entry(
+        Kind.INVALID,
+        "The namespace {namespace} has Dify's data in the volume {claim}, and no Secret {name} to read it with.",
+        "Put the Secret back from your backup; where the data is not wanted: `kubectl -n {namespace} delete pvc {claim}`.",
+        "命名空间 {namespace} 的卷 {claim} 中有 Dify 的数据，但没有可用于读取它的 Secret {name}。",
+        "请从备份恢复该 Secret；若不需要这些数据：`kubectl -n {namespace} delete pvc {claim}`。",
+    ),
 }
 
 _RULES: dict[str, Entry] = {

@@ -19,7 +19,7 @@ COPIES = 2
 """Of a service that may have many: a node may go without anybody noticing."""
 MIGRATING_S = 3600
 """A migration of a large database takes its time; then it has failed."""
-_STARTING_S = 1200
+STARTING_S = 1200
 """A Deployment that is no further then has failed: an image of gigabytes, and what comes before it."""
 
 
@@ -70,7 +70,7 @@ def _deployment(deployment: Deployment, dify: Installation, service: Service) ->
     spec = {
         "replicas": number,
         "revisionHistoryLimit": 2,
-        "progressDeadlineSeconds": _STARTING_S,
+        "progressDeadlineSeconds": STARTING_S,
         "selector": {"matchLabels": selector_of(service.name)},
         "strategy": strategy,
         "template": pod(deployment, dify, service),

@@ -1,0 +1,159 @@
+"""A Dify as it is put into a namespace of a cluster, looked at and taken away; its data and secrets stay."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lightkube.resources.apps_v1 import Deployment as Workload
+from lightkube.resources.apps_v1 import StatefulSet
+from lightkube.resources.batch_v1 import Job
+from lightkube.resources.core_v1 import Pod
+
+from freehold.deploy.kubernetes.api import Api, resource_of
+from freehold.deploy.kubernetes.dify.naming import OURS
+from freehold.deploy.kubernetes.dify.objects import dify_objects
+from freehold.deploy.kubernetes.dify.secrets import write_dify_secrets
+from freehold.deploy.kubernetes.dify.workloads import MIGRATING_S, STARTING_S
+from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, Tree
+from freehold.deploy.kubernetes.reasons import Reason, is_ready, why
+from freehold.deploy.kubernetes.seeing import seen
+from freehold.deploy.kubernetes.watch import states
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.target import Running
+from freehold.deploy.topology.service import Installation
+from freehold.errors import FreeholdError
+
+KINDS = (
+    ("networking.k8s.io/v1", "Ingress"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("apps/v1", "Deployment"),
+    ("batch/v1", "Job"),
+    ("apps/v1", "StatefulSet"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+)
+"""What is no data, in the order in which it goes: databases after those who write to them."""
+
+_LOOK_S = 2.0
+"""What keeps a pod from starting is not told by what made it."""
+
+
+class DifyOnCluster:
+    """The Dify in the namespace of `api`. `environ` has what secrets refer to; `force` takes over others' fields.
+
+    Every method may block, and raises FreeholdError.
+    """
+
+    def __init__(self, api: Api, environ: Mapping[str, str], *, force: bool = False) -> None:
+        self._api = api
+        self._environ = environ
+        self._force = force
+
+    def start(self, deployment: Deployment, dify: Installation) -> None:
+        """Put it there, or change what is there, after what `Cluster.start` makes; returns when all of it is ready.
+
+        What a migration is of no use to comes after it: one that fails leaves the services that run as they are.
+        Raises `dify_migration_failed`, `dify_service_failed`, and as `write_dify_secrets`.
+        """
+        trees = tuple(dify_objects(deployment, dify))
+        write_dify_secrets(self._api, deployment, dify, self._environ)
+        jobs = [tree for tree in trees if tree["kind"] == "Job"]
+        first = max(map(trees.index, jobs), default=-1) + 1
+        for tree in trees[:first]:
+            self._apply(tree)
+        for job in jobs:
+            self._await_job(dify, job["metadata"]["name"])
+        for tree in trees[first:]:
+            self._apply(tree)
+        for tree in trees:
+            if tree["kind"] == "Deployment":
+                self._await(tree["metadata"]["name"])
+        self._remove({(tree["kind"], tree["metadata"]["name"]) for tree in trees})
+
+    def running(self) -> Sequence[Running]:
+        """Its services as they are, jobs aside, by the names of their hosts."""
+        servers = [self._state(one) for one in self._all(Workload)]
+        databases = [
+            Running(_name(one), "ready" if one.status and one.status.readyReplicas else "starting")
+            for one in self._all(StatefulSet)
+        ]
+        return sorted((*servers, *databases), key=lambda one: one.host)
+
+    def stop(self) -> None:
+        """Take it away. Claims with all data stay, and the Secrets without which nobody can read it."""
+        self._remove(set())
+
+    def _apply(self, tree: Tree) -> None:
+        """A Job that failed is made anew: it cannot be tried again."""
+        name = tree["metadata"]["name"]
+        if tree["kind"] == "Job" and _ends(self._api.find(Job, name)) == "Failed":
+            self._api.delete(Job, name)
+        self._api.apply(tree, force=self._force)
+
+    def _await_job(self, dify: Installation, name: str) -> None:
+        reason: Reason | None = None
+        for job in states(self._api, Job, name, MIGRATING_S + STARTING_S, look_s=_LOOK_S):
+            end = _ends(job)
+            if end == "Complete":
+                return
+            reason = why(seen(self._api, None, self._pods(job)))
+            if job is None or end == "Failed" or (reason is not None and reason.is_final):
+                break
+        raise _failed("dify_migration_failed", reason, service=name, version=dify.version)
+
+    def _await(self, name: str) -> None:
+        reason: Reason | None = None
+        for found in states(self._api, Workload, name, STARTING_S, look_s=_LOOK_S):
+            if found is not None and is_ready(found):
+                return
+            reason = why(seen(self._api, found, self._pods(found)))
+            if found is None or (reason is not None and reason.is_final):
+                break
+        raise _failed("dify_service_failed", reason, service=name)
+
+    def _state(self, workload: Workload) -> Running:
+        if is_ready(workload):
+            return Running(_name(workload), "ready")
+        reason = why(seen(self._api, workload, self._pods(workload)))
+        if reason is None:
+            return Running(_name(workload), "starting")
+        return Running(_name(workload), "failed" if reason.is_final else "starting", reason.error)
+
+    def _remove(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """All that is not `wanted`: jobs of other versions, services that the configuration no longer has."""
+        kept = set(wanted)
+        for version, kind in KINDS:
+            resource = resource_of(version, kind)
+            for one in self._all(resource):
+                if (kind, _name(one)) not in kept:
+                    self._api.delete(resource, _name(one))
+
+    def _all(self, kind: Any) -> list[Any]:
+        return self._api.all(kind, labels=OURS)[0]
+
+    def _pods(self, owner: Workload | Job | None) -> list[Pod]:
+        labels = (owner.metadata.labels if owner is not None and owner.metadata else None) or {}
+        if INSTANCE not in labels:
+            return []
+        selected = {PART_OF: OURS[PART_OF], INSTANCE: str(labels[INSTANCE])}
+        if isinstance(owner, Job):
+            selected["job-name"] = _name(owner)
+        return self._api.all(Pod, labels=selected)[0]
+
+
+def _ends(job: Job | None) -> str:
+    """`Complete`, `Failed`, or "" for one that goes on."""
+    conditions = (job.status.conditions if job is not None and job.status else None) or ()
+    return next((one.type for one in conditions if one.status == "True" and one.type in ("Complete", "Failed")), "")
+
+
+def _failed(code: str, reason: Reason | None, **about: str) -> FreeholdError:
+    if reason is None:
+        cause, fix = "The cluster does not say why.", f"Look at it: `kubectl describe {about['service']}`."
+    else:
+        cause, fix = reason.error.cause, reason.error.fix
+    return FreeholdError(code, **about, cause=cause, fix=fix)
+
+
+def _name(found: Any) -> str:
+    return str(found.metadata.name)
