@@ -3,7 +3,10 @@
 import os
 import platform as this
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +48,10 @@ def create(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A plugin of Dify (.difypkg); may be repeated.")
     ] = None,
+    plugin_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Put the plugins' wheels in, and sign them, as `bundle plugin --key` does."),
+    ] = None,
     wheel: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Freehold's own wheel. Default: made of this installation.")
     ] = None,
@@ -76,14 +83,18 @@ def create(
     wanted_for = platform or f"linux/{_ARCHITECTURES.get(this.machine(), this.machine())}"
     key = None if sign_key is None or plan else private_key(expanded(str(sign_key)))
     engine, target = _engine(), expanded(str(output)).absolute()
-    with working("bundle") as say, open_client(given.config.network, os.environ) as client:
+    with (
+        working("bundle") as say,
+        open_client(given.config.network, os.environ) as client,
+        _plugins(plugin or (), None if plan else plugin_key, wanted_for) as plugins,
+    ):
         finder = Finder(client, os.environ, wanted_for, engine, mirror, plain_http)
         images: list[Found] = []
         for name in names(given.config):
             say(f"look for {name}")
             images.append(finder.find(name))
         wheels = None if no_wheels else _wheels(wheel, wanted_for)
-        wanted = _wanted(given, wanted_for, images, plugin or [], wheels)
+        wanted = _wanted(given, wanted_for, images, plugins, wheels)
         creation = Creation.begin(wanted, target, local_store(os.environ).blobs, engine)
         if plan:
             _show_plan(shown, target, creation.plan())
@@ -109,9 +120,6 @@ def _wanted(
     from freehold.deploy.bundle.contents import Wanted, artifacts_of, models_of
 
     store = local_store(os.environ)
-    for path in plugins:
-        if not path.is_file():
-            raise FreeholdError("bundle_plugin_unfit", path=path, reason="there is no such file")
     return Wanted(
         platform=platform,
         configuration=given.text,
@@ -121,6 +129,30 @@ def _wanted(
         plugins=tuple(plugins),
         wheels=wheels,
     )
+
+
+@contextmanager
+def _plugins(given: Sequence[Path], key: Path | None, platform: str) -> Iterator[tuple[Path, ...]]:
+    """The packages to carry: with a key, made to install without a network, else as they are."""
+    from freehold.deploy.bundle.plugin.making import make
+    from freehold.deploy.bundle.plugin.package import read
+    from freehold.deploy.bundle.plugin.wheels import MACHINES
+
+    packages = [expanded(str(one)) for one in given]
+    if key is None:
+        for path in packages:
+            read(path)
+        yield tuple(packages)
+        return
+    machines = [one for one in MACHINES if platform in ("all", f"linux/{one}")]
+    with tempfile.TemporaryDirectory(prefix="freehold-plugin-") as folder:
+        carried = []
+        for number, path in enumerate(packages):
+            at = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+            made = make(path, expanded(str(key)), Path(folder) / str(number), at, os.environ, machines)
+            carried.append(Path(folder) / f"{path.stem}-offline.difypkg")
+            carried[-1].write_bytes(made.package.archive())
+        yield tuple(carried)
 
 
 def _wheels(wheel: Path | None, platform: str) -> Wheels:

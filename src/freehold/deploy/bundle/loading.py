@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import httpx2
 import msgspec
 
+from freehold.artifact.artifact import sha256_of
 from freehold.config import Deploy
 from freehold.deploy.bundle.engine import Engine
 from freehold.deploy.bundle.lock import write_lock
@@ -22,7 +23,7 @@ from freehold.deploy.kubernetes.digests import parts
 from freehold.deploy.services.images import LOCAL, located
 from freehold.errors import FreeholdError
 from freehold.store import Store
-from freehold.store.registry.client import Repository
+from freehold.store.registry.client import Patience, Repository
 from freehold.store.registry.credentials import find_credentials
 from freehold.store.registry.meter import Meter, Say
 from freehold.store.registry.push import bring
@@ -37,6 +38,7 @@ class ToRegistry:
     client: httpx2.Client
     environ: Mapping[str, str]
     plain_http: bool | None = None
+    patience: Patience | None = None
 
     def bring(self, bundle: Bundle, say: Say) -> Mapping[str, str]:
         """Push what the registry lacks; the lock of the images, by the names that they have there.
@@ -51,7 +53,7 @@ class ToRegistry:
             name = located(image.name.partition("@")[0], Deploy(registry=self.registry), {})
             host, path, tag = parts(name)
             credentials = find_credentials(host, self.environ)
-            repository = Repository(f"{host}/{path}", self.client, credentials, self.plain_http)
+            repository = Repository(f"{host}/{path}", self.client, credentials, self.plain_http, self.patience)
             contents = [part.digest for part in bundle.contents(image.digest)]
             neighbours = {digest: pushed[digest] for digest in contents if digest in pushed}
             side_by_side(partial(_send, bundle, repository, neighbours, meter), contents, meter)
@@ -140,7 +142,7 @@ def lay_out(bundle: Bundle, folder: Path, models: Path) -> tuple[Path, ...]:
     targets = {_target(name, folder, models): file for name, file in bundle.files.items() if _is_laid(name)}
     with _errors(folder):
         for path, file in targets.items():
-            if path.exists() and not (path.is_file() and Stretch(path, 0, path.stat().st_size).summed() == file.digest):
+            if path.exists() and not (path.is_file() and f"sha256:{sha256_of(path)}" == file.digest):
                 raise FreeholdError("bundle_file_taken", path=path)
         for path, file in targets.items():
             if not path.exists():

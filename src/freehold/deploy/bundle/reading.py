@@ -80,11 +80,7 @@ class Bundle:
 
         def compare(name: str) -> None:
             file = self.files[name]
-            try:
-                found = file.summed()
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise FreeholdError("bundle_unreadable", place=self.place, reason=reason) from None
+            found = file.summed()
             if found != file.digest:
                 raise FreeholdError(
                     "bundle_tampered", place=self.place, entry=name, wanted=file.digest[:19], found=found[:19]
@@ -126,12 +122,9 @@ class Bundle:
 
         Raises as `document`, and `bundle_incomplete`.
         """
-        members = self.members(digest)
-        if members:
-            found = [part for one in members for part in self.contents(one.digest)]
-        else:
-            image = self.image(digest)
-            found = [image.config, *image.layers]
+        manifests = [one.digest for one in self.members(digest)] or [digest]
+        images = map(self.image, manifests)
+        found = [part for image in images for part in (image.config, *image.layers)]
         for part in found:
             self.blob(part.digest)
         return tuple({part.digest: part for part in found}.values())

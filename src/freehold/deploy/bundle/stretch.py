@@ -3,8 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from freehold.errors import FreeholdError
 
 BLOCK = 1 << 20
 
@@ -20,13 +24,13 @@ class Stretch:
     digest: str = ""
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset` on, fewer at the end. Raises OSError."""
-        with self.path.open("rb") as file:
+        """At most `size` bytes from `offset` on, fewer at the end. Raises FreeholdError `bundle_unreadable`."""
+        with self._opened() as file:
             return os.pread(file.fileno(), max(0, min(size, self.size - offset)), self.start + offset)
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, in order; short where the file is. Raises OSError."""
-        with self.path.open("rb") as file:
+        """All of it, in order; short where the file is. Raises as `read`."""
+        with self._opened() as file:
             file.seek(self.start)
             left = self.size
             while left and (block := file.read(min(BLOCK, left))):
@@ -34,8 +38,16 @@ class Stretch:
                 yield block
 
     def summed(self) -> str:
-        """The digest of what is there now, as "sha256:<hex>". Raises OSError."""
+        """The digest of what is there now, as "sha256:<hex>". Raises as `read`."""
         summed = hashlib.sha256()
         for block in self.blocks():
             summed.update(block)
         return f"sha256:{summed.hexdigest()}"
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        try:
+            with self.path.open("rb") as file:
+                yield file
+        except OSError as error:
+            raise FreeholdError("bundle_unreadable", place=self.path, reason=error.strerror or str(error)) from None

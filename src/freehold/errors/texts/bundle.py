@@ -150,13 +150,6 @@ _CREATING: dict[str, Entry] = {
         "另一个命令正在生成此离线包：它占用 {path}。",
         "请等它结束，或换一个 --output。",
     ),
-    "bundle_plugin_unfit": Entry(
-        Kind.INVALID,
-        "{path} cannot be carried as a plugin: {reason}.",
-        "Give the .difypkg file of the provider's plugin.",
-        "{path} 不能作为插件携带：{reason}。",
-        "请提供模型供应商插件的 .difypkg 文件。",
-    ),
 }
 
 _LOADING: dict[str, Entry] = {
