@@ -99,7 +99,7 @@ def now(
     usual = Terms.of(wanted.deployment.settings)
     recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
     terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
-    with _interruptible(), _telling(output, "deploying") as say:
+    with interruptible(), telling(output, "deploying") as say:
         release = _deploying(releases, target, say, notes, brings=to is None).deploy(wanted, terms)
     _show_release(output, releases, release, notes)
 
@@ -132,7 +132,7 @@ def down(
     data = [*map(str, folders), *secrets]
     if data and not yes and not _agreed(data):
         raise FreeholdError("down_unsure", folders=", ".join(data))
-    with _telling(output, "stopping") as say:
+    with telling(output, "stopping") as say:
         _deploying(releases, target, say, _Notes(output)).down()
     if forgets is not None:
         forgets(secrets)
@@ -156,7 +156,7 @@ def rollback(
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases, os.environ)
     notes = _Notes(output)
-    with _interruptible(), _telling(output, "rolling back") as say:
+    with interruptible(), telling(output, "rolling back") as say:
         release = _deploying(releases, target, say, notes).rollback(number, with_gateway=with_gateway)
     _show_release(output, releases, release, notes)
 
@@ -292,7 +292,7 @@ def _unit_of(releases: Releases, model: str) -> str:
 
 
 @contextmanager
-def _telling(output: Output, text: str) -> Iterator[Say]:
+def telling(output: Output, text: str) -> Iterator[Say]:
     """What is being done: behind a spinner on a terminal, in a pipeline's log a line for each stage."""
     if output.as_json or sys.stderr.isatty():
         with working(text) as say:
@@ -310,7 +310,7 @@ def _telling(output: Output, text: str) -> Iterator[Say]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM, and SIGHUP of a terminal that is gone, end the block as Ctrl-C does; what is ignored stays ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

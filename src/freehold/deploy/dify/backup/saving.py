@@ -1,5 +1,6 @@
 """Takes a backup: writers stand still, everything is read, encrypted, read back, and only then has its name."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ class Backup:
 
     path: Path
     bytes: int
+    sha256: str
     manifest: Manifest
     notes: tuple[FreeholdError, ...] = ()
 
@@ -73,13 +75,15 @@ def back_up(place: Place, path: Path, terms: Terms, say: Say) -> Backup:
         with opened(aside, [proof]) as stream:
             manifest = read(stream).checked()
         size = aside.stat().st_size
+        with aside.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         aside.rename(path)
         sync_folder(path.parent)
     except OSError as error:
         raise FreeholdError("dify_backup_unwritable", path=path, reason=error.strerror or str(error)) from None
     finally:
         aside.unlink(missing_ok=True)
-    return Backup(path, size, manifest, (*notes, *_doubts(manifest)))
+    return Backup(path, size, sha256, manifest, (*notes, *_doubts(manifest)))
 
 
 def _save(place: Place, installed: Installed, archive: Archive, terms: Terms, say: Say) -> None:
