@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.kubernetes_api.fields import Object
-from tests.kubernetes_api.kinds import DEPLOYMENT, EVENT, JOB, POD, REPLICA_SET
+from tests.kubernetes_api.kinds import DEPLOYMENT, EVENT, JOB, POD, REPLICA_SET, STATEFUL_SET
 from tests.kubernetes_api.refusals import RefusalError, Resource
 from tests.kubernetes_api.storage import WHEN, Event, Storage
 
@@ -92,6 +92,8 @@ class Controllers:
             self._later(self.grace_s, lambda: self._finish_deletion(*place))
         elif resource is DEPLOYMENT and written.get("status", {}).get("observedGeneration") != meta["generation"]:
             self._later(0, lambda: self._observe(*place))
+        elif resource is STATEFUL_SET and event == "ADDED":
+            self._later(0, lambda: self._begin_stateful_set(*place))
         elif resource is JOB and event == "ADDED":
             self._later(0, lambda: self._begin_job(*place))
         elif resource.kind == "HorizontalPodAutoscaler":
@@ -180,6 +182,16 @@ class Controllers:
             words = f'ReplicaSet "{name}-{hashed}" has timed out progressing.'
             conditions = [_condition("Progressing", "False", "ProgressDeadlineExceeded", words), *conditions[1:]]
         self.storage.set_status(DEPLOYMENT, namespace, name, {**status, "conditions": conditions})
+
+    def _begin_stateful_set(self, namespace: str, name: str) -> None:
+        """One pod, which a changed template leaves alone, as with the strategy OnDelete."""
+        template = self.storage.get(STATEFUL_SET, namespace, name)["spec"]["template"]
+        owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": "1", "controller": True}
+        self._make_pod(namespace, f"{name}-0", template, owner)
+        outcome = self.outcome(name)
+        self._end_pod(namespace, self.storage.get(POD, namespace, f"{name}-0"), outcome)
+        ready = int(outcome.fate == "ready")
+        self.storage.set_status(STATEFUL_SET, namespace, name, {"replicas": 1, "readyReplicas": ready})
 
     def _begin_job(self, namespace: str, name: str) -> None:
         job = self.storage.get(JOB, namespace, name)

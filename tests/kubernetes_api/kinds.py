@@ -7,6 +7,7 @@ POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps", "v1", "ReplicaSet", "replicasets")
+STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets")
 JOB = Resource("batch", "v1", "Job", "jobs")
 
 BUILT_IN = (
@@ -15,6 +16,7 @@ BUILT_IN = (
     EVENT,
     DEPLOYMENT,
     REPLICA_SET,
+    STATEFUL_SET,
     JOB,
     Resource("", "v1", "Node", "nodes", namespaced=False),
     Resource("", "v1", "ConfigMap", "configmaps"),

@@ -1,5 +1,6 @@
 """All objects of a Dify: what schemas and typed models say of them, and that they hold the whole topology."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from freehold.deploy.kubernetes.dify.naming import SECRETS, host_of
 from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of, files_of
 from freehold.deploy.kubernetes.naming import secret_of
 from freehold.deploy.kubernetes.objects import objects
+from freehold.deploy.kubernetes.rendering import render
 from freehold.deploy.topology.release import release_of
 from freehold.deploy.topology.texts import filled
 from tests.deploy.kubernetes.dify.cases import (
@@ -28,6 +30,7 @@ from tests.deploy.kubernetes.dify.cases import (
 )
 from tests.deploy.kubernetes.schemas import ALL, FOREIGN, mistakes
 from tests.deploy.kubernetes.trees import containers
+from tests.deploy.rendered_text import check_rendered
 
 HOST_TOO = "dify-sandbox"
 
@@ -142,6 +145,17 @@ def test_files_hold_the_same_objects_once() -> None:
     assert sorted(map(str, found)) == sorted(map(str, dify_objects(case, dify("dify"))))
 
 
+@pytest.mark.parametrize("case", ["dify", "dify-own"])
+def test_a_dify_is_rendered_as_agreed(case: str) -> None:
+    """Byte by byte, as a kustomization that holds the objects that are applied."""
+    files = render(CASES[case])
+    assert files == render(CASES[case])
+    check_rendered(f"kubernetes/{case}", files)
+    listed = yaml.safe_load(files["kustomization.yaml"])["resources"]
+    found = [tree for path in listed for tree in yaml.safe_load_all(files[path])]
+    assert sorted(map(str, found)) == sorted(map(str, trees_of(case)))
+
+
 def test_images_of_dify_come_from_the_mirror_and_by_digest() -> None:
     """As those of models do."""
     assert all(service.image.startswith("harbor.corp.test/mirror/") for service in dify("dify-own").services)
@@ -151,8 +165,11 @@ def test_images_of_dify_come_from_the_mirror_and_by_digest() -> None:
     assert pinned.service("web").image == f"{image}@sha256:{'d' * 64}"
 
 
-def test_the_rendered_folder_is_a_kustomization(tmp_path: Path) -> None:
-    """Every file that it names holds objects."""
-    for trees in files_of(CASES["dify-qdrant"], dify("dify-qdrant")).values():
-        assert trees
-        assert list(yaml.safe_load_all(yaml.safe_dump_all(trees))) == trees
+def test_kubectl_reads_the_folder(tmp_path: Path) -> None:
+    """`kubectl kustomize` gives every object."""
+    for name, text in render(CASES["dify"]).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(yaml.safe_load_all(done.stdout))) == len(trees_of("dify"))

@@ -34,25 +34,24 @@ KINDS = (
 )
 """What is no data, in the order in which it goes: databases after those who write to them."""
 
-_LOOK_S = 2.0
-"""What keeps a pod from starting is not told by what made it."""
-
 
 class DifyOnCluster:
-    """The Dify in the namespace of `api`. `environ` has what secrets refer to; `force` takes over others' fields.
+    """The Dify in the namespace of `api`. `environ` has what secrets refer to; `force` takes over others' fields;
+    so often, in seconds, `look_s` asks what keeps a pod from starting.
 
     Every method may block, and raises FreeholdError.
     """
 
-    def __init__(self, api: Api, environ: Mapping[str, str], *, force: bool = False) -> None:
+    def __init__(self, api: Api, environ: Mapping[str, str], *, force: bool = False, look_s: float = 2.0) -> None:
         self._api = api
         self._environ = environ
         self._force = force
+        self._look_s = look_s
 
     def start(self, deployment: Deployment, dify: Installation) -> None:
         """Put it there, or change what is there, after what `Cluster.start` makes; returns when all of it is ready.
 
-        What a migration is of no use to comes after it: one that fails leaves the services that run as they are.
+        All that needs the migration comes after it: one that fails leaves the services that run as they are.
         Raises `dify_migration_failed`, `dify_service_failed`, and as `write_dify_secrets`.
         """
         trees = tuple(dify_objects(deployment, dify))
@@ -92,7 +91,7 @@ class DifyOnCluster:
 
     def _await_job(self, dify: Installation, name: str) -> None:
         reason: Reason | None = None
-        for job in states(self._api, Job, name, MIGRATING_S + STARTING_S, look_s=_LOOK_S):
+        for job in states(self._api, Job, name, MIGRATING_S + STARTING_S, look_s=self._look_s):
             end = _ends(job)
             if end == "Complete":
                 return
@@ -103,7 +102,7 @@ class DifyOnCluster:
 
     def _await(self, name: str) -> None:
         reason: Reason | None = None
-        for found in states(self._api, Workload, name, STARTING_S, look_s=_LOOK_S):
+        for found in states(self._api, Workload, name, STARTING_S, look_s=self._look_s):
             if found is not None and is_ready(found):
                 return
             reason = why(seen(self._api, found, self._pods(found)))

@@ -1,0 +1,111 @@
+"""A Dify on a cluster: its migration goes first, what fails changes nothing, data stays."""
+
+import pytest
+
+from freehold.deploy.kubernetes.api import Api
+from freehold.deploy.kubernetes.cluster import Cluster
+from freehold.deploy.kubernetes.dify.cluster import DifyOnCluster
+from freehold.deploy.kubernetes.dify.naming import SECRETS
+from freehold.deploy.kubernetes.dify.objects import dify_objects
+from freehold.errors import FreeholdError
+from tests.deploy.kubernetes.conftest import NAMESPACE
+from tests.deploy.kubernetes.dify.cases import CASES, dify
+from tests.kubernetes_api.controllers import Outcome
+from tests.kubernetes_api.server import ApiServer
+
+CASE = CASES["dify"]
+LATER = ("dify-api", "dify-worker", "dify-web", "dify-plugin-daemon")
+
+
+@pytest.fixture
+def target(server: ApiServer, cluster: Cluster, api: Api) -> DifyOnCluster:
+    """The models are there already; the migration of Dify takes no time."""
+    cluster.start(CASE, CASE.units)
+    server.calls.clear()
+    return DifyOnCluster(api, {}, look_s=0.1)
+
+
+def failed(target: DifyOnCluster) -> FreeholdError:
+    with pytest.raises(FreeholdError) as caught:
+        target.start(CASE, dify("dify"))
+    return caught.value
+
+
+def test_the_migration_is_over_before_the_application_begins(server: ApiServer, target: DifyOnCluster) -> None:
+    """Databases, then the job, then who needs it; secrets and claims before all."""
+    target.start(CASE, dify("dify"))
+    writes = server.writes()
+
+    def at(words: str) -> int:
+        return next(number for number, told in enumerate(writes) if words in told)
+
+    job = at("jobs.batch/dify-migration-")
+    assert at("create secrets") < at("persistentvolumeclaims/dify-db") < at("statefulsets.apps/dify-db-postgres") < job
+    assert all(at(f"deployments.apps/{name}") > job for name in LATER)
+    assert {one.state for one in target.running()} == {"ready"}
+    assert {one.host for one in target.running()} >= {*LATER, "dify-db-postgres"}
+
+
+def test_a_second_time_changes_nothing(server: ApiServer, target: DifyOnCluster) -> None:
+    """The same Job, which is done; the same secrets; no pod is made anew."""
+    target.start(CASE, dify("dify"))
+    before = {kind: server.names(kind, NAMESPACE) for kind in ("Job", "Pod", "Secret", "ConfigMap")}
+    target.start(CASE, dify("dify"))
+    assert {kind: server.names(kind, NAMESPACE) for kind in before} == before
+
+
+def test_a_migration_that_fails_leaves_the_services_as_they_are(server: ApiServer, target: DifyOnCluster) -> None:
+    """In the words of the container; and the next time it is tried again."""
+    server.controllers.outcomes["dify-migration"] = Outcome("crash", log=("relation exists already",))
+    error = failed(target)
+    assert error.code == "dify_migration_failed"
+    assert "relation exists already" in error.cause
+    assert not {*LATER} & set(server.names("Deployment", NAMESPACE))
+    server.controllers.outcomes.clear()
+    target.start(CASE, dify("dify"))
+    assert {*LATER} <= set(server.names("Deployment", NAMESPACE))
+
+
+def test_a_migration_that_waits_for_ever_says_what_for(server: ApiServer, target: DifyOnCluster) -> None:
+    """An image that is not there, say: somebody has to do something."""
+    words = 'Failed to pull image "langgenius/dify-api:1.15.0": manifest unknown: not found'
+    server.controllers.outcomes["dify-migration"] = Outcome("image", message=words)
+    assert "dify-api:1.15.0" in failed(target).cause
+
+
+def test_a_service_that_does_not_start_says_why(server: ApiServer, target: DifyOnCluster) -> None:
+    """By the service's name; the running of others is told too."""
+    server.controllers.outcomes["dify-web"] = Outcome("crash", log=("listen EACCES",))
+    error = failed(target)
+    assert error.code == "dify_service_failed"
+    assert "dify-web" in error.cause
+    assert "listen EACCES" in error.cause
+    states = {one.host: one.state for one in target.running()}
+    assert (states["dify-web"], states["dify-api"]) == ("failed", "ready")
+
+
+def test_what_the_configuration_no_longer_has_goes(server: ApiServer, target: DifyOnCluster) -> None:
+    """Another vector store, another job; the data of the old one stays."""
+    target.start(CASE, dify("dify"))
+    (first,) = server.names("Job", NAMESPACE)
+    target.start(CASES["dify-qdrant"], dify("dify-qdrant"))
+    assert "dify-pgvector" not in server.names("StatefulSet", NAMESPACE)
+    assert "dify-qdrant" in server.names("StatefulSet", NAMESPACE)
+    assert "dify-pgvector" in server.names("PersistentVolumeClaim", NAMESPACE)
+    (second,) = server.names("Job", NAMESPACE)
+    assert first != second
+
+
+def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: DifyOnCluster, cluster: Cluster) -> None:
+    """So that the next start finds everything."""
+    target.start(CASE, dify("dify"))
+    models = [unit.host for unit in CASE.units]
+    assert [one.host for one in cluster.running()] == models  # a rollout would stop what it does not know
+    kept = set(server.names("PersistentVolumeClaim", NAMESPACE))
+    target.stop()
+    assert target.running() == []
+    for kind in {tree["kind"] for tree in dify_objects(CASE, dify("dify"))} - {"PersistentVolumeClaim"}:
+        assert not [name for name in server.names(kind, NAMESPACE) if name.startswith("dify")], kind
+    assert set(server.names("PersistentVolumeClaim", NAMESPACE)) == kept >= {"dify-db", "dify-plugin-daemon"}
+    assert SECRETS in server.names("Secret", NAMESPACE)
+    assert [one.host for one in cluster.running()] == models
