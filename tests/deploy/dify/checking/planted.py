@@ -98,9 +98,9 @@ class Answer(BaseHTTPRequestHandler):
             self.planted.asked.append((self.path, dict(self.headers), body))
             path = self._path()
             kind = {"embeddings": "embedding", "rerank": "rerank"}.get(path, "chat")
-            if body["model"] != MODELS[kind] and not self.planted.has(f"any_{kind}_model"):
+            if body.get("model") != MODELS[kind] and not self.planted.has(f"any_{kind}_model"):
                 word = "thinking" if self.planted.has("says_thinking") else "no"
-                raise RefusedError(404, f"{word} model {body['model']}")
+                raise RefusedError(404, f"{word} model {body.get('model')}")
             {"embeddings": self._embeddings, "rerank": self._rerank, "completions": self._completion}.get(
                 path, self._chat
             )(body)

@@ -1,6 +1,7 @@
 """Streams, which are Dify's usual way to ask a chat model."""
 
 import json
+import re
 
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import COUNT, GREEDY, stop_of, stopped
@@ -128,7 +129,7 @@ def characters(plugin: Plugin) -> Words:
 
 
 def _data_lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith("data:")]
+    return [line for line in re.split(r"[\r\n]+", text) if line.startswith("data:")]
 
 
 def _has_choices(text: str) -> bool:

@@ -6,7 +6,7 @@ The plugin splits the decoded body at its delimiter, "\\n\\n" unless the user ty
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,23 +94,25 @@ def _merge(calls: list[Call], fragment: Mapping[str, Any]) -> None:
     call.arguments += function.get("arguments") or ""
 
 
-def blocks(text: str) -> Iterator[list[str]]:
+def blocks(text: str) -> list[list[str]]:
     """The lines of each event by the standard's own rule: any of the three line ends, an empty line between events."""
-    for block in re.split(r"(?:\r\n|\r|\n){2,}", text):
-        if lines := [line for line in re.split(r"\r\n|\r|\n", block) if line]:
-            yield lines
+    events = re.split(r"\n{2,}", _with_line_feeds(text).strip("\n"))
+    return [event.split("\n") for event in events if event]
 
 
 def chunks(text: str) -> list[Any]:
     """Every data line that is JSON, however its frame ends."""
     found = []
-    for line in re.split(r"\r\n|\r|\n", text):
-        data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+    for line in _with_line_feeds(text).split("\n"):
         try:
-            found.append(json.loads(data))
+            found.append(json.loads(line.removeprefix("data:")) if line.startswith("data:") else None)
         except ValueError:
             continue
-    return found
+    return [chunk for chunk in found if chunk is not None]
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def heard_kindly(text: str) -> Heard:
