@@ -1,6 +1,7 @@
 """A model's server for tests of the console itself: it chats, embeds and ranks, in the smallest right way."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class _Answers(BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": answer}
             self._write(200, {"object": "chat.completion", "choices": [{"index": 0, "message": message}]})
             return
-        chunks = [{"choices": [{"index": 0, "delta": {"content": word}}]} for word in answer.split(" ")]
+        chunks = [{"choices": [{"index": 0, "delta": {"content": word}}]} for word in re.findall(r"\S+\s*", answer)]
         frames = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
         self._send(200, "".join([*frames, "data: [DONE]\n\n"]).encode(), "text/event-stream")
 

@@ -196,9 +196,9 @@ _PLUGINS: dict[str, Entry] = {
     ),
     "dify_console_plugin_slow": Entry(
         Kind.TIMEOUT,
-        "After {seconds} s the plugin daemon is still installing {plugin}; it says: {state}.",
+        "The time is over, and the plugin daemon is still installing {plugin}; it says: {state}.",
         "It goes on by itself: the same command waits for it again. The log of plugin_daemon shows what it downloads.",
-        "{seconds} 秒后插件守护进程仍在安装 {plugin}；其状态为：{state}。",
+        "等待时间已到，插件守护进程仍在安装 {plugin}；其状态为：{state}。",
         "安装会自行继续：重新运行同一命令会再次等待。plugin_daemon 的日志会显示正在下载的内容。",
     ),
     "dify_console_plugin_dead": Entry(

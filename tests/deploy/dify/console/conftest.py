@@ -1,5 +1,6 @@
 """A console and a model's server for the tests of their client."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from freehold.deploy.dify.console import Account, Console, Credentials, Door, op
 from tests.dify_console.model_server import ModelServer, model_server
 from tests.dify_console.server import serving
 from tests.dify_console.state import Dify
+from tests.pki import Authority
 
 WAIT_S, POLL_S = 5.0, 0.005
 
@@ -20,6 +22,13 @@ Opened = Callable[..., AbstractContextManager[Console]]
 def door(dify: Dify, ca: Path | None = None, wait_s: float = WAIT_S) -> Door:
     """The door of a console that is served."""
     return Door(dify.url, Network(ca=None if ca is None else str(ca)), {}, wait_s, POLL_S)
+
+
+def tls(authority: Authority) -> ssl.SSLContext:
+    """What a console that the authority vouches for is served with."""
+    pair, context = authority.issue(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
 
 
 def account(**what: str) -> Account:

@@ -41,15 +41,13 @@ class Calls:
             raise answer.refusal()
         return answer
 
-    def ask(self, request: Request, kind: type[T]) -> T:
-        """What a successful answer says. Raises as `send`, `Answer.refusal` and `Answer.read`."""
+    def do(self, request: Request) -> Answer:
+        """A successful answer. Raises as `send` and `Answer.refusal`."""
         answer = self.send(request)
         if not answer.ok:
             raise answer.refusal()
-        return answer.read(kind)
+        return answer
 
-    def do(self, request: Request) -> None:
-        """Something whose answer says nothing but that it is done. Raises as `ask`."""
-        answer = self.send(request)
-        if not answer.ok:
-            raise answer.refusal()
+    def ask(self, request: Request, kind: type[T]) -> T:
+        """What a successful answer says. Raises as `do` and `Answer.read`."""
+        return self.do(request).read(kind)

@@ -6,12 +6,13 @@ or where it is asked for and the provider has no models.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import NoReturn
 
 import msgspec
 
-from freehold.deploy.dify.console.answers import Answer
 from freehold.deploy.dify.console.calls import PLUGIN, Calls
 from freehold.deploy.dify.console.models import Models
 from freehold.deploy.dify.console.setting_up import Say
@@ -24,6 +25,7 @@ UPLOAD_S = 300.0
 _ROOT = "/workspaces/current/plugin"
 _PAGE = 100
 _UNDER_WAY = frozenset({"pending", "running"})
+_RESTARTING = frozenset({502, 503, 504})
 _TOO_LARGE = re.compile(r"exceeds the maximum|too large", re.I)
 _SIGNATURE = re.compile(r"bad signature|signature verification|lacks official signature", re.I)
 _PASSING = re.compile(r"no activity for|signal: killed|timed? ?out|timeout|context canceled", re.I)
@@ -104,18 +106,10 @@ class Plugins:
 
     def installed(self, plugin: str = PLUGIN) -> Installed | None:
         """The plugin, if the workspace has it; whether it runs shows only when a model is called."""
-        seen: set[str] = set()
-        for number in range(1, 1000):
-            query = {"page": number, "page_size": _PAGE}
-            entries = self._calls.ask(Request("GET", f"{_ROOT}/list", query=query), Entries).plugins
-            for entry in entries:
-                if entry.plugin_id == plugin:
-                    return Installed(plugin, entry.version, entry.plugin_unique_identifier, entry.installation_id)
-            fresh = {entry.installation_id for entry in entries} - seen
-            if len(entries) < _PAGE or not fresh:  # an older Dify gives all of them on every page
-                return None
-            seen |= fresh
-        return None
+        found = next((entry for entry in self._entries() if entry.plugin_id == plugin), None)
+        if found is None:
+            return None
+        return Installed(plugin, found.version, found.plugin_unique_identifier, found.installation_id)
 
     def install(
         self, package: bytes, *, name: str = "plugin.difypkg", wait_s: float = 1800.0, attempts: int = 2
@@ -133,9 +127,10 @@ class Plugins:
         if there is not None:
             self._say(f"{there.identifier} is installed")
             return there
+        left = self._calls.wire.until(wait_s)
         for attempt in range(1, attempts + 1):
             task = self._begin(identifier)
-            failure = None if task is None else self._follow(task, identifier, wait_s)
+            failure = None if task is None else self._follow(task, identifier, left)
             if failure is None:
                 break
             self._clear(task, plugin)
@@ -160,6 +155,18 @@ class Plugins:
         self._uninstall(there)
         return self.install(package, name=name)
 
+    def _entries(self) -> Iterator[Entry]:
+        """The workspace's list, page by page; an older Dify gives all of it on every page."""
+        seen: set[str] = set()
+        for number in count(1):
+            query = {"page": number, "page_size": _PAGE}
+            entries = self._calls.ask(Request("GET", f"{_ROOT}/list", query=query), Entries).plugins
+            fresh = [entry for entry in entries if entry.installation_id not in seen]
+            yield from fresh
+            if len(entries) < _PAGE or not fresh:
+                return
+            seen.update(entry.installation_id for entry in fresh)
+
     def _upload(self, package: bytes, name: str) -> str:
         self._say(f"uploading {name}, {len(package) / 2**20:.1f} MiB")
         upload = Upload("pkg", name, package)
@@ -183,14 +190,13 @@ class Plugins:
         started = self._calls.ask(Request("POST", f"{_ROOT}/install/pkg", body), Started)
         return None if started.all_installed else started.task_id
 
-    def _follow(self, task_id: str, identifier: str, wait_s: float) -> str | None:
-        """None when it is installed, else why not. What passes, as a gateway that restarts, is waited out."""
-        seen = ""
-        for left_s in self._calls.wire.until(wait_s):
-            answer = self._calls.send(Request("GET", f"{_ROOT}/tasks/{task_id}"))
-            if answer.status in (502, 503, 504):
+    def _follow(self, task_id: str, identifier: str, left: Iterator[float]) -> str | None:
+        """None when it is installed, else why not."""
+        seen = "no answer"
+        for left_s in left:
+            task = self._look(task_id)
+            if task is None:
                 continue
-            task = self._task(answer)
             words = _of(task, identifier)
             if task.status == "success":
                 return None
@@ -199,11 +205,18 @@ class Plugins:
             if (told := f"{task.status}{': ' if words else ''}{words}") != seen:
                 self._say(f"{identifier}: {told} ({left_s:.0f} s left)")
                 seen = told
-        raise FreeholdError(
-            "dify_console_plugin_slow", plugin=identifier, seconds=f"{wait_s:.0f}", state=seen or "no answer"
-        )
+        raise FreeholdError("dify_console_plugin_slow", plugin=identifier, state=seen)
 
-    def _task(self, answer: Answer) -> Task:
+    def _look(self, task_id: str) -> Task | None:
+        """How far it is; None for what passes, as an api that restarts while the daemon works on."""
+        try:
+            answer = self._calls.send(Request("GET", f"{_ROOT}/tasks/{task_id}"))
+        except FreeholdError as error:
+            if error.code != "dify_console_unreachable":
+                raise
+            return None
+        if answer.status in _RESTARTING:
+            return None
         if not answer.ok:
             raise answer.refusal()
         return answer.read(TaskReply).task

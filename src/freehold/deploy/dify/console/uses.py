@@ -7,6 +7,7 @@ provider beside a name, so that a node of a sort that came later is found too.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 import msgspec
@@ -49,10 +50,16 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of such a list; its rows are read twice, whole for what they name."""
+    """A page of such a list."""
 
-    data: list[dict[str, Any]]
+    data: tuple[Item, ...]
     has_more: bool
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """The same page with everything that its rows say."""
+
+    data: tuple[Any, ...]
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -81,8 +88,7 @@ class Uses:
         return self._calls.ask(Request("POST", "/workspaces/current"), Workspace)
 
     def _by_apps(self) -> Iterator[Use]:
-        for row in self._rows("/apps"):
-            item = msgspec.convert(row, Item)
+        for item, row in self._rows("/apps"):
             documents = [row, self._whole(f"/apps/{item.id}")]
             if item.mode in _GRAPHS:
                 documents += [self._whole(f"/apps/{item.id}/workflows/{which}") for which in ("draft", "publish")]
@@ -90,16 +96,15 @@ class Uses:
                 yield Use(model, "app", item.id, item.name)
 
     def _by_knowledge(self) -> Iterator[Use]:
-        for row in self._rows("/datasets", include_all="true"):
-            item = msgspec.convert(row, Item)
+        for item, row in self._rows("/datasets", include_all="true"):
             for model in sorted(set(named(row))):
                 yield Use(model, "knowledge base", item.id, item.name)
 
-    def _rows(self, path: str, **more: str) -> Iterator[dict[str, Any]]:
-        for number in range(1, 100_000):
-            request = Request("GET", path, query={"page": number, "limit": _PAGE, **more})
-            page = self._calls.ask(request, Page)
-            yield from page.data
+    def _rows(self, path: str, **more: str) -> Iterator[tuple[Item, Any]]:
+        for number in count(1):
+            answer = self._calls.do(Request("GET", path, query={"page": number, "limit": _PAGE, **more}))
+            page = answer.read(Page)
+            yield from zip(page.data, answer.read(Whole).data, strict=True)
             if not page.has_more or not page.data:
                 return
 
