@@ -19,6 +19,7 @@ from freehold.config.labels import GATEWAY
 from freehold.deploy.kubernetes import lease
 from freehold.deploy.kubernetes.api import FOREIGN, Api, resource_of
 from freehold.deploy.kubernetes.checking import check_artifacts
+from freehold.deploy.kubernetes.dify.cluster import DifyOnCluster
 from freehold.deploy.kubernetes.naming import (
     ACCOUNT,
     INSTANCE,
@@ -110,6 +111,11 @@ class Cluster:
                 self._hold = stack.enter_context(lease.held(self._api, self._name, what, self._term))
             stack.callback(self._let_go)
             yield
+
+    @property
+    def dify(self) -> DifyOnCluster:
+        """The Dify beside the models: `start` has made its namespace, and the door to models."""
+        return DifyOnCluster(self._api, self._environ, force=self._force, check=self._check_hold)
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from freehold.deploy.kubernetes.dify.objects import dify_objects
+from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of
 from freehold.deploy.kubernetes.entrance import entrance
 from freehold.deploy.kubernetes.monitoring import monitors
 from freehold.deploy.kubernetes.naming import Tree
@@ -12,15 +12,16 @@ from freehold.deploy.kubernetes.tenancy import foundation
 from freehold.deploy.kubernetes.workloads import unit_objects
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
-from freehold.deploy.topology.service import Installation
 
 
-def objects(deployment: Deployment, dify: Installation | None = None) -> tuple[Tree, ...]:
+def objects(deployment: Deployment) -> tuple[Tree, ...]:
     """Everything: what an administrator makes once, what all versions share, the units, the gateway, Dify last.
 
     Raises FreeholdError `kubernetes_name`, `kubernetes_too_old`, `kubernetes_config_too_large`,
-    `kubernetes_no_claim`, `kubernetes_unclaimed`, `kubernetes_unreachable`, `dify_ingress_taken`.
+    `kubernetes_no_claim`, `kubernetes_unclaimed`, `kubernetes_unreachable`, `dify_ingress_taken`, and what `dify_of`
+    raises.
     """
+    dify = dify_of(deployment)
     units = (tree for unit in deployment.units for tree in objects_of(deployment, unit))
     models = (*foundation(deployment), *shared(deployment), *units, *objects_of(deployment, deployment.gateway))
     return models if dify is None else (*models, *dify_objects(deployment, dify))

@@ -5,7 +5,6 @@ change shows as a difference of one file.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from freehold.deploy.kubernetes.dify.notes import dify_readme
 from freehold.deploy.kubernetes.dify.objects import dify_of, files_of
@@ -32,13 +31,9 @@ _FILES = {
 }
 
 
-def render(deployment: Deployment, digests: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, str]:
-    """Every file by its path below the folder, with `digests` for Dify's images as for `images.located`;
-    none: the deployment's.
-
-    Raises what `objects` and `dify_of` raise.
-    """
-    dify = dify_of(deployment, digests or deployment.digests)
+def render(deployment: Deployment) -> Mapping[str, str]:
+    """Every file by its path below the folder. Raises what `objects` raises."""
+    dify = dify_of(deployment)
     resources: dict[str, list[Tree]] = {"namespace.yaml": list(foundation(deployment))}
     for tree in shared(deployment):
         resources.setdefault(_FILES[tree["kind"]], []).append(tree)

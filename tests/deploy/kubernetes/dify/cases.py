@@ -67,7 +67,7 @@ def dify(case: str) -> Installation:
 @cache
 def trees_of(case: str) -> tuple[Tree, ...]:
     """Every object, of the models too."""
-    return objects(CASES[case], dify(case))
+    return objects(CASES[case])
 
 
 def of_kind(case: str, kind: str) -> dict[str, Tree]:

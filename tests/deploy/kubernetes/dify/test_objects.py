@@ -160,7 +160,7 @@ def test_images_of_dify_come_from_the_mirror_and_by_digest() -> None:
     """As those of models do."""
     assert all(service.image.startswith("harbor.corp.test/mirror/") for service in dify("dify-own").services)
     image = "langgenius/dify-web:1.15.0"
-    pinned = dify_of(CASES["dify"], {image: f"sha256:{'d' * 64}"})
+    pinned = dify_of(replace(CASES["dify"], digests={image: f"sha256:{'d' * 64}"}))
     assert pinned is not None
     assert pinned.service("web").image == f"{image}@sha256:{'d' * 64}"
 

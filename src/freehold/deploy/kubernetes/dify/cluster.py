@@ -1,6 +1,6 @@
 """A Dify as it is put into a namespace of a cluster, looked at and taken away; its data and secrets stay."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lightkube.resources.apps_v1 import Deployment as Workload
@@ -37,15 +37,25 @@ KINDS = (
 
 class DifyOnCluster:
     """The Dify in the namespace of `api`. `environ` has what secrets refer to; `force` takes over others' fields;
-    so often, in seconds, `look_s` asks what keeps a pod from starting.
+    `check` raises before a change where somebody else changes it; so often, in seconds, `look_s` asks what keeps a pod
+    from starting.
 
     Every method may block, and raises FreeholdError.
     """
 
-    def __init__(self, api: Api, environ: Mapping[str, str], *, force: bool = False, look_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        api: Api,
+        environ: Mapping[str, str],
+        *,
+        force: bool = False,
+        check: Callable[[], None] = lambda: None,
+        look_s: float = 2.0,
+    ) -> None:
         self._api = api
         self._environ = environ
         self._force = force
+        self._check = check
         self._look_s = look_s
 
     def start(self, deployment: Deployment, dify: Installation) -> None:
@@ -84,6 +94,7 @@ class DifyOnCluster:
 
     def _apply(self, tree: Tree) -> None:
         """A Job that failed is made anew: it cannot be tried again."""
+        self._check()
         name = tree["metadata"]["name"]
         if tree["kind"] == "Job" and _ends(self._api.find(Job, name)) == "Failed":
             self._api.delete(Job, name)
@@ -120,6 +131,7 @@ class DifyOnCluster:
 
     def _remove(self, wanted: Iterable[tuple[str, str]]) -> None:
         """All that is not `wanted`: jobs of other versions, services that the configuration no longer has."""
+        self._check()
         kept = set(wanted)
         for version, kind in KINDS:
             resource = resource_of(version, kind)

@@ -1,7 +1,6 @@
 """All objects of a Dify, in the order to apply them."""
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 
 from freehold.deploy.kubernetes.dify.entrance import entrance
 from freehold.deploy.kubernetes.dify.naming import host_of
@@ -14,12 +13,12 @@ from freehold.deploy.topology.installation import installation
 from freehold.deploy.topology.service import Installation
 
 
-def dify_of(deployment: Deployment, digests: Mapping[str, str] = MappingProxyType({})) -> Installation | None:
+def dify_of(deployment: Deployment) -> Installation | None:
     """The Dify that its configuration deploys beside the models, as a cluster names its hosts; None where it has none.
 
-    `digests` as for `images.located`. Raises what `installation` raises.
+    Raises what `installation` raises.
     """
-    return installation(deployment.config, digests, host_of)
+    return installation(deployment.config, deployment.digests, host_of)
 
 
 def dify_objects(deployment: Deployment, dify: Installation) -> Iterator[Tree]:
