@@ -1,0 +1,101 @@
+"""A patch laid beside the files of an official installation, and authorities joined into the one bundle it mounts."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography import x509
+
+from freehold.artifact.artifact import write_durably
+from freehold.deploy.dify.official.override import MARK, NAME, Patch
+from freehold.deploy.dify.official.reading import Official
+from freehold.errors import FreeholdError
+
+_SYSTEM = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def joined(ca: Path) -> str:
+    """The system's authorities and those of `ca`: a bundle that replaces another must hold both.
+
+    Raises FreeholdError `official_ca_invalid`.
+    """
+    try:
+        own = ca.read_bytes()
+        count = len(x509.load_pem_x509_certificates(own))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no certificate in PEM"
+        raise FreeholdError("official_ca_invalid", path=ca, reason=reason) from error
+    if b"PRIVATE KEY" in own:
+        raise FreeholdError("official_ca_invalid", path=ca, reason="it holds a private key")
+    named = ssl.get_default_verify_paths().cafile
+    system = next((Path(path) for path in (named, *_SYSTEM) if path and Path(path).is_file()), None)
+    public = system.read_text(errors="replace").rstrip("\n") + "\n" if system is not None else ""
+    return f"{public}# {count} of your own\n{own.decode(errors='replace').strip()}\n"
+
+
+def check_place(official: Official, patch: Patch) -> bool:
+    """Whether the override is to be written: False where one of the user's own says all of it already.
+
+    Raises FreeholdError `official_override_exists` for one that does not, with the lines that it lacks, and
+    `official_compose_file` where Compose is told which files to read, and would not read it.
+    """
+    there = official.override
+    if there is not None and not _text(there).startswith(MARK):
+        if _holds(_tree(_text(there)), _tree(patch.override)):
+            return False
+        raise FreeholdError("official_override_exists", path=there, lines=patch.override.removeprefix(MARK))
+    chosen = official.variables.get("COMPOSE_FILE", "")
+    if chosen and NAME not in chosen.split(official.variables.get("COMPOSE_PATH_SEPARATOR", ":")):
+        raise FreeholdError("official_compose_file", path=official.folder / ".env", chosen=chosen, name=NAME)
+    return True
+
+
+def lay(official: Official, patch: Patch) -> tuple[Path, ...]:
+    """Write the files, the override last: before it, nobody reads the others. Running containers stay as they are.
+
+    Raises as `check_place`, and FreeholdError `official_unwritable`.
+    """
+    is_ours = check_place(official, patch)
+    written = []
+    for name, text in patch.files.items():
+        if name == NAME and not is_ours:
+            continue
+        path = official.folder / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_durably(path, text.encode())
+        except OSError as error:
+            raise FreeholdError("official_unwritable", path=path, reason=error.strerror or error) from error
+        written.append(path)
+    return tuple(written)
+
+
+def _holds(tree: Any, wanted: Any) -> bool:
+    """Whether `tree` says all that `wanted` does; variables may stand as a list."""
+    if isinstance(wanted, dict):
+        if isinstance(tree, list):
+            tree = dict(str(pair).partition("=")[::2] for pair in tree)
+        return isinstance(tree, dict) and all(_holds(tree.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(tree, list) and all(one in tree for one in wanted)
+    return bool(tree == wanted)
+
+
+def _tree(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise FreeholdError("official_unreadable", path=path, reason=error.strerror or error) from error

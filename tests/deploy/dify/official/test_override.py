@@ -1,0 +1,240 @@
+"""The override file: as docker-compose merges it, as nginx runs it, as Python's clients trust by it."""
+
+import http.server
+import os
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from freehold.deploy.dify.official.override import CA_PLACE, CA_VARIABLES, TRUSTING, fixed, patch, resolving
+from freehold.deploy.dify.official.patching import joined, lay
+from freehold.deploy.dify.official.reading import read
+from freehold.errors import FreeholdError
+from tests.deploy.bundle.plugin.conftest import wheelhouse  # noqa: F401 - a fixture
+from tests.pki import Authority
+
+from .installations import NEWER, NGINX, OLDER, SECRETS, install
+
+PATIENCE_S = 20.0
+CLIENTS = ("certifi", "idna", "urllib3", "requests", "httpx", "httpcore", "h11", "anyio", "typing_extensions")
+CALL = """\
+import sys, warnings
+warnings.simplefilter("ignore")
+sys.path.insert(0, sys.argv[1])
+import httpx, requests
+for name, ask in (("requests", requests.get), ("httpx", httpx.get)):
+    try:
+        print(name, ask(sys.argv[2], timeout=10).status_code)
+    except Exception as error:
+        print(name, "CERTIFICATE_VERIFY_FAILED" in repr(error) or "certificate verify failed" in str(error))
+"""
+
+
+@pytest.mark.parametrize("compose", [NEWER, OLDER], ids=["1.15", "1.14"])
+def test_docker_compose_merges_it_by_itself(compose: str, tmp_path: Path) -> None:
+    """Every service of the five trusts the bundle, nginx has the template, and nothing else has changed."""
+    folder = install(tmp_path / "docker", compose, **SECRETS)
+    before = _merged(folder)
+    official = read(folder)
+    lay(official, patch(official, "PEM\n", is_cured=True))
+    after = _merged(folder)
+    for name in TRUSTING:
+        service = after[name]
+        assert all(service["environment"].pop(variable) == CA_PLACE for variable in CA_VARIABLES)
+        mount = service["volumes"].pop()
+        assert str(mount["source"] if isinstance(mount, dict) else mount).startswith(str(folder / "freehold"))
+        service["volumes"] = service["volumes"] or before[name].get("volumes", [])
+        before[name].setdefault("volumes", [])
+    template = "/etc/nginx/conf.d/default.conf.template"
+    assert any(template in str(mount) for mount in after["nginx"]["volumes"])
+    after["nginx"]["volumes"] = before["nginx"]["volumes"]
+    assert after == before
+
+
+def _merged(folder: Path) -> dict[str, dict[str, object]]:
+    done = subprocess.run(["docker-compose", "config"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    services: dict[str, dict[str, object]] = yaml.safe_load(done.stdout)["services"]
+    return services
+
+
+def test_python_clients_trust_the_own_ca_by_that_environment_alone(wheelhouse: Path, tmp_path: Path) -> None:  # noqa: F811
+    """requests and httpx as plugins install them: refused without the variables, answered with exactly them."""
+    authority = Authority(tmp_path)
+    pair = authority.issue()
+    (tmp_path / "bundle.pem").write_text(joined(authority.file))
+    site = tmp_path / "site"
+    for name in CLIENTS:
+        (wheel,) = wheelhouse.glob(f"{name}-[0-9]*-none-any.whl")
+        zipfile.ZipFile(wheel).extractall(site)
+    with _https(pair.certificate, pair.key) as url:
+        plain = {"PATH": os.environ["PATH"]}
+        assert _called(site, url, plain) == ["requests True", "httpx True"]
+        trusting = plain | dict.fromkeys(CA_VARIABLES, str(tmp_path / "bundle.pem"))
+        assert _called(site, url, trusting) == ["requests 200", "httpx 200"]
+
+
+def _called(site: Path, url: str, environment: dict[str, str]) -> list[str]:
+    command = [sys.executable, "-S", "-c", CALL, str(site), url]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    """Says which address was asked, and what path."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = f"{self.server.server_address[0]} {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it has there
+        """Say nothing."""
+
+
+@contextmanager
+def _serving(server: http.server.ThreadingHTTPServer) -> Iterator[http.server.ThreadingHTTPServer]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def _https(certificate: Path, key: Path) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust it hangs up
+    with _serving(server):
+        yield f"https://localhost:{server.server_port}/"
+
+
+class _Names(threading.Thread):
+    """A DNS server that knows one address for every name, and changes its mind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.address = "127.0.0.1"
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def run(self) -> None:
+        """Answer until the empty datagram (RFC 1035, one A record with a TTL of 0)."""
+        while True:
+            query, client = self._socket.recvfrom(512)
+            if not query:
+                return
+            head = query[:2] + b"\x81\x80" + struct.pack(">4H", 1, 1, 0, 0)
+            question = query[12 : query.index(b"\0", 12) + 5]
+            answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(self.address)
+            self._socket.sendto(head + question + answer, client)
+
+    def close(self) -> None:
+        """Stop answering."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"", ("127.0.0.1", self.port))
+        self.join()
+        self._socket.close()
+
+
+@contextmanager
+def _nginx(folder: Path, server: str) -> Iterator[None]:
+    program = shutil.which("nginx")
+    assert program is not None, "nginx is missing: apt-get install nginx-light"
+    (folder / "proxy.conf").write_text("proxy_set_header Host $host;\n")
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    head = f"daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\n"
+    (folder / "nginx.conf").write_text(f"{head}http {{\naccess_log off;\n{temporary}{server}}}\n")
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _until(url: str, said: str) -> None:
+    """Ask until the answer is this one; only a broken test waits out the patience."""
+    ends = time.monotonic() + PATIENCE_S
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(url).text == said:
+                return
+        assert time.monotonic() < ends, f"{url} never answered {said!r}"
+        time.sleep(0.05)
+
+
+def test_nginx_follows_a_service_to_its_new_address(tmp_path: Path) -> None:
+    """The installation's own template, rewritten: a service that moved answers again, and paths are kept."""
+    with ExitStack() as stack:
+        old = http.server.ThreadingHTTPServer(("127.0.0.2", 0), _Answering)
+        new = http.server.ThreadingHTTPServer(("127.0.0.3", old.server_port), _Answering)
+        stack.enter_context(_serving(new))
+        names = _Names()
+        names.start()
+        stack.callback(names.close)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        text = resolving(NGINX.replace("api:5001", f"api:{old.server_port}"))
+        assert not fixed(text)
+        for name, value in {
+            "resolver 127.0.0.11": f"resolver 127.0.0.1:{names.port}",
+            "${NGINX_PORT}": f"127.0.0.1:{port}",
+            "${NGINX_SERVER_NAME}": "_",
+            "${NGINX_SOCKET_IO_UPSTREAM}": "api_websocket:5001",
+            "${HTTPS_CONFIG}": "",
+        }.items():
+            text = text.replace(name, value)
+        names.address = "127.0.0.2"
+        stack.enter_context(_nginx(tmp_path, text))
+        with _serving(old):
+            _until(f"http://127.0.0.1:{port}/console/api/setup?a=1", "127.0.0.2 /console/api/setup?a=1")
+        names.address = "127.0.0.3"
+        _until(f"http://127.0.0.1:{port}/console/api/setup?a=1", "127.0.0.3 /console/api/setup?a=1")
+
+
+def test_rewriting_twice_changes_nothing_more() -> None:
+    """Only fixed names are put into variables, each server asks DNS, and what goes by one already stays."""
+    once = resolving(NGINX)
+    assert resolving(once) == once
+    assert fixed(NGINX) == ("api:5001", "plugin_daemon:5002", "web:3000")
+    assert once.count("$socket_io_upstream") == NGINX.count("$socket_io_upstream")
+    assert once.count("resolver 127.0.0.11") == NGINX.count("resolver 127.0.0.11") + 1
+
+
+def test_only_what_is_asked_for_and_there_is_in_it(tmp_path: Path) -> None:
+    """An older installation has no worker_beat; without nginx there is nothing to cure."""
+    official = read(install(tmp_path, NEWER.replace("worker_beat", "worker_other")))
+    services = yaml.safe_load(patch(official, "PEM\n", is_cured=False).override)["services"]
+    assert list(services) == ["api", "worker", "plugin_daemon", "sandbox"]
+    bare = read(install(tmp_path / "bare", NEWER.replace("  nginx:", "  other:")))
+    with pytest.raises(FreeholdError) as caught:
+        patch(bare, None, is_cured=True)
+    assert caught.value.code == "official_nginx_unknown"

@@ -1,0 +1,98 @@
+"""Laying a patch beside an installation."""
+
+from pathlib import Path
+
+import pytest
+
+from freehold.deploy.dify.official.override import BUNDLE, MARK, NAME, Patch, patch
+from freehold.deploy.dify.official.patching import joined, lay
+from freehold.deploy.dify.official.reading import read
+from freehold.errors import FreeholdError
+from tests.pki import Authority
+
+from .installations import install
+
+
+def made(folder: Path) -> Patch:
+    """A patch with a CA and the cure."""
+    return patch(read(folder), "PEM\n", is_cured=True)
+
+
+def refused(folder: Path, wanted: Patch) -> FreeholdError:
+    """What laying it ends in; nothing was written."""
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(FreeholdError) as caught:
+        lay(read(folder), wanted)
+    assert sorted(folder.rglob("*")) == before
+    return caught.value
+
+
+def test_our_own_override_is_replaced_and_difys_files_stay(tmp_path: Path) -> None:
+    """A second patch is the second's alone."""
+    folder = install(tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    written = lay(read(folder), made(folder))
+    assert written[-1].name == NAME
+    assert (folder / BUNDLE).read_text() == "PEM\n"
+    lay(read(folder), patch(read(folder), None, is_cured=True))
+    assert (folder / NAME).read_text().startswith(MARK)
+    assert "api" not in (folder / NAME).read_text()
+    assert all(path.read_bytes() == raw for path, raw in before.items())
+
+
+@pytest.mark.parametrize("name", ["docker-compose.override.yaml", "docker-compose.override.yml"])
+def test_a_users_override_is_kept_and_the_lines_are_told(name: str, tmp_path: Path) -> None:
+    """Once it says all of it, the files that it names are written."""
+    folder = install(tmp_path)
+    wanted = made(folder)
+    (folder / name).write_text("services: {api: {environment: [OWN=1]}}\n")
+    error = refused(folder, wanted)
+    assert error.code == "official_override_exists"
+    assert "/etc/freehold/ca-certificates.crt" in error.details["lines"]
+    (folder / name).write_text(f"x-own: 1\n{error.details['lines']}")
+    assert [path.name for path in lay(read(folder), wanted)] == ["ca-certificates.crt", "default.conf.template"]
+    assert (folder / name).read_text().startswith("x-own")
+
+
+def test_compose_that_is_told_other_files_would_not_read_it(tmp_path: Path) -> None:
+    """COMPOSE_FILE of .env must name the override."""
+    folder = install(tmp_path / "a", COMPOSE_FILE="docker-compose.yaml:own.yaml")
+    assert refused(folder, made(folder)).code == "official_compose_file"
+    folder = install(tmp_path / "b", COMPOSE_FILE=f"docker-compose.yaml:{NAME}")
+    assert lay(read(folder), made(folder))
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file lies where the folder would be."""
+    folder = install(tmp_path)
+    (folder / "freehold").write_text("")
+    assert refused(folder, made(folder)).code == "official_unwritable"
+
+
+def test_the_bundle_holds_the_systems_authorities_and_ones_own(tmp_path: Path) -> None:
+    """It stands in place of the default one, so both are in it."""
+    text = joined(Authority(tmp_path).file)
+    assert text.rstrip().endswith("-----END CERTIFICATE-----")
+    assert "# 1 of your own" in text
+
+
+@pytest.mark.parametrize("raw", [b"", b"no PEM", None])
+def test_what_is_no_ca_is_refused(raw: bytes | None, tmp_path: Path) -> None:
+    """Before anything is written."""
+    path = tmp_path / "ca.pem"
+    if raw is not None:
+        path.write_bytes(raw)
+    with pytest.raises(FreeholdError) as caught:
+        joined(path)
+    assert caught.value.code == "official_ca_invalid"
+
+
+def test_a_key_beside_the_certificate_is_refused(tmp_path: Path) -> None:
+    """What is mounted into five containers must hold no secret."""
+    authority = Authority(tmp_path)
+    pair = authority.issue()
+    path = tmp_path / "both.pem"
+    path.write_bytes(authority.file.read_bytes() + pair.key.read_bytes())
+    with pytest.raises(FreeholdError) as caught:
+        joined(path)
+    assert "private key" in caught.value.details["reason"]
