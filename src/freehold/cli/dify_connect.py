@@ -69,14 +69,14 @@ class _Wishes:
     @classmethod
     def of(cls, config: Config, models_url: str | None, server: str | None, output: Output) -> "_Wishes":
         """Raises `config_no_model`, and what `address_of` raises."""
-        from freehold.deploy.dify.connecting.address import address_of
+        from freehold.deploy.dify.connecting.address import address_of, published
         from freehold.machine import docker_bridge
 
         if not config.models:
             raise FreeholdError("config_no_model", folder=Path.cwd())
         bridge = docker_bridge()
         address = address_of(config, bridge.address if bridge else None, socket.gethostname(), models_url)
-        wishes = cls(config, address.url, server or _published(config) or address.url, output)
+        wishes = cls(config, address.url, server or published(config) or address.url, output)
         if address.listen:
             wishes.notes.append(FreeholdError("note_dify_listen", listen=address.listen))
         return wishes
@@ -90,15 +90,6 @@ class _Wishes:
     def described(self) -> list[dict[str, Any]]:
         """The notes as data."""
         return [describe(note) for note in self.notes]
-
-
-def _published(config: Config) -> str:
-    """Where this machine has the gateway of a Dify that is deployed; its own address is one of their network."""
-    if config.dify is None or config.dify.version is None or config.deploy is None:
-        return ""
-    scheme = "http" if config.server.tls is None else "https"
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.deploy.host, config.deploy.host)  # noqa: S104 - compared
-    return f"{scheme}://{host}:{config.deploy.port}/v1"
 
 
 def _print(wishes: _Wishes, output: Output) -> None:
@@ -139,7 +130,7 @@ def _connect(
     wishes: _Wishes, dify: Dify, output: Output, *, only_plan: bool, prune: bool, plugin: Path | None, wait_s: int
 ) -> None:
     from freehold.cli.dify_connect_text import Outcome, as_data, as_text
-    from freehold.cli.dify_models import ModelServer, known_of
+    from freehold.cli.dify_models import known_of, model_server
     from freehold.cli.dify_place import models_key, place_of
     from freehold.cli.progress import working
     from freehold.deploy.dify.connecting import applying, planning
@@ -150,7 +141,8 @@ def _connect(
     package = None if plugin is None else _package(plugin)
     key = models_key(wishes.config, os.environ, reads=True).value or None
     place = place_of(wishes.config, dify, os.environ)
-    names, silence = known_of(wishes.config, os.environ, ModelServer.of(wishes.server, key, wishes.config, os.environ))
+    with model_server(wishes.server, key, wishes.config, os.environ) as ours:
+        names, silence = known_of(wishes.config, os.environ, ours)
     if silence is not None:
         wishes.notes.append(FreeholdError("note_dify_silent", reason=silence.cause))
     models = _become(wishes, names, keeps=not only_plan)

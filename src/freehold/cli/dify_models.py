@@ -1,6 +1,7 @@
 """What this machine knows of the models that go to Dify: by the configuration, their files, and the running server."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -46,12 +47,6 @@ class ModelServer:
     key: str | None = field(repr=False)
     client: httpx2.Client = field(repr=False)
 
-    @classmethod
-    def of(cls, url: str, key: str | None, config: Config, environ: Mapping[str, str]) -> "ModelServer":
-        """Raises what `open_client` raises; no proxy stands between a server and its own network."""
-        network = msgspec.structs.replace(config.network, proxy=None)
-        return cls(url.rstrip("/"), key, open_client(network, {**environ, "no_proxy": "*"}, silence_s=ASK_S))
-
     def rows(self) -> dict[str, Mapping[str, object]]:
         """What it lists, by the models' names. Raises `dify_server_silent`."""
         listed = self._read("GET", "models", None, _Listed)
@@ -76,6 +71,14 @@ class ModelServer:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.DecodeError as error:
             raise FreeholdError("dify_server_silent", url=url, reason=str(error)) from None
+
+
+@contextmanager
+def model_server(url: str, key: str | None, config: Config, environ: Mapping[str, str]) -> Iterator[ModelServer]:
+    """Our server at `url`, straight: no proxy stands between a server and its own network. Raises as `open_client`."""
+    network = msgspec.structs.replace(config.network, proxy=None)
+    with open_client(network, {**environ, "no_proxy": "*"}, silence_s=ASK_S) as client:
+        yield ModelServer(url.rstrip("/"), key, client)
 
 
 def known_of(

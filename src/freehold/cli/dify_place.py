@@ -1,17 +1,24 @@
 """Which Dify a configuration means, who signs in there, and the key that Dify calls our models with."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 
 from freehold.access.keys import INITIAL_FILE
-from freehold.config import Config, Dify, home, resolve
+from freehold.config import Config, Deploy, Dify, home, resolve
 from freehold.config.dify import Console as ConsoleAccount
+from freehold.deploy.compose.dify import SECRETS_FILE
 from freehold.deploy.compose.layout import secret_path
 from freehold.deploy.dify.console import Account, AdminKey, Credentials, Door, Say, set_up
+from freehold.deploy.kubernetes.dify.naming import SECRETS as CLUSTER_SECRETS
+from freehold.deploy.kubernetes.naming import SECRET_KEY, secret_of
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.topology.facts import address
+from freehold.deploy.topology.secrets import read
 from freehold.errors import FreeholdError
 
 
@@ -33,6 +40,8 @@ def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> Mo
     told = (config.dify or Dify()).models_key or config.access.key
     if told is not None:
         return ModelsKey(resolve(told, environ) if reads else "", told)
+    if config.deploy is not None and config.deploy.target == "kubernetes":
+        return _cluster_key(config.deploy, environ, reads=reads)
     file = _made(config, environ)
     place = f"$(cat {quote(str(file))})"
     if not reads:
@@ -41,6 +50,18 @@ def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> Mo
         return ModelsKey(file.read_text(encoding="ascii").strip(), place)
     except (OSError, UnicodeDecodeError):
         raise FreeholdError("dify_key_wanted", path=file) from None
+
+
+def _cluster_key(settings: Deploy, environ: Mapping[str, str], *, reads: bool) -> ModelsKey:
+    """The key that the deployment made, in its Secret."""
+    namespace, name = settings.namespace or settings.name, secret_of(ACCESS)
+    place = f"$(kubectl -n {namespace} get secret {name} --output jsonpath={{.data.{SECRET_KEY}}} | base64 --decode)"
+    if not reads:
+        return ModelsKey("", place)
+    value = _cluster_secret(settings, environ, name).get(SECRET_KEY, "").strip()
+    if not value:
+        raise FreeholdError("dify_key_wanted", path=f"Secret {name}")
+    return ModelsKey(value, place)
 
 
 def _made(config: Config, environ: Mapping[str, str]) -> Path:
@@ -71,7 +92,39 @@ def place_of(config: Config, dify: Dify, environ: Mapping[str, str]) -> Place:
     """The Dify that is meant. Raises `dify_account_wanted`, `dify_secrets_missing`, and what `resolve` raises."""
     if dify.url is not None:
         return Place(dify.url.rstrip("/"), _credentials(dify, environ))
-    raise NotImplementedError
+    secrets = _deployed_secrets(config, dify.version or "", environ)
+    account = Account(dify.console.email, secrets["console_password"])
+    return Place(address(config, dify), account, secrets["init_password"], dify.console)
+
+
+def _deployed_secrets(config: Config, version: str, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What the deployment of a Dify made: on this machine a file, on a cluster a Secret."""
+    settings = config.deploy or Deploy()
+    if settings.target == "kubernetes":
+        found = _cluster_secret(settings, environ, CLUSTER_SECRETS)
+        place = f"Secret {CLUSTER_SECRETS}"
+    else:
+        file = Releases(home(environ), settings.name).folder / "compose" / SECRETS_FILE
+        found = read(file, version) if file.is_file() else {}
+        place = str(file)
+    if not {"console_password", "init_password"} <= found.keys():
+        raise FreeholdError("dify_secrets_missing", place=place)
+    return found
+
+
+def _cluster_secret(settings: Deploy, environ: Mapping[str, str], name: str) -> Mapping[str, str]:
+    """What a Secret of the deployment's namespace holds. Raises `cluster_extra_missing`, and what `connect` does."""
+    if find_spec("lightkube") is None:
+        raise FreeholdError("cluster_extra_missing")
+    from lightkube.resources.core_v1 import Secret
+
+    from freehold.deploy.kubernetes.api import Api
+    from freehold.deploy.kubernetes.connection import connect
+
+    namespace = settings.namespace or settings.name
+    found = Api(connect(namespace, environ, context=settings.context), namespace).find(Secret, name)
+    data = (found.data or {}) if found is not None else {}
+    return {key: base64.b64decode(value).decode("utf-8") for key, value in data.items()}
 
 
 def _credentials(dify: Dify, environ: Mapping[str, str]) -> Credentials:

@@ -137,6 +137,13 @@ _CONNECT: dict[str, Entry] = {
         "无法写入 {path}：{reason}。它保存后续运行所需的信息。",
         "请使其所在目录可写，或将 FREEHOLD_HOME 设为可写的目录。",
     ),
+    "dify_secrets_missing": Entry(
+        Kind.NOT_FOUND,
+        "The secrets that the deployment of Dify made are not here: {place}.",
+        "Deploy it first, `freehold deploy`, by the same user and FREEHOLD_HOME.",
+        "此处没有部署 Dify 时生成的密钥：{place}。",
+        "请先用同一用户和同一 FREEHOLD_HOME 执行 `freehold deploy`。",
+    ),
     "dify_plugin_missing": Entry(
         Kind.NOT_FOUND,
         "Dify at {url} has no plugin {plugin}, by which it calls our models.",

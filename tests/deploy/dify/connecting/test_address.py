@@ -2,7 +2,7 @@
 
 import pytest
 
-from freehold.deploy.dify.connecting.address import Address, address_of
+from freehold.deploy.dify.connecting.address import Address, address_of, published
 from freehold.errors import FreeholdError
 from tests.deploy.configured import configured
 
@@ -49,3 +49,21 @@ def test_where_nothing_tells_a_person_has_to(text: str, example: str) -> None:
         address_of(configured(MODELS + text), None, "box")
     assert raised.value.code == "dify_address_wanted"
     assert example in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("dify: {url: http://d}\ndeploy: {}\n", None),
+        ("dify: {version: 1.15.0}\ndeploy: {port: 81}\n", "http://127.0.0.1:81/v1"),
+        ("dify: {version: 1.15.0}\ndeploy: {host: 0.0.0.0}\n", "http://127.0.0.1:8080/v1"),
+        ("dify: {version: 1.15.0}\ndeploy: {target: kubernetes}\n", None),
+        (
+            "dify: {version: 1.15.0}\ndeploy: {target: kubernetes, ingress: {host: ai.corp, secret: s}}\n",
+            "https://ai.corp/v1",
+        ),
+    ],
+)
+def test_this_machine_finds_a_deployments_gateway_where_it_is_published(text: str, url: str | None) -> None:
+    """Its address for Dify is one of the deployment's own network."""
+    assert published(configured(MODELS + text)) == url
