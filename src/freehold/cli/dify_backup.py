@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from freehold.cli.deploy import interruptible, telling
-from freehold.cli.dify_places import ComposeDir, Deployed, place_of
+from freehold.cli.dify_installations import ComposeDir, Deployed, place_of
 from freehold.cli.dify_text import note, of_installed, of_manifest
 from freehold.cli.output import Output, describe
 from freehold.config.secret import is_reference, resolve

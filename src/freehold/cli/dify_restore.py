@@ -9,7 +9,7 @@ import typer
 
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
-from freehold.cli.dify_places import ComposeDir, Deployed, place_of
+from freehold.cli.dify_installations import ComposeDir, Deployed, place_of
 from freehold.cli.dify_text import note, of_manifest
 from freehold.cli.output import FAILED, Output, describe
 from freehold.errors import FreeholdError

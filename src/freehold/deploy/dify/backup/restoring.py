@@ -93,7 +93,7 @@ def restore(place: Place, source: Source, say: Say, *, replace_data: bool = Fals
             changed = True
             _put_in_place(place, installed, source, manifest, made, say)
     except BaseException:
-        if not changed:
+        if not changed and not replace_data:  # what another version has migrated, this one must not write to
             place.start()
         raise
     place.start()

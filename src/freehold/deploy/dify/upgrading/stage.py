@@ -1,0 +1,29 @@
+"""Where an upgrade happens: what it asks of Compose, or of a cluster."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from freehold.deploy.dify.backup.place import Place
+
+
+class Stage(Protocol):
+    """Every method may block, and raises FreeholdError."""
+
+    @property
+    def place(self) -> Place:
+        """The data, and what stops and starts services: of the version that was put in place last."""
+
+    def put(self, version: str) -> None:
+        """From now on its files, images and secrets are those of `version`. Nothing is started; writers are stopped."""
+
+    def migrate(self) -> None:
+        """Bring the databases to the version in place, by its own migration job; returns when it has ended well."""
+
+    def run(self, words: Sequence[str]) -> None:
+        """Run a program of the api service in the version in place, beside the databases, to its good end."""
+
+    def start(self) -> None:
+        """Start all services of the version in place; returns when they are ready."""
+
+    def try_out(self) -> None:
+        """Ask the running Dify what its users ask. Raises what is wrong."""
