@@ -57,7 +57,7 @@ def listed(call: Call) -> Reply:
             "fetch_from": "customizable-model",
             "label": {},
         }
-        for one in call.dify.models
+        for one in call.dify.models if one.listed
     ]
     return Reply({"data": rows})
 
@@ -99,8 +99,10 @@ def create(call: Call) -> Reply:
     if name in (known for known, _ in model.credentials.values()):
         raise RefusedError(400, "invalid_param", f"Model credential with name '{name}' already exists")
     one = new_id()
+    fresh = not model.credentials
     model.credentials[one] = (name, body["credentials"])
-    model.current = model.current or one
+    if fresh or not model.listed:  # a model that lost its credential does not get this one by itself
+        model.current, model.listed = one, True
     return Reply({"result": "success"}, 201)
 
 
@@ -119,7 +121,7 @@ def remove_credential(call: Call) -> Reply:
     del model.credentials[body["credential_id"]]
     if not model.credentials:
         call.dify.models.remove(model)
-    elif model.current == body["credential_id"]:
+    elif model.current == body["credential_id"]:  # none of the others takes its place
         model.current = None
     return Reply({"result": "success"}, 204)
 
@@ -127,9 +129,19 @@ def remove_credential(call: Call) -> Reply:
 def remove(call: Call) -> Reply:
     body = call.body("model model_type")
     model = call.dify.model(body["model"], _kind(call, body["model_type"]))
-    if model is not None:
+    if model is not None and call.dify.credential_names:
+        model.listed, model.current = False, None
+    elif model is not None:
         call.dify.models.remove(model)
     return Reply({"result": "success"}, 204)
+
+
+def switch(call: Call) -> Reply:
+    """Take a credential into force; a model that was removed comes back."""
+    body = call.body("model model_type credential_id")
+    model = _known(call, body)
+    model.current, model.listed = body["credential_id"], True
+    return Reply({"result": "success"})
 
 
 def keep(call: Call) -> Reply:

@@ -41,6 +41,7 @@ ROUTES = (
     Route(f"POST {_MODELS}/credentials", model_routes.create, model_routes.named_credentials),
     Route(f"PUT {_MODELS}/credentials", model_routes.update, model_routes.named_credentials),
     Route(f"DELETE {_MODELS}/credentials", model_routes.remove_credential, model_routes.named_credentials),
+    Route(f"POST {_MODELS}/credentials/switch", model_routes.switch, model_routes.named_credentials),
     Route(f"GET {_DEFAULT}", model_routes.default, _signed_in),
     Route(f"POST {_DEFAULT}", model_routes.set_defaults, _ADMIN),
     Route(f"GET {_API}/apps", app_routes.apps, _signed_in),

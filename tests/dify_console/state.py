@@ -30,13 +30,20 @@ class User:
 
 @dataclass
 class Model:
-    """A model of the provider: its credentials by id, each a name and its values, and which is in force."""
+    """A model of the provider: its credentials by id, each a name and its values, and which is in force.
+
+    One that is not `listed` was removed by hand: its credentials outlive it.
+    """
 
     name: str
     kind: str
     credentials: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     current: str | None = None
-    status: str = "active"
+    listed: bool = True
+
+    @property
+    def status(self) -> str:
+        return "active" if self.current else "credential-removed"
 
     @property
     def values(self) -> dict[str, Any]:

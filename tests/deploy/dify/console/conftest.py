@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.config import Network
-from freehold.deploy.dify.console import Account, Console, Credentials, Door, open_console
+from freehold.deploy.dify.console import Account, Console, Credentials, Door, Say, open_console
 from tests.dify_console.model_server import ModelServer, model_server
 from tests.dify_console.server import serving
 from tests.dify_console.state import Dify
@@ -54,10 +54,12 @@ def opened(said: list[str]) -> Opened:
     """Serve a console, sign in, and give what an account can do."""
 
     @contextmanager
-    def opened(dify: Dify, credentials: Credentials | None = None, wait_s: float = WAIT_S) -> Iterator[Console]:
+    def opened(
+        dify: Dify, credentials: Credentials | None = None, wait_s: float = WAIT_S, say: Say = said.append
+    ) -> Iterator[Console]:
         with (
             serving(dify),
-            open_console(door(dify, wait_s=wait_s), credentials or account(), said.append) as console,
+            open_console(door(dify, wait_s=wait_s), credentials or account(), say) as console,
         ):
             yield console
 

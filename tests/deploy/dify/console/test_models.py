@@ -84,6 +84,25 @@ def test_defaults_are_set_and_read(opened: Opened, dify: Dify, models: ModelServ
         assert console.models.default("rerank") is None
 
 
+@pytest.mark.parametrize("how", ["removed by hand", "credential deleted by hand"])
+def test_what_was_taken_out_by_hand_comes_back(opened: Opened, dify: Dify, models: ModelServer, how: str) -> None:
+    """Its credential outlives a model, and a model its credential; adding it again ends the same."""
+    with opened(dify) as console:
+        add(console, models, "chat", "llm")
+        if how == "removed by hand":
+            dify.models[0].listed, dify.models[0].current = False, None
+        else:
+            console.models.add("chat", "llm", values(models), "another")
+            del dify.models[0].credentials[str(dify.models[0].current)]
+            dify.models[0].current = None
+        assert console.models.credential("chat", "llm") is None
+        add(console, models, "chat", "llm")
+        assert console.models.listed() == (Registered("chat", "llm", "active"),)
+        credential = console.models.credential("chat", "llm")
+        assert credential is not None
+        assert credential.name == "freehold"
+
+
 def test_one_credential_of_many_stays_in_force_until_all_go(opened: Opened, dify: Dify, models: ModelServer) -> None:
     """Removing a model removes what others added to it too."""
     with opened(dify) as console:

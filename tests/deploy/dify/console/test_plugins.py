@@ -118,15 +118,12 @@ def test_what_half_failed_stays_where_models_would_go_with_it(opened: Opened, ba
 def test_a_gateway_that_restarts_is_waited_out(opened: Opened, bare: Dify) -> None:
     """The daemon works on meanwhile."""
     bare.pending = 2
-    with opened(bare) as console:
-        told = console.plugins._say
 
-        def say(line: str) -> None:
-            if "running" in line:
-                bare.outages = 2
-            told(line)
+    def say(line: str) -> None:
+        if "running" in line:
+            bare.outages = 2
 
-        console.plugins._say = say
+    with opened(bare, say=say) as console:
         assert console.plugins.install(PACKAGE).identifier == IDENTIFIER
 
 

@@ -69,6 +69,7 @@ class Named(msgspec.Struct, frozen=True):
     """One of the credentials that a model may be switched to."""
 
     credential_id: str
+    credential_name: str = ""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -119,8 +120,7 @@ class Models:
 
     def credential(self, name: str, kind: ModelType) -> Credential | None:
         """How the model is reached now; None where it has no credential."""
-        query = {"model": name, "model_type": kind, "config_from": "custom-model"}
-        shown = self._calls.ask(Request("GET", f"{_PROVIDER}/models/credentials", query=query), Shown)
+        shown = self._shown(name, kind)
         if not shown.credentials:
             return None
         ids = tuple(other.credential_id for other in shown.available_credentials or ())
@@ -147,15 +147,23 @@ class Models:
     def add(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
         """Add a model; Dify calls it first. `label` (its first 30 characters) names the credential.
 
-        Raises `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
+        A credential of that name which outlived its model is changed and taken into force again: Dify keeps credentials
+        of models that were removed by hand, and refuses a second one of the same name. Raises
+        `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
         """
-        body = {"model": name, "model_type": kind, "credentials": values}
-        self._save("POST", body | {"name": label[:_LABEL]}, values)
+        kept = self._called(name, kind, label[:_LABEL])
+        self.update(name, kind, values, label, kept)
+        if self.credential(name, kind) is None and (added := self._called(name, kind, label[:_LABEL])) is not None:
+            body = {"model": name, "model_type": kind, "credential_id": added}
+            self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
 
     def update(
         self, name: str, kind: ModelType, values: Mapping[str, str], label: str, credential_id: str | None
     ) -> None:
-        """Change how a model is reached, in the credential that it has; Dify calls it first. Raises as `add`."""
+        """Change how a model is reached, in the credential that it has; Dify calls it first. Raises as `add`.
+
+        `credential_id` None: it has none yet, or an older Dify keeps but one a model.
+        """
         body = {"model": name, "model_type": kind, "credentials": values, "name": label[:_LABEL]}
         if credential_id is None:
             self._save("POST", body, values)
@@ -180,6 +188,15 @@ class Models:
         """Make models of the provider the workspace's defaults, by their types."""
         settings = [{"model_type": kind, "provider": PROVIDER, "model": name} for kind, name in names.items()]
         self._calls.do(Request("POST", _DEFAULT, {"model_settings": settings}))
+
+    def _shown(self, name: str, kind: ModelType) -> Shown:
+        query = {"model": name, "model_type": kind, "config_from": "custom-model"}
+        return self._calls.ask(Request("GET", f"{_PROVIDER}/models/credentials", query=query), Shown)
+
+    def _called(self, name: str, kind: ModelType, label: str) -> str | None:
+        """The id of the model's credential of that name."""
+        known = self._shown(name, kind).available_credentials or ()
+        return next((one.credential_id for one in known if one.credential_name == label), None)
 
     def _save(self, method: str, body: dict[str, Any], values: Mapping[str, str]) -> None:
         """A Dify before credentials had names keeps a model by POST to its list."""
