@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freehold.cli.bundle_verify import Key, Place, Unsigned, verified
+from freehold.artifact.artifact import sha256_of
+from freehold.cli.bundle_verify import Key, Place, Unsigned, told, verified
 from freehold.cli.models_registry import PlainHttp
 from freehold.cli.network import network_here
 from freehold.cli.output import LABELS, Output, describe
@@ -17,6 +18,7 @@ from freehold.cli.references import local_store, models_folder
 from freehold.config import Deploy, home
 from freehold.config import load as read_configuration
 from freehold.config.home import expanded
+from freehold.deploy.bundle.manifest import CONFIGURATION
 from freehold.errors import FreeholdError
 
 if TYPE_CHECKING:
@@ -88,8 +90,6 @@ def load(
 
 
 def _show_plan(output: Output, bundle: "Bundle", to: str, folder: Path, signer: str) -> None:
-    from freehold.cli.bundle_verify import told
-
     data, text = told(bundle, signer)
     store = local_store(os.environ).root
     where = f"images go to {to}, artifacts to {store}, the rest to {folder}"
@@ -112,7 +112,7 @@ def _target(to: str, settings: Deploy, plain_http: bool | None) -> "Iterator[ToR
 
 def _settings(folder: Path) -> Deploy:
     """What the configuration that was brought says of deployments; its models need not be here yet."""
-    return read_configuration(str(folder / "freehold.yaml"), os.environ, folder).deploy or Deploy()
+    return read_configuration(str(folder / CONFIGURATION), os.environ, folder).deploy or Deploy()
 
 
 def _registry_note(to: str, settings: Deploy) -> list[FreeholdError]:
@@ -124,9 +124,14 @@ def _registry_note(to: str, settings: Deploy) -> list[FreeholdError]:
 
 
 def _notes(bundle: "Bundle", folder: Path) -> list[FreeholdError]:
-    """Models that lie elsewhere than the configuration says."""
+    """A configuration that was there before, and models that lie elsewhere than it says."""
+    there = folder / CONFIGURATION
+    kept = f"sha256:{sha256_of(there)}" != bundle.files[CONFIGURATION].digest
     return [
-        FreeholdError("bundle_model_elsewhere", id=one.id, source=one.source, folder=folder / one.folder)
-        for one in bundle.manifest.models
-        if not one.source.startswith(("hf://", "ms://")) and not Path(one.source).exists()
+        *([FreeholdError("bundle_configuration_kept", path=there)] if kept else []),
+        *(
+            FreeholdError("bundle_model_elsewhere", id=one.id, source=one.source, folder=folder / one.folder)
+            for one in bundle.manifest.models
+            if not one.source.startswith(("hf://", "ms://")) and not Path(one.source).exists()
+        ),
     ]

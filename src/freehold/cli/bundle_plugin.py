@@ -5,8 +5,9 @@ import tempfile
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +19,14 @@ from freehold.errors import FreeholdError
 if TYPE_CHECKING:
     from freehold.deploy.bundle.plugin.making import Made
 
-Architecture = Literal["amd64", "arm64"]
+
+class Machine(StrEnum):
+    """Where a plugin daemon runs, as Docker calls it."""
+
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+
+
 Package = Annotated[Path, typer.Argument(metavar="FILE", help="The plugin as it was published (.difypkg).")]
 
 
@@ -45,7 +53,7 @@ def plugin(
         typer.Option("--output", "-o", metavar="FILE", help="Default: AUTHOR-NAME_VERSION-offline.difypkg here."),
     ] = None,
     architecture: Annotated[
-        list[Architecture] | None,
+        list[Machine] | None,
         typer.Option(help="The plugin daemon's machine; may be given twice. Default: amd64."),
     ] = None,
     index: Annotated[
@@ -71,7 +79,7 @@ def plugin(
         data |= {"key": private, "public_key": public}
         lines.append(f"{private} signs: keep it where packages are made. {public} checks: give it to the daemon.")
     if source is not None and key is not None:
-        told, text = _make(expanded(str(source)), expanded(str(key)), target, architecture or ["amd64"], index)
+        told, text = _make(expanded(str(source)), expanded(str(key)), target, architecture or [Machine.AMD64], index)
         data |= told
         lines += text
     output.show(data, "\n".join(lines))
@@ -95,12 +103,15 @@ def check_plugin(
 
 
 def _make(
-    source: Path, key: Path, target: Path | None, architectures: Iterable[Architecture], index: Path | None
+    source: Path, key: Path, target: Path | None, machines: Iterable[Machine], index: Path | None
 ) -> tuple[dict[str, Any], list[str]]:
     from freehold.deploy.bundle.plugin.making import make
     from freehold.deploy.bundle.plugin.package import MEBIBYTE
     from freehold.deploy.bundle.plugin.repacking import limit_wanted
+    from freehold.deploy.bundle.plugin.wheels import MACHINES
 
+    wanted = set(machines)
+    architectures = [one for one in MACHINES if one in wanted]
     at = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     with tempfile.TemporaryDirectory(prefix="freehold-plugin-") as folder, working("Fetching the plugin's wheels"):
         made = make(source, key, Path(folder), at, os.environ, architectures)

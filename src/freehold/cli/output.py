@@ -26,6 +26,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 _USAGE_CODES = frozenset(
     {
         "accept_needs_reason",
+        "bundle_key_needed",
         "config_no_model",
         "config_not_found",
         "deployment_ambiguous",

@@ -44,14 +44,20 @@ def layer(text: str, size: int = 0) -> bytes:
 def push_image(repository: Repository, tag: str, layers: Sequence[bytes], architecture: str = "amd64") -> str:
     """An image of these layers under a tag, or its digest where that is empty; its digest."""
     diffs = [digest_of(gzip.decompress(one)) for one in layers]
-    config = {"os": "linux", "architecture": architecture, "config": {}, "rootfs": {"type": "layers", "diff_ids": diffs}}
+    config = {
+        "os": "linux",
+        "architecture": architecture,
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": diffs},
+    }
     blobs = [json.dumps(config).encode(), *layers]
     for blob in blobs:
         upload(repository, BytesContent(blob), Meter("made", lambda _: None))
     types = ["application/vnd.oci.image.config.v1+json"]
     types += ["application/vnd.oci.image.layer.v1.tar+gzip"] * len(layers)
     described = [
-        {"mediaType": kind, "digest": digest_of(blob), "size": len(blob)} for kind, blob in zip(types, blobs, strict=True)
+        {"mediaType": kind, "digest": digest_of(blob), "size": len(blob)}
+        for kind, blob in zip(types, blobs, strict=True)
     ]
     # spaces, as no program of ours writes them: bytes that are made again would have another digest
     document = {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": described[0], "layers": described[1:]}
@@ -67,7 +73,9 @@ def push_index(repository: Repository, tag: str, images: dict[str, Sequence[byte
         digest = push_image(repository, "", layers, architecture)
         found = repository.manifest(digest)
         assert found is not None
-        platform = {"os": "linux", "architecture": architecture} | ({"variant": "v8"} if architecture == "arm64" else {})
+        platform = {"os": "linux", "architecture": architecture} | (
+            {"variant": "v8"} if architecture == "arm64" else {}
+        )
         members.append({"mediaType": IMAGE_MANIFEST, "digest": digest, "size": len(found.raw), "platform": platform})
     raw = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": members}, indent=3).encode()
     repository.put_manifest(tag, raw, IMAGE_INDEX)

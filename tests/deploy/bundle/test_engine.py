@@ -85,7 +85,9 @@ def test_an_image_that_was_built_here_is_carried_and_known_by_its_id(
     services = {"said": {"image": before.id, "network_mode": "none"}}
     (folder / "docker-compose.yml").write_text(json.dumps({"version": "2.4", "services": services}))
     docker.compose(folder, "up", "--no-start")
-    (made,) = docker.docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={folder.name}").split()
+    (made,) = docker.docker(
+        "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={folder.name}"
+    ).split()
     assert docker.inspect(made)["Image"] == before.id
     docker.docker("cp", f"{made}:/etc/said", tmp_path / "said")
     assert (tmp_path / "said").read_text() == "here"

@@ -105,17 +105,22 @@ def test_a_folder_gets_the_rest(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_there_and_differs_stops_it(site: Site, tmp_path: Path) -> None:
-    """Before anything is written."""
+    """Before anything is written; a configuration alone is the user's, and stays."""
     folder = tmp_path / "load"
-    folder.mkdir()
+    (folder / "plugins").mkdir(parents=True)
     (folder / "freehold.yaml").write_text("mine")
-    plugin = tmp_path / "p.difypkg"
-    plugin.write_text("plugin")
-    bundle = Bundle.open(site.create(site.wanted(plugins=(plugin,))).place)
+    (folder / "plugins" / "b.difypkg").write_text("mine")
+    for name in ("a.difypkg", "b.difypkg"):
+        (tmp_path / name).write_text("plugin")
+    plugins = (tmp_path / "a.difypkg", tmp_path / "b.difypkg")
+    bundle = Bundle.open(site.create(site.wanted(plugins=plugins)).place)
     with pytest.raises(FreeholdError) as caught:
         lay_out(bundle, folder, tmp_path / "models")
     assert caught.value.code == "bundle_file_taken"
-    assert not (folder / "plugins").exists()
+    assert [path.name for path in (folder / "plugins").iterdir()] == ["b.difypkg"]
+    (folder / "plugins" / "b.difypkg").unlink()
+    lay_out(bundle, folder, tmp_path / "models")
+    assert (folder / "freehold.yaml").read_text() == "mine"
 
 
 def test_what_changes_after_it_was_verified_is_not_taken(site: Site, tmp_path: Path) -> None:

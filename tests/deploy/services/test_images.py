@@ -89,3 +89,10 @@ def test_no_rendering_names_an_image_of_another_place(target: str) -> None:
 def test_a_registry_is_the_host_of_an_image(image: str, registry: str) -> None:
     """Docker Hub has no name in images."""
     assert split(image)[0] == registry
+
+
+def test_an_image_that_was_loaded_from_a_file_is_its_id() -> None:
+    """An engine knows no digest for it; the id alone is its name then, behind whatever mirror."""
+    digests = {"redis:7": "id:sha256:0f", "m:5000/library/redis:7": "id:sha256:0f"}
+    assert located("redis:7", Deploy(), digests) == "sha256:0f"
+    assert located("redis:7", Deploy(registry="m:5000"), digests) == "sha256:0f"

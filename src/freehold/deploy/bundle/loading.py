@@ -135,14 +135,16 @@ def load_artifacts(bundle: Bundle, store: Store, say: Say) -> tuple[str, ...]:
 
 def lay_out(bundle: Bundle, folder: Path, models: Path) -> tuple[Path, ...]:
     """Write what is neither image nor artifact: configuration, wheels, plugins and models of paths below `folder`,
-    models that were fetched below `models`, where their sources are looked for. A file that is there must be the same.
+    models that were fetched below `models`, where their sources are looked for. A configuration that is there is the
+    user's and stays; any other file that is there must be the same.
 
     Raises FreeholdError `bundle_file_taken` before anything is written, `bundle_unwritable`.
     """
     targets = {_target(name, folder, models): file for name, file in bundle.files.items() if _is_laid(name)}
+    kept = folder / CONFIGURATION
     with _errors(folder):
         for path, file in targets.items():
-            if path.exists() and not (path.is_file() and f"sha256:{sha256_of(path)}" == file.digest):
+            if path.exists() and path != kept and not _is(path, file):
                 raise FreeholdError("bundle_file_taken", path=path)
         for path, file in targets.items():
             if not path.exists():
@@ -192,6 +194,10 @@ def _target(name: str, folder: Path, models: Path) -> Path:
     if name.startswith(MODELS) and path.parts[1] != "path":
         return models.joinpath(*path.parts[1:])
     return folder.joinpath(*path.parts)
+
+
+def _is(path: Path, file: Stretch) -> bool:
+    return path.is_file() and f"sha256:{sha256_of(path)}" == file.digest
 
 
 def _verified(bundle: Bundle, file: Stretch) -> Iterator[bytes]:

@@ -174,6 +174,13 @@ _LOADING: dict[str, Entry] = {
         "{path} 已存在，且与离线包中的不同。",
         "请将其移走，或用 --into 指定另一个目录。尚未写入任何内容。",
     ),
+    "bundle_configuration_kept": Entry(
+        Kind.CONFLICT,
+        "{path} was there already and differs from the bundle's: it was kept.",
+        "If the bundle's is wanted, move this one away and load again.",
+        "{path} 已存在且与离线包中的不同：已保留原文件。",
+        "若需要离线包中的版本，请将其移走后重新加载。",
+    ),
     "bundle_lock_unreadable": Entry(
         Kind.INVALID,
         "The lock file {path} cannot be read: {reason}.",
