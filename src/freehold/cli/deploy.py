@@ -240,7 +240,8 @@ def _deploying(releases: Releases, target: Target, say: Say, notes: _Notes, *, b
         if brings:
             bring(deployment, units, say)
 
-    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say)
+    beside = getattr(target, "dify", None)
+    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say, beside=beside)
 
 
 def _in_force(releases: Releases) -> Deployment | None:

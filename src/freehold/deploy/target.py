@@ -1,6 +1,6 @@
 """What a rollout asks of the place where services run: Docker Compose on this machine, or a Kubernetes cluster."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,8 +18,31 @@ class Running:
     reason: FreeholdError | None = None
 
 
+class DifyTarget(Protocol):
+    """The place of the Dify that is deployed beside the models; every method may block, and raises FreeholdError."""
+
+    def version(self) -> str | None:
+        """The release of Dify whose data is there; None where there is none, or nothing tells."""
+
+    def verify(self, deployment: Deployment) -> None:
+        """All that the Dify of `deployment` takes can be had: images, secrets that the user has. Nothing is changed."""
+
+    def start(self, deployment: Deployment, say: Callable[[str], None]) -> None:
+        """Put it there, or change what is there; returns when all of it is ready. `say` is told what is done."""
+
+    def running(self) -> Sequence[Running]:
+        """Its services, jobs aside, by the names of their hosts."""
+
+    def stop(self) -> None:
+        """Stop and remove its services. Its data stays, and the secrets without which nobody can read it."""
+
+
 class Target(Protocol):
     """Changes nothing but what it is asked to; every method may block, and raises FreeholdError."""
+
+    @property
+    def dify(self) -> DifyTarget:
+        """The place of the Dify beside the models."""
 
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
@@ -51,3 +74,19 @@ class Target(Protocol):
 
     def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
         """Lines that a service wrote."""
+
+
+class Beside(Protocol):
+    """What runs beside the models in the same place: a Dify. It comes after them and goes before them."""
+
+    def start(self, deployment: Deployment) -> None:
+        """Put there what `deployment` has of it, and return when it is ready; where it has none, take it away.
+
+        Nothing where all of it is so already. Its data stays in any case.
+        """
+
+    def running(self) -> Sequence[Running]:
+        """Its services as they are."""
+
+    def stop(self) -> None:
+        """Take it away; its data and secrets stay."""

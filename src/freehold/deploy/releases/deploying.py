@@ -13,7 +13,7 @@ from freehold.deploy.releases.rolling import REAL, Clock, Rolling, Say, Terms
 from freehold.deploy.releases.staging import WHOLE, added, final
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import FILE, Unit
-from freehold.deploy.target import Running, Target
+from freehold.deploy.target import Beside, Running, Target
 from freehold.errors import FreeholdError
 
 _NEEDED = frozenset({"port", "published", "http_port", "secrets", "mounts", "https", "environment"})
@@ -46,7 +46,8 @@ class Deploying:
     """One deployment, its releases and the place where it runs. Every method may block.
 
     `render` gives the files of a deployment for people; `prepare` brings what services that come need there, and raises
-    where that or room is lacking; `hold` keeps others from it who deploy from elsewhere; `say` is told what is done.
+    where that or room is lacking; `hold` keeps others from it who deploy from elsewhere; `say` is told what is done;
+    `beside` is the Dify of that place.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Deploying:
         hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
         clock: Clock = REAL,
         say: Say = lambda _text: None,
+        beside: Beside | None = None,
     ) -> None:
         self._releases = releases
         self._target = target
@@ -67,6 +69,7 @@ class Deploying:
         self._hold = hold
         self._clock = clock
         self._listener = say
+        self._beside = beside
 
     def deploy(self, wanted: Wanted, terms: Terms, what: str = "deploy") -> Release:
         """Put `wanted` in force. One that was interrupted on the way there is continued; another one is taken back.
@@ -111,6 +114,9 @@ class Deploying:
         """Stop everything, whatever release it is of."""
         with self._alone("down"):
             left, current = self._releases.interrupted(), self._releases.current()
+            if self._beside is not None and self._beside.running():
+                self._say("stopping Dify")
+                self._beside.stop()
             running = [one.host for one in self._target.running()]
             if running:
                 self._say(f"stopping {', '.join(running)}")
@@ -124,7 +130,8 @@ class Deploying:
 
     def status(self) -> Status:
         """How it stands now. Takes no lock: a rollout may be under way."""
-        running = tuple(self._target.running())
+        beside = () if self._beside is None else self._beside.running()
+        running = (*self._target.running(), *beside)
         deployment = self._in_force()
         there = {one.host for one in running}
         units = () if deployment is None else (*deployment.units, deployment.gateway)
@@ -178,6 +185,7 @@ class Deploying:
         self._releases.note(release, "begun", "" if release.restores is None else f"restores {release.restores}")
         try:
             self._rolling(old, new, terms, release).run()
+            self._start_beside(new)
         except KeyboardInterrupt:
             return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
         except FreeholdError as error:
@@ -207,7 +215,14 @@ class Deploying:
     def _mended(self, current: Release, deployment: Deployment) -> Release:
         """What is in force already: start what does not run of it, stop what is left of others."""
         self._rolling(deployment, deployment, _AT_ONCE).run()
+        self._start_beside(deployment)
         return current
+
+    def _start_beside(self, deployment: Deployment) -> None:
+        """What fails here leaves the models in force, and is tried again by the next deploy."""
+        if self._beside is not None:
+            self._say("starting what runs beside the models")
+            self._beside.start(deployment)
 
     def _rolling(
         self, old: Deployment | None, new: Deployment, terms: Terms, release: Release | None = None

@@ -51,7 +51,7 @@ class Deployment:
         ground = Ground(config, settings, facts, digests, home)
         devices = Devices()
         units = tuple(unit_of(name, models, ground, devices) for name, models in _services(config).items())
-        return cls(settings.name, config, settings, units, _gateway(ground, units), digests)
+        return cls(settings.name, config, settings, units, _gateway(ground, units), dict(digests))
 
     def gateway_file(self, coming: "Deployment | None" = None, shares: Shares = MappingProxyType({})) -> str:
         """The gateway's configuration while this is what is released and `coming` is on its way: see `gateway_file`."""

@@ -83,6 +83,13 @@ _DEPLOYED: dict[str, Entry] = {
         "该配置不部署 Dify：没有 `dify.version`。",
         '如需部署，请写 `dify: {{version: "1.15.0"}}`。',
     ),
+    "dify_older": Entry(
+        Kind.INVALID,
+        "Dify {there} runs, and `dify.version` is {version}: what {there} did to the databases cannot be undone.",
+        "Write `dify.version: {there}`; to go back, restore the backup that was made before the upgrade.",
+        "正在运行的是 Dify {there}，而 `dify.version` 为 {version}：{there} 对数据库的改动无法撤销。",
+        "请写 `dify.version: {there}`；若要回退，请恢复升级前的备份。",
+    ),
     "dify_migration_failed": Entry(
         Kind.UNAVAILABLE,
         "Dify's database was not brought to {version}, so its services are as they were ({service}). {cause}",

@@ -1,6 +1,10 @@
 """A Dify on a cluster: its migration goes first, what fails changes nothing, data stays."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
+from lightkube.resources.apps_v1 import Deployment as Workload
 
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import Cluster
@@ -8,7 +12,7 @@ from freehold.deploy.kubernetes.dify.cluster import DifyOnCluster
 from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.kubernetes.dify.objects import dify_objects
 from freehold.errors import FreeholdError
-from tests.deploy.kubernetes.conftest import NAMESPACE
+from tests.deploy.kubernetes.conftest import NAMESPACE, forbidden
 from tests.deploy.kubernetes.dify.cases import CASES, dify
 from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.server import ApiServer
@@ -27,13 +31,13 @@ def target(server: ApiServer, cluster: Cluster, api: Api) -> DifyOnCluster:
 
 def failed(target: DifyOnCluster) -> FreeholdError:
     with pytest.raises(FreeholdError) as caught:
-        target.start(CASE, dify("dify"))
+        target.start(CASE)
     return caught.value
 
 
 def test_the_migration_is_over_before_the_application_begins(server: ApiServer, target: DifyOnCluster) -> None:
     """Databases, then the job, then who needs it; secrets and claims before all."""
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     writes = server.writes()
 
     def at(words: str) -> int:
@@ -48,9 +52,9 @@ def test_the_migration_is_over_before_the_application_begins(server: ApiServer, 
 
 def test_a_second_time_changes_nothing(server: ApiServer, target: DifyOnCluster) -> None:
     """The same Job, which is done; the same secrets; no pod is made anew."""
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     before = {kind: server.names(kind, NAMESPACE) for kind in ("Job", "Pod", "Secret", "ConfigMap")}
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     assert {kind: server.names(kind, NAMESPACE) for kind in before} == before
 
 
@@ -62,7 +66,7 @@ def test_a_migration_that_fails_leaves_the_services_as_they_are(server: ApiServe
     assert "relation exists already" in error.cause
     assert not {*LATER} & set(server.names("Deployment", NAMESPACE))
     server.controllers.outcomes.clear()
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     assert {*LATER} <= set(server.names("Deployment", NAMESPACE))
 
 
@@ -86,9 +90,9 @@ def test_a_service_that_does_not_start_says_why(server: ApiServer, target: DifyO
 
 def test_what_the_configuration_no_longer_has_goes(server: ApiServer, target: DifyOnCluster) -> None:
     """Another vector store, another job; the data of the old one stays."""
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     (first,) = server.names("Job", NAMESPACE)
-    target.start(CASES["dify-qdrant"], dify("dify-qdrant"))
+    target.start(CASES["dify-qdrant"])
     assert "dify-pgvector" not in server.names("StatefulSet", NAMESPACE)
     assert "dify-qdrant" in server.names("StatefulSet", NAMESPACE)
     assert "dify-pgvector" in server.names("PersistentVolumeClaim", NAMESPACE)
@@ -98,7 +102,7 @@ def test_what_the_configuration_no_longer_has_goes(server: ApiServer, target: Di
 
 def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: DifyOnCluster, cluster: Cluster) -> None:
     """So that the next start finds everything."""
-    target.start(CASE, dify("dify"))
+    target.start(CASE)
     models = [unit.host for unit in CASE.units]
     assert [one.host for one in cluster.running()] == models  # a rollout would stop what it does not know
     kept = set(server.names("PersistentVolumeClaim", NAMESPACE))
@@ -109,3 +113,28 @@ def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: Dif
     assert set(server.names("PersistentVolumeClaim", NAMESPACE)) == kept >= {"dify-db", "dify-plugin-daemon"}
     assert SECRETS in server.names("Secret", NAMESPACE)
     assert [one.host for one in cluster.running()] == models
+
+
+def test_an_older_version_is_refused(server: ApiServer, api: Api, target: DifyOnCluster) -> None:
+    """A database cannot go back: nothing is changed."""
+    target.start(CASE)
+    labels = {"metadata": {"labels": {"app.kubernetes.io/version": "1.16.0"}}}
+    api.merge(Workload, "dify-api", labels)
+    before = server.writes()
+    error = failed(target)
+    assert error.code == "dify_older"
+    assert "1.16.0" in error.cause
+    assert server.writes() == before
+
+
+def test_a_configuration_without_a_dify_takes_it_away(server: ApiServer, target: DifyOnCluster) -> None:
+    """And does nothing where there is none, whoever may not ask for databases."""
+    plain = replace(CASE, config=msgspec.structs.replace(CASE.config, dify=None))
+    server.refuse = lambda request: forbidden(request) if request.resource == "statefulsets" else None
+    target.start(plain)
+    assert target.running() == []
+    server.refuse = lambda _request: None
+    target.start(CASE)
+    target.start(plain)
+    assert target.running() == []
+    assert SECRETS in server.names("Secret", NAMESPACE)

@@ -10,10 +10,10 @@ from lightkube.resources.core_v1 import Pod
 
 from freehold.deploy.kubernetes.api import Api, resource_of
 from freehold.deploy.kubernetes.dify.naming import OURS
-from freehold.deploy.kubernetes.dify.objects import dify_objects
+from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of
 from freehold.deploy.kubernetes.dify.secrets import write_dify_secrets
 from freehold.deploy.kubernetes.dify.workloads import MIGRATING_S, STARTING_S
-from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, Tree
+from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, VERSION, Tree
 from freehold.deploy.kubernetes.reasons import Reason, is_ready, why
 from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.watch import states
@@ -58,12 +58,18 @@ class DifyOnCluster:
         self._check = check
         self._look_s = look_s
 
-    def start(self, deployment: Deployment, dify: Installation) -> None:
+    def start(self, deployment: Deployment) -> None:
         """Put it there, or change what is there, after what `Cluster.start` makes; returns when all of it is ready.
 
         All that needs the migration comes after it: one that fails leaves the services that run as they are.
-        Raises `dify_migration_failed`, `dify_service_failed`, and as `write_dify_secrets`.
+        Raises `dify_older`, `dify_migration_failed`, `dify_service_failed`, and as `write_dify_secrets`.
         """
+        dify = dify_of(deployment)
+        if dify is None:
+            if self._all(Workload):
+                self.stop()
+            return
+        self._check_version(dify)
         trees = tuple(dify_objects(deployment, dify))
         write_dify_secrets(self._api, deployment, dify, self._environ)
         jobs = [tree for tree in trees if tree["kind"] == "Job"]
@@ -91,6 +97,13 @@ class DifyOnCluster:
     def stop(self) -> None:
         """Take it away. Claims with all data stay, and the Secrets without which nobody can read it."""
         self._remove(set())
+
+    def _check_version(self, dify: Installation) -> None:
+        """A database that was brought to a newer version is read by no older one."""
+        for one in self._all(Workload):
+            there = str((one.metadata.labels or {}).get(VERSION, "0"))
+            if _numbers(there) > _numbers(dify.version):
+                raise FreeholdError("dify_older", there=there, version=dify.version)
 
     def _apply(self, tree: Tree) -> None:
         """A Job that failed is made anew: it cannot be tried again."""
@@ -140,7 +153,13 @@ class DifyOnCluster:
                     self._api.delete(resource, _name(one))
 
     def _all(self, kind: Any) -> list[Any]:
-        return self._api.all(kind, labels=OURS)[0]
+        """Who never had a Dify may not be allowed to ask for its databases: there are none."""
+        try:
+            return self._api.all(kind, labels=OURS)[0]
+        except FreeholdError as error:
+            if kind is not StatefulSet or error.code != "cluster_forbidden":
+                raise
+            return []
 
     def _pods(self, owner: Workload | Job | None) -> list[Pod]:
         labels = (owner.metadata.labels if owner is not None and owner.metadata else None) or {}
@@ -164,6 +183,10 @@ def _failed(code: str, reason: Reason | None, **about: str) -> FreeholdError:
     else:
         cause, fix = reason.error.cause, reason.error.fix
     return FreeholdError(code, **about, cause=cause, fix=fix)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _name(found: Any) -> str:
