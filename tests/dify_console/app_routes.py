@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from tests.dify_console.entrance import who
-from tests.dify_console.server import Call, RefusedError, Reply
 from tests.dify_console.state import App, Knowledge, new_id
+from tests.dify_console.web import Call, RefusedError, Reply
 
 
 def apps(call: Call) -> Reply:

@@ -4,8 +4,8 @@ import base64
 import re
 from collections.abc import Callable
 
-from tests.dify_console.server import Call, RefusedError, Reply
 from tests.dify_console.state import WRONG_PASSWORDS, Dify, User, new_id
+from tests.dify_console.web import Call, RefusedError, Reply
 
 
 def setup_state(call: Call) -> Reply:

@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.dify_console.calling import FailedError, validated
 from tests.dify_console.entrance import who
-from tests.dify_console.server import Call, RefusedError, Reply
 from tests.dify_console.state import PROVIDER, Model, new_id
+from tests.dify_console.web import Call, RefusedError, Reply
 
 TYPES = ("llm", "text-embedding", "rerank", "speech2text", "tts")
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -57,7 +57,8 @@ def listed(call: Call) -> Reply:
             "fetch_from": "customizable-model",
             "label": {},
         }
-        for one in call.dify.models if one.listed
+        for one in call.dify.models
+        if one.listed
     ]
     return Reply({"data": rows})
 

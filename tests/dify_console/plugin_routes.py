@@ -4,8 +4,8 @@ import re
 from email.parser import BytesParser
 from typing import Any
 
-from tests.dify_console.server import Call, RefusedError, Reply
 from tests.dify_console.state import IDENTIFIER, PROVIDER, new_id
+from tests.dify_console.web import Call, RefusedError, Reply
 
 BAD_SIGNATURE = (
     "PluginDaemonBadRequestError: plugin verification has been enabled, and the plugin you want to install has a bad"

@@ -2,8 +2,8 @@
 
 from tests.dify_console import app_routes, entrance, model_routes, plugin_routes, service_routes
 from tests.dify_console.entrance import may, who
-from tests.dify_console.server import Call, Route
 from tests.dify_console.state import PROVIDER
+from tests.dify_console.web import Call, Route
 
 _API = "/console/api"
 _PLUGIN = f"{_API}/workspaces/current/plugin"

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.dify_console.app_routes import detail
 from tests.dify_console.calling import FailedError, chatted, embedded, ranked
-from tests.dify_console.server import Call, RefusedError, Reply
 from tests.dify_console.state import PROVIDER, Knowledge, Model, new_id
+from tests.dify_console.web import Call, RefusedError, Reply
 
 
 def chat(call: Call) -> Reply:
