@@ -50,12 +50,13 @@ def check(
     """
     output: Output = ctx.obj
     config = _configuration() if url is None else None
-    reference = _reference(key, key_file, config)
+    reference = reference_of(key, key_file, config)
     ca = ca or (config.network.ca if config is not None else None)
     target = Target(
-        _address(url, config),
+        address_of(url, config),
         trusting(ca),
         ca=ca or "",
+        from_dify=seen_from_dify(config),
         key=resolve(reference, os.environ) if reference else "",
         chat=model,
         embedding=embedding,
@@ -90,8 +91,11 @@ def _configuration() -> Config:
     return load(None, os.environ, here)
 
 
-def _address(url: str | None, config: Config | None) -> str:
-    """What was typed, else `dify.models_url`, else where this machine's deployment publishes its gateway."""
+def address_of(url: str | None, config: Config | None) -> str:
+    """What was typed, else `dify.models_url`, else where this machine's deployment publishes its gateway.
+
+    Raises `dify_check_url_invalid`.
+    """
     if url is None and config is not None:
         deploy = config.deploy or Deploy()
         told = config.dify.models_url if config.dify is not None else None
@@ -105,7 +109,14 @@ def _address(url: str | None, config: Config | None) -> str:
     return url
 
 
-def _reference(key: str | None, key_file: str | None, config: Config | None) -> str | None:
+def seen_from_dify(config: Config | None) -> str:
+    """The gateway's address for a Dify that is deployed beside it; "" where Dify uses the address that is checked."""
+    deployed = config is not None and config.dify is not None and config.dify.version is not None
+    return f"http://gateway:{config.server.port}/v1" if config is not None and deployed else ""
+
+
+def reference_of(key: str | None, key_file: str | None, config: Config | None) -> str | None:
+    """Where the key is; None: the server is asked without one. Raises `dify_check_key_literal`."""
     if key is not None and key_file is not None:
         raise typer.BadParameter("--key and --key-file both name the key: give one of them.")
     if key is not None and not is_reference(key):

@@ -17,6 +17,7 @@ from freehold.config.decode import notation
 from freehold.config.schema import SCHEMA_FILE, schema_text
 from freehold.config.shapes import Config
 from freehold.config.template import description
+from freehold.deploy.dify.checking.running import CHECKS
 from freehold.errors import CATALOG
 
 _WRITTEN = "<!-- Written by `make docs` from the code: change it there. -->"
@@ -56,6 +57,20 @@ def errors_page() -> str:
             for en, zh in ((row.cause, row.cause_zh), (row.fix, row.fix_zh))
         )
         lines.append(f"| `{code}` | {row.kind} | {cause} | {fix} |")
+    return "\n".join(lines) + "\n"
+
+
+def dify_checks_page() -> str:
+    """Every check of `freehold dify check`, in both languages."""
+    lines = [
+        _WRITTEN,
+        _DIFY_CHECKS_HEAD,
+        "| check | where it fails | what a user of Dify sees | fix |",
+        "|---|---|---|---|",
+    ]
+    for check in CHECKS:
+        why, fix = (f"{_cell(text.en)}<br>{_cell(text.zh)}" for text in (check.why, check.fix))
+        lines.append(f"| `{check.id}` | {'exit 1' if check.needed else 'a warning'} | {why} | {fix} |")
     return "\n".join(lines) + "\n"
 
 
@@ -182,9 +197,17 @@ stands in &lt;angle brackets&gt;. Codes that begin with `note_` are never raised
 """
 
 
+_DIFY_CHECKS_HEAD = """\
+# What `freehold dify check` asks
+
+The calls are those of Dify's plugin openai_api_compatible 0.0.63.
+[How to use it](../how-to/check-a-server-for-dify.md).
+"""
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/config.md": config_page,
     "docs/reference/errors.md": errors_page,
+    "docs/reference/dify-checks.md": dify_checks_page,
     "docs/reference/cli.md": cli_page,
     f"src/freehold/config/{SCHEMA_FILE.name}": schema_text,
 }

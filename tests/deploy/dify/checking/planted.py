@@ -261,6 +261,8 @@ class Answer(BaseHTTPRequestHandler):
             if has("long_refused") and len(text.split()) > LONGEST:
                 raise RefusedError(400, "input is too long")
         vectors: list[Any] = [self._vector(text) for text in texts]
+        if has("unpooled"):
+            vectors = [[vector] * 3 for vector in vectors]
         if has("reordered"):
             vectors.reverse()
         if has("one_vector"):

@@ -16,6 +16,7 @@ def test_a_good_server_misses_nothing(missed: Missed) -> None:
     ("defect", "ids"),
     [
         ("base64", {"embedding_floats"}),
+        ("unpooled", {"embedding_floats", "embedding_float_named"}),
         ("reordered", {"embedding_order"}),
         ("one_vector", {"embedding_batch"}),
         ("constant", {"embedding_distinct"}),

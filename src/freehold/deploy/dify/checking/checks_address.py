@@ -71,7 +71,7 @@ def tls_trusted(plugin: Plugin) -> Words:
 
 def from_containers(plugin: Plugin) -> Words:
     """Whether the address means another machine from where Dify's plugins run."""
-    host = host_of(plugin.target.url)
+    host = host_of(plugin.target.from_dify or plugin.target.url)
     if _is_loopback(host):
         raise Failed(Text(f"{host} means the container itself", f"{host} 在容器内指容器自身"))
     return host

@@ -1,5 +1,7 @@
 """What Dify asks of a chat model beside streams: validation, lengths, stops, thinking, errors."""
 
+from typing import Any
+
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
@@ -9,7 +11,7 @@ from freehold.deploy.doctor.check import Text, Words
 
 COUNT = [{"role": "user", "content": "Count from 1 to 200, separated by commas. Write nothing else."}]
 HELLO = [{"role": "user", "content": "Say hello in one short sentence."}]
-GREEDY = {"temperature": 0}
+GREEDY: dict[str, Any] = {"temperature": 0}
 WITHOUT_THINKING = {
     "chat_template_kwargs": {"enable_thinking": False, "thinking": False},
     "thinking": {"type": "disabled"},
@@ -163,6 +165,8 @@ def unknown_model(plugin: Plugin) -> Words:
 
 def refused(answer: Exchange) -> Words:
     """What is found of an answer that should be a refusal with words. Raises Failed."""
+    if answer.ok:
+        raise Failed(Text("it answers, with HTTP 200", "以 HTTP 200 作答"))
     if not 400 <= answer.status < 500 or not error_text(answer):
         raise Failed(told(answer))
     return told(answer)

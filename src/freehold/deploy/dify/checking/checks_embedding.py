@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import UNKNOWN, refused
@@ -35,8 +36,8 @@ def validates(plugin: Plugin) -> Words:
 def floats(plugin: Plugin) -> Words:
     """Lists of numbers where no encoding_format is named."""
     vector = dig(answered(plugin.embed(TEXTS[:1])).json, "data", 0, "embedding")
-    if not isinstance(vector, list):
-        raise Failed(Text(f"a {type(vector).__name__}, no list", f"是 {type(vector).__name__}，不是列表"))
+    if not _is_vector(vector):
+        raise Failed(Text(f"no list of numbers: {str(vector)[:60]}", f"不是数字列表：{str(vector)[:60]}"))
     return Text(f"{len(vector)} numbers", f"{len(vector)} 个数")
 
 
@@ -171,10 +172,15 @@ def _vectors(answer: Exchange, strict: bool = False) -> list[Vector]:
     """The vectors of an answer in its order. Raises NotApplicable where it has none, if `strict` Failed."""
     rows = dig(answered(answer).json, "data")
     found = [dig(row, "embedding") for row in rows] if isinstance(rows, list) else []
-    if not found or not all(isinstance(vector, list) and vector for vector in found):
+    if not found or not all(map(_is_vector, found)):
         reason = Text("no lists of numbers came", "没有得到数字列表")
         raise Failed(reason) if strict else NotApplicable(reason)
     return found
+
+
+def _is_vector(value: Any) -> bool:
+    """A list that may be one of numbers; lists in it are vectors of tokens, which nobody pooled."""
+    return isinstance(value, list) and bool(value) and not any(isinstance(one, list | str) for one in value)
 
 
 CHECKS = (
@@ -197,7 +203,10 @@ CHECKS = (
             "Indexing fails: Dify names no encoding_format and computes with what comes.",
             "索引失败：Dify 不指定 encoding_format，直接用返回值计算。",
         ),
-        Text("Answer with lists of numbers unless base64 is asked for.", "除非请求 base64，否则请返回数字列表。"),
+        Text(
+            "Answer with one list of numbers a text, unless base64 is asked for; llama.cpp: --pooling mean, as the model needs.",
+            "除非请求 base64，否则请为每段文本返回一个数字列表；llama.cpp：按模型设置 --pooling。",
+        ),
     ),
     Check(
         "embedding_float_named",

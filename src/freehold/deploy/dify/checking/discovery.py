@@ -7,6 +7,7 @@ from freehold.deploy.dify.checking.plugin_calls import Plugin, other_form
 from freehold.deploy.dify.checking.reading import dig
 
 Say = Callable[[str], None]
+KINDS = ("chat", "embedding", "rerank")
 MOST = 32
 """Names that are asked; a gateway to providers may list hundreds."""
 
@@ -41,14 +42,19 @@ def _found(plugin: Plugin, names: Sequence[str], say: Say) -> dict[str, str]:
     for name in names[:MOST]:
         say(name)
         asking = Plugin(replace(plugin.target, chat=name, embedding=name, rerank=name), plugin.memory)
-        answers = {
-            "chat": lambda asking=asking: dig(asking.validate_chat().json, "choices"),
-            "embedding": lambda asking=asking: dig(asking.validate_embedding().json, "data"),
-            "rerank": lambda asking=asking: dig(asking.validate_rerank().json, "results"),
-        }
-        kind = next((kind for kind, answer in answers.items() if kind not in found and answer()), None)
+        kind = next((kind for kind in KINDS if kind not in found and _answers_as(kind, asking)), None)
         if kind is not None:
             found[kind] = name
-        if len(found) == len(answers):
+        if len(found) == len(KINDS):
             break
     return found
+
+
+def _answers_as(kind: str, plugin: Plugin) -> bool:
+    """Whether the call of that kind's validation has the answer of that kind."""
+    match kind:
+        case "chat":
+            return bool(dig(plugin.validate_chat().json, "choices"))
+        case "embedding":
+            return bool(dig(plugin.validate_embedding().json, "data"))
+    return bool(dig(plugin.validate_rerank().json, "results"))

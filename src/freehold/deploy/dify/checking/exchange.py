@@ -128,8 +128,10 @@ def exchange(
     """
     began = time.monotonic()
     ends = began + seconds
-    status, headers, pieces = 0, None, []
-    trouble, reason, left = "", "", False
+    status, headers = 0, None
+    pieces: list[Piece] = []
+    trouble: Trouble = ""
+    reason, left = "", False
     try:
         with _connected(request.url, trust, min(CONNECT_S, seconds)) as connection:
             connection.settimeout(seconds)

@@ -29,6 +29,7 @@ CLIENT = (
 JSON_TYPE = ("Content-Type", "application/json")
 UTF_8 = ("Accept-Charset", "utf-8")
 USAGE = {"include_usage": True}
+LAST = ("tools", "tool_choice", "stop", "user")
 
 Enough = Callable[[bytes], bool]
 
@@ -42,6 +43,8 @@ class Target:
     trust: ssl.SSLContext
     ca: str = ""
     """The file of authorities that `trust` has besides the system's; "" for none."""
+    from_dify: str = ""
+    """The address as Dify's containers have it, where that is another one than `url`."""
     key: str = field(default="", repr=False)
     """The API key; "" for none."""
     chat: str = ""
@@ -167,6 +170,6 @@ def host_of(url: str) -> str:
 
 def _ordered(parameters: dict[str, Any], messages: Sequence[Any]) -> dict[str, Any]:
     """The plugin's order: the user's parameters, messages, then tools, stop and user."""
-    last = {name: parameters[name] for name in ("tools", "tool_choice", "stop", "user") if name in parameters}
-    first = {name: value for name, value in parameters.items() if name not in last}
+    last = {name: value for name, value in parameters.items() if name in LAST}
+    first = {name: value for name, value in parameters.items() if name not in LAST}
     return {**first, "messages": list(messages), **last}

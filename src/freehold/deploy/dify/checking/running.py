@@ -16,7 +16,7 @@ from freehold.deploy.dify.checking import (
 )
 from freehold.deploy.dify.checking.check import Area, Check, Finding, find, not_asked
 from freehold.deploy.dify.checking.plugin_calls import Plugin, Target
-from freehold.deploy.doctor.check import STATUSES, Language, Text
+from freehold.deploy.doctor.check import STATUSES, Language, Status, Text
 from freehold.deploy.doctor.judging import COLOURS
 
 CHECKS: tuple[Check, ...] = (
@@ -78,7 +78,7 @@ class Report:
             if finding.status == "skip":
                 skipped.setdefault(row["found"], []).append(row["id"])
                 continue
-            lines.append(f"{_painted(row['status'], colour)}  {row['id']:<{width}}  {row['found']}")
+            lines.append(f"{_painted(finding.status, colour)}  {row['id']:<{width}}  {row['found']}")
             if finding.status != "ok":
                 details = [row["why"], *(f"{LABELS[name][language]}: {row[name]}" for name in LABELS if row[name])]
                 lines += [f"{'':<{width + 8}}{detail}" for detail in details]
@@ -152,5 +152,5 @@ def _asked(check: Check, plugin: Plugin, shut: dict[str, Check]) -> Finding:
     return find(check, plugin)
 
 
-def _painted(status: str, colour: bool) -> str:
+def _painted(status: Status, colour: bool) -> str:
     return f"\x1b[{COLOURS[status]}m{status:<4}\x1b[0m" if colour else f"{status:<4}"
