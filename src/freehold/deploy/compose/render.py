@@ -54,7 +54,7 @@ def render(deployment: Deployment) -> Mapping[str, str]:
         "networks": {"units": {"internal": True}, "front": {}},
         "secrets": {secret.name: {"file": f"./{secret_path(secret)}"} for secret in secrets_of(units)},
     }
-    files = {}
+    files: dict[str, str] = {}
     for unit in units:
         files |= files_of(unit)
     beside = installation(deployment.config, deployment.digests)

@@ -75,6 +75,12 @@ _HEALTH = """\
             return 204;
         }}
 """
+_NOTHING = """\
+
+        location / {
+            return 404;
+        }
+"""
 
 
 def nginx_conf(
@@ -97,7 +103,9 @@ def nginx_conf(
     )
     plain, tls = ports
     if is_tls:
-        servers = _PLAIN.format(listen=plain, locations=health) + _TLS.format(listen=tls, locations=locations)
+        servers = _PLAIN.format(listen=plain, locations=health + _NOTHING) + _TLS.format(
+            listen=tls, locations=locations
+        )
     else:
         servers = _PLAIN.format(listen=plain, locations=locations)
     return _TEXT.format(body_mb=BODY_MB, resolver=resolver, servers=servers)

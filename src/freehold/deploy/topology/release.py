@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -12,6 +12,7 @@ from freehold.errors import FreeholdError
 
 _FOLDER = files("freehold.deploy.topology") / "versions"
 _SUFFIX = ".yaml"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's reads the same, ten times as fast
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +104,8 @@ def release_of(version: str) -> Release:
     """
     if version not in known():
         raise FreeholdError("dify_version_unknown", version=version, known=", ".join(known()))
-    return checked(msgspec.convert(yaml.safe_load((_FOLDER / f"{version}{_SUFFIX}").read_text("utf-8")), Release))
+    text = (_FOLDER / f"{version}{_SUFFIX}").read_text("utf-8")
+    return checked(msgspec.convert(yaml.load(text, Loader=_Loader), Release))  # noqa: S506 - one of the safe ones
 
 
 def checked(release: Release) -> Release:

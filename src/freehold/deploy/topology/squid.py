@@ -1,4 +1,4 @@
-"""The configuration of Squid: workflows and the sandbox reach the web by it, and nothing private but what is declared."""
+"""The configuration of Squid, by which workflows and the sandbox reach the web, and what is declared of the rest."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -35,7 +35,6 @@ logfile_rotate 0
 coredump_dir /tmp
 shutdown_lifetime 1 seconds
 forwarded_for delete
-via off
 
 acl web port 80 443
 acl tls port 443
