@@ -83,6 +83,12 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The list of models."""
+        if self.planted.has("redirects"):
+            self.send_response(301)
+            self.send_header("Location", f"https://{self.headers['Host']}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         try:
             self._path()
             if self.planted.has("no_list"):
@@ -96,6 +102,8 @@ class Answer(BaseHTTPRequestHandler):
         try:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.planted.asked.append((self.path, dict(self.headers), body))
+            if self.planted.has("silent"):
+                time.sleep(0.4)
             path = self._path()
             kind = {"embeddings": "embedding", "rerank": "rerank"}.get(path, "chat")
             if body.get("model") != MODELS[kind] and not self.planted.has(f"any_{kind}_model"):

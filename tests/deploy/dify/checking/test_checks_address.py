@@ -68,6 +68,15 @@ def test_a_missing_v1_is_named() -> None:
     assert failed[0].fix.en == f"Write {server.url} in Dify."
 
 
+def test_a_redirect_is_named_with_the_address_that_it_leads_to() -> None:
+    """http:// where a proxy sends everybody to https://: a POST arrives there as a GET."""
+    with planted("redirects") as server:
+        report = run(Plugin(target(server.url, "chat")), lambda _: None)
+    failed = [finding for finding in report.findings if finding.failed]
+    assert [finding.check.id for finding in failed] == ["address_as_given"]
+    assert failed[0].fix.en == f"Write {server.url.replace('http:', 'https:')} in Dify."
+
+
 def test_a_wrong_key_ends_the_run() -> None:
     """Nothing behind it could tell more."""
     with planted(key=KEY) as server:

@@ -1,5 +1,7 @@
 """Models are found by what each answers."""
 
+from dataclasses import replace
+
 from freehold.deploy.dify.checking.discovery import listed, with_models
 from freehold.deploy.dify.checking.plugin_calls import Plugin
 from tests.deploy.dify.checking.planted import MODELS, planted, target
@@ -39,6 +41,14 @@ def test_the_address_stays_what_was_typed() -> None:
         bare = server.url.removesuffix("/v1")
         plugin = with_models(Plugin(target(bare)), (), silent)
     assert (plugin.target.url, plugin.target.chat) == (bare, "talker")
+
+
+def test_a_model_that_is_silent_is_asked_once() -> None:
+    """Not in every way: each would wait as long."""
+    with planted("silent") as server:
+        plugin = with_models(Plugin(replace(target(server.url), seconds=0.2)), ["talker"], silent)
+    assert plugin.target.chat == ""
+    assert {path for path, _, _ in server.asked} == {"/v1/chat/completions", "/chat/completions"}
 
 
 def test_a_server_without_a_list_has_no_names() -> None:

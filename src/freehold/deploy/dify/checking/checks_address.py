@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from urllib.parse import urljoin
 
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, listed
 from freehold.deploy.dify.checking.exchange import Exchange, Trouble
@@ -99,6 +100,7 @@ def models_listed(plugin: Plugin) -> Words:
 
 def as_given(plugin: Plugin) -> Words:
     """Whether the plugin's paths are there, behind the address as it was typed."""
+    _not_redirected(plugin.models())
     named = _named(plugin)
     if not named:
         raise Failed(
@@ -150,6 +152,14 @@ def validation(plugin: Plugin) -> Exchange:
     if plugin.target.embedding:  # the cheapest goes first
         return plugin.validate_embedding()
     return plugin.validate_rerank() if plugin.target.rerank else plugin.validate_chat()
+
+
+def _not_redirected(answer: Exchange) -> None:
+    """The plugin's client makes a GET of a call that is sent elsewhere by 301 or 302. Raises Failed."""
+    if 300 <= answer.status < 400:
+        to = urljoin(answer.request.url, (answer.headers or {}).get("location", ""))
+        base = to.removesuffix("/").removesuffix("/models")
+        raise Failed(f"HTTP {answer.status} -> {to}", Text(f"Write {base} in Dify.", f"请在 Dify 中填写 {base}。"))
 
 
 def _named(plugin: Plugin) -> list[str]:

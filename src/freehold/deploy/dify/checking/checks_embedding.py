@@ -204,7 +204,7 @@ CHECKS = (
             "索引失败：Dify 不指定 encoding_format，直接用返回值计算。",
         ),
         Text(
-            "Answer with one list of numbers a text, unless base64 is asked for; llama.cpp: --pooling mean, as the model needs.",
+            "One list of numbers a text, unless base64 is asked for; with llama.cpp name the model's --pooling.",
             "除非请求 base64，否则请为每段文本返回一个数字列表；llama.cpp：按模型设置 --pooling。",
         ),
     ),

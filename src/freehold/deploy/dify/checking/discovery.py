@@ -42,7 +42,7 @@ def _found(plugin: Plugin, names: Sequence[str], say: Say) -> dict[str, str]:
     for name in names[:MOST]:
         say(name)
         asking = Plugin(replace(plugin.target, chat=name, embedding=name, rerank=name), plugin.memory)
-        kind = next((kind for kind in KINDS if kind not in found and _answers_as(kind, asking)), None)
+        kind = _kind_of(asking, [kind for kind in KINDS if kind not in found])
         if kind is not None:
             found[kind] = name
         if len(found) == len(KINDS):
@@ -50,11 +50,17 @@ def _found(plugin: Plugin, names: Sequence[str], say: Say) -> dict[str, str]:
     return found
 
 
-def _answers_as(kind: str, plugin: Plugin) -> bool:
-    """Whether the call of that kind's validation has the answer of that kind."""
-    match kind:
-        case "chat":
-            return bool(dig(plugin.validate_chat().json, "choices"))
-        case "embedding":
-            return bool(dig(plugin.validate_embedding().json, "data"))
-    return bool(dig(plugin.validate_rerank().json, "results"))
+def _kind_of(plugin: Plugin, kinds: Sequence[str]) -> str | None:
+    """The first of `kinds` whose call is answered as one of that kind; a model that is silent once is left alone."""
+    for kind in kinds:
+        answer, key = {
+            "chat": (plugin.validate_chat, "choices"),
+            "embedding": (plugin.validate_embedding, "data"),
+            "rerank": (plugin.validate_rerank, "results"),
+        }[kind]
+        exchange = answer()
+        if dig(exchange.json, key):
+            return kind
+        if exchange.trouble == "slow":
+            break
+    return None
