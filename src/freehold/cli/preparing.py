@@ -11,6 +11,7 @@ from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Target
+from freehold.deploy.topology.installation import installation
 from freehold.errors import FreeholdError
 
 Note = Callable[[FreeholdError], None]
@@ -25,16 +26,23 @@ def image_digests(given: Given, releases: Releases, environ: Mapping[str, str], 
     if given.settings.target == "systemd":
         return {}
     plain = Deployment.of(given.config)
-    images = [unit.image for unit in (*plain.units, plain.gateway) if unit.image not in given.locked]
+    dify = installation(given.config)
+    named = (*plain.units, plain.gateway, *(dify.services if dify is not None else ()))
+    images = [one.image for one in named if one.image not in given.locked]
     if given.settings.target == "compose":
         from freehold.deploy.compose.digests import digests as of_engine
         from freehold.deploy.compose.docker import Docker
 
         return of_engine(Docker.find(environ), images)
+    from freehold.deploy.kubernetes.dify.objects import dify_of
     from freehold.deploy.kubernetes.digests import digests as of_registries
 
+    beside = dify_of(plain)
+    images += [service.image for service in beside.services if service.image not in given.locked] if beside else []
     current = releases.current()
     known = {} if current is None else {name: digest for name, digest in current.images.items() if digest}
+    if beside is not None and current is not None:
+        known |= releases.deployment(current).digests
     found, troubles = of_registries(images, given.config.network, environ)
     for trouble in troubles:
         if trouble.details["image"] not in known:

@@ -74,19 +74,3 @@ class Target(Protocol):
 
     def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
         """Lines that a service wrote."""
-
-
-class Beside(Protocol):
-    """What runs beside the models in the same place: a Dify. It comes after them and goes before them."""
-
-    def start(self, deployment: Deployment) -> None:
-        """Put there what `deployment` has of it, and return when it is ready; where it has none, take it away.
-
-        Nothing where all of it is so already. Its data stays in any case.
-        """
-
-    def running(self) -> Sequence[Running]:
-        """Its services as they are."""
-
-    def stop(self) -> None:
-        """Take it away; its data and secrets stay."""

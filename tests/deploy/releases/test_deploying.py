@@ -1,7 +1,7 @@
 """Deploy, roll back, take down: what is in force, and what is told of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from freehold.deploy.releases.rolling import Clock, Terms
 from freehold.deploy.releases.staging import final, hosts
 from freehold.deploy.services.deployment import FILE, Deployment
 from freehold.deploy.services.units import Unit
+from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
 from tests.deploy.world import Flaws, Killed, World, deployment
 
@@ -293,3 +294,49 @@ def test_a_gateway_stays_where_it_can() -> None:
         kept_gateway(old, other, with_gateway=False)
     assert caught.value.code == "deploy_gateway_changes"
     assert "mounts" in str(caught.value.details["fields"])
+
+
+class Companion:
+    """What runs beside the models: it notes when it is asked, and what of them runs then."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.seen: list[tuple[str, int]] = []
+        self.fault: FreeholdError | None = None
+        self.there = False
+
+    def version(self) -> str | None:
+        return "1.15.0" if self.there else None
+
+    def verify(self, deployment: Deployment) -> None:
+        pass
+
+    def start(self, deployment: Deployment, say: Callable[[str], None]) -> None:
+        self.seen.append(("start", len(self.place.world.running())))
+        if self.fault is not None:
+            raise self.fault
+        self.there = True
+
+    def running(self) -> Sequence[Running]:
+        return [Running("dify-api", "ready")] if self.there else []
+
+    def stop(self) -> None:
+        self.seen.append(("stop", len(self.place.world.running())))
+        self.there = False
+
+
+def test_what_runs_beside_comes_after_the_models_and_goes_before_them(place: Place) -> None:
+    """Where it fails the models are in force, and the next deploy tries it again."""
+    companion = Companion(place)
+    place.deploying = Deploying(place.releases, place.world, lambda _: {}, clock=place.world.clock, beside=companion)
+    companion.fault = FreeholdError("deploy_aborted", number=1)
+    with pytest.raises(FreeholdError):
+        place.deploy(deployment("fp32"))
+    assert place.states() == ["current"]
+    companion.fault = None
+    assert place.deploy(deployment("fp32")) == 1
+    assert "dify-api" in [one.host for one in place.deploying.status().running]
+    models = len(place.world.running())
+    place.deploying.down()
+    assert companion.seen == [("start", models), ("start", models), ("stop", models)]
+    assert not place.deploying.status().running

@@ -13,7 +13,7 @@ from freehold.deploy.releases.rolling import REAL, Clock, Rolling, Say, Terms
 from freehold.deploy.releases.staging import WHOLE, added, final
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import FILE, Unit
-from freehold.deploy.target import Beside, Running, Target
+from freehold.deploy.target import DifyTarget, Running, Target
 from freehold.errors import FreeholdError
 
 _NEEDED = frozenset({"port", "published", "http_port", "secrets", "mounts", "https", "environment"})
@@ -60,7 +60,7 @@ class Deploying:
         hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
         clock: Clock = REAL,
         say: Say = lambda _text: None,
-        beside: Beside | None = None,
+        beside: DifyTarget | None = None,
     ) -> None:
         self._releases = releases
         self._target = target
@@ -85,10 +85,13 @@ class Deploying:
                 left = None
             current = self._releases.current()
             if left is None and current is not None and new == old:
-                return self._mended(current, new)
-            self._verify(old, new)
-            release = left or self._added(replace(wanted, deployment=new), holder)
-            return self._roll(release, old, new, terms)
+                release = self._mended(current, new)
+            else:
+                self._verify(old, new)
+                release = left or self._added(replace(wanted, deployment=new), holder)
+                release = self._roll(release, old, new, terms)
+            self._accompany(old, new)
+            return release
 
     def rollback(self, number: int | None, *, with_gateway: bool = False) -> Release | None:
         """Take back a rollout that was interrupted; else put an older release in force, by default the last one before.
@@ -108,7 +111,9 @@ class Deploying:
             new = kept_gateway(old, self._releases.deployment(goal), with_gateway=with_gateway)
             self._verify(old, new)
             release = self._added(Wanted(new, self._releases.configuration(goal), goal.number), holder)
-            return self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
+            release = self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
+            self._accompany(old, new)
+            return release
 
     def down(self) -> None:
         """Stop everything, whatever release it is of."""
@@ -150,10 +155,23 @@ class Deploying:
 
     def _verify(self, old: Deployment | None, new: Deployment) -> None:
         """Raises where what comes does not fit, or an artifact is not what it should be; nothing has changed then."""
+        check_dify(new, self._target)
         coming = added(old, new)
         self._prepare(new, coming)
         self._say("checking every artifact by the image that is to run it")
         self._target.verify(new, coming)
+        if new.has_dify:
+            self._target.dify.verify(new)
+
+    def _accompany(self, old: Deployment | None, new: Deployment) -> None:
+        """Dify comes after the models that it uses; what fails there leaves them in force, and is tried again by the
+        next `deploy`."""
+        if new.has_dify:
+            check_dify(new, self._target)
+            self._target.dify.start(new, self._say)
+        elif old is not None and old.has_dify:
+            self._say("stopping Dify, whose data stays")
+            self._target.dify.stop()
 
     def _in_force(self) -> Deployment | None:
         current = self._releases.current()
@@ -169,7 +187,9 @@ class Deploying:
 
     def _added(self, wanted: Wanted, holder: Holder) -> Release:
         units = (*wanted.deployment.units, wanted.deployment.gateway)
-        parts = [unit.image.partition("@") for unit in units]
+        dify = installation(wanted.deployment.config, wanted.deployment.digests)
+        named = (*units, *(dify.services if dify is not None else ()))
+        parts = [one.image.partition("@") for one in named]
         return self._releases.add(
             wanted.deployment,
             wanted.configuration,
@@ -221,8 +241,7 @@ class Deploying:
     def _start_beside(self, deployment: Deployment) -> None:
         """What fails here leaves the models in force, and is tried again by the next deploy."""
         if self._beside is not None:
-            self._say("starting what runs beside the models")
-            self._beside.start(deployment)
+            self._beside.start(deployment, self._say)
 
     def _rolling(
         self, old: Deployment | None, new: Deployment, terms: Terms, release: Release | None = None
@@ -251,6 +270,14 @@ def kept_gateway(old: Deployment | None, new: Deployment, *, with_gateway: bool)
     if any(field.partition(".")[0] in _NEEDED for field in fields):
         raise FreeholdError("deploy_gateway_changes", fields=", ".join(fields))
     return replace(new, gateway=replace(old.gateway, files={**old.gateway.files, FILE: final(new)}))
+
+
+def check_dify(new: Deployment, target: Target) -> None:
+    """Raises `dify_version_differs` where the Dify that is there is of another release: its data would be changed."""
+    wanted = new.config.dify.version if new.config.dify is not None else None
+    there = target.dify.version() if wanted is not None else None
+    if there is not None and there != wanted:
+        raise FreeholdError("dify_version_differs", there=there, wanted=wanted)
 
 
 def as_data(status: Status) -> dict[str, object]:

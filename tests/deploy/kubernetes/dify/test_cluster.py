@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from lightkube.resources.apps_v1 import Deployment as Workload
+from lightkube.resources.core_v1 import Secret
 
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import Cluster
@@ -13,7 +13,7 @@ from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.kubernetes.dify.objects import dify_objects
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE, forbidden
-from tests.deploy.kubernetes.dify.cases import CASES, dify
+from tests.deploy.kubernetes.dify.cases import CASES, dify, with_dify
 from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.server import ApiServer
 
@@ -116,14 +116,26 @@ def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: Dif
 
 
 def test_an_older_version_is_refused(server: ApiServer, api: Api, target: DifyOnCluster) -> None:
-    """A database cannot go back: nothing is changed."""
+    """A database cannot go back, not even after the services went: nothing is changed."""
+    assert target.version() is None
     target.start(CASE)
-    labels = {"metadata": {"labels": {"app.kubernetes.io/version": "1.16.0"}}}
-    api.merge(Workload, "dify-api", labels)
+    assert target.version() == "1.15.0"
+    target.stop()
+    api.merge(Secret, SECRETS, {"metadata": {"labels": {"app.kubernetes.io/version": "1.16.0"}}})
     before = server.writes()
     error = failed(target)
     assert error.code == "dify_older"
     assert "1.16.0" in error.cause
+    assert server.writes() == before
+
+
+def test_what_is_missing_is_told_before_anything_is_changed(server: ApiServer, target: DifyOnCluster) -> None:
+    """A secret of the user's own; a good configuration passes, and nothing is written."""
+    before = server.writes()
+    with pytest.raises(FreeholdError) as caught:
+        target.verify(with_dify({"redis": {"host": "redis.corp.test", "password": "${env:REDIS}"}}))
+    assert caught.value.code == "cluster_secret_missing"
+    target.verify(CASE)
     assert server.writes() == before
 
 

@@ -11,9 +11,14 @@ from lightkube.resources.core_v1 import Pod
 from freehold.deploy.kubernetes.api import Api, resource_of
 from freehold.deploy.kubernetes.dify.naming import OURS
 from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of
-from freehold.deploy.kubernetes.dify.secrets import write_dify_secrets
+from freehold.deploy.kubernetes.dify.secrets import (
+    check_dify_secrets,
+    version_of,
+    write_dify_secrets,
+    write_version,
+)
 from freehold.deploy.kubernetes.dify.workloads import MIGRATING_S, STARTING_S
-from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, VERSION, Tree
+from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, Tree
 from freehold.deploy.kubernetes.reasons import Reason, is_ready, why
 from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.watch import states
@@ -58,30 +63,53 @@ class DifyOnCluster:
         self._check = check
         self._look_s = look_s
 
-    def start(self, deployment: Deployment) -> None:
+    def version(self) -> str | None:
+        """The release of Dify whose data is there; None where there is none."""
+        return version_of(self._api)
+
+    def verify(self, deployment: Deployment) -> None:
+        """All that the Dify of `deployment` takes can be had, and its data is of no newer release. Nothing is changed.
+
+        Raises `dify_older`, `dify_secrets_lost`, `dify_public_default`, `cluster_secret_missing`, and what
+        `dify_objects` raises.
+        """
+        dify = dify_of(deployment)
+        if dify is None:
+            return
+        there = self.version()
+        if there is not None and _numbers(there) > _numbers(dify.version):
+            raise FreeholdError("dify_older", there=there, version=dify.version)
+        tuple(dify_objects(deployment, dify))
+        check_dify_secrets(self._api, dify, self._environ)
+
+    def start(self, deployment: Deployment, say: Callable[[str], None] = lambda _text: None) -> None:
         """Put it there, or change what is there, after what `Cluster.start` makes; returns when all of it is ready.
 
-        All that needs the migration comes after it: one that fails leaves the services that run as they are.
-        Raises `dify_older`, `dify_migration_failed`, `dify_service_failed`, and as `write_dify_secrets`.
+        Where `deployment` has none, what is there is taken away. All that needs the migration comes after it: one that
+        fails leaves the services that run as they are. Raises `dify_migration_failed`, `dify_service_failed`, and as
+        `verify`.
         """
         dify = dify_of(deployment)
         if dify is None:
             if self._all(Workload):
                 self.stop()
             return
-        self._check_version(dify)
+        self.verify(deployment)
         trees = tuple(dify_objects(deployment, dify))
         write_dify_secrets(self._api, deployment, dify, self._environ)
         jobs = [tree for tree in trees if tree["kind"] == "Job"]
         first = max(map(trees.index, jobs), default=-1) + 1
+        say(f"bringing Dify's database to {dify.version}")
         for tree in trees[:first]:
             self._apply(tree)
         for job in jobs:
             self._await_job(dify, job["metadata"]["name"])
+        write_version(self._api, dify)
         for tree in trees[first:]:
             self._apply(tree)
         for tree in trees:
             if tree["kind"] == "Deployment":
+                say(f"waiting for {tree['metadata']['name']}")
                 self._await(tree["metadata"]["name"])
         self._remove({(tree["kind"], tree["metadata"]["name"]) for tree in trees})
 
@@ -97,13 +125,6 @@ class DifyOnCluster:
     def stop(self) -> None:
         """Take it away. Claims with all data stay, and the Secrets without which nobody can read it."""
         self._remove(set())
-
-    def _check_version(self, dify: Installation) -> None:
-        """A database that was brought to a newer version is read by no older one."""
-        for one in self._all(Workload):
-            there = str((one.metadata.labels or {}).get(VERSION, "0"))
-            if _numbers(there) > _numbers(dify.version):
-                raise FreeholdError("dify_older", there=there, version=dify.version)
 
     def _apply(self, tree: Tree) -> None:
         """A Job that failed is made anew: it cannot be tried again."""

@@ -10,6 +10,7 @@ from freehold.config.secret import resolve, resolve_file
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.dify.environment import dify_secrets, given_secrets, is_encoded
 from freehold.deploy.kubernetes.dify.naming import SECRETS, host_of, of_dify
+from freehold.deploy.kubernetes.naming import VERSION, secret_of
 from freehold.deploy.kubernetes.secret_objects import write_secrets
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import SecretFile
@@ -36,6 +37,29 @@ def write_dify_secrets(api: Api, deployment: Deployment, dify: Installation, env
     tree = of_dify(deployment, dify, "v1", "Secret", SECRETS, type="Opaque", data=lacking)
     if not api.create(tree):
         api.merge(Secret, SECRETS, {"data": lacking})
+
+
+def check_dify_secrets(api: Api, dify: Installation, environ: Mapping[str, str]) -> None:
+    """Whether `write_dify_secrets` would do. Raises as that does, and changes nothing."""
+    for secret, value in given_values(dify, environ).items():
+        if value is None and api.find(Secret, secret_of(secret)) is None:
+            name, namespace = secret_of(secret), api.namespace
+            raise FreeholdError("cluster_secret_missing", name=name, origin=secret.origin, namespace=namespace)
+    if not read_made(api):
+        _check_empty(api, dify)
+
+
+def version_of(api: Api) -> str | None:
+    """The release that the data is of, as the Secret without which nobody reads it says; None where there is none."""
+    found = api.find(Secret, SECRETS)
+    labels = (found.metadata.labels if found is not None and found.metadata else None) or {}
+    return labels.get(VERSION)
+
+
+def write_version(api: Api, dify: Installation) -> None:
+    """The data is of this release from now on."""
+    if version_of(api) != dify.version:
+        api.merge(Secret, SECRETS, {"metadata": {"labels": {VERSION: dify.version}}})
 
 
 def read_made(api: Api) -> Mapping[str, str]:
