@@ -104,7 +104,8 @@ def _post(
     always: bool = False,
 ) -> bytes:
     """The content of a 200. Without a key there is no Authorization header, but an empty one for embeddings."""
-    if not dify.plugin_runs:
+    if dify.plugin_starts:
+        dify.plugin_starts -= dify.plugin_starts > 0
         raise FailedError("PluginDaemonInternalServerError: no available node, plugin not found")
     parts = urlsplit(values["endpoint_url"].rstrip("/") + "/" + path)
     headers = {"Content-Type": kind}

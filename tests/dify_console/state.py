@@ -111,7 +111,8 @@ class Dify:
     half: bool = False
     """A failed installation leaves the plugin in the list."""
     trusts_package: bool = True
-    plugin_runs: bool = True
+    plugin_starts: int = 0
+    """So many calls of models find the plugin not running; -1: all."""
     indexing_polls: int = 1
     indexing_error: str | None = None
     changed: dict[str, Callable[[Any], Any]] = field(default_factory=dict)

@@ -65,13 +65,22 @@ def test_a_model_that_does_not_answer_is_not_kept(opened: Opened, dify: Dify, mo
 
 
 def test_a_plugin_that_does_not_run_is_told(opened: Opened, dify: Dify, models: ModelServer) -> None:
-    """Its list shows the plugin, every call of a model fails."""
-    dify.plugin_runs = False
-    with opened(dify) as console:
+    """Its list shows the plugin, every call of a model fails, and waiting has an end."""
+    dify.plugin_starts = -1
+    with opened(dify, wait_s=0.03) as console:
         with pytest.raises(FreeholdError, match=r"\[dify_console_plugin_dead\]"):
             console.models.validate("chat", "llm", values(models))
         with pytest.raises(FreeholdError, match=r"\[dify_console_plugin_dead\]"):
             add(console, models, "chat", "llm")
+
+
+def test_a_plugin_that_starts_is_waited_for(opened: Opened, dify: Dify, models: ModelServer, said: list[str]) -> None:
+    """As after a restart of the daemon; it is said once."""
+    dify.plugin_starts = 3
+    with opened(dify) as console:
+        add(console, models, "chat", "llm")
+    assert [line for line in said if "no available node" in line] == said[-1:]
+    assert [model.name for model in dify.models] == ["chat"]
 
 
 def test_defaults_are_set_and_read(opened: Opened, dify: Dify, models: ModelServer) -> None:

@@ -49,4 +49,4 @@ def open_console(door: Door, credentials: Credentials, say: Say) -> Iterator[Con
         wanted = credentials.workspace if isinstance(credentials, Account) else None
         if wanted is not None and (current := uses.workspace().id) != wanted:
             raise FreeholdError("dify_console_other_workspace", wanted=wanted, current=current)
-        yield Console(version, Plugins(calls, say), Models(calls), uses, Smoke(calls, say))
+        yield Console(version, Plugins(calls, say), Models(calls, say), uses, Smoke(calls, say))

@@ -9,6 +9,7 @@ import msgspec
 
 from freehold.deploy.dify.console.answers import Answer, hidden
 from freehold.deploy.dify.console.calls import MODEL_S, PROVIDER, Calls
+from freehold.deploy.dify.console.setting_up import Say
 from freehold.deploy.dify.console.wire import Request
 from freehold.errors import FreeholdError
 
@@ -110,8 +111,9 @@ class DefaultReply(msgspec.Struct, frozen=True):
 class Models:
     """The models of the provider `openai_api_compatible` in one workspace. Every method raises as `Calls.ask`."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, say: Say) -> None:
         self._calls = calls
+        self._say = say
 
     def listed(self) -> tuple[Registered, ...]:
         """All that were added, in Dify's order."""
@@ -133,16 +135,13 @@ class Models:
         Raises `dify_console_plugin_dead` where the plugin does not run.
         """
         body = {"model": name, "model_type": kind, "credentials": values}
-        answer = self._calls.send(self._request("POST", "/models/credentials/validate", body, values))
+        answer = self._with_a_call("POST", "/models/credentials/validate", body)
         if not answer.ok:
             raise _refused(answer, name, kind)
         found = answer.read(Validation)
         if found.result == "success":
             return None
-        words = hidden(found.error or found.result, answer.secrets)
-        if _DEAD.search(words):
-            raise FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=words)
-        return words
+        return hidden(found.error or found.result, answer.secrets)
 
     def add(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
         """Add a model; Dify calls it first. `label` (its first 30 characters) names the credential.
@@ -151,9 +150,12 @@ class Models:
         of models that were removed by hand, and refuses a second one of the same name. Raises
         `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
         """
-        kept = self._called(name, kind, label[:_LABEL])
+        kept = self._credential_named(name, kind, label[:_LABEL])
         self.update(name, kind, values, label, kept)
-        if self.credential(name, kind) is None and (added := self._called(name, kind, label[:_LABEL])) is not None:
+        if (
+            self.credential(name, kind) is None
+            and (added := self._credential_named(name, kind, label[:_LABEL])) is not None
+        ):
             body = {"model": name, "model_type": kind, "credential_id": added}
             self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
 
@@ -166,9 +168,9 @@ class Models:
         """
         body = {"model": name, "model_type": kind, "credentials": values, "name": label[:_LABEL]}
         if credential_id is None:
-            self._save("POST", body, values)
+            self._save("POST", body)
         else:
-            self._save("PUT", body | {"credential_id": credential_id}, values)
+            self._save("PUT", body | {"credential_id": credential_id})
 
     def remove(self, name: str, kind: ModelType) -> None:
         """Take a model out with all its credentials. Whoever calls has made sure that nothing uses it."""
@@ -193,29 +195,39 @@ class Models:
         query = {"model": name, "model_type": kind, "config_from": "custom-model"}
         return self._calls.ask(Request("GET", f"{_PROVIDER}/models/credentials", query=query), Shown)
 
-    def _called(self, name: str, kind: ModelType, label: str) -> str | None:
+    def _credential_named(self, name: str, kind: ModelType, label: str) -> str | None:
         """The id of the model's credential of that name."""
         known = self._shown(name, kind).available_credentials or ()
         return next((one.credential_id for one in known if one.credential_name == label), None)
 
-    def _save(self, method: str, body: dict[str, Any], values: Mapping[str, str]) -> None:
+    def _save(self, method: str, body: dict[str, Any]) -> None:
         """A Dify before credentials had names keeps a model by POST to its list."""
-        answer = self._calls.send(self._request(method, "/models/credentials", body, values))
+        answer = self._with_a_call(method, "/models/credentials", body)
         if answer.status in _NOT_THERE:
             older = {key: body[key] for key in ("model", "model_type", "credentials")}
-            answer = self._calls.send(self._request("POST", "/models", older | {"config_from": "custom-model"}, values))
+            answer = self._with_a_call("POST", "/models", older | {"config_from": "custom-model"})
         if not answer.ok:
             raise _refused(answer, body["model"], body["model_type"])
 
-    def _request(self, method: str, path: str, body: dict[str, Any], values: Mapping[str, str]) -> Request:
-        return Request(
-            method, _PROVIDER + path, body, silence_s=MODEL_S, secrets=tuple(filter(None, (values.get("api_key"),)))
-        )
+    def _with_a_call(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+        """The answer to what makes Dify call the model; a plugin that is not up yet is waited for.
+
+        The daemon starts plugins anew when it restarts, and until then answers that there is none.
+        """
+        secrets = tuple(filter(None, (body["credentials"].get("api_key"),)))
+        request = Request(method, _PROVIDER + path, body, silence_s=MODEL_S, secrets=secrets)
+        words = ""
+        for left_s in self._calls.wire.until():
+            answer = self._calls.send(request)
+            if not _DEAD.search(answer.words):
+                return answer
+            if not words:
+                self._say(f"waiting for the plugin {PROVIDER}, {left_s:.0f} s at most: {answer.words}")
+            words = answer.words
+        raise FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=words)
 
 
 def _refused(answer: Answer, name: str, kind: str) -> FreeholdError:
-    if _DEAD.search(answer.words):
-        return FreeholdError("dify_console_plugin_dead", plugin=PROVIDER, reason=answer.words)
     if answer.status == 400:
         return FreeholdError("dify_console_model_refused", model=name, type=kind, reason=answer.words)
     return answer.refusal()

@@ -148,7 +148,7 @@ class Plugins:
 
         Raises `dify_console_plugin_kept` where the provider has models: their credentials would be deleted with it.
         """
-        models = Models(self._calls).listed()
+        models = Models(self._calls, self._say).listed()
         if models:
             names = ", ".join(sorted({model.name for model in models}))
             raise FreeholdError("dify_console_plugin_kept", plugin=there.identifier, models=names)
@@ -225,7 +225,7 @@ class Plugins:
         """Away with what a failed attempt left: its task, and the plugin that the list shows though it cannot run."""
         self._calls.send(Request("POST", f"{_ROOT}/tasks/{task_id}/delete"))
         half = self.installed(plugin)
-        if half is not None and not Models(self._calls).listed():
+        if half is not None and not Models(self._calls, self._say).listed():
             self._uninstall(half)
 
     def _uninstall(self, there: Installed) -> None:
