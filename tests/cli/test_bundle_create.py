@@ -57,7 +57,7 @@ def test_created_verified_loaded_and_rendered(
     origin, digest, closed = registries
     planned = create(freehold, origin, "--output", "b.tar", "--plan", "--json").data
     assert [(part["sort"], part["name"]) for part in planned["parts"]] == [("image", IMAGE), ("artifact", "mlp:1")]
-    assert planned["missing"] == planned["bytes"] > 0
+    assert planned["missing"] == sum(part["bytes"] for part in planned["parts"]) > 0
     assert not (site / "b.tar").exists()
     made = create(freehold, origin, "--output", "b.tar", "--sign-key", "ours.key")
     assert "signed by sha256:" in made.out
@@ -121,7 +121,10 @@ def test_nothing_is_loaded_of_a_bundle_that_was_changed(
 def test_an_image_for_another_architecture_is_an_error(
     site: Path, registries: tuple[str, str, str], freehold: Freehold
 ) -> None:
-    """With what there is."""
+    """With what there is; what is no platform at all too."""
+    assert create(freehold, registries[0], "-o", "b.tar", "--unsigned", "--platform", "arm", "--json").error[
+        "code"
+    ] == ("bundle_platform_invalid")
     words = ("--from", registries[0], "--platform", "linux/s390x", "--no-wheels", "--unsigned", "-o", "b.tar", "--json")
     error = freehold("bundle", "create", *words).error
     assert (error["code"], error["details"]["known"]) == ("bundle_platform_missing", "linux/arm64")

@@ -2,11 +2,12 @@
 
 import os
 import platform as this
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def create(
     ],
     config: Configuration = None,
     platform: Annotated[
-        str, typer.Option(metavar="OS/ARCH|all", help="Of the machines that will run it. Default: this machine's.")
+        str, typer.Option(metavar="linux/ARCH|all", help="Of the machines that will run it. Default: this machine's.")
     ] = "",
     mirror: Annotated[
         str | None, typer.Option("--from", metavar="REGISTRY", help="Take the images from this mirror.")
@@ -76,24 +77,27 @@ def create(
     from freehold.deploy.bundle.creating import Creation
     from freehold.deploy.bundle.finding import Finder
     from freehold.deploy.bundle.names import names
+    from freehold.deploy.bundle.platforms import ALL
     from freehold.store.http_client import open_client
 
     shown: Output = ctx.obj
     given = Given.read(config, os.environ, Path.cwd())
     wanted_for = platform or f"linux/{_ARCHITECTURES.get(this.machine(), this.machine())}"
+    if wanted_for != ALL and not re.fullmatch(r"linux/[a-z0-9_]+(/[a-z0-9]+)?", wanted_for):
+        raise FreeholdError("bundle_platform_invalid", platform=wanted_for)
     key = None if sign_key is None or plan else private_key(expanded(str(sign_key)))
     engine, target = _engine(), expanded(str(output)).absolute()
     with (
         working("bundle") as say,
         open_client(given.config.network, os.environ) as client,
         _plugins(plugin or (), None if plan else plugin_key, wanted_for) as plugins,
+        _wheels(wheel, wanted_for) if not no_wheels else nullcontext() as wheels,
     ):
         finder = Finder(client, os.environ, wanted_for, engine, mirror, plain_http)
         images: list[Found] = []
         for name in names(given.config):
             say(f"look for {name}")
             images.append(finder.find(name))
-        wheels = None if no_wheels else _wheels(wheel, wanted_for)
         wanted = _wanted(given, wanted_for, images, plugins, wheels)
         creation = Creation.begin(wanted, target, local_store(os.environ).blobs, engine)
         if plan:
@@ -155,22 +159,25 @@ def _plugins(given: Sequence[Path], key: Path | None, platform: str) -> Iterator
         yield tuple(carried)
 
 
-def _wheels(wheel: Path | None, platform: str) -> Wheels:
-    """What brings them into a folder. Raises `bundle_wheel_unfit` now, for a wheel that was given."""
+@contextmanager
+def _wheels(wheel: Path | None, platform: str) -> Iterator[Wheels]:
+    """What brings them into a folder; Freehold's own is here already.
+
+    Raises `bundle_wheel_unfit` for a wheel that was given, `bundle_wheel_wanted` where none can be made.
+    """
     from importlib.metadata import distribution
 
     from freehold.deploy.bundle.wheels import LOCK, checked_wheel, fetch_wheels, own_wheel
 
-    own = None if wheel is None else checked_wheel(expanded(str(wheel)))
+    with tempfile.TemporaryDirectory(prefix="freehold-wheel-") as folder:
+        given = None if wheel is None else checked_wheel(expanded(str(wheel)))
+        own = given or own_wheel(distribution("freehold"), Path(folder))
 
-    def bring(into: Path) -> None:
-        fetch_wheels(LOCK, into, platform, os.environ)
-        if own is None:
-            own_wheel(distribution("freehold"), into)
-        else:
+        def bring(into: Path) -> None:
+            fetch_wheels(LOCK, into, platform, os.environ)
             shutil.copyfile(own, into / own.name)
 
-    return bring
+        yield bring
 
 
 def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
@@ -178,7 +185,6 @@ def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
     data = {
         "output": str(target),
         "parts": [{"sort": r.sort, "name": r.name, "bytes": r.size, "missing": r.missing} for r in rows],
-        "bytes": sum(row.size or 0 for row in rows),
         "missing": missing,
     }
     lines = [f"{target} will have:"]
@@ -186,7 +192,7 @@ def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
         size = "size known once it has come" if row.size is None else f"{row.size / 1e6:,.1f} MB"
         there = "" if row.missing is None or row.missing == row.size else f", {row.missing / 1e6:,.1f} MB missing"
         lines.append(f"  {row.sort} {row.name}  {size}{there}")
-    lines.append(f"{missing / 1e6:,.1f} MB must come")
+    lines.append(f"{missing / 1e6:,.1f} MB are missing")
     output.show(data, "\n".join(lines))
 
 

@@ -107,7 +107,7 @@ def _target(to: str, settings: Deploy, plain_http: bool | None) -> "Iterator[ToR
         yield ToEngine(Engine(Docker(os.environ)), settings)
         return
     with open_client(network_here(os.environ, Path.cwd()), os.environ) as client:
-        yield ToRegistry(to.removeprefix("oci://").rstrip("/"), client, os.environ, plain_http)
+        yield ToRegistry(_registry(to), client, os.environ, plain_http)
 
 
 def _settings(folder: Path) -> Deploy:
@@ -117,10 +117,13 @@ def _settings(folder: Path) -> Deploy:
 
 def _registry_note(to: str, settings: Deploy) -> list[FreeholdError]:
     """Where renderings will look for images elsewhere."""
-    registry = to.removeprefix("oci://").rstrip("/")
-    if to == ENGINE or (settings.registry or "").rstrip("/") == registry:
+    if to == ENGINE or (settings.registry or "").rstrip("/") == _registry(to):
         return []
-    return [FreeholdError("bundle_registry_other", registry=registry, said=settings.registry or "null")]
+    return [FreeholdError("bundle_registry_other", registry=_registry(to), said=settings.registry or "null")]
+
+
+def _registry(to: str) -> str:
+    return to.removeprefix("oci://").removeprefix("https://").rstrip("/")
 
 
 def _notes(bundle: "Bundle", folder: Path) -> list[FreeholdError]:

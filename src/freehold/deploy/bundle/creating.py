@@ -1,8 +1,9 @@
 """A bundle put together: in a folder beside its place, where a later try goes on, and only then under its name."""
 
+import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from freehold.artifact.artifact import FULL, link_or_copy, sha256_of, sync_folde
 from freehold.deploy.bundle import tar
 from freehold.deploy.bundle.contents import Wanted, files_below
 from freehold.deploy.bundle.engine import Engine
-from freehold.deploy.bundle.finding import Found
 from freehold.deploy.bundle.manifest import (
     BLOBS,
     CONFIGURATION,
@@ -40,12 +40,14 @@ from freehold.store.registry.threads import side_by_side
 from freehold.store.signing import sign
 
 SPARE = 16 << 20  # bytes: manifests, headers, and what a file system keeps for itself
+TAR = ".tar"
 _LAYOUT = b'{"imageLayoutVersion": "1.0.0"}\n'
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing of a plan: `size` in bytes, None where it is known only when it has come; `missing` of them must."""
+    """One thing of a plan: `size` in bytes, None where it is known only when it has come. `missing`: how many of them
+    neither the place nor a row above has."""
 
     sort: str
     name: str
@@ -80,6 +82,8 @@ class Creation:
 
         Raises FreeholdError `bundle_output_taken` for anything else.
         """
+        if output.exists() and output.is_file() != (output.suffix == TAR):
+            raise FreeholdError("bundle_output_taken", path=output, reason="a file ends in .tar, and a folder does not")
         try:
             older = Bundle.open(output) if output.is_file() or (output.is_dir() and any(output.iterdir())) else None
         except FreeholdError as error:
@@ -93,18 +97,7 @@ class Creation:
 
     def plan(self) -> tuple[Row, ...]:
         """What it will have, and what of that must come. Changes nothing."""
-        rows = [_row(found, self._has) for found in self.wanted.images]
-        for one in self.wanted.artifacts:
-            sizes = [part.size for part in one.blobs if not self._has(part)]
-            name = f"{one.artifact.name}:{one.artifact.tag}"
-            rows.append(Row("artifact", name, sum(part.size for part in one.blobs), sum(sizes)))
-        for model, place in self.wanted.models:
-            size = sum(path.stat().st_size for _, path in files_below(place))
-            rows.append(Row("model", model.source, size, size))
-        rows += [Row("plugin", path.name, path.stat().st_size, path.stat().st_size) for path in self.wanted.plugins]
-        if self.wanted.wheels is not None:
-            rows.append(Row("wheels", f"freehold {__version__} and what it needs", None, None))
-        return tuple(rows)
+        return self._rows(self._has)
 
     def create(self, key: ec.EllipticCurvePrivateKey | None, say: Say) -> Created:
         """Put it together, sign it with `key`, and give it its name; what was there before is gone only then.
@@ -120,7 +113,7 @@ class Creation:
                 raise FreeholdError("bundle_busy", path=self.work)
             try:
                 meter = Meter("bundle", say)
-                manifest = self._complete(meter)
+                manifest = self._complete(meter, say)
                 digest = digest_of(manifest.encode())
                 signer = ""
                 if key is not None:
@@ -133,25 +126,25 @@ class Creation:
         return Created(self.output, digest, sum(file.size for file in manifest.files.values()), meter.moved, signer)
 
     def _require_room(self) -> None:
-        missing = sum(row.missing or 0 for row in self.plan())
-        copies = sum(row.size or 0 for row in self.plan()) if self.output.suffix == ".tar" else 0
-        needed = missing + copies + SPARE
+        here = Blobs(self.work)
+        lacking = _missing(self._rows(lambda part: here.has(part.digest, part.size)))
+        needed = lacking + SPARE + (_missing(self._rows(lambda _: False)) if self.output.suffix == TAR else 0)
         folder = next(path for path in self.output.absolute().parents if path.is_dir())
         free = shutil.disk_usage(folder).free
         if free < needed:
             raise FreeholdError("bundle_full", path=folder, needed=needed // 1_000_000, free=free // 1_000_000)
 
-    def _complete(self, meter: Meter) -> Manifest:
+    def _complete(self, meter: Meter, say: Say) -> Manifest:
         """Bring what is missing, remove what is not wanted, and write what the bundle says of itself."""
         blobs = Blobs(self.work)
         for folder in (blobs.folder, blobs.incoming):
             folder.mkdir(parents=True, exist_ok=True)
-        self._take_older(blobs, meter)
-        images = self._bring_images(blobs, meter)
+        self._lay_files()
+        self._take_older(blobs)
+        images = self._bring_images(blobs, meter, say)
         for one in self.wanted.artifacts:
             for part in one.blobs:
                 blobs.copy(self.store.path(part.digest), part.digest, part.size)
-        self._lay_files()
         kept = {part.digest for one in self.wanted.artifacts for part in one.blobs}
         kept |= {digest for _, digests in images for digest in digests}
         for path in blobs.folder.iterdir():
@@ -160,7 +153,7 @@ class Creation:
         shutil.rmtree(blobs.incoming)
         return self._describe(tuple(image for image, _ in images))
 
-    def _take_older(self, blobs: Blobs, meter: Meter) -> None:
+    def _take_older(self, blobs: Blobs) -> None:
         """Content of the bundle that is there, instead of the network: each verified as it is copied."""
         wanted = {part.digest: part for found in self.wanted.images for part in found.blobs}
         for digest, part in wanted.items():
@@ -173,9 +166,8 @@ class Creation:
                     for block in stretch.blocks():
                         file.write(block)
                     blobs.keep(file, digest)
-                meter.move(0)
 
-    def _bring_images(self, blobs: Blobs, meter: Meter) -> list[tuple[Image, set[str]]]:
+    def _bring_images(self, blobs: Blobs, meter: Meter, say: Say) -> list[tuple[Image, set[str]]]:
         """Every image with the digests of all that it consists of, which are here then."""
         missing = {
             part.digest: (found.repository, part)
@@ -190,8 +182,9 @@ class Creation:
             image, manifests = found.image, found.manifests
             if found.repository is None:
                 assert self.engine is not None, "who else has it"
-                meter.expect(found.size)
-                image, raw = self.engine.save(image.name, blobs, Meter(f"docker save {image.name}", lambda _: None))
+                saving = Meter(f"docker save {image.name}", say)
+                saving.expect(found.size)
+                image, raw = self.engine.save(image.name, blobs, saving)
                 manifests = (raw,)
             digests = {blobs.put(raw) for raw in manifests}
             parts = {part.digest for part in found.blobs} or _parts_of(manifests[0])
@@ -257,7 +250,7 @@ class Creation:
     def _place(self, manifest: Manifest, say: Say) -> None:
         """Give it its name, durably."""
         first = [name for name in (MANIFEST, SIGNATURE) if (self.work / name).exists()]
-        if self.output.suffix == ".tar":
+        if self.output.suffix == TAR:
             meter = Meter(f"write {self.output.name}", say)
             meter.expect(sum(file.size for file in manifest.files.values()))
             tar.pack(self.work, [*first, *manifest.files], self.output, meter)
@@ -271,8 +264,32 @@ class Creation:
         sync_folder(self.output.parent)
         shutil.rmtree(aside, ignore_errors=True)
 
+    def _rows(self, has: Callable[[Descriptor], bool]) -> tuple[Row, ...]:
+        """As `plan`, where `has` says what is there."""
+        seen: set[str] = set()
+
+        def row(sort: str, name: str, parts: Sequence[Descriptor]) -> Row:
+            missing = sum(part.size for part in parts if part.digest not in seen and not has(part))
+            seen.update(part.digest for part in parts)
+            return Row(sort, name, sum(part.size for part in parts), missing)
+
+        rows = []
+        for found in self.wanted.images:
+            name, size = found.image.name, found.size
+            is_local = found.repository is None
+            rows.append(Row("image", name, size, size) if is_local else row("image", name, found.blobs))
+        for one in self.wanted.artifacts:
+            rows.append(row("artifact", f"{one.artifact.name}:{one.artifact.tag}", one.blobs))
+        for model, place in self.wanted.models:
+            size = sum(path.stat().st_size for _, path in files_below(place))
+            rows.append(Row("model", model.source, size, size))
+        rows += [Row("plugin", path.name, path.stat().st_size, path.stat().st_size) for path in self.wanted.plugins]
+        if self.wanted.wheels is not None:
+            rows.append(Row("wheels", f"freehold {__version__} and what it needs", None, None))
+        return tuple(rows)
+
     def _has(self, part: Descriptor) -> bool:
-        """Whether content need not come over the network."""
+        """Whether content is at the place, in an older bundle or from an earlier try."""
         name = part.digest.removeprefix("sha256:")
         if self.older is not None and f"{BLOBS}{name}" in self.older.files:
             return True
@@ -290,20 +307,17 @@ class Creation:
             raise
 
     def _unwritable(self, error: OSError) -> FreeholdError:
-        if error.errno in FULL:
+        if error.errno in FULL - {errno.EFBIG}:
             free = shutil.disk_usage(self.output.absolute().parent).free
-            needed = sum(row.missing or 0 for row in self.plan())
+            needed = _missing(self.plan())
             return FreeholdError(
                 "bundle_full", path=self.output.parent, needed=needed // 1_000_000, free=free // 1_000_000
             )
         return FreeholdError("bundle_unwritable", path=self.output, reason=error.strerror or str(error))
 
 
-def _row(found: Found, has: Callable[[Descriptor], bool]) -> Row:
-    if found.repository is None:
-        return Row("image", found.image.name, found.size, found.size)
-    size = sum(part.size for part in found.blobs)
-    return Row("image", found.image.name, size, sum(part.size for part in found.blobs if not has(part)))
+def _missing(rows: Sequence[Row]) -> int:
+    return sum(row.missing or 0 for row in rows)
 
 
 def _parts_of(raw: bytes) -> set[str]:

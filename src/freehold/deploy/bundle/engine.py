@@ -28,7 +28,11 @@ from freehold.store.oci import Descriptor
 from freehold.store.registry.image import CONFIG, LAYER
 from freehold.store.registry.meter import Meter
 
+ENGINE = "engine"
+"""Where an image comes from that no registry gave, in the place of a repository."""
 _DIGEST = "sha256:"
+_COMPRESSED = {b"\x1f\x8b": f"{LAYER}+gzip", b"\x28\xb5\x2f\xfd": f"{LAYER}+zstd"}
+"""Media types of layers by how they begin: engines that keep images as containerd does save them as they came."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,6 @@ class Engine:
         platform = f"{found['Os']}/{found['Architecture']}"
         return Local(found["Id"], platform, found["Size"], tuple(found["RepoDigests"] or ()))
 
-    def built_here(self, name: str) -> Local | None:
-        """As `local`, for an image that no registry gave."""
-        found = self.local(name) if "@" not in name else None
-        return found if found is not None and not found.digests else None
-
     def save(self, name: str, blobs: Blobs, meter: Meter) -> tuple[Image, bytes]:
         """Bring an image into `blobs`, and give it with a manifest made here of the layers as they are saved.
 
@@ -81,8 +80,8 @@ class Engine:
         try:
             listed = blobs.read(contents["manifest.json"].digest)
             (archived,) = msgspec.json.decode(listed, type=tuple[_Archived])
-            config = replace_type(contents[archived.config], CONFIG)
-            layers = [replace_type(contents[layer], LAYER) for layer in archived.layers]
+            config = msgspec.structs.replace(contents[archived.config], media_type=CONFIG)
+            layers = [contents[layer] for layer in archived.layers]
         except (KeyError, msgspec.MsgspecError) as error:
             reason = f"its archive is not understood: {error}"
             raise FreeholdError("bundle_engine_failed", command=f"docker save {name}", reason=reason) from None
@@ -93,10 +92,10 @@ class Engine:
             "layers": msgspec.to_builtins(layers),
         }
         raw = msgspec.json.encode(document)
-        return Image(name, oci.digest_of(raw), oci.IMAGE_MANIFEST, "engine", config.digest), raw
+        return Image(name, oci.digest_of(raw), oci.IMAGE_MANIFEST, ENGINE, config.digest), raw
 
     def load(self, bundle: Bundle, image: Image, tag: str, meter: Meter) -> str:
-        """Bring an image of one platform into the engine, under `tag` where it is not empty; its id there.
+        """Bring an image of one platform into the engine, under the name `tag`; its id there.
 
         Raises `bundle_engine_failed`.
         """
@@ -104,7 +103,7 @@ class Engine:
         names = {part.digest: f"{part.digest.removeprefix(_DIGEST)}.tar" for part in manifest.layers}
         listed = {
             "Config": f"{manifest.config.digest.removeprefix(_DIGEST)}.json",
-            "RepoTags": [tag] if tag else [],
+            "RepoTags": [tag],
             "Layers": [names[part.digest] for part in manifest.layers],
         }
         entries = {manifest.config.digest: listed["Config"], **names}
@@ -120,7 +119,7 @@ class Engine:
                 info = tarfile.TarInfo("manifest.json")
                 info.size = len(raw)
                 archive.addfile(info, _Read(iter([raw]), meter))
-        loaded = self.local(tag or image.id)
+        loaded = self.local(tag)
         if loaded is None:
             reason = f"{image.name} is not there after it"
             raise FreeholdError("bundle_engine_failed", command="docker load", reason=reason)
@@ -152,11 +151,6 @@ class Engine:
             if process.wait() != 0 or failure is not None:
                 reason = said.splitlines()[-1] if said else str(failure)
                 raise FreeholdError("bundle_engine_failed", command=" ".join(command), reason=reason[:300])
-
-
-def replace_type(part: Descriptor, media_type: str) -> Descriptor:
-    """`part` as content of that type."""
-    return msgspec.structs.replace(part, media_type=media_type)
 
 
 @dataclass
@@ -193,15 +187,19 @@ def _contents(stream: IO[bytes], blobs: Blobs, meter: Meter) -> Iterator[tuple[s
 
 
 def _kept(file: IO[bytes], size: int, blobs: Blobs, meter: Meter) -> Descriptor:
+    """Content that is now among `blobs`, with its type if it is a layer."""
     summed = hashlib.sha256()
     with blobs.writing(size) as aside:
+        media_type = LAYER
         while block := file.read(BLOCK):
+            if not aside.tell():
+                media_type = next((kind for start, kind in _COMPRESSED.items() if block.startswith(start)), LAYER)
             summed.update(block)
             aside.write(block)
             meter.move(len(block))
         digest = f"{_DIGEST}{summed.hexdigest()}"
         blobs.keep(aside, digest)
-    return Descriptor(media_type="", digest=digest, size=size)
+    return Descriptor(media_type=media_type, digest=digest, size=size)
 
 
 def _close(stream: Any) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx2
 
 from freehold.config import Deploy
-from freehold.deploy.bundle.engine import Engine
+from freehold.deploy.bundle.engine import ENGINE, Engine, Local
 from freehold.deploy.bundle.manifest import Image
 from freehold.deploy.bundle.platforms import ALL, Index, Platform, chosen, is_index, known
 from freehold.deploy.kubernetes.digests import parts
@@ -20,6 +20,9 @@ from freehold.errors import FreeholdError
 from freehold.store.oci import Descriptor, ImageManifest
 from freehold.store.registry.client import Fetched, Patience, Repository
 from freehold.store.registry.credentials import find_credentials
+
+_ABSENT = frozenset({"bundle_image_unknown", "registry_login_needed", "registry_forbidden"})
+"""How a registry says that it has no such image: some do not tell strangers what they have."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds images for `platform` ("linux/amd64", or "all"). `mirror`: the registry that has them all."""
+    """Finds images for `platform` ("linux/amd64", or "all"). `mirror`: the registry that has them all; `plain_http` is
+    about it alone."""
 
     client: httpx2.Client
     environ: Mapping[str, str]
@@ -47,19 +51,31 @@ class Finder:
     patience: Patience | None = None
 
     def find(self, name: str) -> Found:
-        """One that was built on this machine is its engine's; any other its registry's.
+        """One that no registry gave is its engine's; so is one that its registry does not give, and the engine has.
 
         Raises FreeholdError as the client, `bundle_image_unknown`, `bundle_platform_missing`.
         """
-        if self.engine is not None and (local := self.engine.built_here(name)) is not None:
-            if self.platform not in (ALL, local.platform):
-                raise self._missing(name, local.platform, "Docker")
-            image = Image(name, "", "", "engine", local.id)
-            return Found(image, size=local.size)
+        local = self.engine.local(name) if self.engine is not None and "@" not in name else None
+        if local is not None and not local.digests:
+            return self._of_engine(name, local)
+        try:
+            return self._of_registry(name)
+        except FreeholdError as error:
+            if local is None or error.code not in _ABSENT:
+                raise
+            return self._of_engine(name, local)
+
+    def _of_engine(self, name: str, local: Local) -> Found:
+        if self.platform not in (ALL, local.platform):
+            raise self._missing(name, local.platform, "Docker")
+        return Found(Image(name, "", "", ENGINE, local.id), size=local.size)
+
+    def _of_registry(self, name: str) -> Found:
         host, path, tag = parts(located(name.partition("@")[0], Deploy(registry=self.mirror), {}))
         reference = name.partition("@")[2] or tag
         credentials = find_credentials(host, self.environ)
-        repository = Repository(f"{host}/{path}", self.client, credentials, self.plain_http, self.patience)
+        plain_http = self.plain_http if self.mirror is not None else None
+        repository = Repository(f"{host}/{path}", self.client, credentials, plain_http, self.patience)
         fetched = repository.manifest(reference)
         if fetched is None:
             raise FreeholdError("bundle_image_unknown", image=name, place=repository, reference=reference)

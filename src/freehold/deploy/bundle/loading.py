@@ -85,9 +85,9 @@ class ToEngine:
         lock: dict[str, str] = {}
         for image in images:
             name = located(image.name, self.settings, {})
-            tag = "" if "@" in name else name
+            tag = _tagged(name)
             say(f"docker load: {name}")
-            there = self.engine.local(tag or image.id)
+            there = self.engine.local(tag)
             id_ = there.id if there is not None and there.id == image.id else ""
             meter = Meter(f"docker load: {name}", say)
             meter.expect(sum(part.size for part in bundle.contents(image.digest)))
@@ -176,6 +176,12 @@ def _put(bundle: Bundle, repository: Repository, digest: str, reference: str) ->
 
 class _Typed(msgspec.Struct, rename="camel"):
     media_type: str = "application/vnd.oci.image.manifest.v1+json"
+
+
+def _tagged(name: str) -> str:
+    """What an engine calls it: one that the configuration names by digest alone gets a tag of that digest."""
+    plain, _, digest = name.partition("@")
+    return plain if not digest or ":" in plain.rpartition("/")[2] else f"{plain}:{digest[7:19]}"
 
 
 def _locked(name: str, there: str) -> str:

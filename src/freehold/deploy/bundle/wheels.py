@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from freehold.artifact.artifact import sha256_of
+from freehold.deploy.bundle.platforms import ALL
 from freehold.errors import FreeholdError
 
 LOCK = Path(__file__).with_name("base.lock")
@@ -22,27 +23,38 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip knows: the same files m
 
 
 def fetch_wheels(lock: Path, into: Path, platform: str, environ: Mapping[str, str]) -> None:
-    """Bring every wheel of `lock` into the folder `into`, by pip and its settings, for this Python on `platform`.
+    """Bring every wheel of `lock` into the folder `into`, by pip and its settings, for this Python on `platform`; for
+    "all" for every machine that Freehold runs on.
 
     What is there already is taken where its hash is right. Raises `bundle_pip_missing`, `bundle_wheels_failed`.
     """
     if find_spec("pip") is None:
         raise FreeholdError("bundle_pip_missing", python=sys.executable)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--dest", str(into)]
-    command += ["--python-version", "{}.{}".format(*sys.version_info)]
-    machine = _MACHINES.get(platform.split("/")[1], platform.split("/")[1])
-    for glibc in range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1):
-        command += ["--platform", f"manylinux_2_{glibc}_{machine}"]
-    command += ["--platform", f"manylinux2014_{machine}"]
-    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise FreeholdError("bundle_wheels_failed", reason=(said or ["pip failed"])[-1][:300])
+    architectures = tuple(_MACHINES) if platform == ALL else (platform.split("/")[1],)
+    for architecture in architectures:
+        done = subprocess.run(  # noqa: S603 - argument lists of our own
+            _command(lock, into, _MACHINES.get(architecture, architecture)),
+            env=dict(environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = [line for line in done.stderr.splitlines() if line.strip()]
+            raise FreeholdError("bundle_wheels_failed", reason=(said or ["pip failed"])[-1][:300])
     locked = lock.read_text(encoding="utf-8")
     for wheel in into.iterdir():
         if sha256_of(wheel) not in locked:
             wheel.unlink()  # of an older lock, which an earlier try brought
+
+
+def _command(lock: Path, into: Path, machine: str) -> list[str]:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(lock), "--dest", str(into)]
+    command += ["--python-version", "{}.{}".format(*sys.version_info)]
+    for glibc in range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1):
+        command += ["--platform", f"manylinux_2_{glibc}_{machine}"]
+    return [*command, "--platform", f"manylinux2014_{machine}"]
 
 
 def own_wheel(distribution: Distribution, into: Path) -> Path:

@@ -93,6 +93,13 @@ _CREATING: dict[str, Entry] = {
         "{place} 中的 {image} 只有 {known}，没有 {wanted}。",
         "请用 `--platform` 指定将要运行它的机器的平台。",
     ),
+    "bundle_platform_invalid": Entry(
+        Kind.INVALID,
+        "--platform {platform} is no platform.",
+        "Write linux/amd64, linux/arm64, or all.",
+        "--platform {platform} 不是有效的平台。",
+        "请写 linux/amd64、linux/arm64 或 all。",
+    ),
     "bundle_pip_missing": Entry(
         Kind.UNSUPPORTED,
         "{python} has no pip, and pip fetches the wheels.",
