@@ -150,13 +150,10 @@ class Models:
         of models that were removed by hand, and refuses a second one of the same name. Raises
         `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
         """
-        kept = self._credential_named(name, kind, label[:_LABEL])
-        self.update(name, kind, values, label, kept)
-        if (
-            self.credential(name, kind) is None
-            and (added := self._credential_named(name, kind, label[:_LABEL])) is not None
-        ):
-            body = {"model": name, "model_type": kind, "credential_id": added}
+        label = label[:_LABEL]
+        self.update(name, kind, values, label, self._credential_named(name, kind, label))
+        if self.credential(name, kind) is None:  # a model that had lost its credential does not get another by itself
+            body = {"model": name, "model_type": kind, "credential_id": self._credential_named(name, kind, label)}
             self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
 
     def update(
