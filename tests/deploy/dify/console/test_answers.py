@@ -39,7 +39,9 @@ def test_what_came_is_told_by_its_keys_alone() -> None:
     assert outline(content) == (
         "{data: {access_token}, many: [{key}, ...], n: number, ok: true or false, none: null, no: []}"
     )
-    assert outline(b"<html>\n  <h1>Bad</h1>") == "<html> <h1>Bad</h1>"
+    assert outline(b"<html>\n  <h1>502 Bad</h1><br") == "502 Bad"
+    assert outline(b" ") == "nothing"
+    assert outline(b"<html></html>") == "no text"
     assert outline(msgspec.json.encode({f"k{place}": place for place in range(20)})).endswith(", ...}")
 
 
@@ -63,7 +65,9 @@ def test_words_are_one_line_without_secrets() -> None:
     """However Dify says them."""
     said = answer(b'{"code": "invalid_param", "message": "wrong\\n key sk-1234 given"}', 400, "sk-1234")
     assert said.words == "wrong key *** given"
-    assert answer(b"", 502).words == "status 502"
+    assert answer(b'{"result": "error", "error": "no  model"}').words == "no model"
+    assert answer(b'{"data": {"token": "t-1"}}', 500).words == "{data: {token}}"
+    assert answer(b"", 502).words == "nothing"
 
 
 def test_longer_secrets_go_first_and_short_ones_stay() -> None:

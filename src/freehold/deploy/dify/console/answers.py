@@ -1,5 +1,6 @@
 """What Dify answered: read by its shape, or told as an error without anything secret."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,14 +13,16 @@ T = TypeVar("T")
 
 _TOLD = 300  # characters of Dify's own words
 _NAMES = 12  # keys of a reply that are named
+_TAG = re.compile(r"<[^>]*>?")
 _SHORT = 4  # a secret of fewer characters is no secret, and would hide parts of words
 
 
 class Complaint(msgspec.Struct, frozen=True):
-    """The body of an error of Dify's API: `code` is a word, `message` mostly a sentence."""
+    """The body of an error of Dify's API: `code` is a word, `message` mostly a sentence; or of a check's, `error`."""
 
     code: str = ""
     message: Any = ""
+    error: Any = ""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Why, in Dify's words, in one line; of another sort of page its beginning."""
-        message = self._complaint().message or self.content.decode("utf-8", "replace")
-        return hidden(" ".join(str(message).split()), self.secrets)[:_TOLD] or f"status {self.status}"
+        """Why, in Dify's words, in one line; of what has none, its outline."""
+        complaint = self._complaint()
+        message = complaint.message or complaint.error or outline(self.content)
+        return hidden(" ".join(str(message).split()), self.secrets)[:_TOLD]
 
     def read(self, kind: type[T]) -> T:
         """The content as `kind`. Raises `dify_console_shape`."""
@@ -95,12 +99,11 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
 
 
 def outline(content: bytes) -> str:
-    """What content is, by the names of its keys: values may be tokens. Of a page that is no JSON, its beginning."""
+    """What content is, by the names of its keys: values may be tokens. Of a page that is no JSON, how it begins."""
     try:
-        document = msgspec.json.decode(content or b"null")
+        return _outlined(msgspec.json.decode(content)) if content.strip() else "nothing"
     except msgspec.DecodeError:
-        return " ".join(content[:120].decode("utf-8", "replace").split())
-    return _outlined(document)
+        return " ".join(_TAG.sub(" ", content[:_TOLD].decode("utf-8", "replace")).split()) or "no text"
 
 
 def _outlined(value: object, deep: bool = True) -> str:
