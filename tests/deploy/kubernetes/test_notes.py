@@ -40,3 +40,10 @@ def test_it_says_where_the_key_of_clients_is() -> None:
     assert "get secret freehold-access --output jsonpath={.data.value}" in readme(CASES["cpu"])
     own = configured({"models": [BGE], "access": {"key": "${env:OUR_KEY}"}})
     assert "get secret" not in readme(own)
+
+
+def test_it_leads_to_what_is_said_of_dify() -> None:
+    """Where one is deployed: one that exists elsewhere takes nothing here."""
+    deployed = configured({"models": [BGE], "dify": {"version": "1.15.0"}})
+    assert "dify/README.md" in readme(deployed)
+    assert "dify/README.md" not in readme(configured({"models": [BGE], "dify": {"url": "https://dify.corp.test"}}))

@@ -136,4 +136,6 @@ def _notes(deployment: Deployment) -> Iterator[str]:
             f"Pods carry the annotations prometheus.io/*. A Prometheus in the namespace {settings.monitoring.namespace}"
             " that scrapes by them must present a key: that of the secret freehold-internal for the models."
         )
+    if deployment.config.dify is not None and deployment.config.dify.version is not None:
+        yield "Dify is told of in dify/README.md. Its secrets are made before anything is applied, too."
     yield "The wall between namespaces needs a network plugin that keeps NetworkPolicies (Calico, Cilium and others)."
