@@ -72,6 +72,12 @@ def patch(
     cure_502: Annotated[
         bool, typer.Option("--cure-502", help="nginx asks for addresses anew: no 502 after a container was replaced.")
     ] = False,
+    plugin_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The public key of plugins that `bundle plugin` signed; verification stays on."
+        ),
+    ] = None,
     closed: Annotated[
         bool, typer.Option("--closed", help="Nothing is asked of the internet: updates, marketplace, telemetry.")
     ] = False,
@@ -82,15 +88,22 @@ def patch(
     One of your own is never overwritten: then the lines that it lacks are told. What is running stays as it is until
     `docker compose up -d` in that folder. Deleting the file undoes all.
     """
+    from freehold.deploy.bundle.plugin.signature import public_pem, read_public
     from freehold.deploy.dify.official import override
     from freehold.deploy.dify.official.patching import check_place, joined, lay
     from freehold.deploy.dify.official.reading import read
 
     output: Output = ctx.obj
-    if ca is None and not cure_502 and not closed:
+    asked = override.Asked(
+        bundle=joined(expanded(str(ca))) if ca is not None else None,
+        plugin_key=public_pem(read_public(expanded(str(plugin_key)))).decode() if plugin_key is not None else None,
+        is_cured=cure_502,
+        is_closed=closed,
+    )
+    if asked == override.Asked():
         raise FreeholdError("official_nothing_asked")
     official = read(expanded(str(folder)))
-    made = override.patch(official, joined(expanded(str(ca))) if ca is not None else None, cure_502, closed)
+    made = override.patch(official, asked)
     if plan:
         check_place(official, made)
         files = {name: text for name, text in made.files.items() if name != override.BUNDLE}

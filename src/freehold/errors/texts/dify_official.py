@@ -20,9 +20,9 @@ ENTRIES: dict[str, Entry] = {
     "official_nothing_asked": Entry(
         Kind.INVALID,
         "It was not said what to patch.",
-        "Give --ca FILE, --cure-502, --closed, or all; what is left out is not in the override file afterwards.",
+        "Give --ca FILE, --plugin-key FILE, --cure-502, --closed, or all; what is left out is not in the override file afterwards.",
         "未指定要修补的内容。",
-        "请给出 --ca FILE、--cure-502、--closed 中的一项或多项；未给出的内容不会出现在覆盖文件中。",
+        "请给出 --ca FILE、--plugin-key FILE、--cure-502、--closed 中的一项或多项；未给出的内容不会出现在覆盖文件中。",
     ),
     "official_nginx_unknown": Entry(
         Kind.UNSUPPORTED,

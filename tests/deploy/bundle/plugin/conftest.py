@@ -1,30 +1,19 @@
-"""The wheels of the official plugin's requirements, fetched once; a key pair."""
+"""A key pair, the wheels of the official plugin's requirements, and pip without an index."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
-from freehold.deploy.bundle.plugin.requirements import Wanted
 from freehold.deploy.bundle.plugin.signature import new_pair
-from freehold.deploy.bundle.plugin.wheels import fetch
 
-from .packages import LOCKED
-
-CACHE = Path(__file__).parents[4] / ".cache"
+from .packages import fetched_wheels
 
 
 @pytest.fixture(scope="session")
 def wheelhouse() -> Path:
-    """Every wheel of official.lock, from the index, once for each state of it."""
-    pins = [pin for pin, _, _ in LOCKED]
-    folder = CACHE / f"dify-plugin-{hashlib.sha256(repr(LOCKED).encode()).hexdigest()[:12]}"
-    if not (folder / "complete").exists():
-        fetch(Wanted(tuple(map(Requirement, pins))), ("amd64",), folder, os.environ)
-        (folder / "complete").touch()
-    return folder / "amd64"
+    """The folder of the wheels."""
+    return fetched_wheels()
 
 
 @pytest.fixture(scope="session")

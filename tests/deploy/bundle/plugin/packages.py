@@ -1,10 +1,17 @@
 """Packages and wheels for tests: of the official provider plugin's layout, and tiny ones."""
 
+import fcntl
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from freehold.deploy.bundle.plugin.requirements import Wanted
+from freehold.deploy.bundle.plugin.wheels import fetch
 
 MANIFEST = """\
 version: 0.0.63
@@ -34,6 +41,20 @@ LOCKED = [line.split() for line in (Path(__file__).parent / "official.lock").rea
 """(name==version, file, sha256) of what the official plugin's requirements came to when this was written."""
 
 
+def fetched_wheels() -> Path:
+    """Every wheel of official.lock, from the index, once for each state of it; processes wait for one another."""
+    key = hashlib.sha256(repr(LOCKED).encode()).hexdigest()[:12]
+    folder = Path(__file__).parents[4] / ".cache" / f"dify-plugin-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            pins = Wanted(tuple(Requirement(pin) for pin, _, _ in LOCKED))
+            fetch(pins, ("amd64",), folder, os.environ)
+            (folder / "complete").touch()
+    return folder / "amd64"
+
+
 def project(*dependencies: str) -> str:
     """A pyproject.toml with these requirements."""
     return PROJECT.format(dependencies=", ".join(f'"{one}"' for one in dependencies))
@@ -45,7 +66,7 @@ def lock_of(rows: list[list[str]]) -> str:
     parts = ['version = 1\nrequires-python = ">=3.12"\n', own]
     for pin, file, digest in rows:
         name, version = pin.split("==")
-        url = f"https://files.pythonhosted.org/packages/{file}"
+        url = f"https://files.example/{file}"
         parts.append(
             f'[[package]]\nname = "{name}"\nversion = "{version}"\n'
             'source = { registry = "https://pypi.org/simple" }\n'

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from freehold.deploy.dify.official.judging import Asked, judge
+from freehold.deploy.dify.official.override import Asked as Wanted
 from freehold.deploy.dify.official.override import patch
 from freehold.deploy.dify.official.patching import lay
 from freehold.deploy.dify.official.reading import read
@@ -17,7 +18,7 @@ FORBIDDEN = frozenset(release_of("1.15.0").forbidden)
 
 def found(folder: Path, **asked: object) -> dict[str, tuple[str, str]]:
     """By check, its status and what was found."""
-    report = judge(read(folder), Asked(FORBIDDEN, **asked))  # type: ignore[arg-type]
+    report = judge(read(folder), Asked(FORBIDDEN, **asked))  # type: ignore[arg-type]  # what the fields of Asked are
     return {check.id: (check.status, check.found.en) for check in report.checks}
 
 
@@ -43,7 +44,7 @@ def test_an_installation_as_it_comes(compose: str, tmp_path: Path) -> None:
 def test_one_with_secrets_of_its_own_that_is_closed_and_patched(compose: str, tmp_path: Path) -> None:
     """Nothing fails and only the unpinned nginx is left to warn of."""
     official = read(install(tmp_path, compose, **SECRETS, **QUIET))
-    lay(official, patch(official, "PEM\n", is_cured=True, is_closed=True))
+    lay(official, patch(official, Wanted(bundle="PEM\n", is_cured=True, is_closed=True)))
     checks = found(tmp_path, is_closed=True, has_ca=True, models_url="http://192.0.2.7:8080/v1")
     assert {name: one for name, one in checks.items() if one[0] != "ok"} == {
         "floating-images": ("warn", "nginx:latest")

@@ -19,11 +19,21 @@ import httpx
 import pytest
 import yaml
 
-from freehold.deploy.dify.official.override import CA_PLACE, CA_VARIABLES, TRUSTING, fixed, patch, resolving
+from freehold.deploy.dify.official.override import (
+    CA_PLACE,
+    CA_VARIABLES,
+    TRUSTING,
+    fixed,
+    patch,
+    resolving,
+)
+from freehold.deploy.dify.official.override import (
+    Asked as Wanted,
+)
 from freehold.deploy.dify.official.patching import joined, lay
 from freehold.deploy.dify.official.reading import read
 from freehold.errors import FreeholdError
-from tests.deploy.bundle.plugin.conftest import wheelhouse  # noqa: F401 - a fixture
+from tests.deploy.bundle.plugin.packages import fetched_wheels
 from tests.pki import Authority
 
 from .installations import NEWER, NGINX, OLDER, SECRETS, install
@@ -49,7 +59,7 @@ def test_docker_compose_merges_it_by_itself(compose: str, tmp_path: Path) -> Non
     folder = install(tmp_path / "docker", compose, **SECRETS)
     before = _merged(folder)
     official = read(folder)
-    lay(official, patch(official, "PEM\n", is_cured=True))
+    lay(official, patch(official, Wanted(bundle="PEM\n", is_cured=True)))
     after = _merged(folder)
     for name in TRUSTING:
         service = after[name]
@@ -71,14 +81,14 @@ def _merged(folder: Path) -> dict[str, dict[str, object]]:
     return services
 
 
-def test_python_clients_trust_the_own_ca_by_that_environment_alone(wheelhouse: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_python_clients_trust_the_own_ca_by_that_environment_alone(tmp_path: Path) -> None:
     """requests and httpx as plugins install them: refused without the variables, answered with exactly them."""
     authority = Authority(tmp_path)
     pair = authority.issue()
     (tmp_path / "bundle.pem").write_text(joined(authority.file))
     site = tmp_path / "site"
     for name in CLIENTS:
-        (wheel,) = wheelhouse.glob(f"{name}-[0-9]*-none-any.whl")
+        (wheel,) = fetched_wheels().glob(f"{name}-[0-9]*-none-any.whl")
         zipfile.ZipFile(wheel).extractall(site)
     with _https(pair.certificate, pair.key) as url:
         plain = {"PATH": os.environ["PATH"]}
@@ -229,12 +239,27 @@ def test_rewriting_twice_changes_nothing_more() -> None:
     assert once.count("resolver 127.0.0.11") == NGINX.count("resolver 127.0.0.11") + 1
 
 
+def test_the_daemon_gets_a_key_beside_the_ca(tmp_path: Path) -> None:
+    """Both mounts and all variables stand in one service, and verification is on."""
+    made = patch(read(install(tmp_path)), Wanted(bundle="PEM\n", plugin_key="KEY\n"))
+    daemon = yaml.safe_load(made.override)["services"]["plugin_daemon"]
+    assert daemon["volumes"] == [
+        "./freehold/ca-certificates.crt:/etc/freehold/ca-certificates.crt:ro",
+        "./freehold/plugin-key.pem:/etc/freehold/plugin-key.pem:ro",
+    ]
+    assert daemon["environment"]["FORCE_VERIFYING_SIGNATURE"] == "true"
+    assert daemon["environment"]["SSL_CERT_FILE"] == CA_PLACE
+    assert list(yaml.safe_load(patch(read(tmp_path), Wanted(plugin_key="KEY\n")).override)["services"]) == [
+        "plugin_daemon"
+    ]
+
+
 def test_only_what_is_asked_for_and_there_is_in_it(tmp_path: Path) -> None:
     """An older installation has no worker_beat; without nginx there is nothing to cure."""
     official = read(install(tmp_path, NEWER.replace("worker_beat", "worker_other")))
-    services = yaml.safe_load(patch(official, "PEM\n", is_cured=False).override)["services"]
+    services = yaml.safe_load(patch(official, Wanted(bundle="PEM\n", is_cured=False)).override)["services"]
     assert list(services) == ["api", "worker", "plugin_daemon", "sandbox"]
     bare = read(install(tmp_path / "bare", NEWER.replace("  nginx:", "  other:")))
     with pytest.raises(FreeholdError) as caught:
-        patch(bare, None, is_cured=True)
+        patch(bare, Wanted(is_cured=True))
     assert caught.value.code == "official_nginx_unknown"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from freehold.deploy.dify.official.override import BUNDLE, MARK, NAME, Patch, patch
+from freehold.deploy.dify.official.override import Asked as Wanted
 from freehold.deploy.dify.official.patching import joined, lay
 from freehold.deploy.dify.official.reading import read
 from freehold.errors import FreeholdError
@@ -15,7 +16,7 @@ from .installations import install
 
 def made(folder: Path) -> Patch:
     """A patch with a CA and the cure."""
-    return patch(read(folder), "PEM\n", is_cured=True)
+    return patch(read(folder), Wanted(bundle="PEM\n", is_cured=True))
 
 
 def refused(folder: Path, wanted: Patch) -> FreeholdError:
@@ -34,7 +35,7 @@ def test_our_own_override_is_replaced_and_difys_files_stay(tmp_path: Path) -> No
     written = lay(read(folder), made(folder))
     assert written[-1].name == NAME
     assert (folder / BUNDLE).read_text() == "PEM\n"
-    lay(read(folder), patch(read(folder), None, is_cured=True))
+    lay(read(folder), patch(read(folder), Wanted(is_cured=True)))
     assert (folder / NAME).read_text().startswith(MARK)
     assert "api" not in (folder / NAME).read_text()
     assert all(path.read_bytes() == raw for path, raw in before.items())

@@ -46,7 +46,8 @@ TELEMETRY = Topic(
     Text(
         "`freehold dify patch --compose-dir DIR --closed`. (Up to 1.14 an empty CHECK_UPDATE_URL in .env becomes the"
         " default again.)",
-        "`freehold dify patch --compose-dir DIR --closed`。（1.14 及以前，.env 中的空 CHECK_UPDATE_URL 会变回默认值。）",
+        "`freehold dify patch --compose-dir DIR --closed`。"
+        "（1.14 及以前，.env 中的空 CHECK_UPDATE_URL 会变回默认值。）",
     ),
 )
 MARKETPLACE = Topic(
