@@ -10,12 +10,14 @@ from shlex import quote
 from freehold.access.keys import INITIAL_FILE
 from freehold.config import Config, Deploy, Dify, home, resolve
 from freehold.config.dify import Console as ConsoleAccount
+from freehold.config.labels import GATEWAY
 from freehold.deploy.compose.dify import SECRETS_FILE
 from freehold.deploy.compose.layout import secret_path
 from freehold.deploy.dify.console import Account, AdminKey, Credentials, Door, Say, set_up
 from freehold.deploy.kubernetes.dify.naming import SECRETS as CLUSTER_SECRETS
 from freehold.deploy.kubernetes.naming import SECRET_KEY, secret_of
 from freehold.deploy.releases.release import Releases
+from freehold.deploy.services.model_places import state
 from freehold.deploy.services.secret_files import ACCESS
 from freehold.deploy.topology.facts import address
 from freehold.deploy.topology.secrets import read
@@ -65,10 +67,13 @@ def _cluster_key(settings: Deploy, environ: Mapping[str, str], *, reads: bool) -
 
 
 def _made(config: Config, environ: Mapping[str, str]) -> Path:
-    """The file of the key that was made: by the deployment where there is one, else by `freehold serve`."""
-    if config.deploy is not None and config.deploy.target == "compose":
-        return Releases(home(environ), config.deploy.name).folder / "compose" / secret_path(ACCESS)
-    return home(environ) / INITIAL_FILE
+    """The file of the key that was made: by a deployment, by its gateway under systemd, else by `freehold serve`."""
+    deploy = config.deploy
+    if deploy is None:
+        return home(environ) / INITIAL_FILE
+    if deploy.target == "compose":
+        return Releases(home(environ), deploy.name).folder / "compose" / secret_path(ACCESS)
+    return Path(state(GATEWAY, deploy)[0].source) / INITIAL_FILE
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,22 @@ _NOTES: dict[str, Entry] = {
         "未能向我们的服务器查询模型信息：{reason}",
         "名称和长度取自文件与配置。若本机需通过其他地址访问它，请使用 `--server URL`。",
     ),
+    "note_dify_assumed": Entry(
+        Kind.INVALID,
+        "Nothing tells the context length of `{model}`; Dify is told {length}.",
+        "Write it: `context_length` of the model, as its description says.",
+        "无法得知 `{model}` 的上下文长度，告知 Dify 的是 {length}。",
+        "请按模型说明填写该模型的 `context_length`。",
+    ),
+    "note_dify_space_gone": Entry(
+        Kind.CONFLICT,
+        "{name} is used ({uses}), and no model that is served answers in its space any more: new vectors are compared"
+        " with old ones there, and searches find the wrong texts.",
+        "Serve the old version again beside the new one, under an id of its own, and connect: the old name is led to it."
+        " Or choose the new model there and index again.",
+        "{name} 正被使用（{uses}），但已没有模型在其向量空间中应答：新旧向量会被相互比较，检索结果将是错误的。",
+        "请以单独的 id 在新版本旁重新提供旧版本，然后再次接入：旧名称会指向它。或在该处选择新模型并重新索引。",
+    ),
     "note_dify_version": Entry(
         Kind.UNSUPPORTED,
         "This Dify is {version}; its console was read in the source of {known}.",

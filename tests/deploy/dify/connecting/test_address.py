@@ -59,7 +59,8 @@ def test_where_nothing_tells_a_person_has_to(text: str, example: str) -> None:
         ("dify: {version: 1.15.0}\ndeploy: {host: 0.0.0.0}\n", "http://127.0.0.1:8080/v1"),
         ("dify: {version: 1.15.0, ingress_host: dify.corp}\ndeploy: {target: kubernetes}\n", None),
         (
-            "dify: {version: 1.15.0, ingress_host: d.corp}\ndeploy: {target: kubernetes, ingress: {host: ai.corp, secret: s}}\n",
+            "dify: {version: 1.15.0, ingress_host: d.corp}\n"
+            "deploy: {target: kubernetes, ingress: {host: ai.corp, secret: s}}\n",
             "https://ai.corp/v1",
         ),
     ],

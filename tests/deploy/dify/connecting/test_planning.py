@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.deploy.dify.connecting.becoming import Wanted, become
+from freehold.deploy.dify.connecting.becoming import Wanted, at_home, become
 from freehold.deploy.dify.connecting.keys import Keys
 from freehold.deploy.dify.connecting.known import Known
 from freehold.deploy.dify.connecting.planning import NOTHING, Found, Intent, Step, plan
@@ -45,7 +45,8 @@ def found(models: Mapping[str, Credential] | None = None, **more: Credential | N
     """A Dify with all models as they should be, `models` by their names otherwise, and older spaces beside them."""
     said = {(one.type, one.name): (models or {}).get(one.name, shown(one)) for one in MODELS}
     defaults = {one.type: Default(one.name, PROVIDER) for one in MODELS}
-    return Found(said | {("text-embedding", name.replace("_", "@")): None for name in more}, {}, defaults)
+    others = {("text-embedding", name.replace("_", "@")): credential for name, credential in more.items()}
+    return Found(said | others, {}, defaults)
 
 
 def actions(steps: tuple[Step, ...]) -> list[tuple[str, str]]:
@@ -101,23 +102,36 @@ def test_a_model_without_credentials_is_given_them(keys: Keys) -> None:
 def test_an_older_space_stays_while_it_may_be_used(keys: Keys) -> None:
     """Only what is ours, of a model that there is, unused, and asked for, is removed."""
     state = found(bge_deadbeef=None, bge_cafebabe=None, bge_feedface=None, other_deadbeef=None, bge_later=None)
-    uses = {"bge@deadbeef": ("knowledge base Rules",)}
-    defaults = {**state.defaults, "text-embedding": Default("bge@cafebabe", PROVIDER)}
-    state = replace(state, uses=uses, defaults=defaults)
+    state = replace(state, uses={"bge@deadbeef": ("knowledge base Rules",)})
     kept = plan(INTENT, state, keys).steps[3:]
     assert [(step.action, step.name, step.uses) for step in kept] == [
         ("keep", "bge@deadbeef", ("knowledge base Rules",)),
-        ("keep", "bge@cafebabe", ("default model",)),
+        ("keep", "bge@cafebabe", ()),
         ("keep", "bge@feedface", ()),
     ]
     pruned = plan(replace(INTENT, prune=True), state, keys)
-    assert actions(pruned.steps[3:]) == [
-        ("keep", "bge@deadbeef"),
-        ("keep", "bge@cafebabe"),
-        ("remove", "bge@feedface"),
-    ]
+    assert [step.action for step in pruned.steps[3:]] == ["keep", "remove", "remove"]
     blind = plan(replace(INTENT, prune=True), replace(state, sees_all=False), keys)
     assert {step.action for step in blind.steps[3:]} == {"keep"}
+
+
+def test_an_older_name_is_led_to_the_model_that_answers_in_its_space(keys: Keys) -> None:
+    """Where Dify has it; otherwise it is not made again."""
+    older = at_home({"bge@deadbeef": Known("bge-1", "embed", ("embed",), 256)}, "http://m/v1")
+    intent = replace(INTENT, older=older)
+    assert len(plan(intent, found(), keys).steps) == 3
+    state = found(bge_deadbeef=shown(MODELS[1]))
+    step = plan(intent, replace(state, uses={"bge@deadbeef": ("app Help",)}), keys).steps[3]
+    assert (step.action, step.name, step.uses) == ("update", "bge@deadbeef", ("app Help",))
+    assert step.fields == ("endpoint_model_name", "context_size", "api_key")
+    assert step.values["endpoint_model_name"] == "bge-1"
+
+
+def test_a_default_in_an_older_space_moves_with_its_model(keys: Keys) -> None:
+    """New knowledge bases begin in the new space."""
+    state = found(bge_deadbeef=None)
+    now = {**state.defaults, "text-embedding": Default("bge@deadbeef", PROVIDER)}
+    assert plan(INTENT, replace(state, defaults=now), keys).defaults == {"text-embedding": "bge@0a1b2c3d"}
 
 
 def test_a_default_that_somebody_chose_stays_unless_the_configuration_says_another(keys: Keys) -> None:

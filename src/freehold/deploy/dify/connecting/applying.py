@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from freehold.deploy.dify.connecting.becoming import Wanted
 from freehold.deploy.dify.connecting.keys import Keys
 from freehold.deploy.dify.connecting.planning import Plan, Step
+from freehold.deploy.dify.connecting.provider import API_KEY
 from freehold.deploy.dify.console import Console, ModelType, Say, Smoke
 from freehold.errors import FreeholdError
 
@@ -59,23 +61,24 @@ def apply(console: Console, plan: Plan, keys: Keys, say: Say) -> None:
 
 
 def _deeds(console: Console, plan: Plan, keys: Keys) -> Iterator[tuple[str, Callable[[], None]]]:
-    for step in plan.steps:
-        if step.changes:
-            yield f"{step.action} {step.name} ({step.type})", lambda step=step: _do(console, step, keys)
+    """What is removed goes last: it may have been a default until then."""
+    for step in _given(plan):
+        yield f"{step.action} {step.name} ({step.type})", partial(_give, console, step, keys)
     if plan.defaults:
         names = ", ".join(f"{name} ({kind})" for kind, name in plan.defaults.items())
-        yield f"default {names}", lambda: console.models.set_defaults(plan.defaults)
+        yield f"default {names}", partial(console.models.set_defaults, plan.defaults)
+    for step in plan.steps:
+        if step.action == "remove":
+            yield f"remove {step.name} ({step.type})", partial(console.models.remove, step.name, step.type)
 
 
-def _do(console: Console, step: Step, keys: Keys) -> None:
-    if step.action == "remove":
-        console.models.remove(step.name, step.type)
-        return
+def _give(console: Console, step: Step, keys: Keys) -> None:
+    """Add or update a model, and remember its key."""
     if step.action == "add":
         console.models.add(step.name, step.type, step.values, LABEL)
     else:
         console.models.update(step.name, step.type, step.values, LABEL, step.credential_id)
-    keys.note(f"{step.type} {step.name}", step.values.get("api_key"))
+    keys.note(f"{step.type} {step.name}", step.values.get(API_KEY))
 
 
 def _given(plan: Plan) -> Iterator[Step]:

@@ -1,7 +1,7 @@
 """What each name becomes in Dify: its types there, its stable name, the credentials that the plugin wants."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from freehold.config import Ability
 from freehold.deploy.dify.connecting.known import Known
@@ -57,6 +57,11 @@ def become(names: Iterable[Known], url: str, space_of: Spaced) -> tuple[tuple[Wa
         if not types:
             left.append(LeftOut(known.name, known.kind if known.kind in ("tensor", "classify") else "untold"))
     return tuple(wanted), tuple(left)
+
+
+def at_home(homes: Mapping[str, Known], url: str) -> tuple[Wanted, ...]:
+    """Older names of embedding models, each led to the model that answers in its space now."""
+    return tuple(replace(_wanted(home, "text-embedding", url, lambda _: ""), name=name) for name, home in homes.items())
 
 
 def types_of(known: Known) -> tuple[ModelType, ...]:

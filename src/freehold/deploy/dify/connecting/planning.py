@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from freehold.deploy.dify.connecting.becoming import Wanted
@@ -70,12 +70,14 @@ class Intent:
     key: str | None = field(repr=False)
     defaults: Mapping[ModelType, str]
     prune: bool = False
+    older: tuple[Wanted, ...] = ()
+    """Names of older spaces that a model still answers in: where Dify has one, it is led there."""
 
 
 def look(console: Console, intent: Intent) -> Found:
     """What Dify has. Raises what the console's calls raise."""
     listed = [(one.type, one.name) for one in console.models.listed()]
-    wanted = {(one.type, one.name) for one in intent.models}
+    wanted = {(one.type, one.name) for one in (*intent.models, *intent.older)}
     credentials = {
         (kind, name): console.models.credential(name, kind) if (kind, name) in wanted else None
         for kind in TYPES
@@ -98,7 +100,7 @@ NOTHING = Found({}, {}, {})
 def plan(intent: Intent, found: Found, keys: Keys, *, installs: bool = False) -> Plan:
     """What is to be done, pure. Raises `dify_default_type` for a default of another type than the model is."""
     steps = [_of_wanted(one, intent.key, found, keys) for one in intent.models]
-    return Plan((*steps, *_older(intent, found)), _defaults(intent, found), installs)
+    return Plan((*steps, *_older(intent, found, keys)), _defaults(intent, found), installs)
 
 
 def _of_wanted(one: Wanted, key: str | None, found: Found, keys: Keys) -> Step:
@@ -108,7 +110,7 @@ def _of_wanted(one: Wanted, key: str | None, found: Found, keys: Keys) -> Step:
         return step
     credential = found.models[one.type, one.name]
     if credential is None:
-        return _changed(step, "update", (API_KEY,), values, None)
+        return replace(step, action="update", fields=(API_KEY,))
     shown = credential.values
     # what a person set beside our fields stays, and the plugin takes whatever it does not know
     beside = {name: value for name, value in shown.items() if name not in _OURS and not _starred(value)}
@@ -119,17 +121,13 @@ def _of_wanted(one: Wanted, key: str | None, found: Found, keys: Keys) -> Step:
         if field.name != API_KEY and (shown.get(field.name) or "") != one.credentials.get(field.name, "")
     ]
     differ = (*fields, *(() if given else (API_KEY,)))
-    return _changed(step, "update" if differ else "same", differ, {**beside, **values}, credential.id)
-
-
-def _changed(
-    step: Step,
-    action: Literal["update", "same"],
-    fields: tuple[str, ...],
-    values: Mapping[str, str],
-    credential_id: str | None,
-) -> Step:
-    return Step(action, step.type, step.name, fields, (), step.wanted, values, credential_id)
+    return replace(
+        step,
+        action="update" if differ else "same",
+        fields=differ,
+        values={**beside, **values},
+        credential_id=credential.id,
+    )
 
 
 def _starred(value: str) -> bool:
@@ -137,14 +135,19 @@ def _starred(value: str) -> bool:
     return "****" in value
 
 
-def _older(intent: Intent, found: Found) -> list[Step]:
+def _older(intent: Intent, found: Found, keys: Keys) -> list[Step]:
     """Spaces that our embedding models were in before. What is used, or may be, is never removed."""
+    homes = {one.name: one for one in intent.older}
     steps = []
     for kind, name in found.models:
-        if _older_space(kind, name, intent):
-            uses = _uses(name, found)
-            removed = intent.prune and found.sees_all and not uses
-            steps.append(Step("remove" if removed else "keep", "text-embedding", name, uses=uses))
+        if not _older_space(kind, name, intent):
+            continue
+        step = Step("keep", "text-embedding", name, uses=found.uses.get(name, ()))
+        if intent.prune and found.sees_all and not step.uses:
+            step = replace(step, action="remove")
+        elif name in homes:
+            step = replace(_of_wanted(homes[name], intent.key, found, keys), uses=step.uses)
+        steps.append(step)
     return steps
 
 
@@ -155,14 +158,8 @@ def _older_space(kind: str, name: str, intent: Intent) -> bool:
     return kind == "text-embedding" and spaced is not None and ours.get(spaced["model"], name) != name
 
 
-def _uses(name: str, found: Found) -> tuple[str, ...]:
-    default = found.defaults.get("text-embedding")
-    is_default = default is not None and default.provider == PROVIDER and default.name == name
-    return (*found.uses.get(name, ()), *(("default model",) if is_default else ()))
-
-
 def _defaults(intent: Intent, found: Found) -> dict[ModelType, str]:
-    """Those that the configuration names; of other types our first model, where Dify has none."""
+    """Those that the configuration names; of other types our first model, where Dify has none, or an older space."""
     wanted: dict[ModelType, str] = {}
     for kind in TYPES:
         ours = [one for one in intent.models if one.type == kind]
@@ -174,6 +171,8 @@ def _defaults(intent: Intent, found: Found) -> dict[ModelType, str]:
                 wanted[kind] = name
         elif ours and now is None:
             wanted[kind] = ours[0].name
+        elif now is not None and now.provider == PROVIDER and _older_space(kind, now.name, intent):
+            wanted[kind] = _named(now.name.rpartition("@")[0], kind, intent.models)
     return wanted
 
 

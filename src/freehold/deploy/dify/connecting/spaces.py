@@ -5,7 +5,7 @@ Another artifact that gives the same texts the same vectors stays in its space, 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,6 +96,20 @@ class Placing:
         """The id of an embedding model's space."""
         self.spaces, space = self.spaces.placed(model)
         return space.id
+
+    def homes(self, models: Iterable[Known]) -> Mapping[str, Known]:
+        """By their names in Dify, older spaces of models that were placed, each with a model that answers in it now.
+
+        That is an old version which is still served, by another name.
+        """
+        embedding = [model for model in models if "embed" in model.abilities]
+        return {
+            f"{model.name}@{space.id}": home
+            for model in embedding
+            for space in self.spaces.of(model.name)[:-1]
+            for home in embedding
+            if (likeness(space.answers, home.answers) or 0.0) >= LEAST_COSINE
+        }
 
 
 def likeness(one: Answers, other: Answers) -> float | None:

@@ -1,0 +1,150 @@
+"""From a configuration to the models that a Dify has: what each becomes, the forms, the plan, and how it went."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from freehold.cli.dify_connect_text import Outcome, as_data, as_text
+from freehold.cli.dify_models import known_of, model_server
+from freehold.cli.dify_place import Place, models_key, place_of
+from freehold.cli.output import LABELS, Output, describe
+from freehold.cli.progress import Say, working
+from freehold.config import Config, Dify, home
+from freehold.deploy.dify.connecting import applying, forms
+from freehold.deploy.dify.connecting.address import address_of, published
+from freehold.deploy.dify.connecting.becoming import Wanted, at_home, become
+from freehold.deploy.dify.connecting.keys import Keys
+from freehold.deploy.dify.connecting.known import Known
+from freehold.deploy.dify.connecting.planning import NOTHING, Intent, Plan, look, plan
+from freehold.deploy.dify.connecting.spaces import Placing, Spaces
+from freehold.deploy.dify.console import PLUGIN, Console, Door, open_console
+from freehold.deploy.dify.console.console import KNOWN
+from freehold.errors import FreeholdError
+
+_UNTOLD = {"en": "nothing tells what it can do", "zh": "无法得知其能力"}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What was typed: our server as Dify and as this machine reach it, whether older spaces go, how long Dify may
+    take to be ready."""
+
+    models_url: str | None
+    server: str | None
+    prune: bool
+    wait_s: float
+
+
+@dataclass
+class Connection:
+    """A configuration on its way to Dify. `url` is our server as Dify has it, `server` as this machine does; `notes` is
+    what there is to say besides the result."""
+
+    config: Config
+    terms: Terms
+    url: str
+    server: str
+    output: Output
+    notes: list[FreeholdError] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, config: Config, terms: Terms, bridge: str | None, hostname: str, output: Output) -> "Connection":
+        """Raises what `address_of` raises."""
+        address = address_of(config, bridge, hostname, terms.models_url)
+        connection = cls(config, terms, address.url, terms.server or published(config) or address.url, output)
+        if address.listen:
+            connection.notes.append(FreeholdError("note_dify_listen", listen=address.listen))
+        return connection
+
+    def show_forms(self, environ: Mapping[str, str]) -> None:
+        """Print each model's form. Neither Dify nor our server is asked; spaces of embedding models are remembered."""
+        key = models_key(self.config, environ, reads=False).place
+        names, _ = known_of(self.config, environ, None)
+        placing, models = self._become(names, environ)
+        placing.spaces.save()
+        language = self.output.language
+        data = {"url": self.url, "key": key, "models": forms.as_data(models, key, language)}
+        self._show(data, forms.as_text(models, key, language))
+
+    def make(self, dify: Dify, environ: Mapping[str, str], package: bytes | None, *, only_plan: bool) -> None:
+        """Do what is to be done in Dify, or only show it, and tell.
+
+        Raises `dify_plugin_missing`, and what the console, `plan` and `applying` raise.
+        """
+        key = models_key(self.config, environ, reads=True).value or None
+        place = place_of(self.config, dify, environ)
+        with model_server(self.server, key, self.config, environ) as ours:
+            names, silence = known_of(self.config, environ, ours)
+        if silence is not None:
+            self.notes.append(FreeholdError("note_dify_silent", reason=silence.cause))
+        placing, models = self._become(names, environ)
+        self._tell_assumed(models)
+        older = at_home(placing.homes(names), self.url)
+        intent = Intent(models, key, dify.default_models, self.terms.prune, older)
+        keys = Keys.read(home(environ), place.address, dify.workspace)
+        with ExitStack() as stack:
+            say = stack.enter_context(working(f"connecting to {place.address}"))
+            console = stack.enter_context(self._open(place, environ, say))
+            there = self._provided(console, place.address, package, only_plan=only_plan)
+            planned = plan(intent, look(console, intent) if there else NOTHING, keys, installs=not there)
+            self._tell_gone(planned)
+            proofs: tuple[applying.Proof, ...] = ()
+            if not only_plan:
+                placing.spaces.save()
+                applying.validate(console, planned, say)
+                applying.apply(console, planned, keys, say)
+                proofs = applying.prove(console.smoke, models, say)
+        outcome = Outcome(place.address, console.version, planned, not only_plan, proofs)
+        self._show(as_data(outcome), as_text(outcome, self.output.language))
+
+    def _become(self, names: Sequence[Known], environ: Mapping[str, str]) -> tuple[Placing, tuple[Wanted, ...]]:
+        """The models of Dify, and their spaces; what is left out is noted. Raises `dify_nothing_to_connect`."""
+        placing = Placing(Spaces.read(home(environ)))
+        models, left = become(names, self.url, placing.id_of)
+        for one in left:
+            reason = _UNTOLD[self.output.language] if one.reason == "untold" else one.reason
+            self.notes.append(FreeholdError("note_dify_left_out", model=one.model, reason=reason))
+        if not models:
+            raise FreeholdError("dify_nothing_to_connect", left=", ".join(one.model for one in left))
+        return placing, models
+
+    def _open(self, place: Place, environ: Mapping[str, str], say: Say) -> AbstractContextManager[Console]:
+        """Its console, signed in; a new one has its account then."""
+        door = Door(place.address, self.config.network, environ, self.terms.wait_s)
+        place.prepare(door, say)
+        return open_console(door, place.credentials, say)
+
+    def _provided(self, console: Console, address: str, package: bytes | None, *, only_plan: bool) -> bool:
+        """Whether the plugin is there now."""
+        if not console.version.startswith(KNOWN):
+            self.notes.append(FreeholdError("note_dify_version", version=console.version or "?", known=f"{KNOWN}x"))
+        if console.plugins.installed() is not None:
+            return True
+        if package is None:
+            raise FreeholdError("dify_plugin_missing", url=address, plugin=PLUGIN)
+        if only_plan:
+            return False
+        console.plugins.install(package)
+        return True
+
+    def _tell_assumed(self, models: Sequence[Wanted]) -> None:
+        for one in models:
+            if one.assumed:
+                length = one.credentials["context_size"]
+                self.notes.append(FreeholdError("note_dify_assumed", model=one.model, length=length))
+
+    def _tell_gone(self, planned: Plan) -> None:
+        """Knowledge bases whose vectors are of a space that no model answers in any more."""
+        for step in planned.steps:
+            if step.action == "keep" and step.uses:
+                self.notes.append(FreeholdError("note_dify_space_gone", name=step.name, uses=", ".join(step.uses)))
+
+    def _show(self, data: Mapping[str, Any], text: str) -> None:
+        """The result. Notes go to standard error; with --json they are in it."""
+        if not self.output.as_json:
+            for note in self.notes:
+                typer.echo(self.output.told(note, LABELS[self.output.language].note), err=True)
+        self.output.show({**data, "notes": [describe(note) for note in self.notes]}, text)
