@@ -40,10 +40,12 @@ def answering(*parts: bytes) -> Iterator[tuple[str, list[bytes]]]:
         thread.join()
 
 
-def asked(url: str, seconds: float = 5.0, trust: ssl.SSLContext = TRUST, **more: object) -> Exchange:
+def asked(
+    url: str, seconds: float = 5.0, trust: ssl.SSLContext = TRUST, enough: Callable[[bytes], bool] | None = None
+) -> Exchange:
     """A POST with a small body."""
     request = Request("POST", f"{url}/x?y=1", (("Content-Type", "application/json"), ("Authorization", "")), b"{}")
-    return exchange(request, trust, seconds, **more)  # type: ignore[arg-type]
+    return exchange(request, trust, seconds, enough)
 
 
 def test_the_request_goes_out_byte_for_byte() -> None:

@@ -282,9 +282,11 @@ CHECKS = (
         "address",
         empty_key,
         Text(
-            "Embedding calls without a key send an empty `Authorization:` header: adding the model fails.",
-            "无密钥的向量调用会发送空的 `Authorization:` 头：添加模型会失败。",
+            "Who leaves the key empty meets an error that says nothing: embedding calls then send an empty"
+            " `Authorization:` header.",
+            "用户未填密钥时会看到含义不明的错误：此时向量调用会发送空的 `Authorization:` 头。",
         ),
         Text("Treat an empty header as no key.", "请把空的头视为没有密钥。"),
+        needed=False,
     ),
 )
