@@ -62,9 +62,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Nothing: tests print nothing."""
 
 
@@ -103,7 +101,8 @@ def nginx(folder: Path, text: str, port: int, secrets: str = "/run/secrets/dify-
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
-                assert process.poll() is None and time.monotonic() < limit, (folder / "said").read_text()
+                assert process.poll() is None, (folder / "said").read_text()
+                assert time.monotonic() < limit
                 time.sleep(0.02)
         yield
     finally:
@@ -171,7 +170,8 @@ def test_a_service_that_moves_is_followed(front: tuple[int, NameServer, dict[str
         limit, seen = time.monotonic() + PATIENCE_S, set()
         while "new" not in seen:
             status, said = get(port, "/v1/models")
-            assert status == 200 and time.monotonic() < limit
+            assert status == 200
+            assert time.monotonic() < limit
             seen.add(said["by"])
         there["api"].server_close()
         assert {get(port, "/console/api/x")[1]["by"] for _ in range(5)} == {"new"}
@@ -217,9 +217,9 @@ def test_https_is_served_beside_a_port_that_only_tells_its_health(tmp_path: Path
         assert get(plain, "/healthz")[0] == 204
         assert get(plain, "/v1/models")[0] == 404
         context: ssl.SSLContext = authority.context()
-        with socket.create_connection(("127.0.0.1", tls), PATIENCE_S) as raw:
-            with context.wrap_socket(raw, server_hostname="localhost") as secure:
-                secure.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-                answer = b"".join(iter(lambda: secure.recv(65536), b""))
+        raw = socket.create_connection(("127.0.0.1", tls), PATIENCE_S)
+        with context.wrap_socket(raw, server_hostname="localhost") as secure:
+            secure.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: secure.recv(65536), b""))
         assert b" 200 " in answer.splitlines()[0]
         assert b'"x-forwarded-port": "8443"' in answer

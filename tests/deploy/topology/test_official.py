@@ -1,4 +1,4 @@
-"""The release as we deploy it against the one that Dify publishes: each difference has its reason here, or is a mistake.
+"""The release as we deploy it against the one that Dify publishes: each difference has its reason here.
 
 `official-1.15.0.json` is what the official Compose files of that release come to: by service its image, volumes,
 networks, published ports, and variables with their values ("common" for those that many have); empty ones are left out.
@@ -39,19 +39,19 @@ PORTS = {
 }
 
 _OTHER_STORES = (
-    "TIDB TENCENT LINDORM UPSTASH ALIBABACLOUD RELYT HUAWEI BAIDU ANALYTICDB VIKINGDB TABLESTORE CLICKZETTA OCEANBASE"
-    " SEEKDB MILVUS HOLOGRES AZURE ALIYUN OCI VOLCENGINE SUPABASE GOOGLE LOGSTORE PLUGIN_ALIYUN".split()
+    "TIDB|TENCENT|LINDORM|UPSTASH|ALIBABACLOUD|RELYT|HUAWEI|BAIDU|ANALYTICDB|VIKINGDB|TABLESTORE|CLICKZETTA|OCEANBASE"
+    "|SEEKDB|MILVUS|HOLOGRES|AZURE|ALIYUN|OCI|VOLCENGINE|SUPABASE|GOOGLE|LOGSTORE|PLUGIN_ALIYUN"
 )
 _WEB = (
     "SERVER_CONSOLE_API_URL NEXT_PUBLIC_(BATCH|ENABLE).* TEXT_GENERATION_TIMEOUT_MS ALLOW_.* TOP_K_MAX_VALUE"
     " LOOP_NODE_MAX_COUNT MAX_(TOOLS|PARALLEL|ITERATIONS|TREE).* ENABLE_WEBSITE_.* ENABLE_AGENT_V2 EXPERIMENTAL_.*"
 )
 _DAEMON = (
-    "DB_PLUGIN_DATABASE PLUGIN_(DAEMON_PORT|PPROF|DEBUGGING|DIFY_INNER_API_URL|STDIO|PYTHON|MAX_EXECUTION|STORAGE|WORKING"
-    "|INSTALLED|PACKAGE_CACHE|MEDIA|S3).* FORCE_VERIFYING_SIGNATURE"
+    "DB_PLUGIN_DATABASE PLUGIN_(DAEMON_PORT|PPROF|DEBUGGING|DIFY_INNER_API_URL|STDIO|PYTHON|MAX_EXECUTION|STORAGE"
+    "|WORKING|INSTALLED|PACKAGE_CACHE|MEDIA|S3).* FORCE_VERIFYING_SIGNATURE"
 )
 ABSENT = {
-    rf"({'|'.join(_OTHER_STORES)})_.*": "of a vector store or an object store that is not offered",
+    rf"({_OTHER_STORES})_.*": "of a vector store or an object store that is not offered",
     r"(ENABLE_(CREATE|UPDATE)_TIDB|CREATE_TIDB)_.*": "jobs of Dify's own cloud",
     "|".join(_WEB.split()): "web reads it; there it is",
     "|".join(_DAEMON.split()): "the plugin daemon reads it; there it is, by the name that it has there",
@@ -87,7 +87,7 @@ CHANGED = {
 MORE_VARIABLES = {
     r"(CONSOLE_(API|WEB)|SERVICE_API|APP_(API|WEB)|FILES|TRIGGER|INTERNAL_FILES)_URL": "empty there; by `dify.address`",
     r"HOSTED_FETCH_.*|QDRANT__TELEMETRY_DISABLED|NEXT_TELEMETRY_DISABLED": "no telemetry",
-    r"MARKETPLACE_ENABLED|SCARF.*|CHECK_UPDATE_URL|ENABLE_OTEL|ENABLE_CHECK.*|CREATORS.*|ENABLE_LEARN.*": "no telemetry",
+    r"MARKETPLACE_ENABLED|SCARF.*|CHECK_UPDATE_URL|ENABLE_(OTEL|CHECK|LEARN).*|CREATORS.*": "no telemetry",
     r"QDRANT__SERVICE__API_KEY": "the name by which Qdrant itself reads its key",
     r"PIP_MIRROR_AUTO_DETECT": "it asks servers outside which of them is near",
     r"SECRET_KEY|INIT_PASSWORD": "empty there: whoever came first would own it",

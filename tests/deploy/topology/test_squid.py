@@ -29,12 +29,10 @@ def squid(folder: Path, hosts: tuple[str, ...]) -> Iterator[int]:
     port, _ = free_ports()
     text = squid_conf(hosts).replace("http_port 3128", f"http_port 127.0.0.1:{port}")
     text = text.replace("stdio:/dev/stdout", "none").replace("stdio:/dev/stderr", "/dev/null")
-    text = text.replace("shutdown_lifetime 1", "shutdown_lifetime 0")
     user = getpass.getuser() if os.getuid() else "nobody"  # it refuses to be root
     (folder / "squid.conf").write_text(f"cache_effective_user {user}\n{text}", encoding="utf-8")
-    process = subprocess.Popen(
-        [program(), "-N", "-n", f"test{port}", "-f", folder / "squid.conf"], stderr=subprocess.DEVNULL
-    )
+    name = f"test{port}"  # of its shared memory
+    process = subprocess.Popen([program(), "-N", "-n", name, "-f", folder / "squid.conf"], stderr=subprocess.DEVNULL)
     try:
         limit = time.monotonic() + PATIENCE_S
         while True:
@@ -42,12 +40,15 @@ def squid(folder: Path, hosts: tuple[str, ...]) -> Iterator[int]:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 break
             except OSError:
-                assert process.poll() is None and time.monotonic() < limit
+                assert process.poll() is None
+                assert time.monotonic() < limit
                 time.sleep(0.02)
         yield port
     finally:
-        process.terminate()
+        process.kill()  # asked to leave, it takes two seconds
         process.wait(PATIENCE_S)
+        for left in Path("/dev/shm").glob(f"{name}-*"):
+            left.unlink()
 
 
 def test_nothing_private_is_reached_unless_it_is_said() -> None:

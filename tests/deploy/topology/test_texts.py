@@ -17,7 +17,7 @@ def test_facts_and_choices_are_written_in() -> None:
 
 def test_a_fact_that_is_missing_is_a_mistake_of_ours() -> None:
     """No text goes out with a hole."""
-    with pytest.raises(KeyError, match="host.apy"):
+    with pytest.raises(KeyError, match=r"host\.apy"):
         written("${host.apy}", {}, {})
 
 

@@ -1,0 +1,42 @@
+"""The user's own authorities and certificates."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from freehold.deploy.topology.trust import check_pair, joined
+from freehold.errors import FreeholdError
+from tests.pki import Authority
+
+
+def test_an_authority_joins_the_systems(tmp_path: Path) -> None:
+    """One file, of which a client trusts all."""
+    own = Authority(tmp_path).file.read_bytes()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=joined(own, "here").decode())
+    subjects = [
+        dict(pair[0] for pair in one["subject"])["commonName"]
+        for one in context.get_ca_certs()
+        if "authority" in str(one["subject"])
+    ]
+    assert "authority" in subjects
+
+
+@pytest.mark.parametrize("data", [b"", b"no certificate", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nx\n"])
+def test_what_is_no_authority_is_refused(data: bytes) -> None:
+    """With the place where it is named."""
+    with pytest.raises(FreeholdError, match=r"/etc/corp\.pem") as refused:
+        joined(data, "/etc/corp.pem")
+    assert refused.value.code == "dify_ca_unreadable"
+
+
+def test_a_certificate_needs_its_own_key(tmp_path: Path) -> None:
+    """Another's, none, or a key that asks for a passphrase are refused before anything starts."""
+    authority = Authority(tmp_path)
+    one, other = authority.issue("one"), authority.issue("other")
+    check_pair(one.certificate, one.key)
+    for certificate, key in ((one.certificate, other.key), (tmp_path / "none", one.key), (one.key, one.key)):
+        with pytest.raises(FreeholdError) as refused:
+            check_pair(certificate, key)
+        assert refused.value.code == "dify_tls_unusable"
