@@ -1,5 +1,7 @@
 """Plugins: installed once, waited for, begun again after what passes, never replaced at the price of credentials."""
 
+from typing import Any
+
 import pytest
 
 from freehold.errors import FreeholdError
@@ -71,6 +73,35 @@ def test_an_installation_that_is_under_way_is_waited_for(opened: Opened, bare: D
         bare.pending = 1 + next(iter(bare.tasks.values()))["looks"]
         assert console.plugins.install(PACKAGE).identifier == IDENTIFIER
     assert bare.times(INSTALL) == 1
+
+
+def task(failure: str | None) -> dict[str, Any]:
+    """An installation that somebody began before."""
+    return {"id": "before", "identifier": IDENTIFIER, "looks": 0, "failure": failure}
+
+
+def test_a_plugin_that_is_listed_while_it_is_installed_is_waited_for(opened: Opened, dify: Dify) -> None:
+    """The list shows it before it can run."""
+    dify.tasks["before"], dify.pending = task(None), -1
+    with opened(dify) as console:
+        with pytest.raises(FreeholdError, match=r"\[dify_console_plugin_slow\]"):
+            console.plugins.install(PACKAGE, wait_s=0.02)
+        dify.pending = 10_000
+        dify.tasks["before"]["looks"] = 10_000
+        assert console.plugins.install(PACKAGE).identifier == IDENTIFIER
+    assert (dify.times(INSTALL), dify.times(UNINSTALL)) == (0, 0)
+
+
+@pytest.mark.parametrize("models", [0, 1])
+def test_one_that_half_failed_before_is_begun_again(opened: Opened, dify: Dify, models: int) -> None:
+    """Taken out first where nothing hangs on it, else Dify says that all is there."""
+    dify.tasks["before"], dify.pending = task("killed"), 0
+    dify.tasks["before"]["looks"] = 1
+    dify.models += [Model("kept", "llm")] * models
+    with opened(dify) as console:
+        assert console.plugins.install(PACKAGE).identifier == IDENTIFIER
+    assert (dify.times(INSTALL), dify.times(UNINSTALL), len(dify.models)) == (1, 1 - models, models)
+    assert "before" not in dify.tasks
 
 
 @pytest.mark.parametrize("half", [False, True])

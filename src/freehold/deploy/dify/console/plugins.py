@@ -24,7 +24,8 @@ UPLOAD_S = 300.0
 
 _ROOT = "/workspaces/current/plugin"
 _PAGE = 100
-_UNDER_WAY = frozenset({"pending", "running"})
+_SUCCESS, _FAILED, _UNDER_WAY = "success", "failed", "under way"
+_RUNNING = frozenset({"pending", "running"})
 _RESTARTING = frozenset({502, 503, 504})
 _TOO_LARGE = re.compile(r"exceeds the maximum|too large", re.I)
 _SIGNATURE = re.compile(r"bad signature|signature verification|lacks official signature", re.I)
@@ -116,20 +117,24 @@ class Plugins:
     ) -> Installed:
         """Upload a .difypkg and install it, with a line for every step; `wait_s` is for all attempts together.
 
-        A plugin that is there is left as it is, in whatever version: replacing it would delete its credentials. One
-        that is being installed is waited for. An attempt that died of its time is taken out and begun again, since
-        what was downloaded is kept. Raises `dify_console_plugin_large`, `dify_console_plugin_signature`,
-        `dify_console_plugin_failed` and `dify_console_plugin_slow`.
+        A plugin that is there is left as it is, in whatever version: replacing it would delete its credentials. Dify
+        lists one too that is still being installed, which is waited for, and one whose installation failed, which is
+        begun again. So is an attempt that died of its time: what was downloaded is kept. Raises
+        `dify_console_plugin_large`, `dify_console_plugin_signature`, `dify_console_plugin_failed` and
+        `dify_console_plugin_slow`.
         """
         identifier = self._upload(package, name)
         plugin = identifier.partition(":")[0]
-        there = self.installed(plugin)
-        if there is not None:
+        tasks = self._tasks(identifier)
+        there, task = self.installed(plugin), tasks.get(_UNDER_WAY)
+        if there is not None and not tasks:
             self._say(f"{there.identifier} is installed")
             return there
+        if task is None and _FAILED in tasks:
+            self._clear(tasks[_FAILED], plugin)
         left = self._calls.wire.until(wait_s)
         for attempt in range(1, attempts + 1):
-            task = self._begin(identifier)
+            task = task or self._begin(identifier)
             failure = None if task is None else self._follow(task, identifier, left)
             if failure is None:
                 break
@@ -137,6 +142,7 @@ class Plugins:
             if attempt == attempts or not _PASSING.search(failure):
                 self._failed(identifier, failure)
             self._say(f"{identifier}: {failure}; once more")
+            task = None
         found = self.installed(plugin)
         if found is None:
             self._failed(identifier, "the task succeeded, but the workspace's list does not have it")
@@ -180,12 +186,17 @@ class Plugins:
             raise answer.refusal()
         return answer.read(Uploaded).unique_identifier
 
-    def _begin(self, identifier: str) -> str | None:
-        """The task that installs it, one that is under way before a new one; None: nothing is left to do."""
+    def _tasks(self, identifier: str) -> dict[str, str]:
+        """Tasks that install it: one that is under way, one that failed; none where one succeeded."""
         query = {"page": 1, "page_size": _PAGE}
-        for task in self._calls.ask(Request("GET", f"{_ROOT}/tasks", query=query), Tasks).tasks or ():
-            if task.status in _UNDER_WAY and any(one.plugin_unique_identifier == identifier for one in task.plugins):
-                return task.id
+        tasks = self._calls.ask(Request("GET", f"{_ROOT}/tasks", query=query), Tasks).tasks or ()
+        ours = [task for task in tasks if any(one.plugin_unique_identifier == identifier for one in task.plugins)]
+        if any(task.status == _SUCCESS for task in ours):
+            return {}
+        return {_UNDER_WAY if task.status in _RUNNING else _FAILED: task.id for task in ours}
+
+    def _begin(self, identifier: str) -> str | None:
+        """A new task that installs it; None: nothing is left to do."""
         body = {"plugin_unique_identifiers": [identifier]}
         started = self._calls.ask(Request("POST", f"{_ROOT}/install/pkg", body), Started)
         return None if started.all_installed else started.task_id
@@ -198,9 +209,9 @@ class Plugins:
             if task is None:
                 continue
             words = _of(task, identifier)
-            if task.status == "success":
+            if task.status == _SUCCESS:
                 return None
-            if task.status not in _UNDER_WAY:
+            if task.status not in _RUNNING:
                 return words or task.status
             if (told := f"{task.status}{': ' if words else ''}{words}") != seen:
                 self._say(f"{identifier}: {told} ({left_s:.0f} s left)")
