@@ -69,7 +69,7 @@ def lock_of(rows: list[list[str]]) -> str:
         url = f"https://files.example/{file}"
         parts.append(
             f'[[package]]\nname = "{name}"\nversion = "{version}"\n'
-            'source = { registry = "https://pypi.org/simple" }\n'
+            'source = { registry = "https://index.example/simple" }\n'
             f'wheels = [{{ url = "{url}", hash = "sha256:{digest}", size = 1 }}]\n'
         )
     return "\n".join(parts)

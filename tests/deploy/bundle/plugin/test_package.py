@@ -81,6 +81,11 @@ def test_links_and_devices_are_refused(kind: int) -> None:
     assert "a link or a device" in code_of(entry("link", kind | 0o777))[1]
 
 
+def test_a_file_that_says_it_is_a_folder_is_refused() -> None:
+    """Go takes it for a folder by its mode, and would not hash it."""
+    assert "a folder" in code_of(entry("extra.py", stat.S_IFDIR | 0o755))[1]
+
+
 def test_what_unpacks_to_too_much_is_refused_unread() -> None:
     """The sizes that the zip tells are added up before the first byte is unpacked."""
     raw = bytearray(zipped(plugin_files()))

@@ -88,6 +88,7 @@ def test_a_line_that_would_run_or_fetch_something_is_refused(line: str, reason: 
         ({"project": project("a"), "lock": "package = [1]"}, "plugin_requirements_invalid"),
         ({"project": project("a"), "lock": "[[package]]\nname = 'a'\n"}, "plugin_requirements_invalid"),
         ({"project": project("a @ file:///a.whl")}, "plugin_requirement_refused"),
+        ({"project": project("a") + '[tool.uv.sources]\na = {path = "../a"}\n'}, "plugin_requirement_refused"),
     ],
 )
 def test_what_cannot_be_read_is_named(files: dict[str, str], code: str) -> None:

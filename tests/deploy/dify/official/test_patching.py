@@ -1,5 +1,7 @@
 """Laying a patch beside an installation."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,18 @@ def test_our_own_override_is_replaced_and_difys_files_stay(tmp_path: Path) -> No
     assert (folder / NAME).read_text().startswith(MARK)
     assert "api" not in (folder / NAME).read_text()
     assert all(path.read_bytes() == raw for path, raw in before.items())
+
+
+def test_containers_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    """Services run as users of their own."""
+    folder = install(tmp_path)
+    before = os.umask(0o077)
+    try:
+        written = lay(read(folder), made(folder))
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o644}
+    assert stat.S_IMODE((folder / "freehold").stat().st_mode) == 0o755
 
 
 @pytest.mark.parametrize("name", ["docker-compose.override.yaml", "docker-compose.override.yml"])

@@ -34,6 +34,7 @@ _AUTHOR = re.compile(r"[a-z0-9_-]{1,64}")
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}(-\w{1,16})?", re.ASCII)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell
 _FLAG_ENCRYPTED = 0x1
+_MSDOS_FOLDER = 0x10
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what Go's archive/zip reads
 _BROKEN = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error)
 
@@ -148,6 +149,8 @@ def _wrong(entry: zipfile.ZipInfo, seen: set[str]) -> str | None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
+    if not entry.is_dir() and (kind == stat.S_IFDIR or entry.external_attr & _MSDOS_FOLDER):
+        return "says that it is a folder: the daemon would leave it out of the signature"
     if entry.flag_bits & _FLAG_ENCRYPTED:
         return "is encrypted"
     if entry.compress_type not in _METHODS:

@@ -61,6 +61,11 @@ def _dependencies(project: dict[str, Any]) -> list[str]:
     found = table.get("dependencies") if isinstance(table, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise FreeholdError("plugin_requirements_invalid", file=PYPROJECT, reason="`project.dependencies` is no list")
+    sources = project.get("tool", {}).get("uv", {}).get("sources") if isinstance(project.get("tool"), dict) else None
+    if sources:
+        names = ", ".join(map(str, sources))
+        reason = "`tool.uv.sources` takes it from elsewhere than an index"
+        raise FreeholdError("plugin_requirement_refused", where=PYPROJECT, text=names, reason=reason)
     return found
 
 

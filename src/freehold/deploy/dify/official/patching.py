@@ -68,8 +68,11 @@ def lay(official: Official, patch: Patch) -> tuple[Path, ...]:
             continue
         path = official.folder / name
         try:
-            path.parent.mkdir(exist_ok=True)
+            if path.parent != official.folder:
+                path.parent.mkdir(exist_ok=True)
+                path.parent.chmod(0o755)
             write_durably(path, text.encode())
+            path.chmod(0o644)  # whatever the umask: containers read it as users of their own
         except OSError as error:
             raise FreeholdError("official_unwritable", path=path, reason=error.strerror or error) from error
         written.append(path)

@@ -14,8 +14,14 @@ import yaml
 
 from freehold.errors import FreeholdError
 
-FILES = ("docker-compose.yaml", "docker-compose.yml", "compose.yaml", "compose.yml")
-OVERRIDES = ("docker-compose.override.yaml", "docker-compose.override.yml", "compose.override.yaml")
+FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+"""In the order in which Compose looks for them; Dify's is the last."""
+OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
 NGINX_TEMPLATE = Path("nginx/conf.d/default.conf.template")
 MARKS = ("api", "worker", "plugin_daemon")
 """Services by which a Dify is known; the daemon came with 1.0."""
@@ -61,7 +67,7 @@ def read(folder: Path) -> Official:
     """What is in `folder`. Raises FreeholdError `official_missing`, `official_unreadable`."""
     file = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if file is None:
-        raise FreeholdError("official_missing", folder=folder, reason=f"it has no {FILES[0]}")
+        raise FreeholdError("official_missing", folder=folder, reason=f"it has no {FILES[-1]}")
     variables = _variables(folder / ".env", {})
     tree = _tree(file)
     services = tree.get("services")
@@ -72,8 +78,9 @@ def read(folder: Path) -> Official:
     parts = {}
     for name, one in services.items():
         part = _part(str(name), one, file, variables)
-        more = _part(part.name, above[name], file, variables) if isinstance(above, dict) and name in above else None
-        parts[part.name] = part if more is None else _over(part, more)
+        if override is not None and isinstance(above, dict) and above.get(name) is not None:
+            part = _over(part, _part(part.name, above[name], override, variables))
+        parts[part.name] = part
     template = folder / NGINX_TEMPLATE
     return Official(folder, parts, variables, _text(template) if template.is_file() else None, override)
 
