@@ -46,10 +46,13 @@ def test_one_command_makes_all_secrets(tmp_path: Path) -> None:
 
 
 def test_each_of_the_users_own_has_its_line(tmp_path: Path) -> None:
-    """A password without the end of its line, and percent-encoded for an address; a file as it is."""
+    """A password without the end of its line, and percent-encoded for an address; a file as it is, a CA behind the
+    system's."""
     (tmp_path / "redis key").write_text("a/b@c\n")
-    (tmp_path / "ca.pem").write_text("-----BEGIN\n")
+    for name in ("ca.pem", "system.pem"):
+        (tmp_path / name).write_text(f"{name}\n")
     text = commands("dify-own")[1].replace("/etc/redis key", str(tmp_path / "redis key"))
+    text = text.replace("/etc/ssl/certs/ca-certificates.crt", str(tmp_path / "system.pem"))
     for name in ("/etc/ssl/corp.pem", "/pki/plugins.pem"):
         text = text.replace(name, str(tmp_path / "ca.pem"))
     found = made_by(text, tmp_path, PG_PASSWORD="p1", S3_ACCESS="s1", S3_SECRET="s2")
@@ -60,8 +63,8 @@ def test_each_of_the_users_own_has_its_line(tmp_path: Path) -> None:
         "redis-password-url": "a%2Fb%40c",
         "s3-access-key": "s1",
         "s3-secret-key": "s2",
-        "ca": "-----BEGIN\n",
-        "plugin-key": "-----BEGIN\n",
+        "ca": "system.pem\nca.pem\n",
+        "plugin-key": "ca.pem\n",
     }
 
 

@@ -16,6 +16,7 @@ from tests.deploy.kubernetes.conftest import NAMESPACE, add_secret
 from tests.deploy.kubernetes.dify.cases import CASES, with_dify
 from tests.kubernetes_api.kinds import NAMESPACE as NAMESPACES
 from tests.kubernetes_api.server import ApiServer
+from tests.pki import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -69,18 +70,19 @@ def test_data_without_the_secrets_that_read_it_is_not_started_upon(server: ApiSe
 
 def own(folder: Path, password: str) -> Deployment:
     """A Redis of the user's own, by TLS under a CA of the user's own."""
-    (folder / "ca.pem").write_text("-----BEGIN\nA\n")
     (folder / "password").write_text(f"{password}\n")
     redis = {"host": "redis.corp.test", "password": f"${{file:{folder / 'password'}}}"}
-    return with_dify({"redis": redis}, network={"ca": str(folder / "ca.pem")})
+    return with_dify({"redis": redis}, network={"ca": str(Authority(folder).file)})
 
 
 def test_the_users_own_are_written_as_services_read_them(server: ApiServer, api: Api, tmp_path: Path) -> None:
-    """A password as one line, and percent-encoded beside it; a file with all of its lines."""
+    """A password as one line, and percent-encoded beside it; the CA behind the system's."""
     write(api, own(tmp_path, "a/b@c"))
     assert stored(server, "freehold-dify-redis-password") == {"value": "a/b@c"}
     assert stored(server, "freehold-dify-redis-password-url") == {"value": "a%2Fb%40c"}
-    assert stored(server, "freehold-dify-ca")["value"].startswith("-----BEGIN\nA")
+    authorities = stored(server, "freehold-dify-ca")["value"]
+    assert authorities.strip().endswith((tmp_path / "authority.pem").read_text().strip())
+    assert authorities.count("BEGIN CERTIFICATE") > 1
     assert "redis_password" not in stored(server, SECRETS)
 
 

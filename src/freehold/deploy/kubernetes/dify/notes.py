@@ -5,13 +5,14 @@ from shlex import quote
 
 from freehold.config.dify import Dify
 from freehold.config.secret import parts
-from freehold.deploy.kubernetes.dify.environment import dify_secrets, is_encoded
+from freehold.deploy.kubernetes.dify.environment import dify_secrets, given_secrets, is_encoded
 from freehold.deploy.kubernetes.dify.naming import SECRETS, host_of
 from freehold.deploy.kubernetes.dify.security import standard, standard_of
 from freehold.deploy.kubernetes.dify.storage import shared_volumes
 from freehold.deploy.kubernetes.naming import SECRET_KEY, namespace_of, secret_of
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import SecretFile
+from freehold.deploy.topology.facts import CA
 from freehold.deploy.topology.service import Installation
 
 _TEXT = """\
@@ -49,6 +50,7 @@ What is yours, each from what is set or lies on this machine:
 ```
 
 """
+_SYSTEM = "/etc/ssl/certs/ca-certificates.crt"
 _REASONS = {
     "sandbox": "it gives each piece of code a root and a user of its own",
     "plugin_daemon": "its image runs as root, and builds environments of plugins in its volume",
@@ -61,7 +63,8 @@ _ENCODE = 'python3 -c \'import sys, urllib.parse as p; print(p.quote(sys.stdin.r
 def dify_readme(deployment: Deployment, dify: Installation) -> str:
     """The text, in Markdown."""
     namespace = namespace_of(deployment)
-    commands = "\n".join(_given(namespace, secret) for secret in dify_secrets(dify))
+    variables = given_secrets(dify)
+    commands = "\n".join(_given(namespace, secret, secret in variables) for secret in dify_secrets(dify))
     return _TEXT.format(
         version=dify.version,
         namespace=namespace,
@@ -81,10 +84,12 @@ def _made(namespace: str, dify: Installation) -> str:
     )
 
 
-def _given(namespace: str, secret: SecretFile) -> str:
+def _given(namespace: str, secret: SecretFile, is_variable: bool) -> str:
     made = f"kubectl -n {namespace} create secret generic {secret_of(secret)} --from-file={SECRET_KEY}="
     kind, name = parts(secret.origin)
-    if kind == "file" and not is_encoded(secret) and "password" not in secret.name:
+    if secret.name == CA:  # who is given a file of authorities forgets its own
+        return f"cat {_SYSTEM} {quote(name)} | {made}/dev/stdin"
+    if kind == "file" and not is_variable:
         return f"{made}{quote(name)}"
     shown = f'printf %s "${name}"' if kind == "env" else f"tr -d '\\n' < {quote(name)}"
     return f"{shown} | {_ENCODE if is_encoded(secret) else ''}{made}/dev/stdin"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from lightkube.resources.core_v1 import PersistentVolumeClaim, Secret
 
-from freehold.config.secret import resolve, resolve_file
+from freehold.config.secret import parts, resolve, resolve_file
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.dify.environment import dify_secrets, given_secrets, is_encoded
 from freehold.deploy.kubernetes.dify.naming import SECRETS, host_of, of_dify
@@ -14,8 +14,10 @@ from freehold.deploy.kubernetes.naming import VERSION, secret_of
 from freehold.deploy.kubernetes.secret_objects import write_secrets
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import SecretFile
+from freehold.deploy.topology.facts import CA
 from freehold.deploy.topology.secrets import check_private, made
 from freehold.deploy.topology.service import Installation
+from freehold.deploy.topology.trust import joined
 from freehold.errors import FreeholdError
 
 
@@ -79,10 +81,12 @@ def given_values(dify: Installation, environ: Mapping[str, str]) -> Mapping[Secr
 
 
 def _value(secret: SecretFile, is_variable: bool, environ: Mapping[str, str]) -> bytes | None:
-    """A variable without the white space around it, percent-encoded where it stands in an address; a file as it is."""
+    """A variable without the white space around it, percent-encoded where it stands in an address. A file as it
+    is, but for an own CA, which comes behind those that this machine has."""
     try:
         if not is_variable:
-            return resolve_file(secret.origin, environ)
+            data = resolve_file(secret.origin, environ)
+            return joined(data, parts(secret.origin)[1]) if secret.name == CA else data
         text = resolve(secret.origin, environ)
     except FreeholdError as error:
         if error.code != "secret_missing":
