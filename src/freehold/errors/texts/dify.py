@@ -36,9 +36,9 @@ _DEPLOYED: dict[str, Entry] = {
     "dify_secrets_open": Entry(
         Kind.INVALID,
         "Others may read {path}, the secrets of Dify: its mode is {mode}.",
-        "chmod 600 {path}",
+        "Close it: chmod 600 {path}",
         "其他用户可以读取 Dify 的密钥文件 {path}：其权限为 {mode}。",
-        "chmod 600 {path}",
+        "请执行 chmod 600 {path}。",
     ),
     "dify_secrets_broken": Entry(
         Kind.INVALID,

@@ -1,0 +1,30 @@
+"""`freehold dify secrets`: what a Dify that is started by hand needs beside its rendered files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Ran
+
+Run = Callable[..., Ran]
+
+
+def test_secrets_are_made_beside_the_files_and_none_is_printed(freehold: Run, folder: Path) -> None:
+    """Made once: the second time they are the same."""
+    (folder / "freehold.yaml").write_text("dify: {version: 1.15.0}\n")
+    assert freehold("render", "compose", "-o", "out").code == 0
+    ran = freehold("dify", "secrets", "-o", "out", "--json")
+    assert ran.code == 0, ran.err
+    assert "dify/secrets.json" in ran.data["files"]
+    kept = (folder / "out" / "dify" / "secrets.json").read_text()
+    again = freehold("dify", "secrets", "-o", "out")
+    assert (folder / "out" / "dify" / "secrets.json").read_text() == kept
+    assert not [value for value in json.loads(kept).values() if value in ran.out + ran.err + again.out + again.err]
+
+
+def test_without_a_dify_to_deploy_nothing_is_made(freehold: Run, folder: Path) -> None:
+    """One that exists has its own."""
+    (folder / "freehold.yaml").write_text('dify: {url: "http://d"}\n')
+    ran = freehold("dify", "secrets", "-o", "out")
+    assert (ran.code, "dify_none_deployed" in ran.err) == (1, True)
+    assert not (folder / "out").exists()
