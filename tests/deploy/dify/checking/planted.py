@@ -38,6 +38,8 @@ class Server:
     defects: frozenset[str]
     key: str = ""
     url: str = ""
+    says: Any = None
+    """What answers every call, with status 200, where it is not None."""
     asked: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
 
     def has(self, defect: str) -> bool:
@@ -46,9 +48,9 @@ class Server:
 
 
 @contextmanager
-def planted(*defects: str, key: str = "", wrap: Any = None) -> Iterator[Server]:
+def planted(*defects: str, key: str = "", wrap: Any = None, says: Any = None) -> Iterator[Server]:
     """A server on a free port; `wrap` makes a TLS socket of its own."""
-    server = Server(frozenset(defects), key)
+    server = Server(frozenset(defects), key, says=says)
 
     class Answering(Answer):
         planted = server
@@ -83,6 +85,8 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The list of models."""
+        if self._said():
+            return
         if self.planted.has("redirects"):
             self.send_response(301)
             self.send_header("Location", f"https://{self.headers['Host']}{self.path}")
@@ -101,6 +105,8 @@ class Answer(BaseHTTPRequestHandler):
         """Every call of the plugin."""
         try:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self._said():
+                return
             self.planted.asked.append((self.path, dict(self.headers), body))
             if self.planted.has("silent"):
                 time.sleep(0.4)
@@ -114,6 +120,13 @@ class Answer(BaseHTTPRequestHandler):
             )(body)
         except RefusedError as error:
             self._json({"error": {"message": error.message}}, error.status)
+
+    def _said(self) -> bool:
+        """Whether this server says one thing, which it has said then; a text is sent as it is."""
+        says = self.planted.says
+        if says is not None:
+            self._send(says.encode() if isinstance(says, str) else json.dumps(says).encode(), 200)
+        return says is not None
 
     def _path(self) -> str:
         """The path behind the base; keys are looked at here."""
@@ -326,7 +339,9 @@ class Answer(BaseHTTPRequestHandler):
         self._json({"results": rows if has("all_results") else rows[:top]})
 
     def _json(self, value: Any, status: int = 200) -> None:
-        data = json.dumps(value).encode()
+        self._send(json.dumps(value).encode(), status)
+
+    def _send(self, data: bytes, status: int) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -1,7 +1,15 @@
 """All checks together, and the report of them."""
 
+import json
+import math
 import re
+from typing import Any
 
+import pytest
+
+from freehold.deploy.dify.checking import checks_stream, checks_tools
+from freehold.deploy.dify.checking.check import find
+from freehold.deploy.dify.checking.discovery import with_models
 from freehold.deploy.dify.checking.plugin_calls import Plugin
 from freehold.deploy.dify.checking.running import CHECKS, Report, run
 from tests.deploy.dify.checking.planted import KEY, MODELS, planted, target
@@ -57,6 +65,40 @@ def test_a_model_that_is_refused_asks_nothing_more() -> None:
     behind = {finding.found.en for finding in report.findings if finding.check.area in ("stream", "tools", "forms")}
     assert behind == {"not asked, since chat_validates failed"}
     assert "chat model `other`: Dify refuses to add it." in list(report.seen("en"))
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "",
+        "<html>",
+        "data: 5\n\ndata: {}\n\n",
+        5,
+        [],
+        {"choices": 5, "data": 5, "results": 5, "usage": 5, "model": 5, "object": 5},
+        {"choices": [5], "data": [5], "results": [5], "usage": [5]},
+        {"choices": [{"message": 5}], "data": [{"id": {}, "embedding": [{}]}], "results": [{"index": "a"}]},
+        {"choices": [{"message": {"content": 5}}], "data": [{"embedding": [None]}], "results": [{"index": []}]},
+        {"results": [{"index": 0, "relevance_score": math.nan}], "data": [{"embedding": [math.inf]}], "error": [5]},
+    ],
+)
+def test_no_answer_is_so_odd_that_a_check_breaks(says: Any) -> None:
+    """Whatever a server says to everything: a report, in both languages, in which something fails."""
+    with planted(says=says) as server:
+        report = run(with_models(Plugin(target(server.url, *MODELS)), (), str), lambda _: None)
+    assert not report.ok
+    assert report.text("en", colour=False)
+    assert report.data("zh")
+
+
+@pytest.mark.parametrize("delta", [5, {"content": 5}, {"tool_calls": 5}, {"tool_calls": [5]}, {"tool_calls": {"a": 1}}])
+def test_no_frame_is_so_odd_that_a_check_breaks(delta: Any) -> None:
+    """Streams of frames in other shapes."""
+    frame = {"choices": [{"delta": delta, "index": 0, "finish_reason": 5}], "usage": 5, "error": 5}
+    with planted(says=f"data: {json.dumps(frame)}\n\ndata: {json.dumps({'choices': 5})}\n\n") as server:
+        calls = Plugin(target(server.url, "chat"))
+        found = {check.id: find(check, calls).status for check in (*checks_stream.CHECKS, *checks_tools.CHECKS)}
+    assert "fail" in found.values()
 
 
 def test_the_report_as_data() -> None:

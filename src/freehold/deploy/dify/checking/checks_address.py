@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, listed
 from freehold.deploy.dify.checking.exchange import Exchange, Trouble
 from freehold.deploy.dify.checking.plugin_calls import Plugin, host_of, other_form
-from freehold.deploy.dify.checking.reading import dig, told
+from freehold.deploy.dify.checking.reading import dig, rows, told
 from freehold.deploy.doctor.check import Text, Words
 
 TLS: frozenset[Trouble] = frozenset({"untrusted", "other_name", "expired", "tls"})
@@ -89,7 +89,7 @@ def key_accepted(plugin: Plugin) -> Words:
 def models_listed(plugin: Plugin) -> Words:
     """Whether the server lists the models that Dify is told of."""
     answer = plugin.models()
-    names = [str(dig(row, "id")) for row in dig(answer.json, "data") or ()]
+    names = [str(dig(row, "id")) for row in rows(answer, "data")]
     if not answer.ok or not names:
         raise Failed(told(answer))
     absent = [name for name in _named(plugin) if name not in names]

@@ -6,7 +6,7 @@ from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
 from freehold.deploy.dify.checking.plugin_stream import heard_kindly
-from freehold.deploy.dify.checking.reading import answered, content, dig, error_text, finish_reason, tokens, told
+from freehold.deploy.dify.checking.reading import answered, content, dig, error_text, finish_reason, rows, tokens, told
 from freehold.deploy.doctor.check import Text, Words
 
 COUNT = [{"role": "user", "content": "Count from 1 to 200, separated by commas. Write nothing else."}]
@@ -174,7 +174,10 @@ def refused(answer: Exchange) -> Words:
 
 def error_words(plugin: Plugin) -> Words:
     """Two words in an error's text make the plugin send the same call once more, with thinking switched off."""
-    said = plugin.instead(chat=UNKNOWN).validate_chat().text.lower()
+    answer = plugin.instead(chat=UNKNOWN).validate_chat()
+    if answer.ok:
+        raise NotApplicable(Text("there is no error to read", "没有错误可读"))
+    said = answer.text.lower()
     if found := [word for word in ("thinking", "budget_tokens", "integer_below_min_value") if word in said]:
         raise Failed(", ".join(found))
     return Text("the error names what is wrong", "错误信息指明了问题")
@@ -201,7 +204,7 @@ def long_prompt(plugin: Plugin) -> Words:
 
 def _words_beyond(plugin: Plugin) -> int:
     """More words than the model's context has tokens, where the server tells it."""
-    for row in dig(plugin.models().json, "data") or ():
+    for row in rows(plugin.models(), "data"):
         if dig(row, "id") == plugin.target.chat:
             for path in (("max_model_len",), ("context_length",), ("context_window",), ("meta", "n_ctx")):
                 if isinstance(context := dig(row, *path), int):

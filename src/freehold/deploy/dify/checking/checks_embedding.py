@@ -8,7 +8,7 @@ from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import UNKNOWN, refused
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import Plugin
-from freehold.deploy.dify.checking.reading import answered, dig, tokens
+from freehold.deploy.dify.checking.reading import answered, dig, rows, tokens
 from freehold.deploy.doctor.check import Text, Words
 
 TEXTS = (
@@ -67,7 +67,7 @@ def usage(plugin: Plugin) -> Words:
 
 def batch(plugin: Plugin) -> Words:
     """One vector for each text of a list."""
-    count = len(dig(answered(_floats(plugin, TEXTS)).json, "data") or ())
+    count = len(rows(answered(_floats(plugin, TEXTS)), "data"))
     if count != len(TEXTS):
         raise Failed(Text(f"{count} vectors for {len(TEXTS)} texts", f"{len(TEXTS)} 段文本得到 {count} 个向量"))
     return f"{count}"
@@ -170,8 +170,7 @@ def _blank_answers(plugin: Plugin) -> list[Exchange]:
 
 def _vectors(answer: Exchange, strict: bool = False) -> list[Vector]:
     """The vectors of an answer in its order. Raises NotApplicable where it has none, if `strict` Failed."""
-    rows = dig(answered(answer).json, "data")
-    found = [dig(row, "embedding") for row in rows] if isinstance(rows, list) else []
+    found = [dig(row, "embedding") for row in rows(answered(answer), "data")]
     if not found or not all(map(_is_vector, found)):
         reason = Text("no lists of numbers came", "没有得到数字列表")
         raise Failed(reason) if strict else NotApplicable(reason)

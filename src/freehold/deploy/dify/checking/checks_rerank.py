@@ -7,7 +7,7 @@ from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable
 from freehold.deploy.dify.checking.checks_chat import UNKNOWN, refused
 from freehold.deploy.dify.checking.exchange import Exchange
 from freehold.deploy.dify.checking.plugin_calls import RERANK_DOCUMENTS, RERANK_QUERY, Plugin
-from freehold.deploy.dify.checking.reading import answered, dig
+from freehold.deploy.dify.checking.reading import answered, dig, rows
 from freehold.deploy.doctor.check import Text, Words
 
 LONG_WORDS = 10_000
@@ -108,10 +108,10 @@ def unknown_model(plugin: Plugin) -> Words:
 
 
 def _rows(answer: Exchange) -> list[Any]:
-    rows = dig(answered(answer).json, "results")
-    if not isinstance(rows, list) or not rows:
+    found = rows(answered(answer), "results")
+    if not found:
         raise Failed(Text("no results", "没有 results"))
-    return rows
+    return found
 
 
 def _scores(answer: Exchange) -> list[float]:

@@ -100,6 +100,8 @@ def flows(plugin: Plugin) -> Words:
     """Text comes as it is made. A stream that came at once is asked for again, since a server may be busy once."""
     for again in (False, True):
         times = [piece.at_s for piece in streamed(plugin, again).pieces if piece.data]
+        if not times:
+            raise Failed(Text("the stream is empty", "流为空"))
         first, last = times[0], times[-1]
         if last - first > SPREAD * last:
             return Text(f"from {first:.2f} s to {last:.2f} s", f"{first:.2f} 秒至 {last:.2f} 秒")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from freehold.deploy.dify.checking.plugin_calls import Plugin, other_form
-from freehold.deploy.dify.checking.reading import dig
+from freehold.deploy.dify.checking.reading import dig, rows
 
 Say = Callable[[str], None]
 KINDS = ("chat", "embedding", "rerank")
@@ -31,8 +31,7 @@ def with_models(plugin: Plugin, names: Sequence[str], say: Say) -> Plugin:
 
 def listed(plugin: Plugin) -> list[str]:
     """The names of GET /models, [] where there is no such list."""
-    rows = dig(plugin.models().json, "data")
-    names = [dig(row, "id") for row in rows] if isinstance(rows, list) else []
+    names = [dig(row, "id") for row in rows(plugin.models(), "data")]
     return [name for name in names if isinstance(name, str) and name]
 
 

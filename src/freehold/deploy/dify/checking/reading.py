@@ -19,6 +19,12 @@ def dig(value: Any, *path: str | int) -> Any:
     return value
 
 
+def rows(exchange: Exchange, key: str) -> list[Any]:
+    """The list at a key of an answer, [] where there is none."""
+    found = dig(exchange.json, key)
+    return found if isinstance(found, list) else []
+
+
 def answered(exchange: Exchange) -> Exchange:
     """The exchange, where it is a whole answer of status 200; raises Failed."""
     if not exchange.ok:
