@@ -5,15 +5,16 @@ happen, whoever asks for it: weight on what is not ready, and the end of what ha
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import yaml
 
-from freehold.config import Config, Deploy, ModelConfig
+from freehold.config import Config, Deploy, Dify, ModelConfig
 from freehold.deploy.releases.rolling import Clock
 from freehold.deploy.releases.staging import digest, final, hosts
 from freehold.deploy.services.deployment import Deployment
@@ -66,6 +67,37 @@ def services(text: str) -> dict[str, str]:
     return {one["id"]: one["source"].split("//")[1].split(":")[0] for one in read(text).get("models", ())}
 
 
+@dataclass
+class DifyPlace:
+    """Implements `DifyTarget`: notes what it is asked, and how many services of the models run then."""
+
+    world: "World"
+    seen: list[tuple[str, int]] = field(default_factory=list)
+    fault: FreeholdError | None = None
+    there: str | None = None
+    runs: bool = False
+
+    def version(self) -> str | None:
+        return self.there
+
+    def verify(self, deployment: Deployment) -> None:
+        pass
+
+    def start(self, deployment: Deployment, say: Callable[[str], None]) -> None:
+        self.seen.append(("start", len(self.world.running())))
+        if self.fault is not None:
+            raise self.fault
+        assert deployment.config.dify is not None
+        self.there, self.runs = deployment.config.dify.version, True
+
+    def running(self) -> Sequence[Running]:
+        return [Running("api", "ready")] if self.runs else []
+
+    def stop(self) -> None:
+        self.seen.append(("stop", len(self.world.running())))
+        self.runs = False
+
+
 class World:
     """Implements `Target`. `dies_at`: the call at which the process that deploys is killed, counted from 1."""
 
@@ -84,6 +116,7 @@ class World:
         self.counts: dict[tuple[str, str], float] = {}
         self.told: list[str] = []
         self.clock = Clock(lambda: self.now, self.pass_time)
+        self.dify = DifyPlace(self)
 
     def pass_time(self, seconds: float) -> None:
         """Requests are answered meanwhile, by whom the file in force names."""
@@ -235,3 +268,8 @@ def deployment(*versions: str, **settings: object) -> Deployment:
         if version
     )
     return Deployment.of(Config(models=models, deploy=Deploy(**settings)))  # type: ignore[arg-type]  # words of the configuration
+
+
+def with_dify(deployment: Deployment, version: str) -> Deployment:
+    """The same with a Dify beside it."""
+    return replace(deployment, config=msgspec.structs.replace(deployment.config, dify=Dify(version=version)))

@@ -139,7 +139,7 @@ def down(
     for folder in folders:
         remove_folder(folder)
     name = releases.folder.name
-    stays = "" if forgets is None or last is None else deploy_text.of_what_stays(releases.deployment(last))
+    stays = "" if last is None else deploy_text.of_what_stays(releases.deployment(last))
     output.show({"name": name, "removed": data, "stays": stays}, f"{name} is down. {stays}".rstrip())
 
 
@@ -240,8 +240,7 @@ def _deploying(releases: Releases, target: Target, say: Say, notes: _Notes, *, b
         if brings:
             bring(deployment, units, say)
 
-    beside = getattr(target, "dify", None)
-    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say, beside=beside)
+    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say)
 
 
 def _in_force(releases: Releases) -> Deployment | None:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from freehold.cli.columns import columns
 from freehold.cli.output import LABELS, Output
+from freehold.deploy.compose.dify import volume_name
 from freehold.deploy.releases.deploying import Status
 from freehold.deploy.releases.lock import when
 from freehold.deploy.releases.log import Line
 from freehold.deploy.releases.plan import Change, Plan, UnitPlan
 from freehold.deploy.releases.release import Release
 from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.topology.installation import installation
 from freehold.errors import FreeholdError, Language
 
 _SORTS = {
@@ -26,6 +28,12 @@ _GATEWAY = {
     "reread": "~ gateway: takes up its file again; nothing is interrupted",
     "replaced": "! gateway: is replaced with --gateway, and requests fail for some seconds; without it, it stays",
 }
+_DIFY = {
+    "new": "+ Dify {version}: new; its databases are made first",
+    "unchanged": "  Dify {version}: stays",
+    "changed": "~ Dify {version}: services that differ are made anew, one after the other; their users wait meanwhile",
+    "removed": "- Dify {version}: its services are removed, its data stays",
+}
 
 
 def of_plan(plan: Plan) -> str:
@@ -35,6 +43,8 @@ def of_plan(plan: Plan) -> str:
     for unit in plan.units:
         lines += [_SORTS[unit.sort].format(unit=unit.unit, host=unit.host, replaces=unit.replaces), *_facts(unit)]
     lines += [_GATEWAY[plan.gateway.sort], *_changes(plan.gateway.changes)]
+    if plan.dify is not None:
+        lines += [_DIFY[plan.dify.sort].format(version=plan.dify.version), *_changes(plan.dify.changes)]
     lines += [f"> {one.ref}: {one.bytes / 1e6:,.1f} MB to {one.place}" for one in plan.transfers]
     lines.append("Nothing would change." if plan.is_empty else "Nothing was changed: run it without --plan.")
     return "\n".join(lines)
@@ -47,11 +57,20 @@ def of_release(release: Release, deployment: Deployment, key: str = "") -> str:
     services = ", ".join(unit.host for unit in deployment.units) or "none of its own"
     where = f" at {scheme}://{settings.host}:{settings.port}" if settings.target == "compose" else ""
     shown = f"\nKey for clients: {key}" if key else ""
-    return f"Release {release.number} is in force{where}.\nServices: {services}{shown}"
+    dify = installation(deployment.config)
+    beside = f"\nDify {dify.version} is at {dify.address}: `freehold dify connect` gives it the models." if dify else ""
+    return f"Release {release.number} is in force{where}.\nServices: {services}{shown}{beside}"
 
 
 def of_what_stays(deployment: Deployment) -> str:
-    """What of a cluster `down` does not remove, and why."""
+    """What `down` does not remove, and why; "" where nothing stays."""
+    if deployment.settings.target != "kubernetes":
+        volumes = f"its volumes ({volume_name(deployment.name, '*')})"
+        return (
+            f"Of Dify stay {volumes} and its secrets, without which nobody can read them."
+            if deployment.has_dify
+            else ""
+        )
     namespace = deployment.settings.namespace or deployment.settings.name
     claim = deployment.settings.storage.claim
     files = f", the claim {claim} with its model files, which are nobody's to delete" if claim else ""

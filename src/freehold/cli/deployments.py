@@ -3,11 +3,10 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
-from types import MappingProxyType
 
 import msgspec
 
@@ -16,6 +15,7 @@ from freehold.config import Config, Deploy, ModelConfig, home, load, resolve
 from freehold.config.load import file_of
 from freehold.config.written import written
 from freehold.deploy.bundle.lock import read_lock
+from freehold.deploy.compose.dify import FOLDER as DIFY_FOLDER
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_files import ACCESS
@@ -34,13 +34,13 @@ class Given:
 
     config: Config
     text: str
-    locked: Mapping[str, str] = MappingProxyType({})
+    locked: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, source: str | None, environ: Mapping[str, str], cwd: Path) -> "Given":
         """As every command reads it. Raises what `load` raises, and `bundle_lock_unreadable`."""
         config, file = load(source, environ, cwd), file_of(source, environ, cwd)
-        if not config.models:
+        if not config.models and (config.dify is None or config.dify.version is None):
             raise FreeholdError("config_no_model", folder=cwd)
         if config.deploy is None:
             folder = cwd if file is None else file.resolve().parent
@@ -129,11 +129,15 @@ def target_in_force(releases: Releases, environ: Mapping[str, str]) -> Target:
 
 
 def state_folders(releases: Releases) -> list[Path]:
-    """The folders of this machine that any release's services write to, and that of their secrets."""
+    """The folders of this machine that any release's services write to, and those of their secrets; not Dify's, whose
+    data stays."""
     deployments = [releases.deployment(release) for release in releases.all()]
     units = [unit for one in deployments for unit in (*one.units, one.gateway) if one.settings.target == "compose"]
     found = {mount.source for unit in units for mount in unit.mounts if not mount.read_only}
-    return sorted(path for path in (*map(Path, found), releases.folder / "compose") if path.is_dir())
+    compose = releases.folder / "compose"
+    has_dify = (compose / DIFY_FOLDER).is_dir()
+    made = [path for path in compose.iterdir() if path.name != DIFY_FOLDER] if has_dify else [compose]
+    return sorted(path for path in (*map(Path, found), *made) if path.is_dir())
 
 
 def remove_folder(folder: Path) -> bool:

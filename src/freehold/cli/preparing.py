@@ -27,8 +27,9 @@ def image_digests(given: Given, releases: Releases, environ: Mapping[str, str], 
         return {}
     plain = Deployment.of(given.config)
     dify = installation(given.config)
-    named = (*plain.units, plain.gateway, *(dify.services if dify is not None else ()))
-    images = [one.image for one in named if one.image not in given.locked]
+    of_dify = [service.image for service in dify.services] if dify is not None else []
+    every = (*(unit.image for unit in (*plain.units, plain.gateway)), *of_dify)
+    images = [image for image in every if image not in given.locked]
     if given.settings.target == "compose":
         from freehold.deploy.compose.digests import digests as of_engine
         from freehold.deploy.compose.docker import Docker

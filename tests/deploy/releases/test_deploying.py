@@ -1,7 +1,7 @@
 """Deploy, roll back, take down: what is in force, and what is told of it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,8 @@ from freehold.deploy.releases.rolling import Clock, Terms
 from freehold.deploy.releases.staging import final, hosts
 from freehold.deploy.services.deployment import FILE, Deployment
 from freehold.deploy.services.units import Unit
-from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
-from tests.deploy.world import Flaws, Killed, World, deployment
+from tests.deploy.world import Flaws, Killed, World, deployment, with_dify
 
 TERMS = Terms((50, 100), 2.0)
 
@@ -296,47 +295,29 @@ def test_a_gateway_stays_where_it_can() -> None:
     assert "mounts" in str(caught.value.details["fields"])
 
 
-class Companion:
-    """What runs beside the models: it notes when it is asked, and what of them runs then."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.seen: list[tuple[str, int]] = []
-        self.fault: FreeholdError | None = None
-        self.there = False
-
-    def version(self) -> str | None:
-        return "1.15.0" if self.there else None
-
-    def verify(self, deployment: Deployment) -> None:
-        pass
-
-    def start(self, deployment: Deployment, say: Callable[[str], None]) -> None:
-        self.seen.append(("start", len(self.place.world.running())))
-        if self.fault is not None:
-            raise self.fault
-        self.there = True
-
-    def running(self) -> Sequence[Running]:
-        return [Running("dify-api", "ready")] if self.there else []
-
-    def stop(self) -> None:
-        self.seen.append(("stop", len(self.place.world.running())))
-        self.there = False
-
-
-def test_what_runs_beside_comes_after_the_models_and_goes_before_them(place: Place) -> None:
+def test_dify_comes_after_the_models_and_goes_before_them(place: Place) -> None:
     """Where it fails the models are in force, and the next deploy tries it again."""
-    companion = Companion(place)
-    place.deploying = Deploying(place.releases, place.world, lambda _: {}, clock=place.world.clock, beside=companion)
-    companion.fault = FreeholdError("deploy_aborted", number=1)
+    dify = place.world.dify
+    wanted = with_dify(deployment("fp32"), "1.15.0")
+    dify.fault = FreeholdError("deploy_aborted", number=1)
     with pytest.raises(FreeholdError):
-        place.deploy(deployment("fp32"))
+        place.deploy(wanted)
     assert place.states() == ["current"]
-    companion.fault = None
-    assert place.deploy(deployment("fp32")) == 1
-    assert "dify-api" in [one.host for one in place.deploying.status().running]
+    dify.fault = None
+    assert place.deploy(wanted) == 1
+    assert "api" in [one.host for one in place.deploying.status().running]
     models = len(place.world.running())
     place.deploying.down()
-    assert companion.seen == [("start", models), ("start", models), ("stop", models)]
+    assert dify.seen == [("start", models), ("start", models), ("stop", models)]
     assert not place.deploying.status().running
+
+
+def test_a_dify_of_another_release_is_refused_before_anything_changes(place: Place) -> None:
+    """Its databases would be migrated: an upgrade saves them first. Without one in the file it is stopped."""
+    place.deploy(with_dify(deployment("fp32"), "1.15.0"))
+    with pytest.raises(FreeholdError) as caught:
+        place.deploy(with_dify(deployment("int8"), "9.9.9"))
+    assert caught.value.code == "dify_version_differs"
+    assert place.states() == ["current"]
+    place.deploy(deployment("fp32"))
+    assert [what for what, _ in place.world.dify.seen] == ["start", "stop"]

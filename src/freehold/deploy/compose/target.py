@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 from freehold.config.labels import GATEWAY
 from freehold.deploy.compose import place
 from freehold.deploy.compose.containers import host_of, state_of
+from freehold.deploy.compose.dify_target import ComposeDify
 from freehold.deploy.compose.docker import Docker
-from freehold.deploy.compose.layout import CONFIG, FILE, SECRETS, config_folder, files_of, service_of
+from freehold.deploy.compose.layout import CONFIG, SECRETS, config_folder, files_of, service_of
+from freehold.deploy.compose.project import FOLDER, ONE_OFF, PROJECT, SERVICE, in_project, probed, written
 from freehold.deploy.compose.render import URL_LABEL, render
 from freehold.deploy.compose.verifying import pull_missing, verify_unit
 from freehold.deploy.services.deployment import Deployment
@@ -28,12 +30,8 @@ from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
 from freehold.errors import FreeholdError
 
-PROJECT, SERVICE, ONE_OFF, FOLDER = (
-    f"com.docker.compose.{label}" for label in ("project", "service", "oneoff", "project.working_dir")
-)
 _ASK_S = 300.0  # a golden of a model that generates text takes its time
 _LOOK_S = 10.0  # what is only looked at comes at once, or the gateway hangs
-_LAST_LINES = "80"
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,15 @@ class ComposeTarget:
     key: str | None = field(default=None, repr=False)
     """Opens the gateway, where the configuration names one: else the one that the deployment made does."""
 
+    @property
+    def dify(self) -> ComposeDify:
+        """The Dify beside the models, in the same project and folder."""
+        return ComposeDify(self.docker, self.name, self.folder)
+
     def running(self) -> Sequence[Running]:
         """What of this deployment is there now, whatever made it, the gateway included."""
-        return [state_of(self._probed(one), partial(self._written, one["Id"])) for one in self._containers()]
+        every = self._containers()
+        return [state_of(probed(self.docker, one), partial(written, self.docker, one["Id"])) for one in every]
 
     def verify(self, deployment: Deployment, units: Sequence[Unit]) -> None:
         """Every image is here, every path and secret is there, and each new service of ours accepts its models."""
@@ -56,7 +60,7 @@ class ComposeTarget:
         values = place.secret_values(deployment, self.docker.environ)
         render(deployment)
         place.check_mounts(units)
-        pull_missing(self.docker, (*units, deployment.gateway))
+        pull_missing(self.docker, (unit.image for unit in (*units, deployment.gateway)))
         place.write_secrets(self.folder, deployment, values)
         place.make_states(units)
         for unit in (unit for unit in units if unit.role == "models"):
@@ -148,16 +152,6 @@ class ComposeTarget:
                 raise FreeholdError("compose_project_taken", name=self.name, folder=folder, here=self.folder)
         return [one for one in every if host_of(one) and one["Config"]["Labels"].get(ONE_OFF) != "True"]
 
-    def _probed(self, container: dict[str, Any]) -> dict[str, Any]:
-        """A container that starts, with an answer to the probe of just now: Docker's own comes every five seconds."""
-        state = container["State"]
-        if state["Status"] != "running" or (state.get("Health") or {}).get("Status") != "starting":
-            return container
-        kind, *test = container["Config"]["Healthcheck"]["Test"]
-        done = self.docker.tried("exec", container["Id"], *(["/bin/sh", "-c"] if kind == "CMD-SHELL" else []), *test)
-        health = {"Status": "healthy" if done.returncode == 0 else "starting", "Log": [{"Output": done.stdout}]}
-        return {**container, "State": {**state, "Health": health}}
-
     def _gateways(self) -> list[dict[str, Any]]:
         """The containers of the gateway that run: one, or none."""
         return [one for one in self._containers() if _service(one) == GATEWAY and one["State"]["Running"]]
@@ -168,13 +162,8 @@ class ComposeTarget:
             return str(one["Config"]["Labels"][URL_LABEL])
         raise FreeholdError("compose_gateway_silent", url=self.name, reason="none runs")
 
-    def _written(self, id_: str) -> str:
-        done = self.docker.tried("logs", "--tail", _LAST_LINES, id_)
-        return f"{done.stdout}\n{done.stderr}"
-
     def _compose(self, *words: str) -> None:
-        folder = str(self.folder)
-        self.docker.compose("-p", self.name, "--project-directory", folder, "-f", str(self.folder / FILE), *words)
+        in_project(self.docker, self.name, self.folder, *words)
 
     def _remove_networks(self) -> None:
         ids = self.docker.run("network", "ls", "--quiet", "--filter", f"label={PROJECT}={self.name}").split()

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,9 +24,9 @@ class _Report(msgspec.Struct):
     error: Trouble | None = None
 
 
-def pull_missing(docker: Docker, units: Sequence[Unit]) -> None:
+def pull_missing(docker: Docker, images: Iterable[str]) -> None:
     """Bring the images that are not on this machine. Raises what the registry says."""
-    for image in dict.fromkeys(unit.image for unit in units):
+    for image in dict.fromkeys(images):
         if docker.tried("image", "inspect", image).returncode != 0:
             docker.run("pull", "--quiet", image, image=image)
 

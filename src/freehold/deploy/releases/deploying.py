@@ -13,7 +13,8 @@ from freehold.deploy.releases.rolling import REAL, Clock, Rolling, Say, Terms
 from freehold.deploy.releases.staging import WHOLE, added, final
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import FILE, Unit
-from freehold.deploy.target import DifyTarget, Running, Target
+from freehold.deploy.target import Running, Target
+from freehold.deploy.topology.installation import installation
 from freehold.errors import FreeholdError
 
 _NEEDED = frozenset({"port", "published", "http_port", "secrets", "mounts", "https", "environment"})
@@ -46,8 +47,7 @@ class Deploying:
     """One deployment, its releases and the place where it runs. Every method may block.
 
     `render` gives the files of a deployment for people; `prepare` brings what services that come need there, and raises
-    where that or room is lacking; `hold` keeps others from it who deploy from elsewhere; `say` is told what is done;
-    `beside` is the Dify of that place.
+    where that or room is lacking; `hold` keeps others from it who deploy from elsewhere; `say` is told what is done.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class Deploying:
         hold: Callable[[str], AbstractContextManager[None]] = lambda _what: nullcontext(),
         clock: Clock = REAL,
         say: Say = lambda _text: None,
-        beside: DifyTarget | None = None,
     ) -> None:
         self._releases = releases
         self._target = target
@@ -69,7 +68,6 @@ class Deploying:
         self._hold = hold
         self._clock = clock
         self._listener = say
-        self._beside = beside
 
     def deploy(self, wanted: Wanted, terms: Terms, what: str = "deploy") -> Release:
         """Put `wanted` in force. One that was interrupted on the way there is continued; another one is taken back.
@@ -85,13 +83,10 @@ class Deploying:
                 left = None
             current = self._releases.current()
             if left is None and current is not None and new == old:
-                release = self._mended(current, new)
-            else:
-                self._verify(old, new)
-                release = left or self._added(replace(wanted, deployment=new), holder)
-                release = self._roll(release, old, new, terms)
-            self._accompany(old, new)
-            return release
+                return self._mended(current, new)
+            self._verify(old, new)
+            release = left or self._added(replace(wanted, deployment=new), holder)
+            return self._roll(release, old, new, terms)
 
     def rollback(self, number: int | None, *, with_gateway: bool = False) -> Release | None:
         """Take back a rollout that was interrupted; else put an older release in force, by default the last one before.
@@ -111,17 +106,15 @@ class Deploying:
             new = kept_gateway(old, self._releases.deployment(goal), with_gateway=with_gateway)
             self._verify(old, new)
             release = self._added(Wanted(new, self._releases.configuration(goal), goal.number), holder)
-            release = self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
-            self._accompany(old, new)
-            return release
+            return self._roll(release, old, new, replace(_AT_ONCE, with_gateway=with_gateway))
 
     def down(self) -> None:
         """Stop everything, whatever release it is of."""
         with self._alone("down"):
             left, current = self._releases.interrupted(), self._releases.current()
-            if self._beside is not None and self._beside.running():
-                self._say("stopping Dify")
-                self._beside.stop()
+            if any(self._releases.deployment(one).has_dify for one in (left, current) if one is not None):
+                self._say("stopping Dify, whose data stays")
+                self._target.dify.stop()
             running = [one.host for one in self._target.running()]
             if running:
                 self._say(f"stopping {', '.join(running)}")
@@ -135,9 +128,10 @@ class Deploying:
 
     def status(self) -> Status:
         """How it stands now. Takes no lock: a rollout may be under way."""
-        beside = () if self._beside is None else self._beside.running()
-        running = (*self._target.running(), *beside)
+        running = tuple(self._target.running())
         deployment = self._in_force()
+        if deployment is not None and deployment.has_dify:
+            running = (*running, *self._target.dify.running())
         there = {one.host for one in running}
         units = () if deployment is None else (*deployment.units, deployment.gateway)
         lacking = tuple(unit for unit in units if unit.host not in there)
@@ -188,8 +182,8 @@ class Deploying:
     def _added(self, wanted: Wanted, holder: Holder) -> Release:
         units = (*wanted.deployment.units, wanted.deployment.gateway)
         dify = installation(wanted.deployment.config, wanted.deployment.digests)
-        named = (*units, *(dify.services if dify is not None else ()))
-        parts = [one.image.partition("@") for one in named]
+        of_dify = [service.image for service in dify.services] if dify is not None else []
+        parts = [image.partition("@") for image in (*(unit.image for unit in units), *of_dify)]
         return self._releases.add(
             wanted.deployment,
             wanted.configuration,
@@ -205,7 +199,7 @@ class Deploying:
         self._releases.note(release, "begun", "" if release.restores is None else f"restores {release.restores}")
         try:
             self._rolling(old, new, terms, release).run()
-            self._start_beside(new)
+            self._accompany(old, new)
         except KeyboardInterrupt:
             return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
         except FreeholdError as error:
@@ -235,13 +229,8 @@ class Deploying:
     def _mended(self, current: Release, deployment: Deployment) -> Release:
         """What is in force already: start what does not run of it, stop what is left of others."""
         self._rolling(deployment, deployment, _AT_ONCE).run()
-        self._start_beside(deployment)
+        self._accompany(deployment, deployment)
         return current
-
-    def _start_beside(self, deployment: Deployment) -> None:
-        """What fails here leaves the models in force, and is tried again by the next deploy."""
-        if self._beside is not None:
-            self._beside.start(deployment, self._say)
 
     def _rolling(
         self, old: Deployment | None, new: Deployment, terms: Terms, release: Release | None = None

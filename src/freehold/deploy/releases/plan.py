@@ -10,6 +10,7 @@ from freehold.deploy.releases.staging import final, hosts
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
 from freehold.deploy.target import Running
+from freehold.deploy.topology.installation import installation
 
 Sort = Literal["new", "replaced", "unchanged", "scaled", "started", "removed"]
 GatewaySort = Literal["new", "unchanged", "reread", "replaced"]
@@ -45,6 +46,15 @@ class GatewayPlan(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
 
 
+class DifyPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the Dify beside the models. `removed`: its services are, its data stays."""
+
+    version: str
+    sort: Literal["new", "unchanged", "changed", "removed"]
+    changes: tuple[Change, ...] = ()
+    """Fields of its services, each below the service's name."""
+
+
 class Transfer(msgspec.Struct, frozen=True):
     """An artifact of the store that a registry lacks: its name here, where it goes, and how many bytes move at most."""
 
@@ -60,12 +70,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     release: int | None
     units: tuple[UnitPlan, ...]
     gateway: GatewayPlan
+    dify: DifyPlan | None = None
     transfers: tuple[Transfer, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is as it is wanted."""
-        return self.gateway.sort == "unchanged" and all(unit.sort == "unchanged" for unit in self.units)
+        dify = self.dify is None or self.dify.sort == "unchanged"
+        return dify and self.gateway.sort == "unchanged" and all(unit.sort == "unchanged" for unit in self.units)
 
 
 def plan(release: int | None, old: Deployment | None, new: Deployment, running: Sequence[Running]) -> Plan:
@@ -80,12 +92,15 @@ def plan(release: int | None, old: Deployment | None, new: Deployment, running: 
     left = [one.host for one in running if one.host not in wanted | replaced | gateway_before]
     gone = [unit.host for unit in before.values() if unit.host not in wanted | replaced and unit.host not in left]
     units += [UnitPlan(unit=host.rpartition("-")[0], host=host, sort="removed") for host in (*gone, *left)]
-    return Plan(name=new.name, release=release, units=tuple(units), gateway=_gateway(old, new))
+    return Plan(name=new.name, release=release, units=tuple(units), gateway=_gateway(old, new), dify=_dify(old, new))
 
 
 def differences(before: Unit, after: Unit) -> tuple[Change, ...]:
     """The fields of two versions of a unit that differ. Secrets are not in them: a unit names where they lie."""
-    mine, theirs = dict(_fields(before)), dict(_fields(after))
+    return _changes(dict(_fields(before)), dict(_fields(after)))
+
+
+def _changes(mine: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[Change, ...]:
     names = sorted(mine.keys() | theirs.keys())
     pairs = ((name, mine.get(name, ""), theirs.get(name, "")) for name in names)
     return tuple(change for name, old, new in pairs if old != new for change in _told(name, old, new))
@@ -115,6 +130,19 @@ def _gateway(old: Deployment | None, new: Deployment) -> GatewayPlan:
     return GatewayPlan(sort="reread" if routes else "unchanged", image=image, changes=routes)
 
 
+def _dify(old: Deployment | None, new: Deployment) -> DifyPlan | None:
+    before = None if old is None else installation(old.config, old.digests)
+    after = installation(new.config, new.digests)
+    if after is None:
+        return None if before is None else DifyPlan(version=before.version, sort="removed")
+    if before is None:
+        return DifyPlan(version=after.version, sort="new")
+    mine, theirs = ({one.name: one for one in found.services} for found in (before, after))
+    fields = [dict(_leaves("", msgspec.to_builtins(found))) for found in (mine, theirs)]
+    changes = _changes(*fields)
+    return DifyPlan(version=after.version, sort="changed" if changes else "unchanged", changes=changes)
+
+
 def gateway_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
     """What of the gateway itself differs, its file aside."""
     return tuple(change for change in differences(old.gateway, new.gateway) if not change.field.startswith("files."))
@@ -131,7 +159,7 @@ def _fields(unit: Unit) -> Iterator[tuple[str, str]]:
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, entry in value.items():
-            yield from _leaves(f"{name}.{key}", entry)
+            yield from _leaves(f"{name}.{key}".lstrip("."), entry)
     elif isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value):
         for place, entry in enumerate(value, 1):
             yield from _leaves(f"{name}.{place}", entry)

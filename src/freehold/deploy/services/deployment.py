@@ -34,6 +34,11 @@ class Deployment:
     digests: Mapping[str, str] = field(default_factory=dict)
     """As for `images.located`: those of a Dify that is deployed beside them are made where it is rendered."""
 
+    @property
+    def has_dify(self) -> bool:
+        """Whether a Dify is deployed beside the models."""
+        return self.config.dify is not None and self.config.dify.version is not None
+
     @classmethod
     def of(
         cls,
