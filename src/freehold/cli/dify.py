@@ -8,6 +8,7 @@ from freehold.cli.dify_check import check
 from freehold.cli.dify_connect import connect
 from freehold.cli.dify_restore import restore
 from freehold.cli.dify_secrets import secrets
+from freehold.cli.dify_upgrade import upgrade
 from freehold.cli.output import EPILOG
 
 app = typer.Typer(callback=lambda: None)  # a group, also while it has one verb
@@ -17,3 +18,4 @@ app.command(epilog=EPILOG)(secrets)
 app.command(epilog=EPILOG)(backup)
 app.command(epilog=EPILOG)(restore)
 dify_official.add_to(app)
+app.command(epilog=EPILOG)(upgrade)

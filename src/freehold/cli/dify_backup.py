@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from freehold.cli.deploy import interruptible, telling
-from freehold.cli.dify_installations import ComposeDir, Deployed, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, place_of
 from freehold.cli.dify_text import note, of_installed, of_manifest
 from freehold.cli.output import Output, describe
 from freehold.config.secret import is_reference, resolve
@@ -44,7 +44,7 @@ def backup(
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be saved.")] = False,
     compose_dir: ComposeDir = None,
-    name: Deployed = None,
+    name: Named = None,
 ) -> None:
     """Save both databases, vectors of pgvector, files, private keys, plugins and settings of a Dify in one file.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from freehold.cli.deployments import named, releases_of
+from freehold.deploy.compose.docker import Docker
 from freehold.deploy.dify.backup.place import Place
 from freehold.errors import FreeholdError
 
@@ -14,7 +15,7 @@ ComposeDir = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The folder `docker` of an official installation; default: the one deployed."),
 ]
-Deployed = Annotated[
+Named = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="`deploy.name`; default: of this folder's configuration.")
 ]
 FOLDER_LABEL, PROJECT_LABEL = "com.docker.compose.project.working_dir", "com.docker.compose.project"
@@ -22,7 +23,6 @@ FOLDER_LABEL, PROJECT_LABEL = "com.docker.compose.project.working_dir", "com.doc
 
 def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Place:
     """Where it runs. Raises `dify_backup_no_installation`, and what `Docker.find` does."""
-    from freehold.deploy.compose.docker import Docker
     from freehold.deploy.dify.backup.compose import Containers
 
     if compose_dir is not None:
@@ -39,15 +39,17 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
     if dify is None or dify.version is None:
         raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
     if deployment.settings.target != "compose":
-        from freehold.deploy.dify.backup.kubernetes import Pods
-        from freehold.deploy.kubernetes.naming import namespace_of
+        raise FreeholdError("dify_backup_cluster")
+    folder = releases.folder / "compose"
+    return containers_of(Docker.find(environ), deployment.settings.name, folder, dify.version)
 
-        return Pods(namespace_of(deployment), deployment.settings.context or "", environ, dify.version)
+
+def containers_of(docker: Docker, project: str, folder: Path, version: str) -> Place:
+    """The Dify of the Compose project `project`, which was started in `folder`."""
     from freehold.deploy.compose.dify import SECRETS_FILE
+    from freehold.deploy.dify.backup.compose import Containers
 
-    settings = {"dify-secrets.json": releases.folder / "compose" / SECRETS_FILE}
-    label = f"{PROJECT_LABEL}={deployment.settings.name}"
-    return Containers(Docker.find(environ), label, settings, dify.version)
+    return Containers(docker, f"{PROJECT_LABEL}={project}", {"dify-secrets.json": folder / SECRETS_FILE}, version)
 
 
 def official_settings(folder: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import typer
 
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
-from freehold.cli.dify_installations import ComposeDir, Deployed, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, place_of
 from freehold.cli.dify_text import note, of_manifest
 from freehold.cli.output import FAILED, Output, describe
 from freehold.errors import FreeholdError
@@ -28,7 +28,7 @@ def restore(
         Path | None, typer.Option(metavar="DIR", help="Only write its files of settings and secrets into DIR.")
     ] = None,
     compose_dir: ComposeDir = None,
-    name: Deployed = None,
+    name: Named = None,
 ) -> None:
     """Put a backup into a Dify that is empty, and start it. One with data is refused, and stays as it is.
 

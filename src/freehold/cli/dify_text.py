@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from freehold.cli.output import LABELS, Output
 from freehold.deploy.dify.backup.manifest import Manifest
 from freehold.deploy.dify.backup.place import Installed
+from freehold.deploy.dify.upgrading.plan import Plan
 from freehold.errors import FreeholdError
 
 MIB = 1 << 20
@@ -44,6 +45,28 @@ def of_installed(installed: Installed) -> tuple[dict[str, object], str]:
     lines += [f"  not in it: {part} in {store}" for part, store in installed.outside.items()]
     lines.append("Services that write stand still meanwhile, and go on afterwards.")
     return data, "\n".join(lines)
+
+
+def of_upgrade(plan: Plan) -> str:
+    """What an upgrade would do, in its order, and what cannot be undone."""
+    lines = [f"Dify {plan.before} -> {plan.after}"]
+    for title, changes in (("services", plan.services), ("images", plan.images), ("variables", plan.environment)):
+        lines += [f"{title}:"] * bool(changes)
+        lines += [f"  {one.what}: {_known(one.before)} -> {_known(one.after)}" for one in changes]
+    if plan.secrets:
+        lines.append(f"secrets that are made: {', '.join(plan.secrets)}")
+    lines.append(
+        "then: backup, stop, migration" + "".join(f", `{' '.join(words)}`" for words in plan.steps) + ", start, ask"
+    )
+    lines.append(
+        "Migrations cannot be undone: the way back is the backup, which an upgrade that fails takes by itself."
+    )
+    lines.append("Later, going back to it loses what was written since. Tasks that wait in Redis are not in it.")
+    return "\n".join(lines)
+
+
+def _known(text: str | None) -> str:
+    return "none" if text is None else text or '""'
 
 
 def _size(count: int) -> str:

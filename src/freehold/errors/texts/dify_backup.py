@@ -304,4 +304,11 @@ ENTRIES: dict[str, Entry] = {
         "{place} 中没有服务 {service}。现有：{known}。",
         "请先启动一次 Dify 以创建其容器；之后不必保持运行。",
     ),
+    "dify_backup_cluster": Entry(
+        Kind.UNSUPPORTED,
+        "A Dify on Kubernetes is not saved by this command yet.",
+        "Save it the cluster's way: `pg_dump` of both databases by `kubectl exec`, snapshots of its claims, and its Secret, all with its writers scaled to 0.",
+        "此命令尚不支持保存 Kubernetes 上的 Dify。",
+        "请用集群的方式保存：将写入服务缩容到 0，通过 `kubectl exec` 对两个数据库执行 `pg_dump`，为其存储卷做快照，并保存其 Secret。",
+    ),
 }

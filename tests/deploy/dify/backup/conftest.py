@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.dify.backup.world import World
+from tests.deploy.dify.backup.world import EMPTIES, World
 from tests.postgres import Server, debian, server, with_pgvector
 
 MakeWorld = Callable[..., World]
@@ -14,8 +14,11 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """Debian's PostgreSQL."""
+    """Debian's PostgreSQL, with databases as Dify's migrations leave them: `empty_dify`, `empty_dify_plugin`."""
     with server(debian()) as made:
+        for piece, text in EMPTIES.items():
+            made.sql("postgres", f"CREATE DATABASE empty_{piece}")
+            made.sql(f"empty_{piece}", text)
         yield made
 
 

@@ -15,9 +15,7 @@ def quiet(_text: str) -> None:
     """Said to nobody."""
 
 
-def test_a_backup_comes_back_in_an_empty_dify(
-    make_world: MakeWorld, pgvector: Server, tmp_path: Path
-) -> None:
+def test_a_backup_comes_back_in_an_empty_dify(make_world: MakeWorld, pgvector: Server, tmp_path: Path) -> None:
     """Rows, files, links, keys and the nearest neighbours of a vector are those that were saved."""
     old, new = make_world(vectors=pgvector).fill(), make_world(vectors=pgvector)
     before = pgvector.sql(old.name("vectors"), NEIGHBOURS)
@@ -55,7 +53,7 @@ def test_a_dify_with_data_is_never_overwritten(world: World, make_world: MakeWor
 
 
 def test_what_was_cut_off_can_be_begun_again(world: World, make_world: MakeWorld, tmp_path: Path) -> None:
-    """Interrupted between two databases: services stay stopped, another backup is refused, the same one goes through."""
+    """Interrupted between two databases: services stay stopped, another backup is refused, the same goes through."""
     first, second = world.save(tmp_path / "one.age"), world.save(tmp_path / "two.age")
     new = make_world()
 

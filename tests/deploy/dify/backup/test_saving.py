@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from pyrage import x25519
 from freehold.deploy.dify.backup.saving import Terms, back_up
 from freehold.errors import FreeholdError
 from tests.deploy.dify.backup.conftest import MakeWorld
-from tests.deploy.dify.backup.world import KEY, PLUGIN, TENANT, World, source
+from tests.deploy.dify.backup.world import KEY, PLUGIN, World, source
+
+HOLD, RELEASE = signal.SIGSTOP, signal.SIGCONT
 
 
 def test_the_standard_tools_open_it(world: World, tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_a_live_one_holds_nobody(world: World, folder: Path) -> None:
 def test_a_writer_that_is_held_writes_nothing_in_between(world: World, folder: Path) -> None:
     """A process that writes a row and then a file is stopped meanwhile: the backup has as many of both."""
     script = (
-        f'i=0; while :; do i=$((i+1)); psql -q -X -d {world.name("dify")} -c "INSERT INTO apps (name) VALUES (\'$i\')" '
+        f"i=0; while :; do i=$((i+1)); psql -q -X -d {world.name('dify')} -c \"INSERT INTO apps (name) VALUES ('$i')\" "
         f'&& : > "{world.folder}/storage/upload_files/app-$i"; done'
     )
     psql = {**world.postgres.environ, "PATH": f"{world.postgres.programs}:{os.environ['PATH']}"}
@@ -169,16 +172,10 @@ def test_a_writer_that_is_held_writes_nothing_in_between(world: World, folder: P
         try:
             while not list((world.folder / "storage/upload_files").glob("app-*")):
                 time.sleep(0.01)
-            saved = back_up(_holding(world, writer.pid), folder / "one.age", Terms([KEY.to_public()]), lambda _text: None)
+            held = replace(world.place, hold=lambda held: os.killpg(writer.pid, HOLD if held else RELEASE))
+            saved = back_up(held, folder / "one.age", Terms([KEY.to_public()]), lambda _text: None)
         finally:
             os.killpg(writer.pid, signal.SIGKILL)
     apps = saved.manifest.databases["dify"].rows["apps"] - 2
     files = saved.manifest.folders["app-storage"].files - 3
     assert apps - 1 <= files <= apps  # held between the row and its file, as after a power failure
-    assert TENANT
-
-
-def _holding(world: World, group: int) -> object:
-    from dataclasses import replace
-
-    return replace(world.place, hold=lambda held: os.killpg(group, signal.SIGSTOP if held else signal.SIGCONT))

@@ -39,6 +39,8 @@ INSERT INTO apps (name) VALUES ('one'), ('two');
 INSERT INTO datasets (name) VALUES ('handbook');
 """
 PLUGINS = "CREATE TABLE plugins (id serial, plugin_unique_identifier text, install_type text);"
+EMPTIES = {"dify": EMPTY, "dify_plugin": PLUGINS}
+"""By piece, what Dify's migrations make."""
 PLUGINS_FILLED = f"INSERT INTO plugins (plugin_unique_identifier, install_type) VALUES ('{PLUGIN}', 'local');"
 VECTORS_FILLED = """
 CREATE EXTENSION vector;
@@ -83,9 +85,8 @@ class World:
 
     def make(self) -> "World":
         """A new one that nobody has used."""
-        for piece, text in (("dify", EMPTY), ("dify_plugin", PLUGINS)):
-            self.postgres.sql("postgres", f"CREATE DATABASE {self.name(piece)}")
-            self.sql(piece, text)
+        made = (f"CREATE DATABASE {self.name(piece)} TEMPLATE empty_{piece};" for piece in EMPTIES)
+        self.postgres.sql("postgres", "".join(made))
         if self.vectors is not None:
             self.vectors.sql("postgres", f"CREATE DATABASE {self.name('vectors')}")
         for name in ("storage", "plugins"):
@@ -95,8 +96,8 @@ class World:
 
     def remove(self) -> None:
         """Databases and files."""
-        for piece in ("dify", "dify_plugin"):
-            self.postgres.sql("postgres", f"DROP DATABASE IF EXISTS {self.name(piece)} WITH (FORCE)")
+        gone = (f"DROP DATABASE IF EXISTS {self.name(piece)} WITH (FORCE);" for piece in EMPTIES)
+        self.postgres.sql("postgres", "".join(gone))
         if self.vectors is not None:
             self.vectors.sql("postgres", f"DROP DATABASE IF EXISTS {self.name('vectors')} WITH (FORCE)")
         shutil.rmtree(self.folder)

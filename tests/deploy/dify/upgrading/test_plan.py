@@ -11,21 +11,21 @@ from freehold.errors import FreeholdError
 OLD = Installation(
     "1.15.0",
     (
-        Service("api", "langgenius/dify-api:1.15.0", environment={"A": "1", "GONE": "x"}, secrets={"S": "{secret_key}"}),
+        Service("api", "langgenius/dify-api:1.15.0", environment={"A": "1", "GONE": "x"}, secrets={"S": "{key}"}),
         Service("db_postgres", "mirror:5000/postgres:15.8-alpine@sha256:aa"),
         Service("weaviate", "semitechnologies/weaviate:1.27.0"),
     ),
-    ("secret_key",),
+    ("key",),
 )
 NEW = Installation(
     "1.18.0",
     (
-        Service("api", "langgenius/dify-api:1.18.0", environment={"A": "2"}, secrets={"S": "{secret_key}", "P": "{pepper}"}),
+        Service("api", "langgenius/dify-api:1.18.0", environment={"A": "2"}, secrets={"S": "{key}", "P": "{pepper}"}),
         Service("db_postgres", "mirror:5000/postgres:15.9-alpine@sha256:bb"),
         Service("weaviate", "semitechnologies/weaviate:1.28.1"),
         Service("agent_backend", "langgenius/dify-agent:1.18.0"),
     ),
-    ("secret_key", "pepper"),
+    ("key", "pepper"),
 )
 
 

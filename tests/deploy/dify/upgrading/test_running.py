@@ -90,7 +90,7 @@ def test_an_upgrade_migrates_and_keeps_all(world: World, safety: Safety) -> None
 def test_what_fails_is_taken_back_with_all_data(
     world: World, safety: Safety, migration: str, smoke: str | None, reason: str
 ) -> None:
-    """A migration that breaks in its middle, one that loses rows, a Dify that does not answer: the old one runs again."""
+    """A migration that breaks in its middle, or loses rows, or a Dify that does not answer: the old one runs again."""
 
     def refuse() -> None:
         (world.folder / f"storage/privkeys/{TENANT}/private.pem").unlink()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Containers:
 
     def inside(self, service: str, words: Sequence[str]) -> Command:
         """As Place."""
-        containers = self._containers()
+        containers = self._known
         if service in _ADDRESSED:
             return _address(self._one(containers, "api").environ, _ADDRESSED[service]).command(
                 words, self.docker.environ
@@ -120,6 +121,11 @@ class Containers:
         found = [one.id for name, one in self._containers().items() if name in WRITERS and one.status in states]
         if found:
             self.docker.run(verb, *found)
+
+    @cached_property
+    def _known(self) -> Mapping[str, Container]:
+        """They stay the same while this place is looked at; what state they are in does not."""
+        return self._containers()
 
     def _containers(self) -> Mapping[str, Container]:
         """By service."""

@@ -1,0 +1,31 @@
+"""Databases by PostgreSQL's own programs."""
+
+import pytest
+
+from freehold.deploy.dify.backup import databases
+from freehold.errors import FreeholdError
+from tests.deploy.dify.backup.world import World
+
+
+def test_names_and_values_are_quoted_by_psql(world: World) -> None:
+    """A database called like this is one database, and its remark is kept as it is."""
+    place, dify = world.place, world.found().databases[0]
+    name = f"""{dify.name}_a"b'c"""
+    beside = databases.make_beside(place, dify, name, "freehold-restore it's")
+    assert databases.exists(place, beside)
+    assert databases.mark_of(place, beside) == "freehold-restore it's"
+    assert databases.counts(place, beside) == {}
+    databases.drop(place, beside)
+    assert not databases.exists(place, beside)
+    assert databases.mark_of(place, beside) == ""
+    databases.set_mark(place, beside, "nobody's")
+
+
+def test_who_may_not_create_databases_is_told_before(world: World) -> None:
+    """With the words that give the right."""
+    world.postgres.sql("postgres", f"CREATE ROLE weak{world.number} LOGIN PASSWORD 'correct horse'")
+    database = world.found().databases[0].__class__("dify", "db_postgres", "dify", f"weak{world.number}")
+    with pytest.raises(FreeholdError) as refused:
+        databases.make_beside(world.place, database, "x", "y")
+    assert refused.value.code == "dify_backup_right_missing"
+    world.postgres.sql("postgres", f"DROP ROLE weak{world.number}")
