@@ -318,3 +318,18 @@ def test_what_was_assumed_is_said(connect: Connect, dify: Dify, folder: Path, mo
     beside += "  - {id: sums, source: 'http://models.test:9/v1', kind: tensor}\n"
     ran = connect(dify, "--plan", beside=beside)
     assert [note["code"] for note in ran.data["notes"]] == ["note_dify_left_out", "note_dify_assumed"]
+
+
+def test_an_admin_key_acts_without_an_account(
+    connect: Connect, models: str, folder: Path, freehold: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the owner of the workspace that the configuration names."""
+    monkeypatch.setenv("ADMIN_API_KEY", "admin-key-0001")
+    with serving(Dify(admin_key="admin-key-0001", indexing_polls=0).with_user().with_plugin()) as dify:
+        text = f"models: [{{id: chat, source: {CHAT}}}]\naccess: {{auth: none}}\ndify:\n"
+        text += f"  {{url: '{dify.url}', admin_key: '${{env:ADMIN_API_KEY}}', workspace: {dify.workspace},"
+        (folder / "freehold.yaml").write_text(f"{text} models_url: '{models}'}}\n", encoding="utf-8")
+        ran = freehold("dify", "connect", "--json")
+    assert steps(ran) == [("add", "llm", "chat")]
+    assert not any("login" in request for request in dify.asked)
+    assert "admin-key-0001" not in ran.out + ran.err

@@ -67,7 +67,7 @@ def test_the_key_is_said_or_made(tmp_path: Path, text: str, place: str, value: s
     assert "fh_" not in repr(read)
 
 
-@pytest.mark.parametrize("text", ["", "deploy: {}\n"])
+@pytest.mark.parametrize("text", ["", "deploy: {}\n", "deploy: {target: systemd, data: ./data}\n"])
 def test_a_key_that_is_not_here_is_said(tmp_path: Path, text: str) -> None:
     """With the place where it was looked for."""
     with pytest.raises(FreeholdError) as raised:

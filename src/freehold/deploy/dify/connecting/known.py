@@ -75,7 +75,7 @@ def names(config: Config, models: Mapping[str, Known]) -> tuple[Known, ...]:
     `models` has each model's by its id.
     """
     routes = {route.model: _of_route(route, models) for route in config.routes}
-    own = [routes.pop(model.id, None) or models[model.id] for model in config.models]
+    own = [routes.pop(model.id, models[model.id]) for model in config.models]
     return (*own, *routes.values())
 
 

@@ -78,7 +78,7 @@ def look(console: Console, intent: Intent) -> Found:
     """What Dify has. Raises what the console's calls raise."""
     listed = [(one.type, one.name) for one in console.models.listed()]
     wanted = {(one.type, one.name) for one in (*intent.models, *intent.older)}
-    credentials = {
+    credentials: dict[tuple[str, str], Credential | None] = {
         (kind, name): console.models.credential(name, kind) if (kind, name) in wanted else None
         for kind in TYPES
         for other, name in listed
