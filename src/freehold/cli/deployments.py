@@ -40,7 +40,9 @@ class Given:
     def read(cls, source: str | None, environ: Mapping[str, str], cwd: Path) -> "Given":
         """As every command reads it. Raises what `load` raises, and `bundle_lock_unreadable`."""
         config, file = load(source, environ, cwd), file_of(source, environ, cwd)
-        if not config.models and (config.dify is None or config.dify.version is None):
+        if not config.models and config.dify is not None and config.dify.version is not None:
+            raise FreeholdError("dify_without_models")
+        if not config.models:
             raise FreeholdError("config_no_model", folder=cwd)
         if config.deploy is None:
             folder = cwd if file is None else file.resolve().parent

@@ -1,12 +1,17 @@
 """The user's own authorities and certificates."""
 
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from freehold.deploy.topology.release import release_of
 from freehold.deploy.topology.trust import check_pair, joined
 from freehold.errors import FreeholdError
+from tests.deploy.topology.configured import VERSION
+from tests.deploy.topology.test_nginx import serving
 from tests.pki import Authority
 
 
@@ -40,3 +45,27 @@ def test_a_certificate_needs_its_own_key(tmp_path: Path) -> None:
         with pytest.raises(FreeholdError) as refused:
             check_pair(certificate, key)
         assert refused.value.code == "dify_tls_unusable"
+
+
+def test_a_real_server_under_ones_own_authority_is_trusted_by_the_variables_that_services_have(tmp_path: Path) -> None:
+    """A process that is started as a service is: with the variables of the release, and the file that they name."""
+    authority = Authority(tmp_path)
+    bundle = tmp_path / "dify-ca"
+    bundle.write_bytes(joined(authority.file.read_bytes(), "here"))
+    variables = release_of(VERSION).groups["own-ca"].environment
+    assert set(variables.values()) == {"${ca}"}
+    pair = authority.issue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with serving("tool", "127.0.0.1") as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = f"https://127.0.0.1:{server.server_address[1]}/v1/x"
+        script = (
+            f"import urllib.request as r; print(r.build_opener(r.ProxyHandler({{}})).open({url!r}, timeout=10).status)"
+        )
+        trusting, alone = (
+            subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+            for env in (dict.fromkeys(variables, str(bundle)), {})
+        )
+    assert trusting.stdout.strip() == "200", trusting.stderr
+    assert "CERTIFICATE_VERIFY_FAILED" in alone.stderr

@@ -76,6 +76,14 @@ _DEPLOYED: dict[str, Entry] = {
         "`dify.tls` 指定的 {certificate} 与 {key} 不是一对证书和私钥：{reason}。",
         "请指定证书的 PEM 文件及其对应私钥（不带口令）的 PEM 文件。",
     ),
+    "dify_without_models": Entry(
+        Kind.INVALID,
+        "The configuration deploys a Dify and no model: its gateway would have nothing to answer with.",
+        "Name a model; one that another server computes is one, too:"
+        ' `models: [{{id: NAME, source: "https://HOST/v1"}}]`.',
+        "该配置部署了 Dify，却没有任何模型：网关将无从应答。",
+        '请至少配置一个模型；由其他服务器提供的也可以：`models: [{{id: 名称, source: "https://HOST/v1"}}]`。',
+    ),
     "dify_none_deployed": Entry(
         Kind.INVALID,
         "The configuration deploys no Dify: it has no `dify.version`.",
