@@ -11,11 +11,10 @@ import typer
 from freehold.artifact.artifact import sha256_of
 from freehold.cli.bundle_verify import Key, Place, Unsigned, told, verified
 from freehold.cli.models_registry import PlainHttp
-from freehold.cli.network import network_here
 from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.progress import working
 from freehold.cli.references import local_store, models_folder
-from freehold.config import Deploy, home
+from freehold.config import Config, Deploy, home
 from freehold.config import load as read_configuration
 from freehold.config.home import expanded
 from freehold.deploy.bundle.manifest import CONFIGURATION
@@ -59,12 +58,12 @@ def load(
         from freehold.deploy.bundle.loading import lay_out, load_artifacts, lock_images
 
         laid = lay_out(opened, folder, models_folder(home(os.environ)))
-        settings = _settings(folder)
-        with _target(to, settings, plain_http) as target:
+        config = read_configuration(str(folder / CONFIGURATION), os.environ, folder)
+        with _target(to, config, plain_http) as target:
             images = target.bring(opened, say)
         artifacts = load_artifacts(opened, local_store(os.environ), say)
         lock = lock_images(opened, folder, images)
-    notes = [*_notes(opened, folder), *_registry_note(to, settings)]
+    notes = [*_notes(opened, folder), *_registry_note(to, config.deploy or Deploy())]
     data: dict[str, Any] = {
         "bundle": opened.digest,
         "signed_by": signer,
@@ -97,22 +96,17 @@ def _show_plan(output: Output, bundle: "Bundle", to: str, folder: Path, signer: 
 
 
 @contextmanager
-def _target(to: str, settings: Deploy, plain_http: bool | None) -> "Iterator[ToRegistry | ToEngine]":
+def _target(to: str, config: Config, plain_http: bool | None) -> "Iterator[ToRegistry | ToEngine]":
     from freehold.deploy.bundle.engine import Engine
     from freehold.deploy.bundle.loading import ToEngine, ToRegistry
     from freehold.deploy.compose.docker import Docker
     from freehold.store.http_client import open_client
 
     if to == ENGINE:
-        yield ToEngine(Engine(Docker(os.environ)), settings)
+        yield ToEngine(Engine(Docker(os.environ)), config.deploy or Deploy())
         return
-    with open_client(network_here(os.environ, Path.cwd()), os.environ) as client:
+    with open_client(config.network, os.environ) as client:
         yield ToRegistry(_registry(to), client, os.environ, plain_http)
-
-
-def _settings(folder: Path) -> Deploy:
-    """What the configuration that was brought says of deployments; its models need not be here yet."""
-    return read_configuration(str(folder / CONFIGURATION), os.environ, folder).deploy or Deploy()
 
 
 def _registry_note(to: str, settings: Deploy) -> list[FreeholdError]:

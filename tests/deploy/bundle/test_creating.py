@@ -9,6 +9,7 @@ import pytest
 
 from freehold.deploy.bundle import creating
 from freehold.deploy.bundle.creating import Creation
+from freehold.deploy.bundle.manifest import ModelFolder
 from freehold.deploy.bundle.reading import Bundle
 from freehold.errors import FreeholdError
 from freehold.store.oci import digest_of
@@ -144,13 +145,25 @@ def test_one_at_a_time(site: Site) -> None:
 
 
 def test_what_an_earlier_try_brought_and_nobody_wants_is_left_out(site: Site) -> None:
-    """A layer of another tag, a plugin that is not asked for any more, wheels."""
+    """A layer of another tag, a plugin that is not asked for any more, wheels, and what is none of ours."""
     parts = site.root / "bundle.tar.parts"
-    for name in ("blobs/sha256/" + "0" * 64, "plugins/old.difypkg", "wheels/old.whl"):
+    for name in ("blobs/sha256/" + "0" * 64, "plugins/old.difypkg", "wheels/old.whl", "letter", "models/a/b"):
         (parts / name).parent.mkdir(parents=True, exist_ok=True)
         (parts / name).write_text("old")
     plugin = site.root / "new.difypkg"
     plugin.write_text("new")
     files = Bundle.open(site.create(site.wanted(plugins=(plugin,))).place).files
     assert {name for name in files if name.startswith(("plugins/", "wheels/"))} == {"plugins/new.difypkg"}
-    assert "blobs/sha256/" + "0" * 64 not in files
+    assert not {"blobs/sha256/" + "0" * 64, "letter", "models/a/b"} & files.keys()
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "n" * 130])
+def test_a_file_whose_name_no_bundle_can_have_is_told_when_it_is_made(site: Site, name: str) -> None:
+    """And not on the other side."""
+    model = site.root / "model"
+    model.mkdir()
+    (model / name).write_text("weights")
+    with pytest.raises(FreeholdError) as caught:
+        site.create(site.wanted(models=((ModelFolder("m", "/srv/m", "models/path/m"), model),)))
+    assert caught.value.code == "bundle_name_unfit"
+    assert not (site.root / "bundle.tar").exists()

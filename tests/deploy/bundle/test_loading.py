@@ -72,6 +72,15 @@ def test_a_load_goes_on_where_the_registry_went_down(site: Site, closed: str, cl
         assert relay.up < 2_100_000
 
 
+def test_a_name_that_is_no_registry_is_never_docker_hub(site: Site, client: httpx2.Client) -> None:
+    """A misspelt word, or a host without dot and port, which Docker reads as a name there."""
+    bundle = Bundle.open(site.create(site.wanted()).place)
+    for name in ("Docker", "registry/mirror"):
+        with pytest.raises(FreeholdError) as caught:
+            loader(client, name).bring(bundle, **QUIET)
+        assert caught.value.code == "bundle_registry_invalid"
+
+
 def test_artifacts_come_into_the_store_with_what_is_said_about_them(site: Site, tmp_path: Path) -> None:
     """Under their names and tags, every file verified; a second time nothing is written."""
     bundle = Bundle.open(site.create(site.wanted()).place)

@@ -27,6 +27,7 @@ from freehold.deploy.bundle.manifest import (
     File,
     Image,
     Manifest,
+    unsafe,
 )
 from freehold.deploy.bundle.reading import Bundle
 from freehold.errors import FreeholdError
@@ -41,6 +42,8 @@ from freehold.store.signing import sign
 
 SPARE = 16 << 20  # bytes: manifests, headers, and what a file system keeps for itself
 TAR = ".tar"
+_KEPT = frozenset({"blobs", "incoming", "wheels"})
+"""What a later try goes on with; all else is laid anew, and what nobody knows is not signed."""
 _LAYOUT = b'{"imageLayoutVersion": "1.0.0"}\n'
 
 
@@ -137,6 +140,9 @@ class Creation:
     def _complete(self, meter: Meter, say: Say) -> Manifest:
         """Bring what is missing, remove what is not wanted, and write what the bundle says of itself."""
         blobs = Blobs(self.work)
+        for entry in self.work.iterdir():
+            if entry.name not in _KEPT:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for folder in (blobs.folder, blobs.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         self._lay_files()
@@ -194,8 +200,6 @@ class Creation:
     def _lay_files(self) -> None:
         """What is no blob: the configuration, models, plugins and wheels."""
         (self.work / CONFIGURATION).write_text(self.wanted.configuration, encoding="utf-8")
-        for folder in (self.work / PLUGINS, self.work / "models"):
-            shutil.rmtree(folder, ignore_errors=True)
         for model, place in self.wanted.models:
             for name, path in files_below(place):
                 target = self.work / model.folder / name
@@ -212,8 +216,6 @@ class Creation:
 
     def _describe(self, images: tuple[Image, ...]) -> Manifest:
         """Write index, checksums and manifest; the manifest."""
-        for name in (MANIFEST, SIGNATURE, SUMS):
-            (self.work / name).unlink(missing_ok=True)
         listed = [(image.name, image.digest, image.media_type) for image in images]
         listed += [
             (f"{one.artifact.name}:{one.artifact.tag}", one.artifact.oci_digest, oci.IMAGE_MANIFEST)
@@ -231,7 +233,11 @@ class Creation:
         index = ImageIndex(schema_version=2, media_type=oci.IMAGE_INDEX, manifests=descriptors)
         (self.work / "index.json").write_bytes(msgspec.json.encode(index))
         (self.work / "oci-layout").write_bytes(_LAYOUT)
-        files = {name: _file(self.work / name, name) for name in _names(self.work)}
+        names = _names(self.work)
+        for name in names:
+            if reason := unsafe(name):
+                raise FreeholdError("bundle_name_unfit", entry=name, reason=reason)
+        files = {name: _file(self.work / name, name) for name in names}
         sums = "".join(f"{file.sha256}  {name}\n" for name, file in files.items())
         (self.work / SUMS).write_text(sums, encoding="utf-8")
         files[SUMS] = _file(self.work / SUMS, SUMS)

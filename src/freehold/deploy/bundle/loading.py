@@ -20,7 +20,7 @@ from freehold.deploy.bundle.platforms import chosen, known
 from freehold.deploy.bundle.reading import Bundle
 from freehold.deploy.bundle.stretch import Stretch
 from freehold.deploy.kubernetes.digests import parts
-from freehold.deploy.services.images import LOCAL, located
+from freehold.deploy.services.images import LOCAL, located, split
 from freehold.errors import FreeholdError
 from freehold.store import Store
 from freehold.store.registry.client import Patience, Repository
@@ -44,8 +44,10 @@ class ToRegistry:
         """Push what the registry lacks; the lock of the images, by the names that they have there.
 
         Their manifests keep their bytes, so their digests. What was pushed once is mounted elsewhere. A push that was
-        cut goes on with the next call. Raises FreeholdError as the client.
+        cut goes on with the next call. Raises FreeholdError as the client, and `bundle_registry_invalid`.
         """
+        if not split(f"{self.registry}/image")[0]:
+            raise FreeholdError("bundle_registry_invalid", registry=self.registry)
         meter = Meter(f"push to {self.registry}", say)
         lock: dict[str, str] = {}
         pushed: dict[str, str] = {}  # by digest, a repository that has it now

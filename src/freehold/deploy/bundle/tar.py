@@ -51,7 +51,7 @@ def entries(path: Path) -> Mapping[str, Stretch]:
 def pack(folder: Path, names: Sequence[str], target: Path, meter: Meter) -> None:
     """Write files of `folder` to the tar `target`, in this order; it appears whole or not at all.
 
-    The same files make the same bytes. Raises OSError.
+    The same files make the same bytes. Raises OSError, and FreeholdError `bundle_name_unfit`.
     """
     aside = target.with_name(f".{target.name}.part")
     try:
@@ -77,7 +77,13 @@ def pack(folder: Path, names: Sequence[str], target: Path, meter: Meter) -> None
 def _header(name: str, length: int) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.mode = length, 0o644
-    return info.tobuf(tarfile.USTAR_FORMAT if length < _LARGEST_OCTAL else tarfile.GNU_FORMAT)
+    try:
+        header = info.tobuf(tarfile.USTAR_FORMAT if length < _LARGEST_OCTAL else tarfile.GNU_FORMAT)
+    except ValueError:
+        header = b""
+    if len(header) != _ROW:
+        raise FreeholdError("bundle_name_unfit", entry=name, reason="it is too long for a tar")
+    return header
 
 
 def _entry(header: bytes, path: Path, at: int) -> tuple[str, int]:

@@ -129,6 +129,13 @@ _CREATING: dict[str, Entry] = {
         "{path} 不能作为 Freehold 的 wheel：{reason}。",
         "请提供 `make dist` 生成的 freehold-VERSION-py3-none-any.whl。",
     ),
+    "bundle_name_unfit": Entry(
+        Kind.INVALID,
+        "A bundle cannot have a file named {entry}: {reason}.",
+        "Rename the file, or leave it out of the model's folder.",
+        "离线包中不能有名为 {entry} 的文件：{reason}。",
+        "请重命名该文件，或将其移出模型目录。",
+    ),
     "bundle_output_taken": Entry(
         Kind.CONFLICT,
         "{path} is there and is no bundle that could be renewed: {reason}",
@@ -194,6 +201,13 @@ _LOADING: dict[str, Entry] = {
         "Load the bundle again, which writes it anew, or remove it: images are then looked up by their tags.",
         "无法读取锁定文件 {path}：{reason}。",
         "请重新加载离线包以重写该文件，或将其删除：此后将按标签查找镜像。",
+    ),
+    "bundle_registry_invalid": Entry(
+        Kind.INVALID,
+        "--to {registry} is neither `docker` nor the address of a registry: Docker would read it as a name on Docker Hub.",
+        "Write its host with a dot or a port: registry.corp.example, registry:5000, or docker for this machine's engine.",
+        "--to {registry} 既不是 `docker` 也不是镜像仓库的地址：Docker 会将其理解为 Docker Hub 上的名称。",
+        "请写带点或端口的主机名：registry.corp.example、registry:5000；或写 docker 表示本机引擎。",
     ),
     "bundle_registry_other": Entry(
         Kind.INVALID,
