@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from lightkube.resources.core_v1 import Secret
 
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.kubernetes.dify.cluster import DifyOnCluster
 from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.kubernetes.dify.objects import dify_objects
+from freehold.deploy.kubernetes.dify.secrets import write_dify_secrets, write_version
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE, forbidden
 from tests.deploy.kubernetes.dify.cases import CASES, dify, with_dify
@@ -18,6 +18,7 @@ from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.server import ApiServer
 
 CASE = CASES["dify"]
+WITHOUT = replace(CASE, config=msgspec.structs.replace(CASE.config, dify=None))
 LATER = ("dify-api", "dify-worker", "dify-web", "dify-plugin-daemon")
 
 
@@ -36,7 +37,7 @@ def failed(target: DifyOnCluster) -> FreeholdError:
 
 
 def test_the_migration_is_over_before_the_application_begins(server: ApiServer, target: DifyOnCluster) -> None:
-    """Databases, then the job, then who needs it; secrets and claims before all."""
+    """Databases, then the job, then who needs it; secrets and claims before all. A second time no pod is made anew."""
     target.start(CASE)
     writes = server.writes()
 
@@ -48,11 +49,6 @@ def test_the_migration_is_over_before_the_application_begins(server: ApiServer, 
     assert all(at(f"deployments.apps/{name}") > job for name in LATER)
     assert {one.state for one in target.running()} == {"ready"}
     assert {one.host for one in target.running()} >= {*LATER, "dify-db-postgres"}
-
-
-def test_a_second_time_changes_nothing(server: ApiServer, target: DifyOnCluster) -> None:
-    """The same Job, which is done; the same secrets; no pod is made anew."""
-    target.start(CASE)
     before = {kind: server.names(kind, NAMESPACE) for kind in ("Job", "Pod", "Secret", "ConfigMap")}
     target.start(CASE)
     assert {kind: server.names(kind, NAMESPACE) for kind in before} == before
@@ -106,7 +102,8 @@ def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: Dif
     models = [unit.host for unit in CASE.units]
     assert [one.host for one in cluster.running()] == models  # a rollout would stop what it does not know
     kept = set(server.names("PersistentVolumeClaim", NAMESPACE))
-    target.stop()
+    target.start(WITHOUT)  # which is what stops it
+    assert target.version() == "1.15.0"
     assert target.running() == []
     for kind in {tree["kind"] for tree in dify_objects(CASE, dify("dify"))} - {"PersistentVolumeClaim"}:
         assert not [name for name in server.names(kind, NAMESPACE) if name.startswith("dify")], kind
@@ -116,12 +113,11 @@ def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: Dif
 
 
 def test_an_older_version_is_refused(server: ApiServer, api: Api, target: DifyOnCluster) -> None:
-    """A database cannot go back, not even after the services went: nothing is changed."""
+    """A database cannot go back, whatever runs: nothing is changed."""
     assert target.version() is None
-    target.start(CASE)
-    assert target.version() == "1.15.0"
-    target.stop()
-    api.merge(Secret, SECRETS, {"metadata": {"labels": {"app.kubernetes.io/version": "1.16.0"}}})
+    write_dify_secrets(api, CASE, dify("dify"), {})
+    write_version(api, replace(dify("dify"), version="1.16.0"))
+    assert target.version() == "1.16.0"
     before = server.writes()
     error = failed(target)
     assert error.code == "dify_older"
@@ -139,14 +135,8 @@ def test_what_is_missing_is_told_before_anything_is_changed(server: ApiServer, t
     assert server.writes() == before
 
 
-def test_a_configuration_without_a_dify_takes_it_away(server: ApiServer, target: DifyOnCluster) -> None:
-    """And does nothing where there is none, whoever may not ask for databases."""
-    plain = replace(CASE, config=msgspec.structs.replace(CASE.config, dify=None))
+def test_a_configuration_without_a_dify_has_nothing_to_do(server: ApiServer, target: DifyOnCluster) -> None:
+    """For who may not ask for databases, too."""
     server.refuse = lambda request: forbidden(request) if request.resource == "statefulsets" else None
-    target.start(plain)
+    target.start(WITHOUT)
     assert target.running() == []
-    server.refuse = lambda _request: None
-    target.start(CASE)
-    target.start(plain)
-    assert target.running() == []
-    assert SECRETS in server.names("Secret", NAMESPACE)
