@@ -36,6 +36,7 @@ def test_real_calls_are_told_with_their_times() -> None:
     assert proof.startswith("chat through Dify with chat: 1.23 s: It is blue. Very.")
     assert proof.endswith("...")
     assert as_text(outcome, "zh").splitlines()[1] == "没有差异。"
+    assert as_text(outcome, "zh").splitlines()[2].startswith("通过 Dify 对话（chat）：1.23 秒：")
 
 
 def test_programs_get_the_same_without_secrets() -> None:

@@ -18,6 +18,7 @@ class Words:
     """The words of one language."""
 
     actions: Mapping[str, str]
+    calls: Mapping[str, str]
     default: str
     plugin: str
     same: str
@@ -30,6 +31,7 @@ class Words:
 WORDS: dict[Language, Words] = {
     "en": Words(
         {"add": "add", "update": "update", "same": "same", "keep": "keep", "remove": "remove"},
+        {"chat": "chat", "retrieval": "retrieval"},
         "default",
         "install the plugin",
         "Nothing differs.",
@@ -40,13 +42,14 @@ WORDS: dict[Language, Words] = {
     ),
     "zh": Words(
         {"add": "添加", "update": "更新", "same": "不变", "keep": "保留", "remove": "移除"},
+        {"chat": "对话", "retrieval": "检索"},
         "默认",
         "安装插件",
         "没有差异。",
         "未做任何更改：以上为计划。",
         "被使用：{uses}",
         "旧的向量空间，未被使用；可用 --prune 移除",
-        "通过 Dify 使用 {models} 进行 {what}：{seconds} 秒：{answer}",
+        "通过 Dify {what}（{models}）：{seconds} 秒：{answer}",
     ),
 }
 
@@ -110,4 +113,5 @@ def _why(step: Step, words: Words) -> str:
 def _proof(one: Proof, words: Words) -> str:
     answer = " ".join(one.answer.split())
     shown = answer if len(answer) <= SHOWN else f"{answer[: SHOWN - 3]}..."
-    return words.proof.format(what=one.what, models=", ".join(one.models), seconds=f"{one.seconds:.2f}", answer=shown)
+    what = words.calls[one.what]
+    return words.proof.format(what=what, models=", ".join(one.models), seconds=f"{one.seconds:.2f}", answer=shown)
