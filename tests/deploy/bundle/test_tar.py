@@ -120,7 +120,7 @@ def test_a_truncated_tar_is_said_to_be_one(tmp_path: Path, left: int) -> None:
     assert caught.value.code == "bundle_truncated"
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_bytes_that_change_never_crash_it(tmp_path: Path, data: st.DataObject) -> None:
     """Whatever is changed in a header: an entry of that name and a size that fits, or an error of ours."""
