@@ -73,8 +73,12 @@ def _check(node: Node, declared: mi.Type) -> Iterator[FreeholdError]:
         case mi.VarTupleType(item_type=item) if isinstance(node.value, list):
             for entry in node.value:
                 yield from _check(entry, item)
-        case mi.DictType(value_type=value) if isinstance(node.value, dict):
-            for entry in node.value.values():
+        case mi.DictType(key_type=key, value_type=value) if isinstance(node.value, dict):
+            choices = [str(choice) for choice in key.values] if isinstance(key, mi.LiteralType) else []
+            for name, entry in node.value.items():
+                if choices and name not in choices:
+                    free = [choice for choice in choices if choice not in node.value]
+                    yield _unknown(entry, name, known=choices, free=free)
                 yield from _check(entry, value)
         case _ if not _fits(node.value, declared):
             yield _wrong(node, declared)

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from freehold.config.deploying import Port
-from freehold.config.forms import ENV_NAME, Line, Secret, Shape, Text, Url, doc, form
+from freehold.config.forms import Line, Secret, Shape, Text, Url, doc, form
 
 VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
-Variable = Annotated[str, form(rf"^{ENV_NAME}$", "NAME")]
 
 
 class Postgres(Shape, frozen=True):
@@ -132,6 +131,6 @@ class Dify(Shape, frozen=True):
         Text | None, doc("A PEM file: the public key of packages that you signed; verification stays on.")
     ] = None
     environment: Annotated[
-        Mapping[Variable, str],
+        Mapping[str, str],
         doc("More variables for Dify's services, which go before ours; a secret as `${env:NAME}` or `${file:PATH}`."),
     ] = msgspec.field(default_factory=dict)

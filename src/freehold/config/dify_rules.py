@@ -11,6 +11,7 @@ from freehold.config.deploying import Deploy
 from freehold.config.dify import Dify
 from freehold.config.dify_connect_rules import is_loopback
 from freehold.config.document import Node
+from freehold.config.forms import ENV_NAME
 from freehold.config.secret import is_reference
 from freehold.config.shapes import Config
 from freehold.errors import FreeholdError
@@ -159,10 +160,12 @@ def _private_hosts(dify: Dify, node: Node) -> Iterator[FreeholdError]:
 
 
 def _environment(dify: Dify, node: Node) -> Iterator[FreeholdError]:
-    """A secret is never written out; a line is one line."""
+    """Names that a process can have; a secret is never written out; a line is one line."""
     for name, text in dify.environment.items():
         place = node.at("environment", name)
-        if _SECRET_NAME.search(name) and text and not text.isdigit() and not is_reference(text):
+        if not re.fullmatch(ENV_NAME, name):
+            yield _at(place, "config_dify_variable_name", name=name)
+        elif _SECRET_NAME.search(name) and text and not text.isdigit() and not is_reference(text):
             yield _at(place, "config_dify_secret_literal", name=name)
         elif not text.isprintable():
             yield _at(place, "config_dify_variable_lines", name=name)

@@ -241,6 +241,13 @@ _RULES: dict[str, Entry] = {
         "{where}：从名称看 `{name}` 是密钥，写在这里会出现在渲染出的文件中。",
         "请写 ${{env:{name}}} 或 ${{file:PATH}}。",
     ),
+    "config_dify_variable_name": Entry(
+        Kind.INVALID,
+        "{where}: `{name}` is no name of a variable.",
+        "Use letters, digits and `_`, and begin with no digit.",
+        "{where}：`{name}` 不是有效的变量名。",
+        "请只使用字母、数字和 `_`，且不以数字开头。",
+    ),
     "config_dify_variable_lines": Entry(
         Kind.INVALID,
         "{where}: `{name}` has a character in it that cannot be printed, a line break say.",
