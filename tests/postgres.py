@@ -23,7 +23,10 @@ AS_NOBODY = (
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
     *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
 )
-SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB", "log_timezone=UTC")
+SETTINGS = (
+    *("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB", "log_timezone=UTC"),
+    *("autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "jit=off"),
+)
 
 
 @dataclass

@@ -16,13 +16,15 @@ from freehold.deploy.dify.backup.saving import Backup, Terms, back_up
 from freehold.errors import FreeholdError
 from tests.deploy.dify.backup.world import EMPTY, FILLED, PLUGINS
 from tests.docker import Engine, base_of
+from tests.postgres import debian
 
 NAME = "freehold-backup"
 LABEL = f"com.docker.compose.project={NAME}"
-PATH = "PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin"
+PATH = f"PATH={debian()}:/usr/bin:/bin"
 SERVE = (
-    "mkdir /tmp/pg && chown nobody /tmp/pg && exec setpriv --reuid=65534 --clear-groups sh -c '"
-    "initdb -D /tmp/pg/d -U postgres --no-sync -A trust -E UTF8 --locale=C >/dev/null && "
+    "mkdir /tmp/pg && printf hush > /tmp/pg/password && chown -R nobody /tmp/pg && "
+    "exec setpriv --reuid=65534 --clear-groups sh -c '"
+    "initdb -D /tmp/pg/d -U postgres --no-sync -A scram-sha-256 --pwfile=/tmp/pg/password --locale=C >/dev/null && "
     "exec postgres -D /tmp/pg/d -c fsync=off -c unix_socket_directories=/tmp'"
 )
 ADDRESS = ("DB_HOST=db_postgres", "DB_USERNAME=postgres")
@@ -43,7 +45,14 @@ def project(docker: Engine) -> Iterator[Engine]:
 
     storage = ("SECRET_KEY=hush", "DB_DATABASE=dify", *ADDRESS)
     docker.docker("rm", "--force", *NAMES, check=False)  # of a run that was killed
-    run("db_postgres", (PATH, "PGHOST=/tmp"), ("/usr:/usr:ro",), "sh", "-c", SERVE)
+    run(
+        "db_postgres",
+        (PATH, "PGHOST=/tmp", "POSTGRES_PASSWORD=hush", "PGPASSWORD="),
+        ("/usr:/usr:ro",),
+        "sh",
+        "-c",
+        SERVE,
+    )
     run("api", storage, (f"{NAME}-storage:/app/api/storage",), "sleep", "600")
     daemon = ("DB_DATABASE=dify_plugin", *ADDRESS)
     run("plugin_daemon", daemon, (f"{NAME}-plugins:/app/storage",), "sleep", "600")
@@ -59,7 +68,20 @@ def project(docker: Engine) -> Iterator[Engine]:
 
 def sql(docker: Engine, database: str, text: str) -> str:
     """Statements in the container's server."""
-    words = ("psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database)
+    words = (
+        "env",
+        "PGPASSWORD=hush",
+        "psql",
+        "-q",
+        "-A",
+        "-t",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-U",
+        "postgres",
+        "-d",
+        database,
+    )
     return docker.docker("exec", "-i", f"{NAME}-db_postgres", *words, input=text)
 
 

@@ -12,12 +12,12 @@ def test_names_and_values_are_quoted_by_psql(world: World) -> None:
     place, dify = world.place, world.found().databases[0]
     name = f"""{dify.name}_a"b'c"""
     beside = databases.make_beside(place, dify, name, "freehold-restore it's")
-    assert databases.exists(place, beside)
     assert databases.mark_of(place, beside) == "freehold-restore it's"
+    databases.set_mark(place, beside, "")
+    assert databases.mark_of(place, beside) == ""
     assert databases.counts(place, beside) == {}
     databases.drop(place, beside)
-    assert not databases.exists(place, beside)
-    assert databases.mark_of(place, beside) == ""
+    assert databases.mark_of(place, beside) is None
     databases.set_mark(place, beside, "nobody's")
 
 

@@ -97,7 +97,7 @@ class Containers:
         if service in _FOLDERS:
             here = ("--rm", "-i", "--pull", "never", "--network", "none", "--user", "0:0", "--volumes-from", one.id)
             return self._docker("run", *here, "--entrypoint", words[0], one.image, *words[1:])
-        return self._docker("exec", "-i", one.id, *words)
+        return self._docker("exec", "-i", one.id, "sh", "-c", _KNOWING_ITSELF, "sh", *words)
 
     def freeze(self) -> None:
         """As Place: paused, so that no task is lost; what is written half is as after a power failure."""
@@ -143,6 +143,8 @@ class Containers:
         return Command(("docker", *words), self.docker.environ)
 
 
+_KNOWING_ITSELF = 'PGPASSWORD="${POSTGRES_PASSWORD:-}" exec "$@"'
+"""The image of PostgreSQL trusts its own socket; where that was changed, the container knows the password itself."""
 _FOLDERS = frozenset({"api", "plugin_daemon"})
 _ADDRESSED: Mapping[str, tuple[str, str, str]] = {
     "your PostgreSQL": ("DB_HOST", "DB_PORT", "DB_PASSWORD"),

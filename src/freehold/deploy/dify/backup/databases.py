@@ -38,12 +38,6 @@ def server_version(place: Place, database: Database) -> str:
     return rows(place, database, "SHOW server_version")[0][0].split()[0]
 
 
-def exists(place: Place, database: Database) -> bool:
-    """Whether the server has it."""
-    sql = "SELECT 1 FROM pg_database WHERE datname = :'name'"
-    return bool(rows(place, _maintenance(database), sql, name=database.name))
-
-
 def tables(place: Place, database: Database) -> list[str]:
     """Those of schema `public`."""
     found = rows(place, database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
@@ -53,12 +47,13 @@ def tables(place: Place, database: Database) -> list[str]:
 def counts(place: Place, database: Database) -> dict[str, int]:
     """Rows by table: of those in COUNTED as far as they are there, else of all of schema `public`."""
     wanted = COUNTED.get(database.piece)
-    counted = [table for table in tables(place, database) if wanted is None or table in wanted]
-    if not counted:
-        return {}
-    names = {f"t{number}": table for number, table in enumerate(counted)}
-    sql = " UNION ALL ".join(f"SELECT :'{key}', count(*) FROM public.:\"{key}\"" for key in names)  # noqa: S608 - quoted
-    return {table: int(count) for table, count in rows(place, database, sql, **names)}
+    sql = r"""
+        SELECT format('SELECT %L, count(*) FROM public.%I', tablename, tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND (:'wanted' = '' OR tablename = ANY (string_to_array(:'wanted', ',')))
+        ORDER BY tablename \gexec
+    """
+    found = rows(place, database, sql, wanted=",".join(wanted or ()))
+    return {table: int(count) for table, count in found}
 
 
 def extensions(place: Place, database: Database) -> dict[str, str]:
@@ -86,32 +81,35 @@ def make_beside(place: Place, database: Database, name: str, mark: str) -> Datab
 
     Raises `dify_backup_database_foreign` where one of that name is not ours, `dify_backup_right_missing`.
     """
-    at = _maintenance(database)
+    at, made = _maintenance(database), replace(database, name=name)
     right = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
     if rows(place, at, right) != [["t"]]:
         raise FreeholdError("dify_backup_right_missing", user=database.user, database=database.name)
-    made = replace(database, name=name)
-    if exists(place, made):
-        if not mark_of(place, made).startswith(mark.partition(" ")[0]):
-            raise FreeholdError("dify_backup_database_foreign", database=name)
-        drop(place, made)
-    rows(place, at, "CREATE DATABASE :\"name\" TEMPLATE template0 ENCODING 'UTF8'", name=name)
-    set_mark(place, made, mark)
+    there = mark_of(place, made)
+    if there is not None and not there.startswith(mark.partition(" ")[0]):
+        raise FreeholdError("dify_backup_database_foreign", database=name)
+    sql = """
+        DROP DATABASE IF EXISTS :"name" WITH (FORCE);
+        CREATE DATABASE :"name" TEMPLATE template0 ENCODING 'UTF8';
+        COMMENT ON DATABASE :"name" IS :'mark';
+    """
+    rows(place, at, sql, name=name, mark=mark)
     return made
 
 
-def mark_of(place: Place, database: Database) -> str:
-    """The remark on a database; "" for none."""
+def mark_of(place: Place, database: Database) -> str | None:
+    """The remark on a database, "" for none; None where there is no such database."""
     sql = "SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = :'name'"
     found = rows(place, _maintenance(database), sql, name=database.name)
-    return found[0][0] if found else ""
+    return found[0][0] if found else None
 
 
 def set_mark(place: Place, database: Database, mark: str) -> None:
     """Remark on a database if it is there, which outlives this process; "" removes it."""
-    if exists(place, database):
-        sql = "COMMENT ON DATABASE :\"name\" IS :'mark'"  # PostgreSQL keeps no empty one
-        rows(place, _maintenance(database), sql, name=database.name, mark=mark)
+    sql = r"""
+        SELECT format('COMMENT ON DATABASE %I IS %L', datname, :'mark') FROM pg_database WHERE datname = :'name' \gexec
+    """
+    rows(place, _maintenance(database), sql, name=database.name, mark=mark)  # PostgreSQL keeps no empty one
 
 
 @contextmanager
@@ -123,13 +121,17 @@ def restoring(place: Place, database: Database) -> Iterator[IO[bytes]]:
 
 
 def put_in_place(place: Place, database: Database, beside: Database) -> None:
-    """Let `beside` take the name of `database`, which is dropped. Can be begun again wherever it was cut off."""
-    aside = replace(database, name=f"{database.name}_freehold_old")
-    if exists(place, database):
-        drop(place, aside)
-        _rename(place, database, aside.name)
-    _rename(place, beside, database.name)
-    drop(place, aside)
+    """Let `beside` take the name of `database`, which is dropped. Who is connected to either is sent away first."""
+    sql = r"""
+        DROP DATABASE IF EXISTS :"aside" WITH (FORCE);
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (:'name', :'beside');
+        SELECT format('ALTER DATABASE %I RENAME TO %I', datname, :'aside')
+        FROM pg_database WHERE datname = :'name' \gexec
+        ALTER DATABASE :"beside" RENAME TO :"name";
+        DROP DATABASE IF EXISTS :"aside" WITH (FORCE);
+    """
+    names = {"name": database.name, "beside": beside.name, "aside": f"{database.name}_freehold_old"}
+    rows(place, _maintenance(database), sql, **names)
 
 
 def drop(place: Place, database: Database) -> None:
@@ -147,15 +149,6 @@ def saved(place: Place, database: Database, size: int, sha256: str) -> SavedData
         rows=counts(place, database),
         extensions=extensions(place, database),
     )
-
-
-def _rename(place: Place, database: Database, name: str) -> None:
-    """Nobody may be connected: whoever is, is sent away first."""
-    sql = """
-        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name';
-        ALTER DATABASE :"name" RENAME TO :"wanted"
-    """
-    rows(place, _maintenance(database), sql, name=database.name, wanted=name)
 
 
 def _maintenance(database: Database) -> Database:

@@ -165,17 +165,16 @@ def _put_in_place(
 
 def _check_empty(place: Place, installed: Installed, manifest: Manifest) -> None:
     """Nobody's data is here, but what an earlier attempt with this very backup wrote."""
-    marks = {databases.mark_of(place, database) for database in installed.databases}
+    found = {database: databases.mark_of(place, database) for database in installed.databases}
+    marks = {mark for mark in found.values() if mark}
     ours = f"{MARK} {manifest.id}"
     for mark in sorted(marks):
         if mark.startswith(MARK) and mark != ours:
             raise FreeholdError("dify_backup_half_restored", id=mark.partition(" ")[2])
-    for database in installed.databases:
-        if not databases.exists(place, database):
-            continue
-        found = _with_rows(databases.counts(place, database))
-        if found and not (ours in marks and found == _with_rows(manifest.databases[database.piece].rows)):
-            table, count = next(iter(found.items()))
+    for database in (database for database, mark in found.items() if mark is not None):
+        filled = _with_rows(databases.counts(place, database))
+        if filled and not (ours in marks and filled == _with_rows(manifest.databases[database.piece].rows)):
+            table, count = next(iter(filled.items()))
             raise FreeholdError("dify_backup_target_not_empty", what=f"{count} rows in {table} of {database.name}")
     for folder in installed.folders:
         if ours not in marks and (name := folders.first_file(place, folder)):

@@ -57,9 +57,11 @@ def back_up(place: Place, path: Path, terms: Terms, say: Say) -> Backup:
     if path.exists():
         raise FreeholdError("dify_backup_there", path=path)
     installed = place.found()
-    for part, store in installed.outside.items():
-        if part not in terms.without:
-            raise FreeholdError(f"dify_backup_outside_{part}", store=store)
+    outside = installed.outside
+    if "vectors" in outside and "vectors" not in terms.without:
+        raise FreeholdError("dify_backup_outside_vectors", store=outside["vectors"])
+    if "files" in outside and "files" not in terms.without:
+        raise FreeholdError("dify_backup_outside_files", store=outside["files"])
     aside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     proof = x25519.Identity.generate()  # kept nowhere: with it, it is read back without the private key at hand
     try:
