@@ -69,10 +69,8 @@ class ComposeDify:
 
         Raises `dify_secrets_gone`, `dify_job_failed`, `dify_service_failed`, and as `write_dify`.
         """
-        dify = _dify_of(deployment)
-        self._check_kept(dify)
-        write_dify(self.folder, dify, self.docker.environ)
-        self._write_changed({**files(dify), FILE: render(deployment)[FILE]})
+        dify = self.write(deployment)
+        self._write_changed({FILE: render(deployment)[FILE]})
         self._note(dify.version)
         for wave in waves(dify.services):
             say(f"starting Dify {dify.version}: {', '.join(one.name for one in wave)}")
@@ -81,6 +79,17 @@ class ComposeDify:
             for service in wave:
                 self._await(service)
         self._remove({service.name for service in dify.services})
+
+    def write(self, deployment: Deployment) -> Installation:
+        """All files that compose.yaml names for it, without which Compose starts nothing, Dify or not.
+
+        Raises `dify_secrets_gone`, and as `write_dify`.
+        """
+        dify = _dify_of(deployment)
+        self._check_kept(dify)
+        write_dify(self.folder, dify, self.docker.environ)
+        self._write_changed(files(dify))
+        return dify
 
     def running(self) -> Sequence[Running]:
         """Its services, jobs aside, by name."""

@@ -78,6 +78,8 @@ class ComposeTarget:
         files = render(shown)
         place.write_secrets(self.folder, shown, values)
         place.make_states(units)
+        if shown.has_dify:
+            self.dify.write(shown)
         routed = {path for unit in units if unit.role == "gateway" and self._gateways() for path in files_of(unit)}
         wanted = {path for unit in units for path in files_of(unit)} - routed
         wanted |= {path for path in files if not path.startswith(f"{CONFIG}/")}
