@@ -71,7 +71,8 @@ def drill(place: Place, source: Source, say: Say) -> Restored:
 def restore(place: Place, source: Source, say: Say, *, replace_data: bool = False) -> Restored:
     """Put a backup into an installation that is empty, and start its services.
 
-    `replace_data` is for who has just verified another backup of what is there. Nothing is changed before the backup
+    `replace_data` is for who takes back an upgrade, by the backup that was verified before it: then the services that
+    are there may be of the other version, so none is started. Nothing is changed before the backup
     was read to its end and its databases were brought to life beside the empty ones; services stay stopped where it
     is cut off later.
 
@@ -96,7 +97,8 @@ def restore(place: Place, source: Source, say: Say, *, replace_data: bool = Fals
         if not changed and not replace_data:  # what another version has migrated, this one must not write to
             place.start()
         raise
-    place.start()
+    if not replace_data:
+        place.start()
     return Restored(manifest, differences(place, installed, manifest))
 
 

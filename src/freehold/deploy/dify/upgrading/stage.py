@@ -23,7 +23,7 @@ class Stage(Protocol):
         """Run a program of the api service in the version in place, beside the databases, to its good end."""
 
     def start(self) -> None:
-        """Start all services of the version in place; returns when they are ready."""
+        """Start all services of the version in place; `try_out` waits until they answer."""
 
     def try_out(self) -> None:
         """Ask the running Dify what its users ask. Raises what is wrong."""
