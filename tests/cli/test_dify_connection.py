@@ -293,7 +293,7 @@ def test_people_read_what_was_done(connect: Connect, dify: Dify, freehold: Calla
 def test_a_deployed_dify_is_set_up_and_connected(
     connect: Connect, models: str, folder: Path, freehold: Callable[..., Ran], tiny_reranker_folder: Path
 ) -> None:
-    """From nothing: its administrator, the plugin, a model, by what the deployment made."""
+    """From nothing: its administrator, the plugin, a model, by what the deployment made; a plan makes none of it."""
     secrets = folder / "home" / "releases" / "freehold" / "compose" / "dify" / "secrets.json"
     secrets.parent.mkdir(parents=True)
     secrets.touch(0o600)
@@ -304,6 +304,10 @@ def test_a_deployed_dify_is_set_up_and_connected(
         text = f"models: [{{id: ranks, source: {tiny_reranker_folder}}}]\naccess: {{auth: none}}\n"
         text += f"dify: {{version: 1.15.0, address: '{dify.url}', models_url: '{models}'}}\n"
         (folder / "freehold.yaml").write_text(text, encoding="utf-8")
+        without = freehold("dify", "connect", "--json", "--plan")
+        planned = freehold("dify", "connect", "--json", "--plan", "--plugin", str(package))
+        assert (without.error["code"], steps(planned)) == ("dify_plugin_missing", [("add", "rerank", "ranks")])
+        assert (planned.data["installs"], planned.data["applied"], dify.users) == (True, False, [])
         first = freehold("dify", "connect", "--json", "--plugin", str(package))
         second = freehold("dify", "connect", "--json")
     assert (steps(first), steps(second)) == ([("add", "rerank", "ranks")], [("same", "rerank", "ranks")])

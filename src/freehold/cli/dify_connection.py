@@ -1,7 +1,6 @@
 """From a configuration to the models that a Dify has: what each becomes, the forms, the plan, and how it went."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +8,9 @@ import typer
 
 from freehold.cli.dify_connect_text import Outcome, as_data, as_text
 from freehold.cli.dify_models import known_of, model_server
-from freehold.cli.dify_place import Place, models_key, place_of
+from freehold.cli.dify_place import models_key, place_of
 from freehold.cli.output import LABELS, Output, describe
-from freehold.cli.progress import Say, working
+from freehold.cli.progress import working
 from freehold.config import Config, Dify, home
 from freehold.deploy.dify.connecting import applying, forms
 from freehold.deploy.dify.connecting.address import address_of, published
@@ -85,19 +84,23 @@ class Connection:
         older = at_home(placing.homes(names), self.url)
         intent = Intent(models, key, dify.default_models, self.terms.prune, older)
         keys = Keys.read(home(environ), place.address, dify.workspace)
-        with ExitStack() as stack:
-            say = stack.enter_context(working(f"connecting to {place.address}"))
-            console = stack.enter_context(self._open(place, environ, say))
-            there = self._provided(console, place.address, package, only_plan=only_plan)
-            planned = plan(intent, look(console, intent) if there else NOTHING, keys, installs=not there)
-            self._tell_gone(planned)
-            proofs: tuple[applying.Proof, ...] = ()
-            if not only_plan:
-                placing.spaces.save()
-                applying.validate(console, planned, say)
-                applying.apply(console, planned, keys, say)
-                proofs = applying.prove(console.smoke, models, say)
-        outcome = Outcome(place.address, console.version, planned, not only_plan, proofs)
+        with working(f"connecting to {place.address}") as say:
+            door = Door(place.address, self.config.network, environ, self.terms.wait_s)
+            if only_plan and place.is_new(door, say):
+                outcome = Outcome(place.address, "", self._plan_of_new(intent, keys, place.address, package), False)
+            else:
+                place.prepare(door, say)
+                with open_console(door, place.credentials, say) as console:
+                    there = self._provided(console, place.address, package, only_plan=only_plan)
+                    planned = plan(intent, look(console, intent) if there else NOTHING, keys, installs=not there)
+                    self._tell_gone(planned)
+                    proofs: tuple[applying.Proof, ...] = ()
+                    if not only_plan:
+                        placing.spaces.save()
+                        applying.validate(console, planned, say)
+                        applying.apply(console, planned, keys, say)
+                        proofs = applying.prove(console.smoke, models, say)
+                outcome = Outcome(place.address, console.version, planned, not only_plan, proofs)
         self._show(as_data(outcome), as_text(outcome, self.output.language))
 
     def _become(self, names: Sequence[Known], environ: Mapping[str, str]) -> tuple[Placing, tuple[Wanted, ...]]:
@@ -111,11 +114,11 @@ class Connection:
             raise FreeholdError("dify_nothing_to_connect", left=", ".join(one.model for one in left))
         return placing, models
 
-    def _open(self, place: Place, environ: Mapping[str, str], say: Say) -> AbstractContextManager[Console]:
-        """Its console, signed in; a new one has its account then."""
-        door = Door(place.address, self.config.network, environ, self.terms.wait_s)
-        place.prepare(door, say)
-        return open_console(door, place.credentials, say)
+    def _plan_of_new(self, intent: Intent, keys: Keys, address: str, package: bytes | None) -> Plan:
+        """Of a Dify without an administrator: nobody can sign in, and nothing is there."""
+        if package is None:
+            raise FreeholdError("dify_plugin_missing", url=address, plugin=PLUGIN)
+        return plan(intent, NOTHING, keys, installs=True)
 
     def _provided(self, console: Console, address: str, package: bytes | None, *, only_plan: bool) -> bool:
         """Whether the plugin is there now."""

@@ -13,7 +13,7 @@ from freehold.config.dify import Console as ConsoleAccount
 from freehold.config.labels import GATEWAY
 from freehold.deploy.compose.dify import SECRETS_FILE
 from freehold.deploy.compose.layout import secret_path
-from freehold.deploy.dify.console import Account, AdminKey, Credentials, Door, Say, set_up
+from freehold.deploy.dify.console import Account, AdminKey, Credentials, Door, Say, is_set_up, set_up
 from freehold.deploy.kubernetes.dify.naming import SECRETS as CLUSTER_SECRETS
 from freehold.deploy.kubernetes.naming import SECRET_KEY, secret_of
 from freehold.deploy.releases.release import Releases
@@ -85,6 +85,10 @@ class Place:
     init_password: str | None = field(default=None, repr=False)
     console: ConsoleAccount | None = None
     """Of one that we deployed: the account is made where there is none yet."""
+
+    def is_new(self, door: Door, say: Say) -> bool:
+        """Whether `prepare` would make an account. Changes nothing. Raises `dify_console_...`."""
+        return self.console is not None and not is_set_up(door, say)
 
     def prepare(self, door: Door, say: Say) -> None:
         """Give a new one its administrator. Raises `dify_console_...`."""

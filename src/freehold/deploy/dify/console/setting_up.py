@@ -52,6 +52,12 @@ def ready(wire: Wire, say: Say) -> tuple[Setup, str]:
     raise FreeholdError("dify_console_not_ready", address=wire.address, seconds=f"{wire.door.wait_s:.0f}", seen=seen)
 
 
+def is_set_up(door: Door, say: Say) -> bool:
+    """Whether a Dify has its administrator. Changes nothing. Raises as `ready`."""
+    with wired(door, frozenset()) as wire:
+        return ready(wire, say)[0].step == "finished"
+
+
 def set_up(
     door: Door,
     account: Account,
@@ -103,8 +109,9 @@ def _asked(wire: Wire, request: Request) -> Answer:
 
 
 def _setup(wire: Wire, answer: Answer) -> Setup:
-    if answer.status == 404:
-        raise FreeholdError("dify_console_absent", address=wire.address, reason=f"status 404 for {answer.step}")
+    if answer.status == 404 or not answer.is_json:
+        reason = f"{answer.step}: status {answer.status}: {answer.words}"
+        raise FreeholdError("dify_console_absent", address=wire.address, reason=reason)
     if not answer.ok:
         raise answer.refusal()
     return answer.read(Setup)
