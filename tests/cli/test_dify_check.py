@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from freehold.cli.dify_check import address_of, reference_of, seen_from_dify
+from freehold.cli.dify_check import address_of, known_key, seen_from_dify
 from freehold.config import load
 from tests.deploy.dify.checking.planted import KEY, MODELS, planted
 from tests.pki import Authority
@@ -56,11 +56,20 @@ def test_a_configuration_says_where_and_how(folder: Path) -> None:
     config = load(None, os.environ, folder)
     assert address_of(None, config) == "http://gpu.corp.example/v1"
     assert address_of("http://other/v1", config) == "http://other/v1"
-    assert reference_of(None, None, config) == "${env:MODELS_KEY}"
-    assert reference_of("${env:B}", None, config) == "${env:B}"
+    assert known_key(config, {"MODELS_KEY": "fh_told"}) == "fh_told"
     assert seen_from_dify(config) == ""
     (folder / "freehold.yaml").write_text("models: [{id: a, source: a.onnx}]\ndify: {version: 1.15.0}\n")
     assert seen_from_dify(load(None, os.environ, folder)).startswith("http://gateway:")
+
+
+def test_what_serves_here_is_asked_at_its_own_address_with_its_own_key(folder: Path) -> None:
+    """The key that `freehold serve` made, as `connect` takes it; where none was made, none is sent."""
+    (folder / "freehold.yaml").write_text("models: [{id: a, source: a.onnx}]\nserver: {host: 172.17.0.1, port: 9000}\n")
+    config, environ = load(None, os.environ, folder), {"FREEHOLD_HOME": str(folder)}
+    assert address_of(None, config) == "http://172.17.0.1:9000/v1"
+    assert known_key(config, environ) == ""
+    (folder / "initial-key").write_text("fh_made\n")
+    assert known_key(config, environ) == "fh_made"
 
 
 def test_the_deployments_own_address_is_the_default(freehold: Freehold, folder: Path) -> None:

@@ -4,15 +4,17 @@ import os
 import re
 import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from freehold.cli.dify_place import models_key
 from freehold.cli.output import FAILED, Output
 from freehold.cli.progress import working
-from freehold.config import Config, Deploy, load, resolve
+from freehold.config import Config, load, resolve
 from freehold.config.load import file_of
 from freehold.config.secret import is_reference
 from freehold.deploy.dify.checking.discovery import with_models
@@ -46,18 +48,18 @@ def check(
 
     Any server that speaks the OpenAI API: chat, streams, tools, JSON, embeddings, rerank, keys, errors. Models that are
     not named are found in /v1/models by what each answers; where one is named, only those named are asked. A full run
-    makes about 60 short calls. Exit 0 where nothing that Dify needs fails, 1 where it does, 2 for wrong usage.
+    makes about 70 short calls. Exit 0 where nothing that Dify needs fails, 1 where it does, 2 for wrong usage.
     """
     output: Output = ctx.obj
     config = _configuration() if url is None else None
-    reference = reference_of(key, key_file, config)
+    reference = reference_of(key, key_file)
     ca = ca or (config.network.ca if config is not None else None)
     target = Target(
         address_of(url, config),
         trusting(ca),
         ca=ca or "",
         from_dify=seen_from_dify(config),
-        key=resolve(reference, os.environ) if reference else "",
+        key=resolve(reference, os.environ) if reference else known_key(config, os.environ),
         chat=model,
         embedding=embedding,
         rerank=rerank,
@@ -92,14 +94,15 @@ def _configuration() -> Config:
 
 
 def address_of(url: str | None, config: Config | None) -> str:
-    """What was typed, else `dify.models_url`, else where this machine's deployment publishes its gateway.
+    """What was typed, else `dify.models_url`, else where this machine's deployment or `freehold serve` answers.
 
     Raises `dify_check_url_invalid`.
     """
     if url is None and config is not None:
-        deploy = config.deploy or Deploy()
+        here = config.deploy or config.server
+        scheme = "http" if config.server.tls is None else "https"
         told = config.dify.models_url if config.dify is not None else None
-        url = told or f"http://{deploy.host}:{deploy.port}/v1"
+        url = told or f"{scheme}://{here.host}:{here.port}/v1"
     try:
         valid = url is not None and re.fullmatch(BASE_URL, url) is not None and urlsplit(url).port != 0
     except ValueError:
@@ -115,15 +118,27 @@ def seen_from_dify(config: Config | None) -> str:
     return f"http://gateway:{config.server.port}/v1" if config is not None and deployed else ""
 
 
-def reference_of(key: str | None, key_file: str | None, config: Config | None) -> str | None:
-    """Where the key is; None: the server is asked without one. Raises `dify_check_key_literal`."""
+def reference_of(key: str | None, key_file: str | None) -> str | None:
+    """Where the key is that was typed; None: nowhere. Raises `dify_check_key_literal`."""
     if key is not None and key_file is not None:
         raise typer.BadParameter("--key and --key-file both name the key: give one of them.")
     if key is not None and not is_reference(key):
         raise FreeholdError("dify_check_key_literal")
     if key_file is not None:
         return f"${{file:{key_file}}}"
-    return key or (config.dify.models_key if config is not None and config.dify is not None else None)
+    return key
+
+
+def known_key(config: Config | None, environ: Mapping[str, str]) -> str:
+    """The key that `connect` would give to Dify; "" where there is none. Raises what `models_key` raises."""
+    if config is None:
+        return ""
+    try:
+        return models_key(config, environ, reads=True).value
+    except FreeholdError as error:
+        if error.code != "dify_key_wanted":
+            raise
+        return ""
 
 
 def _names(config: Config | None) -> list[str]:

@@ -153,16 +153,16 @@ _VALUES: dict[str, Entry] = {
     ),
     "secret_missing": Entry(
         Kind.INVALID,
-        "The secret {reference} is not there: {place} is not set or empty.",
-        "Set it where the server runs.",
-        "密钥 {reference} 不存在：{place} 未设置或为空。",
-        "请在服务运行的环境中设置。",
+        "The secret {reference} is not there: {place} is not set, not found, or empty.",
+        "`${{env:NAME}}` is a variable of this command's environment (`export NAME=...`), `${{file:PATH}}` a file.",
+        "密钥 {reference} 不存在：{place} 未设置、未找到或为空。",
+        "`${{env:NAME}}` 是此命令的环境变量（`export NAME=...`），`${{file:PATH}}` 是文件。",
     ),
     "secret_malformed": Entry(
         Kind.INVALID,
-        "{reference} stands for more than one line, or holds a character that cannot be printed: no header can carry it.",
+        "{reference} stands for more than one line, or holds a character that no header can carry.",
         "Write the secret there alone, on one line.",
-        "{reference} 的内容不止一行，或含有不可打印的字符，无法放入请求头。",
+        "{reference} 的内容不止一行，或含有请求头无法携带的字符。",
         "请只写入密钥本身，且只占一行。",
     ),
     "secret_unreadable": Entry(

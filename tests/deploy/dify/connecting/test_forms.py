@@ -11,6 +11,7 @@ MODELS, _ = become(
 )
 ENGLISH = """\
 In Dify: Settings, Model Provider, OpenAI-API-compatible, Add Model. Leave every other field as it is.
+API Key shows where the key is: enter the key itself.
 
 bge@0a1b2c3d (TEXT EMBEDDING)
   Model Type                   TEXT EMBEDDING

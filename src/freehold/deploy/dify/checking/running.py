@@ -82,7 +82,9 @@ class Report:
             if finding.status != "ok":
                 details = [row["why"], *(f"{LABELS[name][language]}: {row[name]}" for name in LABELS if row[name])]
                 lines += [f"{'':<{width + 8}}{detail}" for detail in details]
-        lines += [f"{_painted('skip', colour)}  {', '.join(ids)}: {found}" for found, ids in skipped.items()]
+        for found, ids in skipped.items():
+            named = ", ".join(ids) if len(ids) <= NAMED else COUNTED[language].format(count=len(ids))
+            lines.append(f"{_painted('skip', colour)}  {named}: {found}")
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         return "\n".join([*lines, "", *self.seen(language), f"{self.target.url}: {counts}"])
 
@@ -114,6 +116,9 @@ LABELS: dict[str, dict[Language, str]] = {
     "received": {"en": "received", "zh": "收到"},
     "fix": {"en": "fix", "zh": "解决办法"},
 }
+NAMED = 4
+"""So many checks that are skipped for one reason are named; more are counted."""
+COUNTED: dict[Language, str] = {"en": "{count} checks", "zh": "{count} 项检查"}
 SEEN: dict[str, dict[Language, str]] = {
     "nothing": {"en": "Dify can add no model: {why}", "zh": "Dify 无法添加任何模型：{why}"},
     "refused": {"en": "{kind} model `{name}`: Dify refuses to add it.", "zh": "{kind}模型 `{name}`：Dify 拒绝添加。"},

@@ -23,6 +23,10 @@ WHERE: Mapping[Language, str] = {
     "en": f"In Dify: Settings, Model Provider, {TITLE}, Add Model. Leave every other field as it is.",
     "zh": f"在 Dify 中：设置 → 模型供应商 → {TITLE} → 添加模型。其余字段保持不变。",
 }
+SECRET: Mapping[Language, str] = {
+    "en": "API Key shows where the key is: enter the key itself.",
+    "zh": "API Key 一行写的是密钥的位置：请填写密钥本身。",
+}
 ASSUMED: Mapping[Language, str] = {
     "en": "not known here: look it up in the model's description",
     "zh": "此处未知：请查阅模型说明",
@@ -45,7 +49,8 @@ def form_of(one: Wanted, key: str, language: Language) -> tuple[Row, ...]:
 
 def as_text(models: tuple[Wanted, ...], key: str, language: Language) -> str:
     """All forms, for a person who types them."""
-    return "\n\n".join([WHERE[language], *("\n".join(_lines(one, key, language)) for one in models)])
+    where = f"{WHERE[language]}\n{SECRET[language]}" if key else WHERE[language]
+    return "\n\n".join([where, *("\n".join(_lines(one, key, language)) for one in models)])
 
 
 def as_data(models: tuple[Wanted, ...], key: str, language: Language) -> list[dict[str, Any]]:
