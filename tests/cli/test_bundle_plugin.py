@@ -13,6 +13,12 @@ from .conftest import Ran
 Freehold = Callable[..., Ran]
 
 
+@pytest.fixture(autouse=True)
+def _small_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs of the real size take a second each; tests/deploy/bundle/plugin has one."""
+    monkeypatch.setattr("freehold.deploy.bundle.plugin.signature.BITS", 2048)
+
+
 @pytest.fixture
 def source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A plugin of one wheel, which pip finds in a folder."""

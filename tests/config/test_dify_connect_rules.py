@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from freehold.config import read
-from freehold.config.dify_connect_rules import is_loopback, models_url_fault
+from freehold.config.dify_connect_rules import models_url_fault
 
 MODELS = "models: [{id: a, source: /a}]\n"
 
@@ -72,10 +70,3 @@ def test_the_fix_of_a_loopback_address_keeps_its_scheme_and_port() -> None:
     fault = models_url_fault("https://localhost:8443/v1", "here")
     assert fault is not None
     assert "`https://172.17.0.1:8443/v1`" in fault.fix
-
-
-@settings(max_examples=50)
-@given(st.ip_addresses(v=4))
-def test_loopback_is_what_the_standard_says(address: object) -> None:
-    """127.0.0.0/8 and the address of all addresses, nothing else."""
-    assert is_loopback(str(address)) == (str(address).startswith("127.") or str(address) == "0.0.0.0")

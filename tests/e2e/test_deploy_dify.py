@@ -79,6 +79,8 @@ def office(docker: Engine, freehold_image: str, tmp_path_factory: pytest.TempPat
             yield office
         finally:
             office.run("down", "--yes")  # of a test that failed
+            kept = docker.docker("volume", "ls", "--quiet", "--filter", "name=office-dify-").split()
+            docker.docker("volume", "rm", *kept)  # a run after this one may find the same engine
     assert not office.containers()
 
 

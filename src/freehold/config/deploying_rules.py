@@ -1,6 +1,5 @@
 """What must hold between the keys of a deployment, and between them and its models."""
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 from freehold.config.deploying import Deploy
 from freehold.config.document import Node
 from freehold.config.labels import GATEWAY, label
+from freehold.config.loopback import is_loopback
 from freehold.config.shapes import Config, ModelConfig
 from freehold.errors import FreeholdError
 
@@ -138,15 +138,8 @@ def _reachable(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
     places = [node.at("source"), *(node.at("replicas", index) for index in range(len(model.replicas)))]
     for url, place in zip((model.source, *model.replicas), places, strict=True):
         host = urlsplit(url).hostname or ""
-        if host == "localhost" or _is_loopback(host):
+        if is_loopback(host):
             yield _at(place, "units_loopback", id=model.id, url=url)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _at(node: Node, code: str, **details: object) -> FreeholdError:

@@ -1,11 +1,11 @@
 """What must hold of the Dify that models are connected to: where each reaches the other, and who signs in."""
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from freehold.config.dify import Dify
 from freehold.config.document import Node
+from freehold.config.loopback import is_loopback
 from freehold.config.shapes import Config
 from freehold.errors import FreeholdError
 
@@ -47,17 +47,6 @@ def models_url_fault(url: str, where: str) -> FreeholdError | None:
         end = f":{port}" if port else ""
         return FreeholdError("config_dify_loopback", where=where, url=url, scheme=parts.scheme, end=f"{end}/v1")
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a container that calls `host` calls itself; the address of all addresses does too."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def _url(url: str, place: Node) -> Iterator[FreeholdError]:

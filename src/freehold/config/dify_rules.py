@@ -9,9 +9,9 @@ import msgspec
 
 from freehold.config.deploying import Deploy
 from freehold.config.dify import Dify
-from freehold.config.dify_connect_rules import is_loopback
 from freehold.config.document import Node
 from freehold.config.forms import ENV_NAME
+from freehold.config.loopback import is_loopback
 from freehold.config.secret import is_reference
 from freehold.config.shapes import Config
 from freehold.errors import FreeholdError

@@ -1,6 +1,5 @@
 """What must hold between the keys of a configuration, beyond each one's own type."""
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from freehold.config.dify_rules import broken_dify_rules
 from freehold.config.document import Node
 from freehold.config.listening import Server
 from freehold.config.listening_rules import broken_listening_rules
+from freehold.config.loopback import is_loopback
 from freehold.config.routing import Route
 from freehold.config.shapes import Config, ModelConfig
 from freehold.config.source import parse
@@ -122,17 +122,8 @@ def _is_own(url: str, server: Server) -> bool:
     address = urlsplit(url)
     port, host = address.port or _PORTS[address.scheme], address.hostname or ""
     listens = server.host.strip("[]")
-    on_loopback = listens in _EVERYWHERE or _is_loopback(listens)
-    return port == server.port and (host == listens or (_is_loopback(host) and on_loopback))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    on_loopback = listens in _EVERYWHERE or is_loopback(listens)
+    return port == server.port and (host == listens or (is_loopback(host) and on_loopback))
 
 
 def _route(route: Route, node: Node, models: Mapping[str, ModelConfig]) -> Iterator[FreeholdError]:

@@ -1,9 +1,8 @@
 """Whether Dify reaches the server, trusts it, and comes to the right paths with the right key."""
 
-import ipaddress
-import re
 from urllib.parse import urljoin
 
+from freehold.config.loopback import is_loopback
 from freehold.deploy.dify.checking.check import Check, Failed, NotApplicable, listed
 from freehold.deploy.dify.checking.exchange import Exchange, Trouble
 from freehold.deploy.dify.checking.plugin_calls import Plugin, host_of, other_form
@@ -73,7 +72,7 @@ def tls_trusted(plugin: Plugin) -> Words:
 def from_containers(plugin: Plugin) -> Words:
     """Whether the address means another machine from where Dify's plugins run."""
     host = host_of(plugin.target.from_dify or plugin.target.url)
-    if _is_loopback(host):
+    if is_loopback(host):
         raise Failed(Text(f"{host} means the container itself", f"{host} 在容器内指容器自身"))
     return host
 
@@ -165,16 +164,6 @@ def _not_redirected(answer: Exchange) -> None:
 def _named(plugin: Plugin) -> list[str]:
     target = plugin.target
     return [name for name in (target.chat, target.embedding, target.rerank) if name]
-
-
-def _is_loopback(host: str) -> bool:
-    if re.fullmatch(r"(.*\.)?localhost", host, re.IGNORECASE):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 CHECKS = (

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from freehold.config import Config
 from freehold.config.deploying import Ingress
-from freehold.config.dify_connect_rules import is_loopback, models_url_fault
+from freehold.config.dify_connect_rules import models_url_fault
 from freehold.config.labels import GATEWAY
+from freehold.config.loopback import is_loopback
 from freehold.deploy.services.gateway_file import port_of
 from freehold.errors import FreeholdError
 

@@ -1,10 +1,10 @@
 """An official installation, judged: each fact found and needed, why it matters, the exact fix. No value is shown."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from freehold.config.loopback import is_loopback
 from freehold.deploy.dify.official import topics
 from freehold.deploy.dify.official.override import CA_VARIABLES, TRUSTING, fixed
 from freehold.deploy.dify.official.reading import Official, Part
@@ -31,7 +31,6 @@ _INSIDE = (
 )
 _STORE_PLACES = {"weaviate": "WEAVIATE_ENDPOINT", "qdrant": "QDRANT_URL", "pgvector": "PGVECTOR_HOST"}
 _BROWSER = ("CONSOLE_API_URL", "CONSOLE_WEB_URL", "APP_WEB_URL", "FILES_URL", "TRIGGER_URL", "ENDPOINT_URL_TEMPLATE")
-_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[?::1\]?|0\.0\.0\.0)", re.I)
 _TRUE = frozenset({"true", "1", "yes", "on"})
 NONE = Text("none", "无")
 
@@ -204,7 +203,7 @@ def _is_loopback(address: str) -> bool:
         host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
     except ValueError:
         return False
-    return _LOOPBACK.fullmatch(host) is not None
+    return is_loopback(host)
 
 
 def _images(official: Official, asked: Asked) -> Iterator[Check]:
