@@ -22,7 +22,7 @@ def test_a_plan_says_what_would_be_done_and_why() -> None:
         "install the plugin",
         "update              llm             chat          context_size, api_key",
         "keep                text-embedding  bge@0a1b2c3d  used by knowledge base Rules",
-        "keep                text-embedding  bge@4e5f6a7b  an older space, unused; --prune removes it",
+        "keep                text-embedding  bge@4e5f6a7b  an older space; --prune removes it if the owner signs in, nothing uses it, and it leads to this server",
         "default             llm             chat",
         "Nothing was changed: this is the plan.",
     ]

@@ -112,6 +112,8 @@ def update(call: Call) -> Reply:
     model = _known(call, body)
     name = _label(call, body)
     _check(call, body)
+    if name in (known for one, (known, _) in model.credentials.items() if one != body["credential_id"]):
+        raise RefusedError(400, "invalid_param", f"Model credential with name '{name}' already exists")
     model.credentials[body["credential_id"]] = (name, body["credentials"])
     return Reply({"result": "success"})
 

@@ -37,7 +37,7 @@ WORDS: dict[Language, Words] = {
         "Nothing differs.",
         "Nothing was changed: this is the plan.",
         "used by {uses}",
-        "an older space, unused; --prune removes it",
+        "an older space; --prune removes it if the owner signs in, nothing uses it, and it leads to this server",
         "{what} through Dify with {models}: {seconds} s: {answer}",
     ),
     "zh": Words(
@@ -48,7 +48,7 @@ WORDS: dict[Language, Words] = {
         "没有差异。",
         "未做任何更改：以上为计划。",
         "被使用：{uses}",
-        "旧的向量空间，未被使用；可用 --prune 移除",
+        "旧的向量空间；若以所有者登录、无人使用且指向本服务器，可用 --prune 移除",
         "通过 Dify {what}（{models}）：{seconds} 秒：{answer}",
     ),
 }

@@ -6,11 +6,12 @@ from typing import Any
 
 import typer
 
+from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_connect_text import Outcome, as_data, as_text
 from freehold.cli.dify_models import known_of, model_server
 from freehold.cli.dify_place import models_key, place_of
 from freehold.cli.output import LABELS, Output, describe
-from freehold.cli.progress import working
+from freehold.cli.progress import Say
 from freehold.config import Config, Dify, home
 from freehold.deploy.dify.connecting import applying, forms
 from freehold.deploy.dify.connecting.address import address_of, published
@@ -55,7 +56,7 @@ class Connection:
         address = address_of(config, bridge, hostname, terms.models_url)
         connection = cls(config, terms, address.url, terms.server or published(config) or address.url, output)
         if address.listen:
-            connection.notes.append(FreeholdError("note_dify_listen", listen=address.listen))
+            connection.note(FreeholdError("note_dify_listen", listen=address.listen))
         return connection
 
     def show_forms(self, environ: Mapping[str, str]) -> None:
@@ -78,13 +79,13 @@ class Connection:
         with model_server(self.server, key, self.config, environ) as ours:
             names, silence = known_of(self.config, environ, ours)
         if silence is not None:
-            self.notes.append(FreeholdError("note_dify_silent", reason=silence.cause))
+            self.note(FreeholdError("note_dify_silent", reason=silence.cause))
         placing, models = self._become(names, environ)
         self._tell_assumed(models)
         older = at_home(placing.homes(names), self.url)
         intent = Intent(models, key, dify.default_models, self.terms.prune, older)
         keys = Keys.read(home(environ), place.address, dify.workspace)
-        with working(f"connecting to {place.address}") as say:
+        with interruptible(), telling(self.output, f"connecting to {place.address}") as say:
             door = Door(place.address, self.config.network, environ, self.terms.wait_s)
             if only_plan and place.is_new(door, say):
                 outcome = Outcome(place.address, "", self._plan_of_new(intent, keys, place.address, package), False)
@@ -97,7 +98,7 @@ class Connection:
                     proofs: tuple[applying.Proof, ...] = ()
                     if not only_plan:
                         placing.spaces.save()
-                        applying.validate(console, planned, say)
+                        _validate(console, planned, package, say)
                         applying.apply(console, planned, keys, say)
                         proofs = applying.prove(console.smoke, models, say)
                 outcome = Outcome(place.address, console.version, planned, not only_plan, proofs)
@@ -109,7 +110,7 @@ class Connection:
         models, left = become(names, self.url, placing.id_of)
         for one in left:
             reason = _UNTOLD[self.output.language] if one.reason == "untold" else one.reason
-            self.notes.append(FreeholdError("note_dify_left_out", model=one.model, reason=reason))
+            self.note(FreeholdError("note_dify_left_out", model=one.model, reason=reason))
         if not models:
             raise FreeholdError("dify_nothing_to_connect", left=", ".join(one.model for one in left))
         return placing, models
@@ -121,33 +122,45 @@ class Connection:
         return plan(intent, NOTHING, keys, installs=True)
 
     def _provided(self, console: Console, address: str, package: bytes | None, *, only_plan: bool) -> bool:
-        """Whether the plugin is there now."""
+        """Whether the plugin is there now. One that is listed may have half failed: its package mends it."""
         if not console.version.startswith(KNOWN):
-            self.notes.append(FreeholdError("note_dify_version", version=console.version or "?", known=f"{KNOWN}x"))
-        if console.plugins.installed() is not None:
-            return True
-        if package is None:
+            self.note(FreeholdError("note_dify_version", version=console.version or "?", known=f"{KNOWN}x"))
+        if package is not None and not only_plan:
+            console.plugins.install(package)
+        there = console.plugins.installed() is not None
+        if not there and (package is None or not only_plan):
             raise FreeholdError("dify_plugin_missing", url=address, plugin=PLUGIN)
-        if only_plan:
-            return False
-        console.plugins.install(package)
-        return True
+        return there
 
     def _tell_assumed(self, models: Sequence[Wanted]) -> None:
         for one in models:
             if one.assumed:
                 length = one.credentials["context_size"]
-                self.notes.append(FreeholdError("note_dify_assumed", model=one.model, length=length))
+                self.note(FreeholdError("note_dify_assumed", model=one.model, length=length))
 
     def _tell_gone(self, planned: Plan) -> None:
         """Knowledge bases whose vectors are of a space that no model answers in any more."""
         for step in planned.steps:
             if step.action == "keep" and step.uses:
-                self.notes.append(FreeholdError("note_dify_space_gone", name=step.name, uses=", ".join(step.uses)))
+                self.note(FreeholdError("note_dify_space_gone", name=step.name, uses=", ".join(step.uses)))
+
+    def note(self, note: FreeholdError) -> None:
+        """Say it at once on standard error, since it may explain what fails next; with --json it is in the result."""
+        self.notes.append(note)
+        if not self.output.as_json:
+            typer.echo(self.output.told(note, LABELS[self.output.language].note), err=True)
 
     def _show(self, data: Mapping[str, Any], text: str) -> None:
-        """The result. Notes go to standard error; with --json they are in it."""
-        if not self.output.as_json:
-            for note in self.notes:
-                typer.echo(self.output.told(note, LABELS[self.output.language].note), err=True)
         self.output.show({**data, "notes": [describe(note) for note in self.notes]}, text)
+
+
+def _validate(console: Console, planned: Plan, package: bytes | None, say: Say) -> None:
+    """As `applying.validate`; a plugin that is listed and does not run is put in again where its package is here."""
+    try:
+        applying.validate(console, planned, say)
+    except FreeholdError as error:
+        there = console.plugins.installed()
+        if error.code != "dify_console_plugin_dead" or package is None or there is None:
+            raise
+        console.plugins.reinstall(there, package)
+        applying.validate(console, planned, say)

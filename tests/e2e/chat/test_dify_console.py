@@ -16,8 +16,8 @@ def test_a_console_calls_our_models(chat_node: Any) -> None:
     with serving(Dify().with_user().with_plugin()) as dify:
         door = Door(dify.url, Network(), {}, poll_s=0.01)
         with open_console(door, Account("admin@example.com", "secret123"), said.append) as console:
-            console.models.add("talker", "llm", chat, "freehold")
-            console.models.add("minilm", "text-embedding", common | {"max_chunks": "1"}, "freehold")
+            console.models.put("talker", "llm", chat, "freehold")
+            console.models.put("minilm", "text-embedding", common | {"max_chunks": "1"}, "freehold")
             assert console.models.validate("nobody", "llm", chat) is not None
             assert console.smoke.chat("talker")
             assert "warehouse" in console.smoke.retrieval("minilm")

@@ -78,7 +78,7 @@ def test_only_what_differs_is_changed_and_what_others_set_stays(keys: Keys) -> N
     planned = plan(INTENT, found({"bge@0a1b2c3d": was}), keys)
     assert actions(planned.steps) == [("same", "chat"), ("update", "bge@0a1b2c3d"), ("same", "ranks")]
     step = planned.steps[1]
-    assert (step.fields, step.credential_id) == (("context_size", "query_prefix"), "id-1")
+    assert step.fields == ("context_size", "query_prefix")
     assert step.values == {**MODELS[1].credentials, "api_key": KEY, "display_name": "Ours"}
 
 
@@ -96,11 +96,11 @@ def test_a_model_without_credentials_is_given_them(keys: Keys) -> None:
     state = found()
     models = {**state.models, ("llm", "chat"): None}
     planned = plan(INTENT, replace(state, models=models), keys)
-    assert (planned.steps[0].action, planned.steps[0].credential_id) == ("update", None)
+    assert (planned.steps[0].action, planned.steps[0].fields) == ("update", ("api_key",))
 
 
 def test_an_older_space_stays_while_it_may_be_used(keys: Keys) -> None:
-    """Only what is ours, of a model that there is, unused, and asked for, is removed."""
+    """Only what leads to us, of a model that there is, unused, and asked for, is removed."""
     state = found(bge_deadbeef=None, bge_cafebabe=None, bge_feedface=None, other_deadbeef=None, bge_later=None)
     state = replace(state, uses={"bge@deadbeef": ("knowledge base Rules",)})
     kept = plan(INTENT, state, keys).steps[3:]
@@ -111,6 +111,9 @@ def test_an_older_space_stays_while_it_may_be_used(keys: Keys) -> None:
     ]
     pruned = plan(replace(INTENT, prune=True), state, keys)
     assert [step.action for step in pruned.steps[3:]] == ["keep", "remove", "remove"]
+    other = shown(MODELS[1], endpoint_url="http://other/v1")
+    theirs = found(bge_cafebabe=other, bge_feedface=shown(MODELS[1]))
+    assert [step.action for step in plan(replace(INTENT, prune=True), theirs, keys).steps[3:]] == ["keep", "remove"]
     blind = plan(replace(INTENT, prune=True), replace(state, sees_all=False), keys)
     assert {step.action for step in blind.steps[3:]} == {"keep"}
 

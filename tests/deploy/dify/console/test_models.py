@@ -19,7 +19,7 @@ def values(models: ModelServer, kind: ModelType = "llm", key: str = KEY) -> Mapp
 
 def add(console: Console, models: ModelServer, name: str, kind: ModelType) -> None:
     """Add a model of the server."""
-    console.models.add(name, kind, values(models, kind), "freehold")
+    console.models.put(name, kind, values(models, kind), "freehold")
 
 
 @pytest.mark.parametrize("kind", ["llm", "text-embedding", "rerank"])
@@ -37,7 +37,7 @@ def test_a_model_is_added_changed_and_removed(
         assert (credential.id is not None) == named
         assert credential.values["endpoint_url"] == models.url
         assert KEY not in credential.values["api_key"]
-        console.models.update("chat", kind, values(models, kind) | {"context_size": "8192"}, "freehold", credential.id)
+        console.models.put("chat", kind, values(models, kind) | {"context_size": "8192"}, "freehold")
         assert dify.models[0].values["context_size"] == "8192"
         assert len(models.asked) == 2
         console.models.remove("chat", kind)
@@ -59,7 +59,7 @@ def test_credentials_are_tried_without_being_kept(opened: Opened, dify: Dify, mo
 def test_a_model_that_does_not_answer_is_not_kept(opened: Opened, dify: Dify, models: ModelServer) -> None:
     """Adding it says why, and changes nothing."""
     with opened(dify) as console, pytest.raises(FreeholdError, match=r"\[dify_console_model_refused\]") as refused:
-        console.models.add("chat", "llm", values(models, key="sk-a-wrong-one"), "freehold")
+        console.models.put("chat", "llm", values(models, key="sk-a-wrong-one"), "freehold")
     assert "sk-a-wrong-one" not in str(refused.value)
     assert dify.models == []
 
@@ -101,7 +101,7 @@ def test_what_was_taken_out_by_hand_comes_back(opened: Opened, dify: Dify, model
         if how == "removed by hand":
             dify.models[0].listed, dify.models[0].current = False, None
         else:
-            console.models.add("chat", "llm", values(models), "another")
+            console.models.put("chat", "llm", values(models), "another")
             del dify.models[0].credentials[str(dify.models[0].current)]
             dify.models[0].current = None
         assert console.models.credential("chat", "llm") is None
@@ -116,9 +116,24 @@ def test_one_credential_of_many_stays_in_force_until_all_go(opened: Opened, dify
     """Removing a model removes what others added to it too."""
     with opened(dify) as console:
         add(console, models, "chat", "llm")
-        console.models.add("chat", "llm", values(models), "another")
+        dify.models[0].credentials["theirs"] = ("another", {})
         credential = console.models.credential("chat", "llm")
         assert credential is not None
         assert (credential.name, len(credential.ids)) == ("freehold", 2)
         console.models.remove("chat", "llm")
     assert dify.models == []
+
+
+def test_somebody_elses_credential_is_left_and_ours_comes_into_force(
+    opened: Opened, dify: Dify, models: ModelServer
+) -> None:
+    """A person switched the model to one of their own: it is neither changed nor renamed, which Dify would refuse."""
+    with opened(dify) as console:
+        add(console, models, "chat", "llm")
+        model = dify.models[0]
+        model.credentials["theirs"], model.current = ("mine", {"endpoint_url": "http://else/v1"}), "theirs"
+        console.models.put("chat", "llm", values(models), "freehold")
+        now = console.models.credential("chat", "llm")
+    assert now is not None
+    assert (now.name, len(model.credentials)) == ("freehold", 2)
+    assert model.credentials["theirs"] == ("mine", {"endpoint_url": "http://else/v1"})

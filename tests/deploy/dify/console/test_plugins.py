@@ -202,7 +202,7 @@ def test_one_that_has_models_is_kept(opened: Opened, dify: Dify, models: ModelSe
     """Dify would delete their credentials with it."""
     with opened(dify) as console:
         values = {"endpoint_url": models.url, "api_key": KEY, "context_size": "4096"}
-        console.models.add("chat", "llm", values, "freehold")
+        console.models.put("chat", "llm", values, "freehold")
         there = console.plugins.installed()
         assert there is not None
         with pytest.raises(FreeholdError, match=r"chat.*\[dify_console_plugin_kept\]"):

@@ -17,9 +17,9 @@ ENDED = "data: {}\n\n"
 def register(console: Console, models: ModelServer) -> None:
     """A model of each type."""
     common = {"endpoint_url": models.url, "api_key": KEY, "context_size": "4096"}
-    console.models.add("chat", "llm", common | {"mode": "chat"}, "freehold")
-    console.models.add("embed", "text-embedding", common | {"max_chunks": "1"}, "freehold")
-    console.models.add("rank", "rerank", common, "freehold")
+    console.models.put("chat", "llm", common | {"mode": "chat"}, "freehold")
+    console.models.put("embed", "text-embedding", common | {"max_chunks": "1"}, "freehold")
+    console.models.put("rank", "rerank", common, "freehold")
 
 
 def is_clean(dify: Dify) -> bool:

@@ -74,10 +74,7 @@ def _deeds(console: Console, plan: Plan, keys: Keys) -> Iterator[tuple[str, Call
 
 def _give(console: Console, step: Step, keys: Keys) -> None:
     """Add or update a model, and remember its key."""
-    if step.action == "add":
-        console.models.add(step.name, step.type, step.values, LABEL)
-    else:
-        console.models.update(step.name, step.type, step.values, LABEL, step.credential_id)
+    console.models.put(step.name, step.type, step.values, LABEL)
     keys.note(f"{step.type} {step.name}", step.values.get(API_KEY))
 
 

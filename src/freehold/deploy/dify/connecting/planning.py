@@ -7,7 +7,7 @@ from typing import Literal
 
 from freehold.deploy.dify.connecting.becoming import Wanted
 from freehold.deploy.dify.connecting.keys import Keys
-from freehold.deploy.dify.connecting.provider import API_KEY, FIELDS, TYPES
+from freehold.deploy.dify.connecting.provider import API_KEY, ENDPOINT, FIELDS, TYPES
 from freehold.deploy.dify.console import PROVIDER, Console, Credential, Default, ModelType
 from freehold.errors import FreeholdError
 
@@ -20,7 +20,7 @@ class Found:
     """What a Dify has, as far as it concerns what is wanted."""
 
     models: Mapping[tuple[str, str], Credential | None]
-    """By type and name; a credential only of those that are wanted."""
+    """By type and name; a credential only of those that are wanted, and of older spaces."""
     uses: Mapping[str, tuple[str, ...]]
     """By the name of an older space, the apps and knowledge bases that name it."""
     defaults: Mapping[ModelType, Default | None]
@@ -40,7 +40,6 @@ class Step:
     wanted: Wanted | None = None
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The credentials that Dify is given, the key among them."""
-    credential_id: str | None = None
 
     @property
     def changes(self) -> bool:
@@ -79,7 +78,9 @@ def look(console: Console, intent: Intent) -> Found:
     listed = [(one.type, one.name) for one in console.models.listed()]
     wanted = {(one.type, one.name) for one in (*intent.models, *intent.older)}
     credentials: dict[tuple[str, str], Credential | None] = {
-        (kind, name): console.models.credential(name, kind) if (kind, name) in wanted else None
+        (kind, name): console.models.credential(name, kind)
+        if (kind, name) in wanted or _older_space(kind, name, intent)
+        else None
         for kind in TYPES
         for other, name in listed
         if other == kind
@@ -121,13 +122,7 @@ def _of_wanted(one: Wanted, key: str | None, found: Found, keys: Keys) -> Step:
         if field.name != API_KEY and (shown.get(field.name) or "") != one.credentials.get(field.name, "")
     ]
     differ = (*fields, *(() if given else (API_KEY,)))
-    return replace(
-        step,
-        action="update" if differ else "same",
-        fields=differ,
-        values={**beside, **values},
-        credential_id=credential.id,
-    )
+    return replace(step, action="update" if differ else "same", fields=differ, values={**beside, **values})
 
 
 def _starred(value: str) -> bool:
@@ -143,7 +138,7 @@ def _older(intent: Intent, found: Found, keys: Keys) -> list[Step]:
         if not _older_space(kind, name, intent):
             continue
         step = Step("keep", "text-embedding", name, uses=found.uses.get(name, ()))
-        if intent.prune and found.sees_all and not step.uses:
+        if intent.prune and found.sees_all and not step.uses and _leads_here(found.models[kind, name], intent):
             step = replace(step, action="remove")
         elif name in homes:
             step = replace(_of_wanted(homes[name], intent.key, found, keys), uses=step.uses)
@@ -156,6 +151,12 @@ def _older_space(kind: str, name: str, intent: Intent) -> bool:
     spaced = _SPACED.fullmatch(name)
     ours = {one.model: one.name for one in intent.models if one.type == "text-embedding"}
     return kind == "text-embedding" and spaced is not None and ours.get(spaced["model"], name) != name
+
+
+def _leads_here(credential: Credential | None, intent: Intent) -> bool:
+    """Whether it asks our server, or nobody: another deployment's model may have the same name."""
+    ours = {one.credentials[ENDPOINT] for one in intent.models}
+    return credential is None or credential.values.get(ENDPOINT) in ours
 
 
 def _defaults(intent: Intent, found: Found) -> dict[ModelType, str]:

@@ -51,10 +51,10 @@ TYPE_NAMES: Mapping[ModelType, str] = {
 }
 """Dify shows them alike in both languages."""
 
-API_KEY = "api_key"
+API_KEY, ENDPOINT = "api_key", "endpoint_url"
 FIELDS = (
     Field(API_KEY, _both("API Key", "API Key")),
-    Field("endpoint_url", _both("API Base URL", "API Base URL")),
+    Field(ENDPOINT, _both("API Base URL", "API Base URL")),
     Field("endpoint_model_name", _both("model name for API endpoint", "API endpoint中的模型名称")),
     Field(
         "mode",

@@ -55,6 +55,15 @@ class Answer:
         message = complaint.message or complaint.error or outline(self.content)
         return hidden(" ".join(str(message).split()), self.secrets)[:_TOLD]
 
+    @property
+    def is_json(self) -> bool:
+        """Whether it is a document at all, and no page of something else."""
+        try:
+            msgspec.json.decode(self.content)
+        except msgspec.DecodeError:
+            return False
+        return True
+
     def read(self, kind: type[T]) -> T:
         """The content as `kind`. Raises `dify_console_shape`."""
         try:
@@ -69,7 +78,7 @@ class Answer:
             step=self.step,
             status=self.status,
             reason=reason,
-            got=outline(self.content),
+            got=hidden(outline(self.content), self.secrets),
             version=self.version or "?",
         )
 

@@ -42,8 +42,6 @@ def open_console(door: Door, credentials: Credentials, say: Say) -> Iterator[Con
         setup, version = ready(wire, say)
         if setup.step != "finished":
             raise FreeholdError("dify_console_not_set_up", step=wire.address)
-        if not version.startswith(KNOWN):
-            say(f"Dify says that it is {version or 'of no version'}; known is {KNOWN}x, so every answer is watched")
         calls = Calls(wire, opened(wire, credentials))
         uses = Uses(calls)
         wanted = credentials.workspace if isinstance(credentials, Account) else None

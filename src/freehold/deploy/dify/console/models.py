@@ -143,31 +143,24 @@ class Models:
             return None
         return hidden(found.error or found.result, answer.secrets)
 
-    def add(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
-        """Add a model; Dify calls it first. `label` (its first 30 characters) names the credential.
+    def put(self, name: str, kind: ModelType, values: Mapping[str, str], label: str) -> None:
+        """Add a model, or change how it is reached; Dify calls it first. `label` (30 characters) names the credential.
 
-        A credential of that name which outlived its model is changed and taken into force again: Dify keeps credentials
-        of models that were removed by hand, and refuses a second one of the same name. Raises
-        `dify_console_model_refused` with the plugin's words, and `dify_console_plugin_dead`.
+        Credentials of other names are somebody else's: they stay, and are not in force any more. One of this name is
+        changed, also one that outlived its model: Dify refuses a second one. Raises `dify_console_model_refused` with
+        the plugin's words, and `dify_console_plugin_dead`.
         """
         label = label[:_LABEL]
-        self.update(name, kind, values, label, self._credential_named(name, kind, label))
-        if self.credential(name, kind) is None:  # a model that had lost its credential does not get another by itself
-            body = {"model": name, "model_type": kind, "credential_id": self._credential_named(name, kind, label)}
-            self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
-
-    def update(
-        self, name: str, kind: ModelType, values: Mapping[str, str], label: str, credential_id: str | None
-    ) -> None:
-        """Change how a model is reached, in the credential that it has; Dify calls it first. Raises as `add`.
-
-        `credential_id` None: it has none yet, or an older Dify keeps but one a model.
-        """
-        body = {"model": name, "model_type": kind, "credentials": values, "name": label[:_LABEL]}
-        if credential_id is None:
+        body = {"model": name, "model_type": kind, "credentials": values, "name": label}
+        known = self._credential_named(name, kind, label)
+        if known is None:
             self._save("POST", body)
         else:
-            self._save("PUT", body | {"credential_id": credential_id})
+            self._save("PUT", body | {"credential_id": known})
+        now = self.credential(name, kind)
+        if now is None or (now.name or label) != label:  # Dify takes only a model's first one into force by itself
+            body = {"model": name, "model_type": kind, "credential_id": self._credential_named(name, kind, label)}
+            self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
 
     def remove(self, name: str, kind: ModelType) -> None:
         """Take a model out with all its credentials. Whoever calls has made sure that nothing uses it."""

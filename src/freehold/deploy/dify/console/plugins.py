@@ -141,7 +141,7 @@ class Plugins:
             self._clear(task, plugin)
             if attempt == attempts or not _PASSING.search(failure):
                 self._failed(identifier, failure)
-            self._say(f"{identifier}: {failure}; once more")
+            self._say(f"once more {identifier}: {failure}")
             task = None
         found = self.installed(plugin)
         if found is None:

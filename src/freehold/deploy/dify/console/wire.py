@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
+import msgspec
 
 from freehold.config import Network
 from freehold.deploy.dify.console.answers import Answer
@@ -15,6 +16,10 @@ from freehold.errors import FreeholdError
 from freehold.store.http_client import CONNECT_S, SILENCE_S, is_distrust, open_client, unreachable_because
 
 API = "/console/api"
+LONGEST_BYTES = 64 << 20
+"""Of an answer; more is not read."""
+WHOLE_S = 900.0
+"""An answer that comes byte by byte is left after so long: each byte ends the silence."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,11 @@ class Wire:
         """The answer, whatever its status.
 
         Raises `dify_console_unreachable`, `dify_console_untrusted`, and `dify_console_moved` for a redirect: a client
-        that follows one turns a POST into a GET.
+        that follows one turns a POST into a GET. One to another page of the same host is `dify_console_absent`.
         """
         upload = request.upload
         try:
-            response = self._client.request(
+            with self._client.stream(
                 request.method,
                 self.address + request.path,
                 json=request.body,
@@ -79,17 +84,17 @@ class Wire:
                 headers=headers,
                 timeout=httpx2.Timeout(request.silence_s, connect=CONNECT_S, pool=None),
                 follow_redirects=False,
-            )
+            ) as response:
+                content = self._whole(response)
         except httpx2.RequestError as error:
             raise self._unreachable(error) from None
+        step = f"{request.method} {request.path}"
         if response.is_redirect:
-            raise FreeholdError(
-                "dify_console_moved", address=self.address, location=_origin(response.headers.get("location", ""))
-            )
+            raise self._moved(step, response.headers.get("location", ""))
         return Answer(
-            f"{request.method} {request.path}",
+            step,
             response.status_code,
-            response.content,
+            content,
             response.headers.get("x-version", ""),
             self.secrets | frozenset(request.secrets),
         )
@@ -112,6 +117,24 @@ class Wire:
                 return
             time.sleep(self.door.poll_s)
 
+    def _whole(self, response: httpx2.Response) -> bytes:
+        content, ends = bytearray(), time.monotonic() + WHOLE_S
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > LONGEST_BYTES or time.monotonic() > ends:
+                reason = f"an answer of more than {LONGEST_BYTES >> 20} MiB, or {WHOLE_S:.0f} s, came"
+                raise FreeholdError("dify_console_unreachable", address=self.address, reason=reason)
+        return bytes(content)
+
+    def _moved(self, step: str, location: str) -> FreeholdError:
+        """A path behind another origin may carry tokens; a page of its own is no API, but a sign-in in front of it."""
+        there = urlsplit(urljoin(f"{self.address}/", location))
+        origin, own = f"{there.scheme}://{there.netloc}", urlsplit(self.address)
+        if origin == f"{own.scheme}://{own.netloc}":
+            reason = f"{step} is sent on to {there.path}"
+            return FreeholdError("dify_console_absent", address=self.address, reason=reason)
+        return FreeholdError("dify_console_moved", address=self.address, location=origin)
+
     def _unreachable(self, error: httpx2.RequestError) -> FreeholdError:
         reason = unreachable_because(error)
         if is_distrust(error):
@@ -126,13 +149,6 @@ def wired(door: Door, secrets: frozenset[str] = frozenset()) -> Iterator[Wire]:
     if host is None or urlsplit(door.address).scheme not in ("http", "https"):
         reason = "it is not the address of a web server: http://HOST or https://HOST"
         raise FreeholdError("dify_console_unreachable", address=door.address, reason=reason)
-    spared = door.environ.get("no_proxy") or door.environ.get("NO_PROXY") or ""
-    environ = {**door.environ, "no_proxy": ",".join(filter(None, (spared, host)))}
-    with open_client(door.network, environ) as client:
+    straight = msgspec.structs.replace(door.network, proxy=None)
+    with open_client(straight, {**door.environ, "no_proxy": "*"}) as client:
         yield Wire(door, client, secrets)
-
-
-def _origin(location: str) -> str:
-    """Scheme and host of where a redirect leads; a path of its own may carry tokens."""
-    parts = urlsplit(location)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.path[:80] or "?"
