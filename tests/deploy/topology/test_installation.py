@@ -169,6 +169,7 @@ def test_the_users_variables_go_before_ours() -> None:
         ({"DB_HOST": "elsewhere"}, "dify_variable_fixed"),
         ({"MODE": "api"}, "dify_variable_fixed"),
         ({"SOMETHING": "difyai123456"}, "dify_public_default"),
+        ({"SOME_URL": "redis://:difyai123456@there:6379/2"}, "dify_public_default"),
     ],
 )
 def test_a_variable_that_would_break_the_others_is_refused(environment: dict[str, str], code: str) -> None:

@@ -158,6 +158,16 @@ def test_networks_are_the_same() -> None:
             assert set(service.networks) == official, name
 
 
+def test_queues_are_those_of_the_image() -> None:
+    """The release names none, so its workers serve all that it has; who puts tasks there uses the same broker."""
+    brokers = set()
+    for name in ("api", "api_websocket", "worker", "worker_beat"):
+        found = variables(name)
+        assert not [key for key in {**official_variables(name), **found} if key.endswith("_QUEUES")], name
+        brokers.add((found["CELERY_BROKER_URL"], found["CELERY_BACKEND"], found["REDIS_HOST"]))
+    assert len(brokers) == 1
+
+
 def test_who_waits_for_whom() -> None:
     """Where the release says so; the databases of api are behind its migration."""
     every = ours()

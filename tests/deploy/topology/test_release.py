@@ -57,3 +57,10 @@ def test_what_others_depend_on_is_not_the_users_to_set() -> None:
 def test_groups_are_empty_unless_they_say_something() -> None:
     """The least that a file may write."""
     assert msgspec.convert({}, Group) == Group()
+
+
+def test_what_is_published_is_known_inside_an_address_too() -> None:
+    """As its password; as the name of a host it is none."""
+    release = release_of(VERSION)
+    assert all(map(release.publishes, ("difyai123456", "redis://:difyai123456@redis:6379/1")))
+    assert not any(map(release.publishes, ("", "http://dify-sandbox:8194", "http://[", "mine")))

@@ -83,7 +83,7 @@ def _check_variables(environment: Mapping[str, str], release: Release) -> None:
     for name, text in environment.items():
         if name in fixed:
             raise FreeholdError("dify_variable_fixed", name=name, version=release.release)
-        if text in release.forbidden:
+        if release.publishes(text):
             raise FreeholdError("dify_public_default", place=f"dify.environment.{name}")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -77,6 +78,13 @@ class Release(Data, frozen=True):
     paths: Mapping[str, str]
     groups: Mapping[str, Group]
     services: Mapping[str, Part]
+
+    def publishes(self, text: str) -> bool:
+        """Whether `text` is one of `forbidden`, or an address with one of them as its password."""
+        try:
+            return text in self.forbidden or urlsplit(text).password in self.forbidden
+        except ValueError:  # it is no address
+            return False
 
     def fixed(self) -> frozenset[str]:
         """The variables that are not the user's to set: others depend on them."""
