@@ -1,18 +1,25 @@
 """A deployed Dify as something that can be upgraded, with the next version as data of the test's own."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from freehold.cli.dify_stage import Deployed
-from freehold.config import Config, Deploy, Dify
+from freehold.config import Config, Deploy, Dify, Network
+from freehold.deploy.compose.dify import SECRETS_FILE
+from freehold.deploy.compose.dify_target import VERSION_FILE
+from freehold.deploy.dify.console import Account, Door, open_console
 from freehold.deploy.releases.lock import Holder
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.topology import release
 from freehold.errors import FreeholdError
 from tests.deploy.compose.test_docker import programs
+from tests.dify_console.model_server import KEY, model_server
+from tests.dify_console.server import serving
+from tests.dify_console.state import Dify as Console
 
 Deploys = Callable[..., None]
 NEXT = "1.16.0"
@@ -40,21 +47,60 @@ def deploys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deploys:
     return deploy
 
 
-def test_the_next_version_is_written_where_compose_is_started(
-    deploys: Deploys, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its file and secrets; the secrets of the version before stay."""
+def test_the_release_in_force_gets_the_version_that_is_there(deploys: Deploys, folder: Path) -> None:
+    """A release of its own, in force, with all else as it was; said once. What Dify's folder says goes before it."""
     deploys()
-    monkeypatch.setenv("PATH", programs(folder, docker="", docker_compose="")["PATH"])
     deployed = Deployed.read(None)
-    stage = deployed.stage(lambda _text: None)
-    stage.put("1.15.0")
-    home = folder / "home/releases/freehold/compose"
-    secrets = (home / "dify/secrets.json").read_bytes()
-    stage.put(NEXT)
-    assert f"dify-api:{NEXT}" in (home / "compose.yaml").read_text()
-    assert (home / "dify/secrets.json").read_bytes() == secrets
-    assert deployed.version == "1.15.0"
+    with deployed.alone() as holder:
+        with pytest.raises(FreeholdError) as busy, deployed.alone():
+            pytest.fail("another one changes it")
+        deployed.record(NEXT, holder)
+        after = Deployed.read(None)
+        after.record(NEXT, holder)
+    assert busy.value.code == "deploy_busy"
+    assert (deployed.version, after.version, after.releases.numbers()) == ("1.15.0", NEXT, [1, 2])
+    assert after.deployment == deployed.of(NEXT)[0]
+    assert f'version: "{NEXT}"' in after.releases.configuration(after.releases.read(2))
+    told = folder / "home/releases/freehold/compose" / VERSION_FILE
+    told.parent.mkdir(parents=True)
+    told.write_text("1.15.0")
+    assert after.version == "1.15.0"
+
+
+@pytest.fixture
+def asked(deploys: Deploys, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """What is asked of a deployed Dify, which is served here and has no administrator yet."""
+    monkeypatch.setenv("PATH", programs(folder, docker="", docker_compose="")["PATH"])
+    secrets = folder / "home/releases/freehold/compose" / SECRETS_FILE
+    secrets.parent.mkdir(parents=True)
+    secrets.touch(0o600)
+    secrets.write_text(json.dumps({"console_password": "secret123", "init_password": "init1234"}))
+    with serving(Console()) as console:
+        deploys(dify=Dify(version="1.15.0", address=console.url))
+        yield console
+
+
+def test_it_is_asked_what_its_users_ask(asked: Console) -> None:
+    """A new one need only be ready; then somebody signs in, and the default model answers; nothing is left of it."""
+    stage = Deployed.read(None).stage(lambda _text: None)
+    stage.try_out()
+    assert asked.asked == ["GET /console/api/setup"]
+    asked.with_user().with_plugin()
+    with model_server() as models:
+        account = Account("admin@example.com", "secret123")
+        with open_console(Door(asked.url, Network(), {}), account, lambda _text: None) as console:
+            told = {"endpoint_url": models.url, "api_key": KEY, "context_size": "4096", "mode": "chat"}
+            console.models.put("chat", "llm", told, "freehold")
+            console.models.set_defaults({"llm": "chat"})
+        stage.try_out()
+        models.status = 500
+        with pytest.raises(FreeholdError) as broken:
+            stage.try_out()
+    assert (broken.value.code, asked.apps) == ("dify_console_smoke", [])
+    asked.users[0].password = "another1"
+    with pytest.raises(FreeholdError) as refused:
+        stage.try_out()
+    assert refused.value.code == "dify_console_password"
 
 
 @pytest.mark.parametrize(

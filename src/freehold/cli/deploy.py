@@ -26,6 +26,7 @@ from freehold.cli.deployments import (
     state_folders,
     target_in_force,
     target_of,
+    unless_upgrading,
 )
 from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.cli.preparing import bring, check_fit, image_digests, to_bring
@@ -174,7 +175,10 @@ def status(ctx: typer.Context, name: Name = None) -> None:
 def logs(
     ctx: typer.Context,
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Of this model's service, or `gateway`; default: of all.")
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="Its service's, the `gateway`'s, or those of Dify's `api`; default: all."
+        ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
     tail: Annotated[int, typer.Option(min=1, help="So many of the last lines.")] = 100,
@@ -240,7 +244,8 @@ def _deploying(releases: Releases, target: Target, say: Say, notes: _Notes, *, b
         if brings:
             bring(deployment, units, say)
 
-    return Deploying(releases, target, rendered, prepare=prepare, hold=hold_of(target), say=say)
+    hold = unless_upgrading(releases, hold_of(target))
+    return Deploying(releases, target, rendered, prepare=prepare, hold=hold, say=say)
 
 
 def _in_force(releases: Releases) -> Deployment | None:
@@ -251,7 +256,7 @@ def _in_force(releases: Releases) -> Deployment | None:
 def _show_plan(output: Output, releases: Releases, target: Target, new: Deployment, notes: _Notes) -> None:
     """What would change; then raises what `deploy` would refuse it for."""
     current, old = releases.current(), _in_force(releases)
-    found = planned(None if current is None else current.number, old, new, target.running())
+    found = planned(None if current is None else current.number, old, new, target.running(), _lacking(target, new))
     found = msgspec.structs.replace(found, transfers=to_bring(new, added(old, new)))
     refusal = None
     try:
@@ -261,6 +266,12 @@ def _show_plan(output: Output, releases: Releases, target: Target, new: Deployme
     output.show(notes.beside(found), deploy_text.of_plan(found))
     if refusal is not None:
         raise refusal
+
+
+def _lacking(target: Target, new: Deployment) -> Sequence[str]:
+    """The services of its Dify that do not run."""
+    alive = {one.host for one in target.dify.running() if one.state in ("ready", "starting")} if new.has_dify else ()
+    return [host for host in target.dify.hosts(new).values() if host not in alive] if new.has_dify else []
 
 
 def _show_release(output: Output, releases: Releases, release: Release | None, notes: _Notes) -> None:
@@ -274,21 +285,23 @@ def _show_release(output: Output, releases: Releases, release: Release | None, n
 
 
 def _lines(releases: Releases, target: Target, model: str | None, follow: bool, tail: int) -> Iterator[str]:
-    if model is not None:
-        yield from target.logs(_unit_of(releases, model), follow, tail)
-        return
-    hosts = [one.host for one in target.running()]
-    if follow:
-        yield from together({host: target.logs(host, True, tail) for host in hosts})
-    for host in () if follow else hosts:
-        yield from (f"{host}: {line}" for line in target.logs(host, False, tail))
-
-
-def _unit_of(releases: Releases, model: str) -> str:
-    """The unit that serves a model in the release in force; any other name is one of a service."""
     release = releases.current() or releases.interrupted()
-    units = () if release is None else releases.deployment(release).units
-    return next((unit.name for unit in units if any(one.id == model for one in unit.models)), model)
+    deployment = None if release is None else releases.deployment(release)
+    if model is not None:
+        units = () if deployment is None else deployment.units
+        serving = [unit.name for unit in units if any(one.id == model for one in unit.models)]
+        dify = target.dify.hosts(deployment) if deployment is not None and deployment.has_dify else {}
+        if serving or model not in (*dify, *dify.values()):
+            yield from target.logs(serving[0] if serving else model, follow, tail)
+        else:
+            yield from target.dify.logs(dify.get(model, model), follow, tail)
+        return
+    writing = {one.host: target.logs for one in target.running()}
+    writing |= {one.host: target.dify.logs for one in target.dify.running()}
+    if follow:
+        yield from together({host: logs(host, True, tail) for host, logs in writing.items()})
+    for host, logs in () if follow else writing.items():
+        yield from (f"{host}: {line}" for line in logs(host, False, tail))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """From a configuration, or from a name, to a deployment and the place where it runs."""
 
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from freehold.config.load import file_of
 from freehold.config.written import written
 from freehold.deploy.bundle.lock import read_lock
 from freehold.deploy.compose.dify import FOLDER as DIFY_FOLDER
+from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_files import ACCESS
@@ -120,6 +121,20 @@ def hold_of(target: Target) -> Callable[[str], AbstractContextManager[None]]:
     """What keeps others from changing it who deploy from other machines, where the place has such a thing."""
     hold: Callable[[str], AbstractContextManager[None]] = getattr(target, "held", lambda _what: nullcontext())
     return hold
+
+
+def unless_upgrading(
+    releases: Releases, hold: Callable[[str], AbstractContextManager[None]]
+) -> Callable[[str], AbstractContextManager[None]]:
+    """`hold`, which raises `dify_upgrade_interrupted` where one was cut off: its data is of no version."""
+
+    @contextmanager
+    def held(what: str) -> Iterator[None]:
+        journal.check(releases.folder / journal.FILE)
+        with hold(what):
+            yield
+
+    return held
 
 
 def target_in_force(releases: Releases, environ: Mapping[str, str]) -> Target:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from freehold.cli.deploy import interruptible, telling
-from freehold.cli.dify_installations import ComposeDir, Named, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, alone, place_of
 from freehold.cli.dify_text import note, of_installed, of_manifest
 from freehold.cli.output import Output, describe
 from freehold.config.secret import is_reference, resolve
@@ -68,7 +68,8 @@ def backup(
     named = [*(recipient or ()), *(keys.read_recipients(recipients) if recipients else ())]
     left_out = {"vectors": without_vectors, "files": without_files}
     terms = Terms(keys.recipients(named), live, frozenset(part for part, out in left_out.items() if out))
-    with interruptible(), telling(output, "saving Dify") as say:
+    held = alone(compose_dir, name, os.environ, Path.cwd(), "dify backup")
+    with held, interruptible(), telling(output, "saving Dify") as say:
         saved = back_up(place, file, terms, say)
     note(output, saved.notes)
     data = {"file": str(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}

@@ -1,14 +1,19 @@
 """Where the Dify is that a verb is about: the official Compose installation of a folder, or one that was deployed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from freehold.cli.deployments import named, releases_of
+from freehold.config import home
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.dify.backup.place import Place
+from freehold.deploy.dify.upgrading import journal
+from freehold.deploy.releases.lock import held
 from freehold.errors import FreeholdError
 
 ComposeDir = Annotated[
@@ -41,7 +46,36 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
     if deployment.settings.target != "compose":
         raise FreeholdError("dify_backup_cluster")
     folder = releases.folder / "compose"
-    return containers_of(Docker.find(environ), deployment.settings.name, folder, dify.version)
+    version = version_in(folder, dify.version)
+    return containers_of(Docker.find(environ), deployment.settings.name, folder, version)
+
+
+@contextmanager
+def alone(
+    compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path, what: str
+) -> Iterator[None]:
+    """Nobody deploys, saves, restores or upgrades this Dify meanwhile; an official one: nobody with this home saves or
+    restores it.
+
+    Raises `dify_upgrade_interrupted`, and what `held` does.
+    """
+    if compose_dir is None:
+        folder = releases_of(named(name, environ, cwd), environ).folder
+    else:
+        folder = home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
+    with held(folder / "lock", what):
+        journal.check(folder / journal.FILE)
+        yield
+
+
+def version_in(folder: Path, said: str) -> str:
+    """The version whose data a deployment in `folder` has, by its own word before that of the release."""
+    from freehold.deploy.compose.dify_target import VERSION_FILE
+
+    try:
+        return (folder / VERSION_FILE).read_text("ascii").strip() or said
+    except (OSError, UnicodeDecodeError):
+        return said
 
 
 def containers_of(docker: Docker, project: str, folder: Path, version: str) -> Place:

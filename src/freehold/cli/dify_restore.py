@@ -9,7 +9,7 @@ import typer
 
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
-from freehold.cli.dify_installations import ComposeDir, Named, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, alone, place_of
 from freehold.cli.dify_text import note, of_manifest
 from freehold.cli.output import FAILED, Output, describe
 from freehold.errors import FreeholdError
@@ -50,7 +50,8 @@ def restore(
         output.show({"manifest": msgspec.to_builtins(manifest)}, of_manifest(manifest))
         return
     place = place_of(compose_dir, name, os.environ, Path.cwd())
-    with interruptible(), telling(output, "restoring Dify") as say:
+    held = alone(compose_dir, name, os.environ, Path.cwd(), "dify restore")
+    with held, interruptible(), telling(output, "restoring Dify") as say:
         done = (restoring.drill if drill else restoring.restore)(place, source, say)
     note(output, (*done.notes, *done.faults))
     data = {

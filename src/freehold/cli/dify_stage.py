@@ -1,32 +1,37 @@
 """What an upgrade needs of a Dify that was deployed: both versions of it, its stage, and how it is asked."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from freehold.cli.deployments import named, releases_of
-from freehold.cli.dify_installations import containers_of
+from freehold.cli.deployments import named, releases_of, rendered
+from freehold.cli.dify_installations import containers_of, version_in
 from freehold.cli.dify_place import place_of
 from freehold.config import Dify
-from freehold.deploy.compose.dify_place import write_dify
+from freehold.config.written import written
+from freehold.deploy.compose.dify_target import ComposeDify
+from freehold.deploy.compose.digests import digests
 from freehold.deploy.compose.docker import Docker
-from freehold.deploy.compose.place import write_files
-from freehold.deploy.compose.render import render
-from freehold.deploy.dify.console import Door, open_console
+from freehold.deploy.dify.console import Door, is_set_up, open_console
+from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.dify.upgrading.compose import ComposeStage
-from freehold.deploy.dify.upgrading.stage import Stage
+from freehold.deploy.dify.upgrading.plan import Plan, plan
+from freehold.deploy.dify.upgrading.stage import Say, Stage
+from freehold.deploy.releases.deploying import Wanted, added_to
+from freehold.deploy.releases.lock import Holder, held
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.topology.installation import installation
+from freehold.deploy.topology.release import known
 from freehold.deploy.topology.service import Installation
 from freehold.errors import FreeholdError
 
 WAIT_S = 600.0
 """How long Dify may take until its console answers."""
-STATE = "dify-upgrade.json"
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,13 @@ class Deployed:
 
     @property
     def version(self) -> str:
-        """What the release says."""
-        return (self.deployment.config.dify or Dify()).version or ""
+        """The one whose data is there."""
+        return version_in(self.releases.folder / "compose", (self.deployment.config.dify or Dify()).version or "")
 
     @property
     def journal(self) -> Path:
         """Where an upgrade that is under way is written down."""
-        return self.releases.folder / STATE
+        return self.releases.folder / journal.FILE
 
     def of(self, version: str) -> tuple[Deployment, Installation]:
         """The same deployment with another Dify. Raises `dify_version_unknown` and what `installation` does."""
@@ -67,34 +72,58 @@ class Deployed:
         assert found is not None, "it has a version"
         return replace(self.deployment, config=changed), found
 
-    def stage(self, say: Callable[[str], None]) -> Stage:
+    def plan(self, to: str | None) -> Plan:
+        """What an upgrade changes. Raises `dify_upgrade_to_wanted`, and what `of` and `plan` do."""
+        if to is None:
+            raise FreeholdError("dify_upgrade_to_wanted", known=", ".join(known()))
+        return plan(self.of(self.version)[1], self.of(to)[1])
+
+    @contextmanager
+    def alone(self) -> Iterator[Holder]:
+        """Nobody else changes the deployment meanwhile. Raises what `held` does."""
+        with held(self.releases.lock, "dify upgrade") as holder:
+            yield holder
+
+    def record(self, version: str, holder: Holder) -> None:
+        """The release in force from now on has this Dify; nothing else of it changes. Raises `releases_unwritable`."""
+        new = self._pinned(Docker.find(os.environ), version)
+        if new == self.deployment:
+            return
+        release = added_to(self.releases, Wanted(new, written(new.config)), rendered(new), holder)
+        self.releases.settle(self.releases.begin(release))
+        self.releases.note(release, "current", f"dify upgrade to {version}")
+
+    def stage(self, say: Say) -> Stage:
         """Where it runs. Raises `dify_upgrade_cluster` for a cluster, and what `Docker.find` does."""
         if self.deployment.settings.target != "compose":
             raise FreeholdError("dify_upgrade_cluster")
-        docker, folder = Docker.find(os.environ), self.releases.folder / "compose"
-
-        def write(version: str) -> Sequence[str]:
-            deployment, found = self.of(version)
-            write_files(folder, render(deployment))
-            write_dify(folder, found, os.environ)
-            return [service.name for service in found.services if service.kind == "server"]
-
+        docker, name = Docker.find(os.environ), self.deployment.settings.name
+        folder = self.releases.folder / "compose"
         return ComposeStage(
-            docker=docker,
-            project=self.deployment.settings.name,
-            folder=folder,
-            data=lambda version: containers_of(docker, self.deployment.settings.name, folder, version),
-            write=write,
+            target=ComposeDify(docker, name, folder),
+            deployment=lambda version: self._pinned(docker, version),
+            data=lambda version: containers_of(docker, name, folder, version),
             ask=lambda: self._ask(say),
+            say=say,
             version=self.version,
         )
 
-    def _ask(self, say: Callable[[str], None]) -> None:
-        """Sign in, and let every default chat model answer: what users do."""
+    def _pinned(self, docker: Docker, version: str) -> Deployment:
+        """As `freehold deploy` would make it: its images as they are on this machine."""
+        deployment, found = self.of(version)
+        if deployment == self.deployment:
+            return deployment
+        here = digests(docker, (one.image for one in found.services))
+        return replace(deployment, digests={**here, **deployment.digests})
+
+    def _ask(self, say: Say) -> None:
+        """Sign in, and let the default chat model answer: what users do. One that nobody has set up need only run."""
         config = self.deployment.config
         assert config.dify is not None, "read looked"
         place = place_of(config, config.dify, os.environ)
         door = Door(place.address, config.network, os.environ, WAIT_S)
+        if not is_set_up(door, say):
+            return
         with open_console(door, place.credentials, say) as console:
             chat = console.models.default("llm")
             if chat is not None:

@@ -11,7 +11,6 @@ from freehold.cli.dify_backup import Passphrase, secret_of
 from freehold.cli.dify_installations import Named
 from freehold.cli.dify_text import of_upgrade
 from freehold.cli.output import Output
-from freehold.deploy.topology.release import known
 from freehold.errors import FreeholdError
 
 
@@ -40,29 +39,28 @@ def upgrade(
     from freehold.cli.dify_stage import Deployed
     from freehold.deploy.dify.backup.keys import identities
     from freehold.deploy.dify.upgrading import running
-    from freehold.deploy.dify.upgrading.plan import plan as planned
 
     output: Output = ctx.obj
     deployed = Deployed.read(name)
-    if not take_back:
-        if to is None:
-            raise FreeholdError("dify_upgrade_to_wanted", known=", ".join(known()))
-        wanted = planned(deployed.of(deployed.version)[1], deployed.of(to)[1])
-        if plan:
-            output.show(msgspec.to_builtins(wanted), of_upgrade(wanted))
-            return
+    wanted = None if take_back else deployed.plan(to)
+    if plan and wanted is not None:
+        output.show(msgspec.to_builtins(wanted), of_upgrade(wanted))
+        return
     if backup is None or key is None:
         raise FreeholdError("dify_upgrade_backup_wanted")
     left_out = {"vectors": without_vectors, "files": without_files}
     without = frozenset(part for part, out in left_out.items() if out)
     safety = running.Safety(backup, identities(key, secret_of(passphrase)), deployed.journal, without)
-    with interruptible(), telling(output, "upgrading Dify") as say:
+    with deployed.alone() as holder, interruptible(), telling(output, "upgrading Dify") as say:
+        deployed = Deployed.read(name)  # of the moment from which on nobody changes it
         stage = deployed.stage(say)
-        if take_back:
+        if wanted is None:
             begun = running.take_back(stage, safety, say)
             output.show(msgspec.to_builtins(begun), f"Dify {begun.before} runs again with the data of {backup}.")
             return
+        wanted = deployed.plan(to)
         saved = running.upgrade(stage, wanted, safety, say)
+        deployed.record(wanted.after, holder)
     data = {"before": wanted.before, "after": wanted.after, "backup": str(saved.path), "sha256": saved.sha256}
     output.show(
         data, f"Dify {to} runs. Write `version: {to}` into freehold.yaml. The backup of {wanted.before}: {backup}"

@@ -15,7 +15,7 @@ from freehold.deploy.compose.dify_place import write_dify
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import FILE, config_folder, secret_path
 from freehold.deploy.compose.place import PRIVATE, made_folder, write_files
-from freehold.deploy.compose.project import PROJECT, in_project, probed, written
+from freehold.deploy.compose.project import PROJECT, in_project, logged, probed, written
 from freehold.deploy.compose.render import HOST_LABEL, render
 from freehold.deploy.compose.verifying import pull_missing
 from freehold.deploy.services.deployment import Deployment
@@ -67,23 +67,36 @@ class ComposeDify:
         What others need is ready before they start, migrations included: one that fails leaves the services behind it
         as they are. Only what differs is made anew, and what reads a file that changed is started again.
 
-        Raises `dify_secrets_gone`, `dify_job_failed`, `dify_service_failed`, and as `write_dify`.
+        Raises `dify_secrets_lost`, `dify_job_failed`, `dify_service_failed`, and as `write_dify`.
         """
+        dify = self.lay(deployment)
+        self.bring(dify, dify.services, say)
+        self._remove({service.name for service in dify.services})
+
+    def lay(self, deployment: Deployment) -> Installation:
+        """All files that it is started by, and word of its release. Starts nothing. Raises as `write`."""
         dify = self.write(deployment)
         self._write_changed({FILE: render(deployment)[FILE]})
         self._note(dify.version)
-        for wave in waves(dify.services):
+        return dify
+
+    def bring(self, dify: Installation, services: Sequence[Service], say: Callable[[str], None]) -> None:
+        """Start some of `dify` after `lay`: `services`, and before each the ones of them that it needs.
+
+        Raises `dify_job_failed`, `dify_service_failed`.
+        """
+        self._let_go()
+        for wave in waves(services):
             say(f"starting Dify {dify.version}: {', '.join(one.name for one in wave)}")
             in_project(self.docker, self.name, self.folder, "up", "-d", "--no-deps", *(one.name for one in wave))
             self._read_again(wave)
             for service in wave:
                 self._await(service)
-        self._remove({service.name for service in dify.services})
 
     def write(self, deployment: Deployment) -> Installation:
         """All files that compose.yaml names for it, without which Compose starts nothing, Dify or not.
 
-        Raises `dify_secrets_gone`, and as `write_dify`.
+        Raises `dify_secrets_lost`, and as `write_dify`.
         """
         dify = _dify_of(deployment)
         self._check_kept(dify)
@@ -91,10 +104,21 @@ class ComposeDify:
         self._write_changed(files(dify))
         return dify
 
+    def hosts(self, deployment: Deployment) -> Mapping[str, str]:
+        """Its services, jobs aside: here they are called as Dify calls them."""
+        return {one.name: one.name for one in _dify_of(deployment).services if one.kind == "server"}
+
     def running(self) -> Sequence[Running]:
         """Its services, jobs aside, by name."""
         found = {name: one for name, one in self._containers().items() if not _is_done(one)}
         return [self._state(name, one) for name, one in sorted(found.items())]
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that a service wrote. Raises `compose_service_unknown`."""
+        there = self._containers()
+        if host not in there:
+            raise FreeholdError("compose_service_unknown", service=host, known=", ".join(sorted(there)) or "-")
+        return logged(self.docker, there[host]["Id"], follow, tail)
 
     def stop(self) -> None:
         """Stop and remove its containers. Volumes stay, and the file of secrets."""
@@ -107,7 +131,12 @@ class ComposeDify:
         wanted = {volume_name(self.name, one.name) for service in dify.services for one in service.volumes}
         there = self.docker.run("volume", "ls", "--quiet", "--filter", f"name={volume_name(self.name, '')}").split()
         if left := sorted(wanted.intersection(there)):
-            raise FreeholdError("dify_secrets_gone", path=self.folder / SECRETS_FILE, volume=left[0])
+            raise FreeholdError(
+                "dify_secrets_lost",
+                secrets=self.folder / SECRETS_FILE,
+                volume=f"the volume {left[0]}",
+                removal=f"docker volume rm {left[0]}",
+            )
 
     def _write_changed(self, wanted: Mapping[str, str]) -> None:
         """Only what differs: by its age a container is known to have read it."""
@@ -163,6 +192,11 @@ class ComposeDify:
         named = {**container, "Config": {**container["Config"], "Labels": labels}}
         return state_of(probed(self.docker, named), partial(written, self.docker, container["Id"]))
 
+    def _let_go(self) -> None:
+        """What a backup that was killed left paused: nothing else of ours pauses, and Compose starts nothing paused."""
+        if paused := [one["Id"] for one in self._containers().values() if one["State"]["Status"] == "paused"]:
+            self.docker.run("unpause", *paused)
+
     def _remove(self, wanted: set[str]) -> None:
         """All that is not `wanted`, the entrance first and databases last: who writes ends before where it writes."""
         there = self._containers()
@@ -177,6 +211,17 @@ class ComposeDify:
         listed = self.docker.run("ps", "--all", "--quiet", "--no-trunc", *filters)
         every = sorted(self.docker.inspected(listed.split()), key=lambda one: str(one["Created"]))
         return {str(one["Config"]["Labels"][SERVICE_LABEL]): one for one in every}
+
+
+def needed_by(name: str, services: Sequence[Service]) -> Sequence[Service]:
+    """All that runs before the service `name` starts, in the order of `services`."""
+    by_name = {one.name: one for one in services}
+    found, asked = set[str](), [name]
+    while asked:
+        more = set(by_name[asked.pop()].after) - found
+        found |= more
+        asked += more
+    return [one for one in services if one.name in found]
 
 
 def waves(services: Sequence[Service]) -> Iterator[Sequence[Service]]:

@@ -39,8 +39,8 @@ class Status:
     current: Release | None
     interrupted: Release | None
     running: tuple[Running, ...]
-    lacking: tuple[Unit, ...]
-    """What the release in force has and does not run."""
+    lacking: tuple[str, ...]
+    """Hosts of what the release in force has and does not run."""
 
 
 class Deploying:
@@ -112,9 +112,7 @@ class Deploying:
         """Stop everything, whatever release it is of."""
         with self._alone("down"):
             left, current = self._releases.interrupted(), self._releases.current()
-            if any(self._releases.deployment(one).has_dify for one in (left, current) if one is not None):
-                self._say("stopping Dify, whose data stays")
-                self._target.dify.stop()
+            self._part(*(self._releases.deployment(one) for one in (left, current) if one is not None))
             running = [one.host for one in self._target.running()]
             if running:
                 self._say(f"stopping {', '.join(running)}")
@@ -128,13 +126,11 @@ class Deploying:
 
     def status(self) -> Status:
         """How it stands now. Takes no lock: a rollout may be under way."""
-        running = tuple(self._target.running())
-        deployment = self._in_force()
-        if deployment is not None and deployment.has_dify:
-            running = (*running, *self._target.dify.running())
+        running = (*self._target.running(), *self._target.dify.running())
         there = {one.host for one in running}
-        units = () if deployment is None else (*deployment.units, deployment.gateway)
-        lacking = tuple(unit for unit in units if unit.host not in there)
+        deployment = self._in_force()
+        wanted = () if deployment is None else hosts_of(deployment, self._target)
+        lacking = tuple(host for host in wanted if host not in there)
         return Status(self._releases.current(), self._releases.interrupted(), running, lacking)
 
     @contextmanager
@@ -163,7 +159,12 @@ class Deploying:
         if new.has_dify:
             check_dify(new, self._target)
             self._target.dify.start(new, self._say)
-        elif old is not None and old.has_dify:
+        else:
+            self._part(old)
+
+    def _part(self, *known: Deployment | None) -> None:
+        """Stop the Dify that one of `known` has, and one that an interrupted change has left."""
+        if any(one is not None and one.has_dify for one in known) or self._target.dify.running():
             self._say("stopping Dify, whose data stays")
             self._target.dify.stop()
 
@@ -180,19 +181,7 @@ class Deploying:
         return goal
 
     def _added(self, wanted: Wanted, holder: Holder) -> Release:
-        units = (*wanted.deployment.units, wanted.deployment.gateway)
-        dify = installation(wanted.deployment.config, wanted.deployment.digests)
-        of_dify = [service.image for service in dify.services] if dify is not None else []
-        parts = [image.partition("@") for image in (*(unit.image for unit in units), *of_dify)]
-        return self._releases.add(
-            wanted.deployment,
-            wanted.configuration,
-            self._render(wanted.deployment),
-            holder,
-            images={name: digest for name, _, digest in parts},
-            artifacts={model: digest for unit in units for model, digest in unit.artifacts.items()},
-            restores=wanted.restores,
-        )
+        return added_to(self._releases, wanted, self._render(wanted.deployment), holder)
 
     def _roll(self, release: Release, old: Deployment | None, new: Deployment, terms: Terms) -> Release:
         release = self._releases.begin(release)
@@ -248,6 +237,23 @@ class Deploying:
         return Rolling(self._target, old, new, terms, settled, self._clock, self._say, is_settled)
 
 
+def added_to(releases: Releases, wanted: Wanted, rendered: Mapping[str, str], holder: Holder) -> Release:
+    """A new release of `wanted`, planned. Raises `releases_unwritable`."""
+    units = (*wanted.deployment.units, wanted.deployment.gateway)
+    dify = installation(wanted.deployment.config, wanted.deployment.digests)
+    of_dify = [service.image for service in dify.services] if dify is not None else []
+    parts = [image.partition("@") for image in (*(unit.image for unit in units), *of_dify)]
+    return releases.add(
+        wanted.deployment,
+        wanted.configuration,
+        rendered,
+        holder,
+        images={name: digest for name, _, digest in parts},
+        artifacts={model: digest for unit in units for model, digest in unit.artifacts.items()},
+        restores=wanted.restores,
+    )
+
+
 def kept_gateway(old: Deployment | None, new: Deployment, *, with_gateway: bool) -> Deployment:
     """`new` with the gateway that runs, where that may stay: to replace it interrupts requests.
 
@@ -269,6 +275,12 @@ def check_dify(new: Deployment, target: Target) -> None:
         raise FreeholdError("dify_version_differs", there=there, wanted=wanted)
 
 
+def hosts_of(deployment: Deployment, target: Target) -> tuple[str, ...]:
+    """The hosts of all services that `deployment` takes, those of its Dify included."""
+    dify = target.dify.hosts(deployment).values() if deployment.has_dify else ()
+    return (*(unit.host for unit in (*deployment.units, deployment.gateway)), *dify)
+
+
 def as_data(status: Status) -> dict[str, object]:
     """A status for programs."""
     return {
@@ -278,5 +290,5 @@ def as_data(status: Status) -> dict[str, object]:
             {"host": one.host, "state": one.state, "reason": None if one.reason is None else one.reason.cause}
             for one in status.running
         ],
-        "lacking": [unit.host for unit in status.lacking],
+        "lacking": list(status.lacking),
     }

@@ -38,6 +38,13 @@ ENTRIES: dict[str, Entry] = {
         "此处从 Dify {before} 到 {after} 的升级曾被中断；其备份为 {backup}。",
         "请撤回：`freehold dify upgrade --take-back --backup {backup} --key 文件`。",
     ),
+    "dify_upgrade_unwell": Entry(
+        Kind.CONFLICT,
+        "The Dify that runs does not answer as it should before anything is changed: {reason}",
+        "Mend that first: `freehold status`, `freehold dify connect`. Nothing was changed.",
+        "在进行任何更改之前，正在运行的 Dify 就未能正常响应：{reason}",
+        "请先修复：`freehold status`、`freehold dify connect`。没有进行任何更改。",
+    ),
     "dify_upgrade_none": Entry(
         Kind.NOT_FOUND,
         "No upgrade was cut off here, so there is nothing to take back.",

@@ -27,12 +27,17 @@ class Stage:
     world: World
     migration: str = GOOD
     smoke: Callable[[], None] = lambda: None
+    unwell: bool = False
     done: list[str] = field(default_factory=list)
 
     @property
     def place(self) -> Direct:
         """As Stage."""
         return self.world.place
+
+    def verify(self, version: str) -> None:
+        """As Stage."""
+        self.done.append(f"verify {version}")
 
     def put(self, version: str) -> None:
         """As Stage."""
@@ -55,8 +60,9 @@ class Stage:
         self.done.append("start")
 
     def try_out(self) -> None:
-        """As Stage."""
-        self.smoke()
+        """As Stage: what is wrong is wrong with the new version, unless `unwell`."""
+        if self.unwell or self.world.version == PLAN.after:
+            self.smoke()
 
 
 def quiet(_text: str) -> None:
@@ -74,7 +80,7 @@ def test_an_upgrade_migrates_and_keeps_all(world: World, safety: Safety) -> None
     stage = Stage(world)
     saved = upgrade(stage, PLAN, safety, quiet)
     assert saved.manifest.dify == "1.15.0"
-    assert stage.done == ["put 1.16.0", "flask backfill-plugin-auto-upgrade", "start"]
+    assert stage.done == ["verify 1.16.0", "put 1.16.0", "flask backfill-plugin-auto-upgrade", "start"]
     assert world.sql("dify", "SELECT version_num FROM alembic_version") == "1160\n"
     assert not safety.journal.exists()
 
@@ -118,7 +124,20 @@ def test_nothing_changes_without_a_verified_backup(world: World, safety: Safety)
     with pytest.raises(FreeholdError) as refused:
         upgrade(stage, PLAN, safety, quiet)
     assert refused.value.code == "dify_backup_there"
-    assert (stage.done, world.held) == ([], [])
+    assert (stage.done, world.held) == (["verify 1.16.0"], [])
+
+
+def test_nothing_begins_with_a_dify_that_is_not_well(world: World, safety: Safety) -> None:
+    """What it cannot do before would be taken for a fault of the new version."""
+
+    def refuse() -> None:
+        raise FreeholdError("dify_upgrade_failed", what="asking", words="502")
+
+    stage = Stage(world, smoke=refuse, unwell=True)
+    with pytest.raises(FreeholdError) as refused:
+        upgrade(stage, PLAN, safety, quiet)
+    assert refused.value.code == "dify_upgrade_unwell"
+    assert (stage.done, world.held, safety.backup.exists()) == ([], [], False)
 
 
 def test_a_killed_upgrade_is_taken_back_by_its_backup(world: World, safety: Safety) -> None:

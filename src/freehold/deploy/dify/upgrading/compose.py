@@ -1,12 +1,15 @@
-"""An upgrade of the Dify that was deployed with Docker Compose, by its own files."""
+"""An upgrade of the Dify that was deployed with Docker Compose: laid and started as `freehold deploy` does it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from freehold.deploy.compose.docker import Docker
-from freehold.deploy.compose.layout import FILE
+from freehold.deploy.compose.dify_target import ComposeDify, needed_by
+from freehold.deploy.compose.project import in_project
+from freehold.deploy.dify.backup.pieces import HOLDERS
 from freehold.deploy.dify.backup.place import Place
+from freehold.deploy.dify.upgrading.stage import Say
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.topology.service import Installation
 from freehold.errors import FreeholdError
 
 MIGRATION, API = "migration", "api"
@@ -14,16 +17,13 @@ MIGRATION, API = "migration", "api"
 
 @dataclass
 class ComposeStage:
-    """The project `project`, started in `folder`. `write` lays the files of a version there, pulling nothing;
-    `services` are the names of that version's; `ask` is the smoke test, after the last of them is healthy."""
+    """The Dify `target`. `deployment` and `data` are those of a version, by its number; `ask` is the smoke test."""
 
-    docker: Docker
-    project: str
-    folder: Path
+    target: ComposeDify
+    deployment: Callable[[str], Deployment]
     data: Callable[[str], Place]
-    """The data of a version, by its number."""
-    write: Callable[[str], Sequence[str]]
     ask: Callable[[], None]
+    say: Say
     version: str
     """The one in place."""
 
@@ -32,30 +32,40 @@ class ComposeStage:
         """As Stage."""
         return self.data(self.version)
 
-    def put(self, version: str) -> None:
+    def verify(self, version: str) -> None:
         """As Stage."""
-        self.write(version)
+        self.target.verify(self.deployment(version))
+
+    def put(self, version: str) -> None:
+        """As Stage. What has the data is there in this version, too, but does not run."""
         self.version = version
+        dify = self.target.lay(self.deployment(version))
+        self._compose("up", "--no-start", "--no-deps", *HOLDERS)
+        self._bring(dify, migrating=False)
 
     def migrate(self) -> None:
-        """As Stage: the job of the file, which waits for the databases that it names."""
-        self._done("the migration", "run", "--rm", "-T", MIGRATION)
+        """As Stage."""
+        self._bring(self.target.lay(self.deployment(self.version)), migrating=True)
 
     def run(self, words: Sequence[str]) -> None:
         """As Stage."""
-        self._done(" ".join(words), "run", "--rm", "-T", "--no-deps", "--entrypoint", words[0], API, *words[1:])
+        try:
+            self._compose("run", "--rm", "-T", "--no-deps", "--entrypoint", words[0], API, *words[1:])
+        except FreeholdError as error:
+            raise FreeholdError("dify_upgrade_failed", what=" ".join(words), words=error) from None
 
     def start(self) -> None:
         """As Stage."""
-        self._done("starting", "up", "--detach", *self.write(self.version))
+        self.target.start(self.deployment(self.version), self.say)
 
     def try_out(self) -> None:
         """As Stage."""
         self.ask()
 
-    def _done(self, what: str, *words: str) -> None:
-        file = str(self.folder / FILE)
-        try:
-            self.docker.compose("--project-name", self.project, "--file", file, *words)
-        except FreeholdError as error:
-            raise FreeholdError("dify_upgrade_failed", what=what, words=error) from None
+    def _bring(self, dify: Installation, *, migrating: bool) -> None:
+        """What the migration needs, and the migration itself."""
+        wanted = {one.name for one in needed_by(MIGRATION, dify.services)} | ({MIGRATION} if migrating else set())
+        self.target.bring(dify, [one for one in dify.services if one.name in wanted], self.say)
+
+    def _compose(self, *words: str) -> None:
+        in_project(self.target.docker, self.target.name, self.target.folder, *words)

@@ -7,6 +7,9 @@ import msgspec
 from freehold.artifact.artifact import write_durably
 from freehold.errors import FreeholdError
 
+FILE = "dify-upgrade.json"
+"""Beside the releases of the deployment."""
+
 
 class Journal(msgspec.Struct, frozen=True):
     """One upgrade that has begun to change things, and the backup by which it is taken back."""

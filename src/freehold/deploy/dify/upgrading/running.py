@@ -1,6 +1,6 @@
 """An upgrade from beginning to end: saved, migrated, started, tried; taken back by its backup where that fails."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,8 @@ from freehold.deploy.dify.backup.saving import Backup, Terms, back_up
 from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.dify.upgrading.journal import Journal
 from freehold.deploy.dify.upgrading.plan import Plan
-from freehold.deploy.dify.upgrading.stage import Stage
+from freehold.deploy.dify.upgrading.stage import Say, Stage
 from freehold.errors import FreeholdError
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,17 @@ class Safety:
 def upgrade(stage: Stage, wanted: Plan, safety: Safety, say: Say) -> Backup:
     """Bring Dify from `wanted.before` to `wanted.after`; the backup that was made first.
 
-    Whatever fails once something was changed, Ctrl-C too, is taken back to the version and the data of the backup.
+    Nothing begins while Dify does not answer as it is, or images are not to be had. Whatever fails once something was
+    changed, Ctrl-C too, is taken back to the version and the data of the backup.
 
-    Raises what `back_up` does; `dify_upgrade_interrupted`; `dify_upgrade_taken_back` with why it failed;
-    `dify_upgrade_stuck` where that failed as well.
+    Raises what `back_up` and `Stage.verify` do; `dify_upgrade_interrupted`, `dify_upgrade_unwell`;
+    `dify_upgrade_taken_back` with why it failed; `dify_upgrade_stuck` where that failed as well.
     """
     journal.check(safety.journal)
+    say("asking Dify what its users ask")
+    _check_well(stage)
+    say(f"bringing the images of Dify {wanted.after}")
+    stage.verify(wanted.after)
     terms = Terms([one.to_public() for one in safety.identities], without=safety.without)
     saved = back_up(stage.place, safety.backup, terms, say)
     safety.source.read().checked()  # by the key that would take it back
@@ -85,6 +88,14 @@ def _change(stage: Stage, wanted: Plan, saved: Backup, say: Say) -> None:
     stage.start()
     say("asking Dify what its users ask")
     stage.try_out()
+
+
+def _check_well(stage: Stage) -> None:
+    """What fails before is no fault of the new version, and would be taken for one after hours of migration."""
+    try:
+        stage.try_out()
+    except FreeholdError as error:
+        raise FreeholdError("dify_upgrade_unwell", reason=error) from None
 
 
 def _check_rows(stage: Stage, saved: Backup) -> None:

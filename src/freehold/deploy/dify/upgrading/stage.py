@@ -1,9 +1,12 @@
 """Where an upgrade happens: what it asks of Compose, or of a cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from freehold.deploy.dify.backup.place import Place
+
+Say = Callable[[str], None]
+"""Told what is done."""
 
 
 class Stage(Protocol):
@@ -13,8 +16,11 @@ class Stage(Protocol):
     def place(self) -> Place:
         """The data, and what stops and starts services: of the version that was put in place last."""
 
+    def verify(self, version: str) -> None:
+        """All that `version` takes can be had: images, secrets that the user has. Changes nothing."""
+
     def put(self, version: str) -> None:
-        """From now on its files, images and secrets are those of `version`. Nothing is started; writers are stopped."""
+        """From now on its files, images and secrets are those of `version`, and its databases run; nobody writes."""
 
     def migrate(self) -> None:
         """Bring the databases to the version in place, by its own migration job; returns when it has ended well."""
