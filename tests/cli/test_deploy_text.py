@@ -70,7 +70,7 @@ def test_a_plan_tells_what_is_pushed() -> None:
 def test_status_tells_releases_services_and_what_to_do() -> None:
     """Why a service is not ready, what does not run, and that a rollout was interrupted."""
     failed = Running("a-1", "failed", FreeholdError("deploy_aborted", number=7))
-    text = of_status(Status(SECOND, FIRST, (failed,), NEW.units[1:]), (FIRST, SECOND), Output())
+    text = of_status(Status(SECOND, FIRST, (failed,), (NEW.units[1].host,)), (FIRST, SECOND), Output())
     assert "3        current, restores 1  2027-01-15 08:01:00 UTC  ops@box" in text
     assert "a-1      failed" in text
     assert "a-1: Somebody ended the rollout of release 7." in text

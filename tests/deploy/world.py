@@ -90,8 +90,14 @@ class DifyPlace:
         assert deployment.config.dify is not None
         self.there, self.runs = deployment.config.dify.version, True
 
+    def hosts(self, deployment: Deployment) -> Mapping[str, str]:
+        return {"api": "api", "worker": "worker"}
+
     def running(self) -> Sequence[Running]:
         return [Running("api", "ready")] if self.runs else []
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        yield f"of {host}"
 
     def stop(self) -> None:
         self.seen.append(("stop", len(self.world.running())))

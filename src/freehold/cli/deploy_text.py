@@ -31,6 +31,7 @@ _GATEWAY = {
 _DIFY = {
     "new": "+ Dify {version}: new; its databases are made first",
     "unchanged": "  Dify {version}: stays",
+    "started": "+ Dify {version}: {lacking} started",
     "changed": "~ Dify {version}: services that differ are made anew, one after the other; their users wait meanwhile",
     "removed": "- Dify {version}: its services are removed, its data stays",
 }
@@ -44,7 +45,10 @@ def of_plan(plan: Plan) -> str:
         lines += [_SORTS[unit.sort].format(unit=unit.unit, host=unit.host, replaces=unit.replaces), *_facts(unit)]
     lines += [_GATEWAY[plan.gateway.sort], *_changes(plan.gateway.changes)]
     if plan.dify is not None:
-        lines += [_DIFY[plan.dify.sort].format(version=plan.dify.version), *_changes(plan.dify.changes)]
+        lines += [
+            _DIFY[plan.dify.sort].format(version=plan.dify.version, lacking=", ".join(plan.dify.lacking)),
+            *_changes(plan.dify.changes),
+        ]
     lines += [f"> {one.ref}: {one.bytes / 1e6:,.1f} MB to {one.place}" for one in plan.transfers]
     lines.append("Nothing would change." if plan.is_empty else "Nothing was changed: run it without --plan.")
     return "\n".join(lines)
@@ -85,7 +89,7 @@ def of_status(status: Status, releases: Sequence[Release], output: Output) -> st
     lines = columns([("release", "state", "at", "by"), *map(_row, releases)])
     lines += ["", *columns([("service", "state"), *((one.host, one.state) for one in status.running)])]
     lines += [f"{one.host}: {one.reason.in_language(output.language)[0]}" for one in status.running if one.reason]
-    lines += [f"{unit.host} does not run: `freehold deploy` starts it." for unit in status.lacking]
+    lines += [f"{host} does not run: `freehold deploy` starts it." for host in status.lacking]
     if status.interrupted is not None:
         error = FreeholdError("deploy_interrupted", number=status.interrupted.number)
         lines.append(output.told(error, LABELS[output.language].note))

@@ -30,8 +30,14 @@ class DifyTarget(Protocol):
     def start(self, deployment: Deployment, say: Callable[[str], None]) -> None:
         """Put it there, or change what is there; returns when all of it is ready. `say` is told what is done."""
 
+    def hosts(self, deployment: Deployment) -> Mapping[str, str]:
+        """By what Dify calls its services, jobs aside, the names of the hosts that `deployment` has them by."""
+
     def running(self) -> Sequence[Running]:
         """Its services, jobs aside, by the names of their hosts."""
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that one of its services wrote."""
 
     def stop(self) -> None:
         """Stop and remove its services. Its data stays, and the secrets without which nobody can read it."""

@@ -33,7 +33,7 @@ def test_volumes_without_their_secrets_are_refused_and_nothing_is_written(yard: 
         for step in (lambda: dify.verify(wanted), lambda: dify.start(wanted, lambda _text: None)):
             with pytest.raises(FreeholdError) as caught:
                 step()
-            assert (caught.value.code, caught.value.details["volume"]) == ("dify_secrets_gone", volume)
+            assert (caught.value.code, caught.value.details["volume"]) == ("dify_secrets_lost", f"the volume {volume}")
         assert not (yard.folder / "dify").exists()
     finally:
         yard.engine.docker("volume", "rm", volume)

@@ -90,6 +90,7 @@ MORE_VARIABLES = {
     r"MARKETPLACE_ENABLED|SCARF.*|CHECK_UPDATE_URL|ENABLE_(OTEL|CHECK|LEARN).*|CREATORS.*": "no telemetry",
     r"QDRANT__SERVICE__API_KEY": "the name by which Qdrant itself reads its key",
     r"PIP_MIRROR_AUTO_DETECT": "it asks servers outside which of them is near",
+    r"HOSTNAME": "else web listens to one address of its container, and not to the one that the probe asks",
     r"SECRET_KEY|INIT_PASSWORD": "empty there: whoever came first would own it",
 }
 

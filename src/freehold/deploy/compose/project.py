@@ -1,5 +1,6 @@
 """The containers of one Compose project: how they are found, asked whether they are ready, and read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ def probed(docker: Docker, container: dict[str, Any]) -> dict[str, Any]:
     done = docker.tried("exec", container["Id"], *(["/bin/sh", "-c"] if kind == "CMD-SHELL" else []), *test)
     health = {"Status": "healthy" if done.returncode == 0 else "starting", "Log": [{"Output": done.stdout}]}
     return {**container, "State": {**state, "Health": health}}
+
+
+def logged(docker: Docker, id_: str, follow: bool, tail: int) -> Iterator[str]:
+    """The last lines that a container wrote, and with `follow` those that it writes."""
+    return docker.lines("logs", "--tail", str(tail), *(["--follow"] if follow else []), id_)
 
 
 def written(docker: Docker, id_: str) -> str:

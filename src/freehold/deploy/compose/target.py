@@ -21,7 +21,7 @@ from freehold.deploy.compose.containers import host_of, state_of
 from freehold.deploy.compose.dify_target import ComposeDify
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import CONFIG, SECRETS, config_folder, files_of, service_of
-from freehold.deploy.compose.project import FOLDER, ONE_OFF, PROJECT, SERVICE, in_project, probed, written
+from freehold.deploy.compose.project import FOLDER, ONE_OFF, PROJECT, SERVICE, in_project, logged, probed, written
 from freehold.deploy.compose.render import URL_LABEL, render
 from freehold.deploy.compose.verifying import pull_missing, verify_unit
 from freehold.deploy.services.deployment import Deployment
@@ -141,7 +141,7 @@ class ComposeTarget:
             known = ", ".join(sorted(host_of(one) for one in every)) or "-"
             raise FreeholdError("compose_service_unknown", service=host, known=known)
         newest = max(found, key=lambda one: str(one["Created"]))
-        return self.docker.lines("logs", "--tail", str(tail), *(["--follow"] if follow else []), newest["Id"])
+        return logged(self.docker, newest["Id"], follow, tail)
 
     def _containers(self) -> list[dict[str, Any]]:
         """Those of this deployment. Raises `compose_project_taken` where others have its name, or it has another home:

@@ -47,10 +47,12 @@ class GatewayPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DifyPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of the Dify beside the models. `removed`: its services are, its data stays."""
+    """What becomes of the Dify beside the models. `started`: it is in force, and `lacking` do not run; `removed`: its
+    services are, its data stays."""
 
     version: str
-    sort: Literal["new", "unchanged", "changed", "removed"]
+    sort: Literal["new", "unchanged", "started", "changed", "removed"]
+    lacking: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     """Fields of its services, each below the service's name."""
 
@@ -80,8 +82,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return dify and self.gateway.sort == "unchanged" and all(unit.sort == "unchanged" for unit in self.units)
 
 
-def plan(release: int | None, old: Deployment | None, new: Deployment, running: Sequence[Running]) -> Plan:
-    """From `old`, which is in force, and what runs, to `new`."""
+def plan(
+    release: int | None,
+    old: Deployment | None,
+    new: Deployment,
+    running: Sequence[Running],
+    lacking: Sequence[str] = (),
+) -> Plan:
+    """From `old`, which is in force, and what runs, to `new`; `lacking` are the services of its Dify that do not."""
     alive = {one.host for one in running if one.state in ("ready", "starting")}
     before = {unit.name: unit for unit in old.units} if old is not None else {}
     on_cluster = new.settings.target == "kubernetes"  # elsewhere there is one of each
@@ -92,7 +100,9 @@ def plan(release: int | None, old: Deployment | None, new: Deployment, running: 
     left = [one.host for one in running if one.host not in wanted | replaced | gateway_before]
     gone = [unit.host for unit in before.values() if unit.host not in wanted | replaced and unit.host not in left]
     units += [UnitPlan(unit=host.rpartition("-")[0], host=host, sort="removed") for host in (*gone, *left)]
-    return Plan(name=new.name, release=release, units=tuple(units), gateway=_gateway(old, new), dify=_dify(old, new))
+    return Plan(
+        name=new.name, release=release, units=tuple(units), gateway=_gateway(old, new), dify=_dify(old, new, lacking)
+    )
 
 
 def differences(before: Unit, after: Unit) -> tuple[Change, ...]:
@@ -130,7 +140,7 @@ def _gateway(old: Deployment | None, new: Deployment) -> GatewayPlan:
     return GatewayPlan(sort="reread" if routes else "unchanged", image=image, changes=routes)
 
 
-def _dify(old: Deployment | None, new: Deployment) -> DifyPlan | None:
+def _dify(old: Deployment | None, new: Deployment, lacking: Sequence[str]) -> DifyPlan | None:
     before = None if old is None else installation(old.config, old.digests)
     after = installation(new.config, new.digests)
     if after is None:
@@ -140,7 +150,8 @@ def _dify(old: Deployment | None, new: Deployment) -> DifyPlan | None:
     mine, theirs = ({one.name: one for one in found.services} for found in (before, after))
     fields = [dict(_leaves("", msgspec.to_builtins(found))) for found in (mine, theirs)]
     changes = _changes(*fields)
-    return DifyPlan(version=after.version, sort="changed" if changes else "unchanged", changes=changes)
+    sort = "changed" if changes else "started" if lacking else "unchanged"
+    return DifyPlan(version=after.version, sort=sort, lacking=tuple(lacking), changes=changes)
 
 
 def gateway_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:

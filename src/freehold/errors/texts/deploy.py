@@ -91,14 +91,6 @@ _DIFY: dict[str, Entry] = {
         "当前的 Dify 版本为 {there}，而配置要求 {wanted}：这会修改其数据库，且无法撤销。",
         "请使用 `freehold dify upgrade --to {wanted}`，它会先备份；或改回 `dify.version: {there}`。",
     ),
-    "dify_secrets_gone": Entry(
-        Kind.CONFLICT,
-        "{path} is not there, and the volume {volume} is: its data was written with the secrets that were in that file.",
-        "Put the file back from a copy, or from a backup of `freehold dify backup`. If nothing in the volumes is wanted:"
-        " `docker volume rm {volume}` and its likes.",
-        "缺少 {path}，但数据卷 {volume} 仍在：其中的数据是用该文件中的密钥写入的。",
-        "请从副本或 `freehold dify backup` 的备份中恢复该文件。若数据卷中的内容都不再需要，请执行 `docker volume rm {volume}` 等命令。",
-    ),
     "dify_job_failed": Entry(
         Kind.UPSTREAM,
         "Dify's job {service} failed, and what needs it was not changed: {cause}",

@@ -91,20 +91,6 @@ _DEPLOYED: dict[str, Entry] = {
         "该配置不部署 Dify：没有 `dify.version`。",
         '如需部署，请写 `dify: {{version: "1.15.0"}}`。',
     ),
-    "dify_older": Entry(
-        Kind.INVALID,
-        "Dify {there} runs, and `dify.version` is {version}: what {there} did to the databases cannot be undone.",
-        "Write `dify.version: {there}`; to go back, restore the backup that was made before the upgrade.",
-        "正在运行的是 Dify {there}，而 `dify.version` 为 {version}：{there} 对数据库的改动无法撤销。",
-        "请写 `dify.version: {there}`；若要回退，请恢复升级前的备份。",
-    ),
-    "dify_migration_failed": Entry(
-        Kind.UNAVAILABLE,
-        "Dify's database was not brought to {version}, so its services are as they were ({service}). {cause}",
-        "{fix}",
-        "Dify 的数据库未能迁移到 {version}，因此其各服务保持原样（{service}）。{cause}",
-        "{fix}",
-    ),
     "dify_service_failed": Entry(
         Kind.UNAVAILABLE,
         "{service} is not ready. {cause}",
@@ -113,11 +99,12 @@ _DEPLOYED: dict[str, Entry] = {
         "{fix}",
     ),
     "dify_secrets_lost": Entry(
-        Kind.INVALID,
-        "The namespace {namespace} has Dify's data in the volume {claim}, and no Secret {name} to read it with.",
-        "Put the Secret back from your backup; where the data is not wanted: `kubectl -n {namespace} delete pvc {claim}`.",
-        "命名空间 {namespace} 的卷 {claim} 中有 Dify 的数据，但没有可用于读取它的 Secret {name}。",
-        "请从备份恢复该 Secret；若不需要这些数据：`kubectl -n {namespace} delete pvc {claim}`。",
+        Kind.CONFLICT,
+        "{secrets} is not there, and {volume} is: its data was written with the secrets that were in it.",
+        "Put it back from a copy, or from a backup of `freehold dify backup`. If nothing in the volumes is wanted:"
+        " `{removal}` and its likes.",
+        "缺少 {secrets}，但 {volume} 仍在：其中的数据是用这些密钥写入的。",
+        "请从副本或 `freehold dify backup` 的备份中恢复。若其中的数据都不再需要，请执行 `{removal}` 等命令。",
     ),
 }
 

@@ -58,7 +58,7 @@ def test_a_migration_that_fails_leaves_the_services_as_they_are(server: ApiServe
     """In the words of the container; and the next time it is tried again."""
     server.controllers.outcomes["dify-migration"] = Outcome("crash", log=("relation exists already",))
     error = failed(target)
-    assert error.code == "dify_migration_failed"
+    assert error.code == "dify_job_failed"
     assert "relation exists already" in error.cause
     assert not {*LATER} & set(server.names("Deployment", NAMESPACE))
     server.controllers.outcomes.clear()
@@ -82,6 +82,11 @@ def test_a_service_that_does_not_start_says_why(server: ApiServer, target: DifyO
     assert "listen EACCES" in error.cause
     states = {one.host: one.state for one in target.running()}
     assert (states["dify-web"], states["dify-api"]) == ("failed", "ready")
+    assert target.hosts(CASE)["web"] == "dify-web"
+    assert "listen EACCES" in " ".join(target.logs("dify-web"))
+    with pytest.raises(FreeholdError) as caught:
+        target.logs("dify-nobody")
+    assert caught.value.code == "cluster_service_unknown"
 
 
 def test_what_the_configuration_no_longer_has_goes(server: ApiServer, target: DifyOnCluster) -> None:
@@ -112,17 +117,12 @@ def test_going_leaves_data_secrets_and_the_models(server: ApiServer, target: Dif
     assert [one.host for one in cluster.running()] == models
 
 
-def test_an_older_version_is_refused(server: ApiServer, api: Api, target: DifyOnCluster) -> None:
-    """A database cannot go back, whatever runs: nothing is changed."""
+def test_the_release_that_the_data_is_of_is_told(api: Api, target: DifyOnCluster) -> None:
+    """So that another one is refused before anything is changed: tests/deploy/releases/test_deploying.py."""
     assert target.version() is None
     write_dify_secrets(api, CASE, dify("dify"), {})
     write_version(api, replace(dify("dify"), version="1.16.0"))
     assert target.version() == "1.16.0"
-    before = server.writes()
-    error = failed(target)
-    assert error.code == "dify_older"
-    assert "1.16.0" in error.cause
-    assert server.writes() == before
 
 
 def test_what_is_missing_is_told_before_anything_is_changed(server: ApiServer, target: DifyOnCluster) -> None:

@@ -1,6 +1,6 @@
 """A Dify as it is put into a namespace of a cluster, looked at and taken away; its data and secrets stay."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lightkube.resources.apps_v1 import Deployment as Workload
@@ -9,7 +9,7 @@ from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Pod
 
 from freehold.deploy.kubernetes.api import Api, resource_of
-from freehold.deploy.kubernetes.dify.naming import OURS
+from freehold.deploy.kubernetes.dify.naming import OURS, host_of
 from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of
 from freehold.deploy.kubernetes.dify.secrets import (
     check_dify_secrets,
@@ -22,9 +22,9 @@ from freehold.deploy.kubernetes.naming import INSTANCE, PART_OF, Tree
 from freehold.deploy.kubernetes.reasons import Reason, is_ready, why
 from freehold.deploy.kubernetes.seeing import seen
 from freehold.deploy.kubernetes.watch import states
+from freehold.deploy.lines import together
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.target import Running
-from freehold.deploy.topology.service import Installation
 from freehold.errors import FreeholdError
 
 KINDS = (
@@ -68,17 +68,14 @@ class DifyOnCluster:
         return version_of(self._api)
 
     def verify(self, deployment: Deployment) -> None:
-        """All that the Dify of `deployment` takes can be had, and its data is of no newer release. Nothing is changed.
+        """All that the Dify of `deployment` takes can be had. Nothing is changed.
 
-        Raises `dify_older`, `dify_secrets_lost`, `dify_public_default`, `cluster_secret_missing`, and what
+        Raises `dify_secrets_lost`, `dify_public_default`, `cluster_secret_missing`, and what
         `dify_objects` raises.
         """
         dify = dify_of(deployment)
         if dify is None:
             return
-        there = self.version()
-        if there is not None and _numbers(there) > _numbers(dify.version):
-            raise FreeholdError("dify_older", there=there, version=dify.version)
         tuple(dify_objects(deployment, dify))
         check_dify_secrets(self._api, dify, self._environ)
 
@@ -86,7 +83,7 @@ class DifyOnCluster:
         """Put it there, or change what is there, after what `Cluster.start` makes; returns when all of it is ready.
 
         Where `deployment` has none, what is there is taken away. All that needs the migration comes after it: one that
-        fails leaves the services that run as they are. Raises `dify_migration_failed`, `dify_service_failed`, and as
+        fails leaves the services that run as they are. Raises `dify_job_failed`, `dify_service_failed`, and as
         `verify`.
         """
         dify = dify_of(deployment)
@@ -103,7 +100,7 @@ class DifyOnCluster:
         for tree in trees[:first]:
             self._apply(tree)
         for job in jobs:
-            self._await_job(dify, job["metadata"]["name"])
+            self._await_job(job["metadata"]["name"])
         write_version(self._api, dify)
         for tree in trees[first:]:
             self._apply(tree)
@@ -113,6 +110,12 @@ class DifyOnCluster:
                 self._await(tree["metadata"]["name"])
         self._remove({(tree["kind"], tree["metadata"]["name"]) for tree in trees})
 
+    def hosts(self, deployment: Deployment) -> Mapping[str, str]:
+        """Its services, jobs aside, each with `dify-` before its name."""
+        dify = dify_of(deployment)
+        services = dify.services if dify is not None else ()
+        return {one.name: host_of(one.name) for one in services if one.kind == "server"}
+
     def running(self) -> Sequence[Running]:
         """Its services as they are, jobs aside, by the names of their hosts."""
         servers = [self._state(one) for one in self._all(Workload)]
@@ -121,6 +124,14 @@ class DifyOnCluster:
             for one in self._all(StatefulSet)
         ]
         return sorted((*servers, *databases), key=lambda one: one.host)
+
+    def logs(self, host: str, follow: bool = False, tail: int = 100) -> Iterator[str]:
+        """Lines that a service wrote, with the pod's name where it has more. Raises `cluster_service_unknown`."""
+        found = self._api.all(Pod, labels={PART_OF: OURS[PART_OF], INSTANCE: host})[0]
+        if not found:
+            known = ", ".join(one.host for one in self.running()) or "-"
+            raise FreeholdError("cluster_service_unknown", service=host, known=known)
+        return together({pod: self._api.log(pod, follow=follow, tail=tail) for pod in map(_name, found)})
 
     def stop(self) -> None:
         """Take it away. Claims with all data stay, and the Secrets without which nobody can read it."""
@@ -134,7 +145,7 @@ class DifyOnCluster:
             self._api.delete(Job, name)
         self._api.apply(tree, force=self._force)
 
-    def _await_job(self, dify: Installation, name: str) -> None:
+    def _await_job(self, name: str) -> None:
         reason: Reason | None = None
         for job in states(self._api, Job, name, MIGRATING_S + STARTING_S, look_s=self._look_s):
             end = _ends(job)
@@ -143,7 +154,7 @@ class DifyOnCluster:
             reason = why(seen(self._api, None, self._pods(job)))
             if job is None or end == "Failed" or (reason is not None and reason.is_final):
                 break
-        raise _failed("dify_migration_failed", reason, service=name, version=dify.version)
+        raise _failed("dify_job_failed", reason, service=name)
 
     def _await(self, name: str) -> None:
         reason: Reason | None = None
@@ -204,10 +215,6 @@ def _failed(code: str, reason: Reason | None, **about: str) -> FreeholdError:
     else:
         cause, fix = reason.error.cause, reason.error.fix
     return FreeholdError(code, **about, cause=cause, fix=fix)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def _name(found: Any) -> str:

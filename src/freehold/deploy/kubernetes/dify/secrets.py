@@ -101,7 +101,12 @@ def _check_empty(api: Api, dify: Installation) -> None:
         for volume in service.volumes if service.stateful else ():
             claim = host_of(volume.name)
             if api.find(PersistentVolumeClaim, claim) is not None:
-                raise FreeholdError("dify_secrets_lost", name=SECRETS, claim=claim, namespace=api.namespace)
+                raise FreeholdError(
+                    "dify_secrets_lost",
+                    secrets=f"The Secret {SECRETS} of the namespace {api.namespace}",
+                    volume=f"the volume {claim}",
+                    removal=f"kubectl -n {api.namespace} delete pvc {claim}",
+                )
 
 
 def _coded(value: str) -> str:
