@@ -88,15 +88,16 @@ def patch(
     One of your own is never overwritten: then the lines that it lacks are told. What is running stays as it is until
     `docker compose up -d` in that folder. Deleting the file undoes all.
     """
-    from freehold.deploy.bundle.plugin.signature import public_pem, read_public
+    from freehold.deploy.bundle.plugin.signature import public_pem
     from freehold.deploy.dify.official import override
     from freehold.deploy.dify.official.patching import check_place, joined, lay
     from freehold.deploy.dify.official.reading import read
+    from freehold.deploy.topology.trust import read_package_key
 
     output: Output = ctx.obj
     asked = override.Asked(
         bundle=joined(expanded(str(ca))) if ca is not None else None,
-        plugin_key=public_pem(read_public(expanded(str(plugin_key)))).decode() if plugin_key is not None else None,
+        plugin_key=None if plugin_key is None else public_pem(read_package_key(expanded(str(plugin_key)))).decode(),
         is_cured=cure_502,
         is_closed=closed,
     )

@@ -66,8 +66,10 @@ def push_image(repository: Repository, tag: str, layers: Sequence[bytes], archit
     return digest_of(raw)
 
 
-def push_index(repository: Repository, tag: str, images: dict[str, Sequence[bytes]]) -> str:
-    """An image of several architectures under a tag; the digest of its index."""
+def push_index(
+    repository: Repository, tag: str, images: dict[str, Sequence[bytes]], media_type: str | None = IMAGE_INDEX
+) -> str:
+    """An image of several architectures under a tag; the digest of its index, which says that it is of `media_type`."""
     members = []
     for architecture, layers in images.items():
         digest = push_image(repository, "", layers, architecture)
@@ -77,7 +79,8 @@ def push_index(repository: Repository, tag: str, images: dict[str, Sequence[byte
             {"variant": "v8"} if architecture == "arm64" else {}
         )
         members.append({"mediaType": IMAGE_MANIFEST, "digest": digest, "size": len(found.raw), "platform": platform})
-    raw = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": members}, indent=3).encode()
+    said = {} if media_type is None else {"mediaType": media_type}
+    raw = json.dumps({"schemaVersion": 2, **said, "manifests": members}, indent=3).encode()
     repository.put_manifest(tag, raw, IMAGE_INDEX)
     return digest_of(raw)
 

@@ -100,7 +100,22 @@ def test_a_full_disk_is_said_before_anything_is_fetched(site: Site, monkeypatch:
         site.create(wanted)
     assert caught.value.code == "bundle_full"
     assert caught.value.details["needed"] > caught.value.details["free"]
-    assert not (site.root / "bundle.tar.parts").exists()
+    assert not list((site.root / "bundle.tar.parts").iterdir())
+
+
+def test_what_a_killed_try_left_takes_no_room_from_the_next(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a tar, or models that were copied: they are gone before the room is counted."""
+    parts = site.root / "bundle.tar.parts"
+    parts.mkdir()
+    (parts / ".bundle.tar.part").write_bytes(bytes(1000))
+    left = []
+
+    def look(_: Creation) -> None:
+        left.extend(parts.iterdir())
+
+    monkeypatch.setattr(Creation, "_require_room", look)
+    Bundle.open(site.create(site.wanted()).place)
+    assert left == []
 
 
 def test_a_disk_that_fills_meanwhile_leaves_no_bundle(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from freehold.deploy.bundle.finding import Finder
 from freehold.deploy.bundle.loading import ToEngine, ToRegistry
 from freehold.deploy.bundle.reading import Bundle
 from freehold.deploy.compose.docker import Docker
+from freehold.deploy.compose.verifying import pull_missing
+from freehold.deploy.services.images import located
 from freehold.errors import FreeholdError
 from freehold.store import Store
 from freehold.store.blobs import Blobs
@@ -115,11 +117,16 @@ def test_images_of_registries_go_into_an_engine_and_through_a_registry_by_digest
         bundle = bundled(finder, tmp_path, name)
         lock = ToEngine(engine, Deploy()).bring(bundle, **QUIET)
         assert lock == {name: f"id:{bundle.manifest.images[0].id}"}
+        id_ = located(name, Deploy(), lock)
+        pull_missing(engine.docker, [id_])  # it is here
         docker.docker("rmi", "--force", name)
+        with pytest.raises(FreeholdError) as caught:
+            pull_missing(engine.docker, [id_])
+        assert caught.value.code == "bundle_image_gone"
         pushed = ToRegistry(closed, client, {}).bring(bundle, **QUIET)
         ((there, digest),) = pushed.items()
-        docker.docker("pull", "--quiet", f"{there.rpartition(':')[0]}@{digest}")
-        found = engine.local(f"{there.rpartition(':')[0]}@{digest}")
+        pull_missing(engine.docker, [located(name, Deploy(registry=closed), pushed)])
+        found = engine.local(f"{there}@{digest}")
     assert found is not None
     assert (found.id, digest) == (bundle.manifest.images[0].id, bundle.manifest.images[0].digest)
     assert found.digests
@@ -132,7 +139,8 @@ def test_another_platform_is_refused_before_anything_is_loaded(engine: Engine, t
     with docker_registry(tmp_path / "origin") as origin, open_client(Network(), {}) as client:
         push_image(Repository(f"{origin}/team/strange", client), "1", [layer("s")], "riscv64")
         push_index(Repository(f"{origin}/team/both", client), "1", {"riscv64": [layer("s")], "s390x": [layer("t")]})
-        for platform, name in (("linux/riscv64", "team/strange:1"), ("all", "team/both:1")):
+        strange, both = "team/strange:1", "team/both:1"
+        for platform, name in (("linux/riscv64", strange), ("all", strange), ("all", both)):
             bundle = bundled(Finder(client, {}, platform, None, origin), tmp_path, name)
             with pytest.raises(FreeholdError) as caught:
                 ToEngine(engine, Deploy()).bring(bundle, **QUIET)

@@ -1,11 +1,14 @@
 """Bundles loaded: into a real registry with their digests, into a store, into a folder."""
 
+import errno
+import os
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from freehold.config import Deploy, Source
+from freehold.deploy.bundle import loading
 from freehold.deploy.bundle.loading import ToRegistry, lay_out, load_artifacts, lock_images
 from freehold.deploy.bundle.lock import read_lock
 from freehold.deploy.bundle.manifest import ModelFolder
@@ -56,6 +59,15 @@ def test_a_bundle_of_all_platforms_keeps_the_index(site: Site, closed: str, clie
     there = Site(closed, client, site.root, site.store).repository("team/multi")
     assert there.has_manifest(one.image.digest)
     assert len(bundle.contents(index)) == 4
+
+
+def test_an_index_that_does_not_say_that_it_is_one_is_pushed_as_one(
+    site: Site, closed: str, client: httpx2.Client
+) -> None:
+    """OCI's media type is in the header then, and need not be in the document."""
+    index = push_index(site.repository("team/untyped"), "1", {"amd64": [layer("x86")]}, media_type=None)
+    bundle = Bundle.open(site.create(site.wanted(images=(site.finder("all").find("team/untyped:1"),))).place)
+    assert loader(client, closed).bring(bundle, **QUIET) == {f"{closed}/team/untyped:1": index}
 
 
 def test_a_load_goes_on_where_the_registry_went_down(site: Site, closed: str, client: httpx2.Client) -> None:
@@ -130,6 +142,22 @@ def test_a_file_that_is_there_and_differs_stops_it(site: Site, tmp_path: Path) -
     (folder / "plugins" / "b.difypkg").unlink()
     lay_out(bundle, folder, tmp_path / "models")
     assert (folder / "freehold.yaml").read_text() == "mine"
+
+
+def test_a_disk_that_fills_leaves_no_half_of_a_file(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came whole stays for the next try."""
+    bundle = Bundle.open(site.create(site.wanted()).place)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(loading, "_verified", full)
+    with pytest.raises(FreeholdError) as caught:
+        lay_out(bundle, tmp_path / "load", tmp_path / "models")
+    assert caught.value.code == "bundle_unwritable"
+    assert not list((tmp_path / "load").iterdir())
 
 
 def test_what_changes_after_it_was_verified_is_not_taken(site: Site, tmp_path: Path) -> None:

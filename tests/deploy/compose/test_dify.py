@@ -17,7 +17,7 @@ from freehold.deploy.topology.secrets import made
 from freehold.deploy.topology.service import Probe
 from freehold.errors import FreeholdError
 from tests.deploy.rendered_text import check_rendered
-from tests.deploy.topology.configured import OWN, VERSION, config, installed
+from tests.deploy.topology.configured import OWN, VERSION, config, installed, package_key
 from tests.docker import program
 from tests.pki import Authority
 
@@ -68,7 +68,7 @@ def test_compose_1_29_takes_it_without_a_word(case: str, tmp_path: Path) -> None
     (tmp_path / "s3").write_text("s3-secret")
     more = {**CASES[case]}
     if case == "dify-own":
-        more |= {"ca": str(authority.file), "plugin_key": str(authority.file)}
+        more |= {"ca": str(authority.file), "plugin_key": str(package_key(tmp_path))}
         more["tls"] = {"certificate": str(pair.certificate), "key": str(pair.key)}
         more["storage"] = {**OWN["storage"], "secret_key": f"${{file:{tmp_path / 's3'}}}"}
     folder, said = tmp_path / "out", config(**more)

@@ -1,8 +1,11 @@
 """Configurations that deploy a Dify, and what is made of them."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from freehold.config import Config
 from freehold.deploy.topology.installation import installation
@@ -34,3 +37,10 @@ def installed(deploy: dict[str, Any] | None = None, ca: str | None = None, **dif
     found = installation(config(deploy, ca, **dify))
     assert found is not None
     return found
+
+
+def package_key(folder: Path, form: PublicFormat = PublicFormat.PKCS1) -> Path:
+    """A public key of packages, as the plugin daemon reads it, or in another form."""
+    path = folder / "packages.pub"
+    path.write_bytes(rsa.generate_private_key(65537, 1024).public_key().public_bytes(Encoding.PEM, form))
+    return path

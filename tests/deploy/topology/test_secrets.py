@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import PublicFormat
 
 from freehold.deploy.topology.secrets import check_private, file_contents, kept, made, read, resolved
 from freehold.errors import FreeholdError
-from tests.deploy.topology.configured import VERSION, installed
+from tests.deploy.topology.configured import VERSION, installed, package_key
 from tests.pki import Authority
 
 
@@ -100,3 +101,15 @@ def test_files_of_the_user_are_read(tmp_path: Path) -> None:
     with pytest.raises(FreeholdError) as refused:
         file_contents(installed(tls={**tls, "key": str(other.key)}), {})
     assert refused.value.code == "dify_tls_unusable"
+
+
+def test_a_key_of_packages_that_the_daemon_would_not_read_is_refused(tmp_path: Path) -> None:
+    """Before Dify starts: the daemon would end at its start, and say little."""
+    key = package_key(tmp_path)
+    contents = file_contents(installed(plugin_key=str(key)), {})
+    by_name = {file.name: data for file, data in contents.items()}
+    assert by_name["dify-plugin-key"] == key.read_bytes().strip()
+    other = package_key(tmp_path, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(FreeholdError, match=r"PKCS #1") as refused:
+        file_contents(installed(plugin_key=str(other)), {})
+    assert refused.value.code == "plugin_key_unusable"

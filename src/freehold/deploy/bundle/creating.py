@@ -109,12 +109,13 @@ class Creation:
         `bundle_busy`, and what registries, Docker and pip say.
         """
         with self._errors():
-            self._require_room()
             self.work.mkdir(parents=True, exist_ok=True)
             held = try_exclusive(self.work)
             if held is None:
                 raise FreeholdError("bundle_busy", path=self.work)
             try:
+                self._clear()
+                self._require_room()
                 meter = Meter("bundle", say)
                 manifest = self._complete(meter, say)
                 digest = digest_of(manifest.encode())
@@ -128,21 +129,24 @@ class Creation:
                 os.close(held)
         return Created(self.output, digest, sum(file.size for file in manifest.files.values()), meter.moved, signer)
 
+    def _clear(self) -> None:
+        """Remove what a try that was killed left, and the next one does not go on with."""
+        for entry in self.work.iterdir():
+            if entry.name not in _KEPT:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
     def _require_room(self) -> None:
         here = Blobs(self.work)
         lacking = _missing(self._rows(lambda part: here.has(part.digest, part.size)))
         needed = lacking + SPARE + (_missing(self._rows(lambda _: False)) if self.output.suffix == TAR else 0)
-        folder = next(path for path in self.output.absolute().parents if path.is_dir())
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(self.work).free
         if free < needed:
-            raise FreeholdError("bundle_full", path=folder, needed=needed // 1_000_000, free=free // 1_000_000)
+            place = self.output.parent
+            raise FreeholdError("bundle_full", path=place, needed=needed // 1_000_000, free=free // 1_000_000)
 
     def _complete(self, meter: Meter, say: Say) -> Manifest:
-        """Bring what is missing, remove what is not wanted, and write what the bundle says of itself."""
+        """Bring what is missing, remove blobs that are not wanted, and write what the bundle says of itself."""
         blobs = Blobs(self.work)
-        for entry in self.work.iterdir():
-            if entry.name not in _KEPT:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for folder in (blobs.folder, blobs.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         self._lay_files()

@@ -100,10 +100,9 @@ class ToEngine:
         """`image`, or the one of this engine's platform of those that it stands for."""
         members = bundle.members(image.digest)
         if not members:
-            if bundle.manifest.platform not in (here, "all"):
-                raise FreeholdError(
-                    "bundle_platform_other", image=image.name, found=bundle.manifest.platform, here=here
-                )
+            platform = bundle.platform(image.digest)
+            if platform.os and not platform.means(here):
+                raise FreeholdError("bundle_platform_other", image=image.name, found=platform, here=here)
             return image
         member = chosen(members, here)
         if member is None:
@@ -151,11 +150,7 @@ def lay_out(bundle: Bundle, folder: Path, models: Path) -> tuple[Path, ...]:
         for path, file in targets.items():
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                aside = path.with_name(f".{path.name}.part")
-                with aside.open("wb") as written:
-                    for block in _verified(bundle, file):
-                        written.write(block)
-                aside.replace(path)
+                _copy(bundle, file, path)
     return tuple(targets)
 
 
@@ -171,13 +166,7 @@ def _send(bundle: Bundle, repository: Repository, neighbours: Mapping[str, str],
 
 
 def _put(bundle: Bundle, repository: Repository, digest: str, reference: str) -> None:
-    raw = bundle.document(digest)
-    media_type = msgspec.json.decode(raw, type=_Typed).media_type
-    repository.put_manifest(reference, raw, media_type)
-
-
-class _Typed(msgspec.Struct, rename="camel"):
-    media_type: str = "application/vnd.oci.image.manifest.v1+json"
+    repository.put_manifest(reference, bundle.document(digest), bundle.media_type(digest))
 
 
 def _tagged(name: str) -> str:
@@ -202,6 +191,19 @@ def _target(name: str, folder: Path, models: Path) -> Path:
     if name.startswith(MODELS) and path.parts[1] != "path":
         return models.joinpath(*path.parts[1:])
     return folder.joinpath(*path.parts)
+
+
+def _copy(bundle: Bundle, file: Stretch, path: Path) -> None:
+    """Whole, or not at all. Raises OSError, and as `_verified`."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("wb") as written:
+            for block in _verified(bundle, file):
+                written.write(block)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _is(path: Path, file: Stretch) -> bool:

@@ -10,10 +10,10 @@ import msgspec
 
 from freehold.deploy.bundle import tar
 from freehold.deploy.bundle.manifest import BLOBS, LARGEST_MANIFEST, MANIFEST, SIGNATURE, Manifest, decode, unsafe
-from freehold.deploy.bundle.platforms import Index, Member, is_index
+from freehold.deploy.bundle.platforms import Index, Member, Platform, is_index
 from freehold.deploy.bundle.stretch import Stretch
 from freehold.errors import FreeholdError
-from freehold.store.oci import UNREADABLE, Descriptor, ImageManifest, digest_of
+from freehold.store.oci import IMAGE_INDEX, IMAGE_MANIFEST, UNREADABLE, Descriptor, ImageManifest, digest_of
 from freehold.store.registry.client import LARGEST_MANIFEST as LARGEST_IMAGE
 from freehold.store.registry.meter import Meter, Say
 from freehold.store.registry.threads import side_by_side
@@ -22,6 +22,10 @@ from freehold.store.signing import SHOWN, PublicKey, Signature, Signed, check, n
 _LARGEST_SIGNATURE = 1 << 20  # bytes
 
 T = TypeVar("T")
+
+
+class _Typed(msgspec.Struct, rename="camel"):
+    media_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,12 @@ class Bundle:
             )
         return raw
 
+    def media_type(self, digest: str) -> str:
+        """What a manifest says that it is, or looks like: OCI's need not say it. Raises as `document`."""
+        raw = self.document(digest)
+        said = _decoded(self.place, digest, raw, _Typed).media_type
+        return said or (IMAGE_INDEX if is_index(raw) else IMAGE_MANIFEST)
+
     def image(self, digest: str) -> ImageManifest:
         """The image manifest of `digest`. Raises as `document`."""
         return _decoded(self.place, digest, self.document(digest), ImageManifest)
@@ -116,6 +126,11 @@ class Bundle:
         """The manifests that an index of several platforms names; of another manifest none. Raises as `document`."""
         raw = self.document(digest)
         return _decoded(self.place, digest, raw, Index).manifests if is_index(raw) else ()
+
+    def platform(self, digest: str) -> Platform:
+        """What the configuration of an image says that it runs on. Raises as `document`."""
+        config = self.image(digest).config.digest
+        return _decoded(self.place, config, self.document(config), Platform)
 
     def contents(self, digest: str) -> tuple[Descriptor, ...]:
         """What an image consists of, each content once, all of it here; those of all platforms for an index.

@@ -49,11 +49,12 @@ def entries(path: Path) -> Mapping[str, Stretch]:
 
 
 def pack(folder: Path, names: Sequence[str], target: Path, meter: Meter) -> None:
-    """Write files of `folder` to the tar `target`, in this order; it appears whole or not at all.
+    """Write files of `folder` to the tar `target`, in this order; it appears whole or not at all. Until then it lies in
+    `folder`, on the same disk.
 
     The same files make the same bytes. Raises OSError, and FreeholdError `bundle_name_unfit`.
     """
-    aside = target.with_name(f".{target.name}.part")
+    aside = folder / f".{target.name}.part"
     try:
         with aside.open("wb") as tar:
             for name in names:

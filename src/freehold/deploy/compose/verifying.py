@@ -25,10 +25,17 @@ class _Report(msgspec.Struct):
 
 
 def pull_missing(docker: Docker, images: Iterable[str]) -> None:
-    """Bring the images that are not on this machine. Raises what the registry says."""
+    """Bring the images that are not on this machine.
+
+    Raises what the registry says, and `bundle_image_gone` for an id: those are known to this engine alone.
+    """
     for image in dict.fromkeys(images):
-        if docker.tried("image", "inspect", image).returncode != 0:
-            docker.run("pull", "--quiet", image, image=image)
+        if docker.tried("image", "inspect", image).returncode == 0:
+            continue
+        if image.startswith("sha256:"):
+            docker.run("version")  # an engine that does not answer is another matter
+            raise FreeholdError("bundle_image_gone", image=image)
+        docker.run("pull", "--quiet", image, image=image)
 
 
 def verify_unit(docker: Docker, unit: Unit, folder: Path, config: Path) -> None:

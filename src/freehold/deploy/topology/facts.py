@@ -12,7 +12,7 @@ from freehold.deploy.topology.nginx import nginx_conf
 from freehold.deploy.topology.release import Release
 from freehold.deploy.topology.squid import divided, squid_conf
 
-CA, TLS_CERTIFICATE, TLS_KEY = "dify-ca", "dify-tls-certificate", "dify-tls-key"
+CA, PLUGIN_KEY, TLS_CERTIFICATE, TLS_KEY = "dify-ca", "dify-plugin-key", "dify-tls-certificate", "dify-tls-key"
 """Names of files below /run/secrets."""
 HostOf = Callable[[str], str]
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on

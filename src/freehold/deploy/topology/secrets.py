@@ -13,10 +13,10 @@ from freehold.artifact.artifact import write_durably
 from freehold.config.home import expanded
 from freehold.config.secret import parts, resolve, resolve_file
 from freehold.deploy.services.units import SecretFile
-from freehold.deploy.topology.facts import CA, TLS_CERTIFICATE, TLS_KEY
+from freehold.deploy.topology.facts import CA, PLUGIN_KEY, TLS_CERTIFICATE, TLS_KEY
 from freehold.deploy.topology.release import release_of
 from freehold.deploy.topology.service import Installation
-from freehold.deploy.topology.trust import check_pair, joined
+from freehold.deploy.topology.trust import check_pair, joined, read_package_key
 from freehold.errors import FreeholdError
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -71,13 +71,15 @@ def resolved(installation: Installation, environ: Mapping[str, str]) -> Mapping[
 def file_contents(installation: Installation, environ: Mapping[str, str]) -> Mapping[SecretFile, bytes]:
     """What is in each file of the user's that services read below /run/secrets: certificates, keys.
 
-    Raises as `config.secret.resolve_file`, `dify_ca_unreadable`, `dify_tls_unusable`.
+    Raises as `config.secret.resolve_file`, `dify_ca_unreadable`, `dify_tls_unusable`, `plugin_key_unusable`.
     """
     files = {file for service in installation.services for file in service.secret_files.values()}
     origins = {file.name: file.origin for file in files}
     contents = {file: resolve_file(file.origin, environ) for file in files}
     if TLS_KEY in origins:
         check_pair(*(expanded(parts(origins[name])[1]) for name in (TLS_CERTIFICATE, TLS_KEY)))
+    if PLUGIN_KEY in origins:
+        read_package_key(expanded(parts(origins[PLUGIN_KEY])[1]))
     return {file: joined(data, parts(file.origin)[1]) if file.name == CA else data for file, data in contents.items()}
 
 

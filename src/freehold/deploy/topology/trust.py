@@ -1,7 +1,11 @@
-"""The user's own certificates as Dify's services read them."""
+"""The user's own certificates and keys as Dify's services read them."""
 
 import ssl
 from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from freehold.errors import FreeholdError
 
@@ -10,6 +14,8 @@ _SYSTEMS = (
     "/etc/pki/tls/certs/ca-bundle.crt",  # Red Hat and its like
     "/etc/ssl/ca-bundle.pem",  # SUSE
 )
+
+_PACKAGE_KEY = b"-----BEGIN RSA PUBLIC KEY-----\n", b"-----END RSA PUBLIC KEY-----\n"
 
 
 def joined(own: bytes, place: str) -> bytes:
@@ -33,6 +39,26 @@ def check_pair(certificate: Path, key: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         raise FreeholdError("dify_tls_unusable", certificate=certificate, key=key, reason=reason) from None
+
+
+def read_package_key(path: Path) -> rsa.RSAPublicKey:
+    """The public key of packages in a file that the plugin daemon would read too.
+
+    Raises FreeholdError `plugin_key_unusable`.
+    """
+    begin, end = _PACKAGE_KEY
+    try:
+        raw = path.read_bytes()
+        key = load_pem_public_key(raw)
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise FreeholdError("plugin_key_unusable", path=path, reason=reason) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise FreeholdError("plugin_key_unusable", path=path, reason="it is no PEM of a public key") from None
+    if not isinstance(key, rsa.RSAPublicKey) or not (raw.startswith(begin) and raw.endswith(end)):
+        reason = "the daemon reads one block of RSA PUBLIC KEY (PKCS #1) and one line end behind it, nothing else"
+        raise FreeholdError("plugin_key_unusable", path=path, reason=reason)
+    return key
 
 
 def _no_passphrase() -> str:

@@ -181,6 +181,13 @@ _LOADING: dict[str, Entry] = {
         "离线包中的 {image} 适用于 {found}，而本机的 Docker Engine 为 {here}。",
         "请用 `--platform {here}` 重新生成，或用 `--platform all` 同时包含两者。",
     ),
+    "bundle_image_gone": Entry(
+        Kind.NOT_FOUND,
+        "{image}, which images.lock.json names, is not in this machine's Docker, and no registry knows an id.",
+        "Load the bundle again, into the folder of the configuration: `freehold bundle load BUNDLE --to docker --into DIR`.",
+        "images.lock.json 指定的 {image} 不在本机的 Docker 中，而任何镜像仓库都不认识镜像 ID。",
+        "请把离线包重新载入到配置所在的目录：`freehold bundle load BUNDLE --to docker --into DIR`。",
+    ),
     "bundle_file_taken": Entry(
         Kind.CONFLICT,
         "{path} is there already, and is another one than the bundle's.",

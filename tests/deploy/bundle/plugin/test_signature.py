@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freehold.deploy.bundle.plugin.package import VERIFICATION, Package, parse
-from freehold.deploy.bundle.plugin.signature import new_pair, read_private, read_public, sign, verify
+from freehold.deploy.bundle.plugin.signature import new_pair, read_private, sign, verify
+from freehold.deploy.topology.trust import read_package_key
 from freehold.errors import FreeholdError
 
 from .packages import MANIFEST, plugin_files, zipped
@@ -34,7 +35,7 @@ def signed(pair: tuple[Path, Path]) -> Package:
 def refused(package: Package, key: Path) -> str:
     """The error that verifying ends in."""
     with pytest.raises(FreeholdError) as caught:
-        verify(package, [read_public(key)])
+        verify(package, [read_package_key(key)])
     return caught.value.code
 
 
@@ -56,7 +57,7 @@ def test_openssl_finds_the_signature_right(signed: Package, pair: tuple[Path, Pa
 def test_a_signed_package_verifies_after_it_was_written(signed: Package, pair: tuple[Path, Path]) -> None:
     """One of several keys is enough; the same package, key and time give the same bytes."""
     other = rsa.generate_private_key(65537, 2048).public_key()
-    found = verify(parse(signed.archive(), "p"), [other, read_public(pair[1])])
+    found = verify(parse(signed.archive(), "p"), [other, read_package_key(pair[1])])
     assert (found.time, found.category) == (TIME, "langgenius")
     assert sign(signed, read_private(pair[0]), TIME) == signed
 
@@ -65,7 +66,7 @@ def test_the_category_is_the_authors(pair: tuple[Path, Path]) -> None:
     """The daemon takes a package of `langgenius` only as such, and others as the community's."""
     files = plugin_files() | {"manifest.yaml": MANIFEST.replace("langgenius", "acme").encode()}
     package = sign(parse(zipped(files), "p"), read_private(pair[0]), TIME)
-    assert verify(package, [read_public(pair[1])]).category == "community"
+    assert verify(package, [read_package_key(pair[1])]).category == "community"
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,7 +113,7 @@ def test_a_pair_is_as_the_daemon_reads_it(pair: tuple[Path, Path]) -> None:
     public = pair[1].read_bytes()
     assert public.startswith(b"-----BEGIN RSA PUBLIC KEY-----\n")
     assert public.endswith(b"-----END RSA PUBLIC KEY-----\n")
-    assert read_public(pair[1]).key_size == 4096
+    assert read_package_key(pair[1]).key_size == 4096
     with pytest.raises(FreeholdError) as caught:
         new_pair(pair[0].with_suffix(""))
     assert caught.value.code == "signing_key_exists"
@@ -120,7 +121,7 @@ def test_a_pair_is_as_the_daemon_reads_it(pair: tuple[Path, Path]) -> None:
 
 def test_keys_that_the_daemon_would_not_read(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """The other PEM of public keys, a blank line behind it, a private key, an elliptic one, none."""
-    public = read_public(pair[1])
+    public = read_package_key(pair[1])
     files = {
         "spki": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         "longer": pair[1].read_bytes() + b"\n",
@@ -130,7 +131,7 @@ def test_keys_that_the_daemon_would_not_read(pair: tuple[Path, Path], tmp_path: 
     for name, raw in files.items():
         (tmp_path / name).write_bytes(raw)
         with pytest.raises(FreeholdError) as caught:
-            read_public(tmp_path / name)
+            read_package_key(tmp_path / name)
         assert caught.value.code == "plugin_key_unusable"
     elliptic = ec.generate_private_key(ec.SECP256R1())
     (tmp_path / "ec").write_bytes(elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

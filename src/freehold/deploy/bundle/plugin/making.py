@@ -7,8 +7,9 @@ from pathlib import Path
 from freehold.deploy.bundle.plugin.package import Package, read
 from freehold.deploy.bundle.plugin.repacking import repack
 from freehold.deploy.bundle.plugin.requirements import wanted
-from freehold.deploy.bundle.plugin.signature import Signed, read_private, read_public, sign, verify
+from freehold.deploy.bundle.plugin.signature import Signed, read_private, sign, verify
 from freehold.deploy.bundle.plugin.wheels import Architecture, Wheel, fetch
+from freehold.deploy.topology.trust import read_package_key
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def make(
 
 
 def check(path: Path, keys: Iterable[Path]) -> tuple[Package, Signed]:
-    """The package in `path`, signed by one of the public `keys`. Raises as `read`, `read_public`, `verify`."""
-    publics = [read_public(key) for key in keys]
+    """The package in `path`, signed by one of the public `keys`. Raises as `read`, `read_package_key`, `verify`."""
+    publics = [read_package_key(key) for key in keys]
     package = read(path)
     return package, verify(package, publics)

@@ -25,7 +25,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
 from freehold.deploy.bundle.plugin.package import VERIFICATION, Package
@@ -34,9 +33,6 @@ from freehold.errors import FreeholdError
 BITS = 4096
 OFFICIAL = "langgenius"
 COMMUNITY = "community"
-
-_PUBLIC = b"-----BEGIN RSA PUBLIC KEY-----\n"
-_PUBLIC_END = b"-----END RSA PUBLIC KEY-----\n"
 
 
 class _Comment(msgspec.Struct, frozen=True):
@@ -89,19 +85,6 @@ def read_private(path: Path) -> rsa.RSAPrivateKey:
         raise FreeholdError("plugin_key_unusable", path=path, reason=_short(error)) from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < BITS:
         raise FreeholdError("plugin_key_unusable", path=path, reason=f"it is no RSA key of {BITS} bits")
-    return key
-
-
-def read_public(path: Path) -> rsa.RSAPublicKey:
-    """The key in a file that the daemon would read too. Raises FreeholdError `plugin_key_unusable`."""
-    try:
-        raw = path.read_bytes()
-        key = load_pem_public_key(raw)
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise FreeholdError("plugin_key_unusable", path=path, reason=_short(error)) from error
-    if not isinstance(key, rsa.RSAPublicKey) or not raw.startswith(_PUBLIC) or not raw.endswith(_PUBLIC_END):
-        reason = "the daemon reads one block of RSA PUBLIC KEY (PKCS #1) and one line end behind it, nothing else"
-        raise FreeholdError("plugin_key_unusable", path=path, reason=reason)
     return key
 
 
