@@ -9,7 +9,7 @@ import pytest
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.kubernetes.dify.objects import dify_of
-from freehold.deploy.kubernetes.dify.secrets import read_made, write_dify_secrets
+from freehold.deploy.kubernetes.dify.secrets import read_made, states_of_secrets, write_dify_secrets
 from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
 from tests.deploy.kubernetes.conftest import NAMESPACE, add_secret
@@ -70,6 +70,7 @@ def test_data_without_the_secrets_that_read_it_is_not_started_upon(server: ApiSe
 
 def own(folder: Path, password: str) -> Deployment:
     """A Redis of the user's own, by TLS under a CA of the user's own."""
+    folder.mkdir(exist_ok=True)
     (folder / "password").write_text(f"{password}\n")
     redis = {"host": "redis.corp.test", "password": f"${{file:{folder / 'password'}}}"}
     return with_dify({"redis": redis}, network={"ca": str(Authority(folder).file)})
@@ -104,3 +105,20 @@ def test_a_public_default_is_refused(server: ApiServer, api: Api, tmp_path: Path
     assert caught.value.code == "dify_public_default"
     assert "difyai123456" not in caught.value.cause
     assert server.names("Secret", NAMESPACE) == []
+
+
+def test_whoever_reads_a_secret_of_the_users_own_is_told_its_state(api: Api, tmp_path: Path) -> None:
+    """It changes with the value, and by nothing else."""
+    one, two = own(tmp_path, "one"), own(tmp_path / "two", "two")
+    (first,) = {state_of(api, one) for _ in range(2)}
+    assert state_of(api, two) != first
+
+
+def state_of(api: Api, case: Deployment) -> str:
+    """What the pods of the API read, after all was written; those of the databases read nothing."""
+    write(api, case)
+    found = dify_of(case)
+    assert found is not None
+    states = states_of_secrets(api, found)
+    assert "dify-db-postgres" not in states
+    return states["dify-api"]

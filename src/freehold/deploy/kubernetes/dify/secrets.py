@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from lightkube.resources.core_v1 import PersistentVolumeClaim, Secret
@@ -49,6 +50,18 @@ def check_dify_secrets(api: Api, dify: Installation, environ: Mapping[str, str])
             raise FreeholdError("cluster_secret_missing", name=name, origin=secret.origin, namespace=namespace)
     if not read_made(api):
         _check_empty(api, dify)
+
+
+def states_of_secrets(api: Api, dify: Installation) -> Mapping[str, str]:
+    """By the host of a service that reads some of the user's own, of which state they are: a pod reads them once."""
+    found = {secret: api.find(Secret, secret_of(secret)) for secret in dify_secrets(dify)}
+    states = {
+        secret: f"{one.metadata.name}:{one.metadata.resourceVersion}"
+        for secret, one in found.items()
+        if one is not None and one.metadata is not None
+    }
+    read = {host_of(one.name): dify_secrets(replace(dify, services=(one,))) for one in dify.services}
+    return {host: " ".join(states[one] for one in some if one in states) for host, some in read.items() if some}
 
 
 def version_of(api: Api) -> str | None:
