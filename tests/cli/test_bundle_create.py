@@ -13,6 +13,7 @@ from freehold.config import Network
 from freehold.store.http_client import open_client
 from freehold.store.registry.client import Repository
 from tests.deploy.bundle.made import layer, push_image
+from tests.deploy.bundle.plugin.packages import write_plugin
 from tests.docker_registry import docker_registry
 
 from .conftest import Ran
@@ -85,6 +86,15 @@ def test_created_verified_loaded_and_rendered(
     again = freehold(*words, "--json").data
     assert [note["code"] for note in again["notes"]] == ["bundle_configuration_kept"]
     assert (site / "there" / "freehold.yaml").read_text() == told
+
+
+def test_a_dify_without_its_plugin_is_noted(site: Path, registries: tuple[str, str, str], freehold: Freehold) -> None:
+    """Its models could not be added there; who carries the plugin hears nothing."""
+    (site / "freehold.yaml").write_text(f"{CONFIGURATION}dify: {{url: http://d.corp}}\n")
+    words = ("--output", "b.tar", "--plan", "--json")
+    assert [note["code"] for note in create(freehold, registries[0], *words).data["notes"]] == ["bundle_plugin_none"]
+    plugin = write_plugin(site / "plugin.difypkg")
+    assert create(freehold, registries[0], "--plugin", str(plugin), *words).data["notes"] == []
 
 
 def test_a_folder_that_is_not_signed_says_so(site: Path, registries: tuple[str, str, str], freehold: Freehold) -> None:

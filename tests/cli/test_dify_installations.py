@@ -50,7 +50,7 @@ def test_nothing_deployed_is_told(tmp_path: Path) -> None:
     """Where no folder is named, and nothing is in force."""
     with pytest.raises(FreeholdError) as refused:
         place_of(None, None, {"FREEHOLD_HOME": str(tmp_path)}, tmp_path)
-    assert refused.value.code == "release_none"
+    assert refused.value.code == "dify_backup_not_deployed"
 
 
 def test_settings_of_both_shapes_are_found(tmp_path: Path) -> None:

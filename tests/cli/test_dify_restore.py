@@ -45,7 +45,7 @@ def test_its_settings_come_out(freehold: Run, backup: Path, folder: Path) -> Non
     [
         ((), "dify_backup_key_file_wanted"),
         (("--key", "none"), "dify_backup_key_unreadable"),
-        (("--key", "key"), "release_none"),
+        (("--key", "key"), "dify_backup_not_deployed"),
     ],
 )
 def test_what_is_missing_is_told(freehold: Run, backup: Path, words: tuple[str, ...], code: str) -> None:

@@ -35,6 +35,16 @@ def test_without_a_dify_to_deploy_nothing_is_made(freehold: Run, folder: Path) -
     assert not (folder / "out").exists()
 
 
+def test_those_of_a_cluster_are_made_there(freehold: Run, folder: Path) -> None:
+    """Files would look as if they counted."""
+    (folder / "freehold.yaml").write_text(
+        CONFIGURATION.replace("1.15.0", "1.15.0, address: http://d.corp") + "deploy: {target: kubernetes}\n"
+    )
+    ran = freehold("dify", "secrets", "-o", "out", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "dify_secrets_cluster")
+    assert not (folder / "out").exists()
+
+
 def test_a_dify_without_models_is_not_rendered(freehold: Run, folder: Path) -> None:
     """Its gateway would not start; a model elsewhere is enough."""
     (folder / "freehold.yaml").write_text("dify: {version: 1.15.0}\n")

@@ -16,7 +16,7 @@ import typer
 from freehold.cli.deployments import Given
 from freehold.cli.models_registry import PlainHttp
 from freehold.cli.models_sign import private_key
-from freehold.cli.output import Output
+from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.progress import working
 from freehold.cli.references import local_store, located
 from freehold.cli.rendered import Configuration
@@ -100,11 +100,12 @@ def create(
             images.append(finder.find(name))
         wanted = _wanted(given, wanted_for, images, plugins, wheels)
         creation = Creation.begin(wanted, target, local_store(os.environ).blobs, engine)
+        notes = [FreeholdError("bundle_plugin_none")] if given.config.dify is not None and not plugins else []
         if plan:
-            _show_plan(shown, target, creation.plan())
+            _show_plan(shown, target, creation.plan(), notes)
             return
         done = creation.create(key, say)
-    _show(shown, done)
+    _show(shown, done, notes)
 
 
 def _engine() -> "Engine | None":
@@ -180,7 +181,7 @@ def _wheels(wheel: Path | None, platform: str) -> Iterator[Wheels]:
         yield bring
 
 
-def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
+def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]", notes: Sequence[FreeholdError]) -> None:
     missing = sum(row.missing or 0 for row in rows)
     data = {
         "output": str(target),
@@ -193,10 +194,10 @@ def _show_plan(output: Output, target: Path, rows: "tuple[Row, ...]") -> None:
         there = "" if row.missing is None or row.missing == row.size else f", {row.missing / 1e6:,.1f} MB missing"
         lines.append(f"  {row.sort} {row.name}  {size}{there}")
     lines.append(f"{missing / 1e6:,.1f} MB are missing")
-    output.show(data, "\n".join(lines))
+    _tell(output, data, lines, notes)
 
 
-def _show(output: Output, done: "Created") -> None:
+def _show(output: Output, done: "Created", notes: Sequence[FreeholdError]) -> None:
     data = {
         "output": str(done.place),
         "digest": done.digest,
@@ -209,4 +210,9 @@ def _show(output: Output, done: "Created") -> None:
         f"  {done.digest}",
         f"  signed by {done.signer[:19]}" if done.signer else "  NOT SIGNED: nothing will say who made it",
     ]
-    output.show(data, "\n".join(lines))
+    _tell(output, data, lines, notes)
+
+
+def _tell(output: Output, data: dict[str, object], lines: Sequence[str], notes: Sequence[FreeholdError]) -> None:
+    told = [output.told(note, LABELS[output.language].note) for note in notes]
+    output.show({**data, "notes": [describe(note, output.language) for note in notes]}, "\n".join([*lines, *told]))

@@ -38,7 +38,7 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
     releases = releases_of(named(name, environ, cwd), environ)
     release = releases.current() or releases.interrupted()
     if release is None:
-        raise FreeholdError("release_none", name=releases.folder.name)
+        raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
     deployment = releases.deployment(release)
     dify = deployment.config.dify
     if dify is None or dify.version is None:

@@ -26,9 +26,12 @@ def secrets(
 
     None is printed. They lie in dify/secrets.json, for you alone: keep a copy in a safe place.
     """
-    found = installation(load(config, os.environ, Path.cwd()))
+    given = load(config, os.environ, Path.cwd())
+    found = installation(given)
     if found is None:
         raise FreeholdError("dify_none_deployed")
+    if given.deploy is not None and given.deploy.target == "kubernetes":
+        raise FreeholdError("dify_secrets_cluster")
     paths = write_dify(output, found, os.environ)
     shown: Output = ctx.obj
     shown.show({"folder": str(output), "files": list(paths)}, "\n".join(str(output / path) for path in paths))

@@ -122,6 +122,14 @@ _CREATING: dict[str, Entry] = {
         "无法由当前安装的 Freehold 重新生成 wheel：{reason}。",
         "请用 `--wheel FILE` 提供（在代码库中运行 `make dist` 生成），或用 --no-wheels 不包含 wheel。",
     ),
+    "bundle_plugin_none": Entry(
+        Kind.INVALID,
+        "The configuration has a Dify, and no plugin is carried: without its provider plugin Dify can add no model.",
+        "Add `--plugin FILE.difypkg --plugin-key NAME.key` (`freehold bundle plugin --new-key NAME` makes a pair), unless"
+        " it is installed there already.",
+        "配置中有 Dify，但没有携带插件：没有供应商插件，Dify 无法添加任何模型。",
+        "请添加 `--plugin FILE.difypkg --plugin-key NAME.key`（`freehold bundle plugin --new-key NAME` 生成密钥对），除非那里已安装该插件。",
+    ),
     "bundle_wheel_unfit": Entry(
         Kind.INVALID,
         "{path} cannot be carried as Freehold's wheel: {reason}.",

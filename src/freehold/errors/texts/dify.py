@@ -64,10 +64,10 @@ _DEPLOYED: dict[str, Entry] = {
     ),
     "dify_ca_unreadable": Entry(
         Kind.INVALID,
-        "`network.ca` names {path}, which has no certificate that can be read: {reason}.",
-        "Name a PEM file with the certificate of your authority (-----BEGIN CERTIFICATE-----).",
-        "`network.ca` 指定的 {path} 中没有可读取的证书：{reason}。",
-        "请指定包含 CA 证书的 PEM 文件（-----BEGIN CERTIFICATE-----）。",
+        "{path} is no file of authorities: {reason}.",
+        "Name a PEM file (`network.ca`, --ca) with the certificate of your authority (-----BEGIN CERTIFICATE-----) and nothing else.",
+        "{path} 不是 CA 证书文件：{reason}。",
+        "请（在 `network.ca` 或 --ca 中）指定只包含 CA 证书（-----BEGIN CERTIFICATE-----）的 PEM 文件。",
     ),
     "dify_tls_unusable": Entry(
         Kind.INVALID,
@@ -90,6 +90,13 @@ _DEPLOYED: dict[str, Entry] = {
         'Write `dify: {{version: "1.15.0"}}` to deploy one.',
         "该配置不部署 Dify：没有 `dify.version`。",
         '如需部署，请写 `dify: {{version: "1.15.0"}}`。',
+    ),
+    "dify_secrets_cluster": Entry(
+        Kind.INVALID,
+        "This configuration is for a cluster (`deploy.target: kubernetes`), and no pod reads such files.",
+        "`freehold render kubernetes --output DIR` writes the command that makes them there: DIR/dify/README.md.",
+        "该配置面向集群（`deploy.target: kubernetes`），Pod 不会读取这样的文件。",
+        "`freehold render kubernetes --output DIR` 会在 DIR/dify/README.md 中写出在集群里生成密钥的命令。",
     ),
     "dify_service_failed": Entry(
         Kind.UNAVAILABLE,
@@ -185,6 +192,13 @@ _RULES: dict[str, Entry] = {
         "Write the name or address by which containers reach it, and let it listen there.",
         "{where}：`{key}` 指向 `{host}`，在 Dify 的容器中这是容器自身。",
         "请写容器可以访问的名称或地址，并让该服务在该地址上监听。",
+    ),
+    "config_dify_tls_without_ca": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` is to be verified, and no `network.ca` says by which CA.",
+        "Write `network.ca: FILE.pem`; for one that everybody trusts, /etc/ssl/certs/ca-certificates.crt or its like.",
+        "{where}：`{key}` 需要验证证书，但没有 `network.ca` 指明所用的 CA。",
+        "请写 `network.ca: FILE.pem`；若是公共 CA，可用 /etc/ssl/certs/ca-certificates.crt 等系统证书文件。",
     ),
     "config_dify_vectors_key": Entry(
         Kind.INVALID,

@@ -74,10 +74,11 @@ _KEYS: dict[str, Entry] = {
         Kind.UNSUPPORTED,
         "{path} is {found}; keys here are ECDSA on P-256, in PKCS 8.",
         "Make one with `freehold models sign --new-key NAME`, or with"
-        " `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`.",
+        " `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`. Those of `freehold bundle plugin` sign plugins"
+        " alone.",
         "{path} 是 {found}；此处使用 PKCS 8 格式的 P-256 ECDSA 密钥。",
         "请用 `freehold models sign --new-key NAME` 生成，或运行"
-        " `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`。",
+        " `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`。`freehold bundle plugin` 的密钥只用于插件。",
     ),
     "signing_key_private": Entry(
         Kind.INVALID,

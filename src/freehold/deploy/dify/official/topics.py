@@ -44,9 +44,9 @@ TELEMETRY = Topic(
         "这些功能会访问互联网；在封闭网络中则会等待超时。",
     ),
     Text(
-        "`freehold dify patch --compose-dir DIR --closed`. (Up to 1.14 an empty CHECK_UPDATE_URL in .env becomes the"
-        " default again.)",
-        "`freehold dify patch --compose-dir DIR --closed`。"
+        "`freehold dify patch --compose-dir DIR --closed`, with the options used before: what is left out goes."
+        " (Up to 1.14 an empty CHECK_UPDATE_URL in .env becomes the default again.)",
+        "`freehold dify patch --compose-dir DIR --closed`，并带上之前用过的选项：未给出的会被去掉。"
         "（1.14 及以前，.env 中的空 CHECK_UPDATE_URL 会变回默认值。）",
     ),
 )
@@ -112,7 +112,10 @@ NGINX = Topic(
         " restarted too.",
         "nginx 只查询一次容器地址：api 或 web 重建后，在 nginx 重启之前都会返回 502。",
     ),
-    Text("`freehold dify patch --compose-dir DIR --cure-502`.", "`freehold dify patch --compose-dir DIR --cure-502`。"),
+    Text(
+        "`freehold dify patch --compose-dir DIR --cure-502`, with the options used before: what is left out goes.",
+        "`freehold dify patch --compose-dir DIR --cure-502`，并带上之前用过的选项：未给出的会被去掉。",
+    ),
 )
 OWN_CA = Topic(
     "own-ca",
@@ -121,7 +124,10 @@ OWN_CA = Topic(
         " CERTIFICATE_VERIFY_FAILED.",
         "每个插件环境都自带 CA 列表，不认识您的 CA，模型调用会以 CERTIFICATE_VERIFY_FAILED 失败。",
     ),
-    Text("`freehold dify patch --compose-dir DIR --ca FILE`.", "`freehold dify patch --compose-dir DIR --ca FILE`。"),
+    Text(
+        "`freehold dify patch --compose-dir DIR --ca FILE`, with the options used before: what is left out goes.",
+        "`freehold dify patch --compose-dir DIR --ca FILE`，并带上之前用过的选项：未给出的会被去掉。",
+    ),
 )
 LOOPBACK = Topic(
     "loopback",
