@@ -258,6 +258,44 @@ def test_a_missing_plugin_is_installed_from_its_file_or_said(connect: Connect, f
         assert {action for action, _, _ in steps(connect(dify, "--plugin", str(package)))} == {"add"}
 
 
+def test_the_package_mends_a_plugin_that_is_listed_and_does_not_run(connect: Connect, folder: Path) -> None:
+    """It is taken out and put in again; another plugin's package is no help, and is told as such."""
+    package = folder / "plugin.difypkg"
+    package.write_bytes(b"PK-package")
+    with serving(Dify(indexing_polls=0, pending=0, plugin_starts=-1).with_user().with_plugin()) as dify:
+        dead = connect(dify, "--wait", "0")
+        assert (dead.error["code"], dify.models) == ("dify_console_plugin_dead", [])
+        dify.plugin_starts = 1
+        assert steps(connect(dify, "--wait", "0", "--plugin", str(package)))[0][0] == "add"
+        assert any(request.endswith("/uninstall") for request in dify.asked)
+    with serving(Dify(pending=0, package="langgenius/openai:0.0.1@ab").with_user()) as dify:
+        other = connect(dify, "--plugin", str(package))
+        assert (other.error["code"], dify.models) == ("dify_plugin_missing", [])
+
+
+def test_stages_and_notes_are_in_a_pipelines_log(connect: Connect, dify: Dify, freehold: Callable[..., Ran]) -> None:
+    """A line for each stage; what explains a failure is told before it; no key, no password."""
+    connect(dify, "--plan")
+    dify.version = "1.19.0"
+    ran = freehold("dify", "connect", "--models-url", "http://models.test:9/v1")
+    assert ran.code == 1
+    assert "Dify calls chat (llm)" in ran.err
+    assert ran.err.index("note_dify_version") < ran.err.index("dify_models_refused")
+    assert ran.err.count("1.19.0") == 1
+    assert KEY not in ran.err
+    assert PASSWORD not in ran.err
+
+
+def test_a_key_that_no_header_can_carry_is_told_by_its_place(
+    connect: Connect, dify: Dify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied from a document that made a dash of a hyphen, say."""
+    monkeypatch.setenv("TYPED_KEY", "fh\u2013models")
+    ran = connect(dify, more=", models_key: '${env:TYPED_KEY}'")
+    assert (ran.code, ran.error["code"], dify.asked) == (1, "secret_malformed", [])
+    assert "fh\u2013models" not in ran.err
+
+
 def test_a_wrong_password_changes_nothing(connect: Connect, dify: Dify, monkeypatch: pytest.MonkeyPatch) -> None:
     """And it is not told."""
     monkeypatch.setenv("DIFY_PASSWORD", "another-one1")

@@ -4,7 +4,7 @@ import re
 from email.parser import BytesParser
 from typing import Any
 
-from tests.dify_console.state import IDENTIFIER, PROVIDER, new_id
+from tests.dify_console.state import PROVIDER, new_id
 from tests.dify_console.web import Call, RefusedError, Reply
 
 BAD_SIGNATURE = (
@@ -27,9 +27,9 @@ def upload(call: Call) -> Reply:
         raise RefusedError(400, "invalid_param", "File size exceeds the maximum allowed size")
     if not call.dify.trusts_package:
         raise RefusedError(400, "invalid_param", BAD_SIGNATURE)
-    call.dify.uploaded[IDENTIFIER] = package
+    call.dify.uploaded[call.dify.package] = package
     manifest = {"name": "openai_api_compatible", "author": "langgenius", "version": "0.0.63"}
-    return Reply({"unique_identifier": IDENTIFIER, "manifest": manifest, "verification": None})
+    return Reply({"unique_identifier": call.dify.package, "manifest": manifest, "verification": None})
 
 
 def install(call: Call) -> Reply:

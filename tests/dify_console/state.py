@@ -111,6 +111,8 @@ class Dify:
     half: bool = False
     """A failed installation leaves the plugin in the list."""
     trusts_package: bool = True
+    package: str = IDENTIFIER
+    """What the packages that are uploaded are."""
     plugin_starts: int = 0
     """So many calls of models find the plugin not running; -1: all."""
     indexing_polls: int = 1

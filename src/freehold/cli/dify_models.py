@@ -15,6 +15,7 @@ from freehold.cli.references import local_store, located
 from freehold.config import Ability, Config, ModelConfig, home
 from freehold.deploy.dify.connecting.known import OF_KIND, Known, Thinking, names, said, told
 from freehold.deploy.dify.connecting.spaces import TEXTS
+from freehold.deploy.dify.console.answers import UNREADABLE
 from freehold.deploy.fitting.model_files import WEIGHTS, ModelFiles, read_model
 from freehold.errors import FreeholdError
 from freehold.store import Store
@@ -69,7 +70,7 @@ class ModelServer:
             raise FreeholdError("dify_server_silent", url=url, reason=reason)
         try:
             return msgspec.json.decode(answer.content, type=shape)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise FreeholdError("dify_server_silent", url=url, reason=str(error)) from None
 
 

@@ -41,7 +41,7 @@ def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> Mo
         return ModelsKey()
     told = (config.dify or Dify()).models_key or config.access.key
     if told is not None:
-        return ModelsKey(resolve(told, environ) if reads else "", told)
+        return ModelsKey(_for_header(told, environ) if reads else "", told)
     if config.deploy is not None and config.deploy.target == "kubernetes":
         return _cluster_key(config.deploy, environ, reads=reads)
     file = _made(config, environ)
@@ -139,7 +139,15 @@ def _cluster_secret(settings: Deploy, environ: Mapping[str, str], name: str) -> 
 def _credentials(dify: Dify, environ: Mapping[str, str]) -> Credentials:
     """Who signs in to an existing Dify."""
     if dify.admin_key is not None:
-        return AdminKey(resolve(dify.admin_key, environ), dify.workspace)
+        return AdminKey(_for_header(dify.admin_key, environ), dify.workspace)
     if dify.email is not None and dify.password is not None:
         return Account(dify.email, resolve(dify.password, environ), dify.workspace)
     raise FreeholdError("dify_account_wanted", url=dify.url or "")
+
+
+def _for_header(reference: str, environ: Mapping[str, str]) -> str:
+    """A key. Raises `secret_malformed` for characters that a header has not, and what `resolve` raises."""
+    key = resolve(reference, environ)
+    if not key.isascii():
+        raise FreeholdError("secret_malformed", reference=reference)
+    return key

@@ -26,7 +26,9 @@ def test_fields_that_came_later_are_not_minded() -> None:
     assert answer(b'{"id": "a", "colour": "blue"}').read(Row) == Row("a")
 
 
-@pytest.mark.parametrize("content", [b"{}", b'{"id": 7}', b"<html>hello</html>", b"[]", b"", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"id": 7}', b"<html>hello</html>", b"[]", b"", b"\xff\xfe", b'{"id": "\xff"}', b"[" * 9999]
+)
 def test_another_shape_names_the_step_and_what_came(content: bytes) -> None:
     """With the version that Dify says it is."""
     with pytest.raises(FreeholdError, match=r"GET /rows.*1\.15\.0.*\[dify_console_shape\]"):
@@ -73,6 +75,13 @@ def test_words_are_one_line_without_secrets() -> None:
 def test_longer_secrets_go_first_and_short_ones_stay() -> None:
     """One may hold another; three letters are in any word."""
     assert hidden("abcdefgh abcd abc", ["abcd", "abcdefgh", "abc"]) == "*** *** abc"
+
+
+def test_a_page_that_repeats_a_secret_tells_it_to_nobody() -> None:
+    """Neither in words, nor where another shape was wanted."""
+    page = answer(b"<html>wrong password: hush-hush</html>", 200, "hush-hush")
+    assert page.words == "wrong password: ***"
+    assert "hush" not in page.misshapen("no JSON").cause
 
 
 @given(st.binary(max_size=60))

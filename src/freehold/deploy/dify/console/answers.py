@@ -11,6 +11,9 @@ from freehold.errors import FreeholdError
 
 T = TypeVar("T")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for content that is no JSON of a shape: a ValidationError is a DecodeError."""
+
 _TOLD = 300  # characters of Dify's own words
 _NAMES = 12  # keys of a reply that are named
 _TAG = re.compile(r"<[^>]*>?")
@@ -60,7 +63,7 @@ class Answer:
         """Whether it is a document at all, and no page of something else."""
         try:
             msgspec.json.decode(self.content)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
         return True
 
@@ -68,7 +71,7 @@ class Answer:
         """The content as `kind`. Raises `dify_console_shape`."""
         try:
             return msgspec.json.decode(self.content or b"{}", type=kind)
-        except msgspec.DecodeError as error:  # a ValidationError is one
+        except UNREADABLE as error:
             raise self.misshapen(str(error)) from None
 
     def misshapen(self, reason: str) -> FreeholdError:
@@ -95,7 +98,7 @@ class Answer:
     def _complaint(self) -> Complaint:
         try:
             return msgspec.json.decode(self.content, type=Complaint)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return Complaint()
 
 
@@ -111,7 +114,7 @@ def outline(content: bytes) -> str:
     """What content is, by the names of its keys: values may be tokens. Of a page that is no JSON, how it begins."""
     try:
         return _outlined(msgspec.json.decode(content)) if content.strip() else "nothing"
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return " ".join(_TAG.sub(" ", content[:_TOLD].decode("utf-8", "replace")).split()) or "no text"
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from freehold.deploy.dify.console.answers import Answer
+from freehold.deploy.dify.console.answers import UNREADABLE, Answer
 from freehold.deploy.dify.console.calls import MODEL_S, PROVIDER, Calls
 from freehold.deploy.dify.console.setting_up import Say
 from freehold.deploy.dify.console.wire import Request, Wire
@@ -206,7 +206,7 @@ def _answer(answer: Answer, model: str) -> str:
             continue
         try:
             event = msgspec.json.decode(frame.removeprefix(b"data:"), type=Event)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise answer.misshapen(str(error)) from None
         if event.event == "error":
             raise FreeholdError("dify_console_smoke", model=model, reason=event.message or "an error without words")

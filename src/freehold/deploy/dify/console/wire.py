@@ -88,6 +88,9 @@ class Wire:
                 content = self._whole(response)
         except httpx2.RequestError as error:
             raise self._unreachable(error) from None
+        except UnicodeError:  # httpx2's own cookies cannot carry what came
+            reason = "its cookies are no ASCII"
+            raise FreeholdError("dify_console_unreachable", address=self.address, reason=reason) from None
         step = f"{request.method} {request.path}"
         if response.is_redirect:
             raise self._moved(step, response.headers.get("location", ""))
