@@ -34,14 +34,18 @@ def test_a_manifest_reads_as_it_was_written() -> None:
         ({"files": {"a": {"sha256": "0" * 64, "size": -1}}}, "a"),
         ({"files": {"blobs/sha256/" + "1" * 64: {"sha256": "0" * 64, "size": 1}}}, "blobs/sha256/" + "1" * 64),
         ({"images": [{"name": 1}]}, "manifest.json"),
+        ({"images": [{"name": "--help", "digest": "", "media_type": "", "source": ""}]}, "--help"),
+        ({"files": {}}, "freehold.yaml"),
     ],
 )
 def test_a_wrong_manifest_is_refused_by_the_entry(change: dict[str, object], entry: str) -> None:
-    """Another version, a name that leads out, a digest that is none, a blob of another name."""
+    """Another version, a name that leads out, a digest that is none, a blob of another name, an option as an
+    image, no configuration."""
     document = json.loads(GOOD.encode()) | change
     with pytest.raises(FreeholdError) as caught:
         decode(json.dumps(document).encode(), "b")
-    assert (caught.value.code, caught.value.details["entry"]) == ("bundle_invalid", entry)
+    assert caught.value.code == ("bundle_incomplete" if entry == "freehold.yaml" else "bundle_invalid")
+    assert caught.value.details["entry"] == entry
 
 
 @pytest.mark.parametrize("raw", [b"", b"[" * 100_000, b"\xff", b"{}"])

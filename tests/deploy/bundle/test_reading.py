@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from freehold.deploy.bundle.reading import Bundle
 from freehold.errors import FreeholdError
@@ -38,6 +41,13 @@ def opened_and_read(place: Path) -> None:
     Bundle.open(place).verify(lambda _: None)
 
 
+def signed_and_read(place: Path) -> None:
+    """All that `freehold bundle verify --key` does."""
+    bundle = Bundle.open(place)
+    bundle.signed_by(PUBLIC)
+    bundle.verify(lambda _: None)
+
+
 def a_blob(folder: Path) -> Path:
     """The layer of an image."""
     return max((folder / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
@@ -53,6 +63,29 @@ def test_a_changed_byte_is_found_wherever_it_is(folder: Path) -> None:
         assert (error.code, error.details["entry"]) == ("bundle_tampered", path.relative_to(folder).as_posix())
         path.write_bytes(before)
     opened_and_read(folder)
+
+
+def test_a_changed_byte_of_a_tar_is_found_wherever_it_is(site: Site) -> None:
+    """In headers, in the filling behind content, at the end; or it is the hint at a key, or at the end of a checksum,
+    and changes nothing. What is added is found too."""
+    place = site.create(site.wanted()).place
+    whole, digest = place.read_bytes(), Bundle.open(place).digest
+
+    @settings(max_examples=40, deadline=None)
+    @given(at=st.integers(0, len(whole) - 1), bit=st.integers(0, 7))
+    def changed(at: int, bit: int) -> None:
+        place.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+        with suppress(FreeholdError):
+            signed_and_read(place)
+            assert Bundle.open(place).digest == digest
+
+    changed()
+    filling = whole.index(b"\0" * 8, whole.index(b"models: [{id"))  # behind the configuration
+    for other in (whole + b"\0" * 512, whole + b"more", whole[:filling] + b"x" + whole[filling + 1 :]):
+        place.write_bytes(other)
+        assert refused(lambda: Bundle.open(place)).code == "bundle_invalid"
+    place.write_bytes(whole)
+    signed_and_read(place)
 
 
 def test_a_file_that_is_missing_shorter_or_too_many(folder: Path) -> None:

@@ -21,6 +21,8 @@ MODELS = "models/"
 LARGEST_MANIFEST = 64 << 20  # bytes
 LONGEST_NAME = 240  # bytes
 
+_IMAGE = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:/@\[\]-]{0,511}")
+"""No word that Docker would read as an option; what else a name must be, registries and engines say."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -82,7 +84,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def decode(raw: bytes, place: object) -> Manifest:
-    """Raises `bundle_invalid` for what is no manifest of a bundle, or names files that no bundle may have."""
+    """Raises `bundle_invalid` for what is no manifest of a bundle, or names what no bundle may have, and
+    `bundle_incomplete` for one without a configuration."""
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except UNREADABLE as error:
@@ -93,6 +96,13 @@ def decode(raw: bytes, place: object) -> Manifest:
             reason = "a blob's name is not its digest"
         if reason:
             raise FreeholdError("bundle_invalid", place=place, entry=name[:LONGEST_NAME], reason=reason)
+    for image in manifest.images:
+        if not _IMAGE.fullmatch(image.name):
+            raise FreeholdError(
+                "bundle_invalid", place=place, entry=image.name[:LONGEST_NAME], reason="no image's name"
+            )
+    if CONFIGURATION not in manifest.files:
+        raise FreeholdError("bundle_incomplete", place=place, entry=CONFIGURATION)
     return manifest
 
 

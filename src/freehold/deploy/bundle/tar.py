@@ -34,6 +34,7 @@ def entries(path: Path) -> Mapping[str, Stretch]:
         while True:
             header = os.pread(file.fileno(), _ROW, at)
             if header == bytes(_ROW):
+                _require_end(os.pread(file.fileno(), 2 * _ROW + 1, at), path, next(reversed(found), "-"))
                 return found
             if len(header) < _ROW:
                 raise FreeholdError("bundle_truncated", place=path, entry=next(reversed(found), "-"), size=size)
@@ -45,7 +46,11 @@ def entries(path: Path) -> Mapping[str, Stretch]:
             if len(found) == _MOST_ENTRIES:
                 raise FreeholdError("bundle_invalid", place=path, entry=name, reason="there are too many entries")
             found[name] = Stretch(path, at + _ROW, length)
-            at += _ROW + length + -length % _ROW
+            at += _ROW + length
+            filling = os.pread(file.fileno(), -length % _ROW, at)
+            if filling.strip(b"\0"):
+                raise FreeholdError("bundle_invalid", place=path, entry=name, reason="there is more than it behind it")
+            at += -length % _ROW
 
 
 def pack(folder: Path, names: Sequence[str], target: Path, meter: Meter) -> None:
@@ -73,6 +78,14 @@ def pack(folder: Path, names: Sequence[str], target: Path, meter: Meter) -> None
         aside.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def _require_end(rest: bytes, path: Path, last: str) -> None:
+    """Two empty rows and nothing else: what is behind them other programs may read, and nobody signed."""
+    if rest.strip(b"\0") or len(rest) > 2 * _ROW:
+        raise FreeholdError("bundle_invalid", place=path, entry=last, reason="the file goes on behind it")
+    if len(rest) < 2 * _ROW:
+        raise FreeholdError("bundle_truncated", place=path, entry=last, size=path.stat().st_size)
 
 
 def _header(name: str, length: int) -> bytes:
