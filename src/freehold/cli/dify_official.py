@@ -90,13 +90,13 @@ def patch(
     """
     from freehold.deploy.bundle.plugin.signature import public_pem
     from freehold.deploy.dify.official import override
-    from freehold.deploy.dify.official.patching import check_place, joined, lay
+    from freehold.deploy.dify.official.patching import check_place, lay
     from freehold.deploy.dify.official.reading import read
-    from freehold.deploy.topology.trust import read_package_key
+    from freehold.deploy.topology.trust import joined_file, read_package_key
 
     output: Output = ctx.obj
     asked = override.Asked(
-        bundle=joined(expanded(str(ca))) if ca is not None else None,
+        bundle=None if ca is None else joined_file(expanded(str(ca))).decode(errors="replace"),
         plugin_key=None if plugin_key is None else public_pem(read_package_key(expanded(str(plugin_key)))).decode(),
         is_cured=cure_502,
         is_closed=closed,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from freehold.deploy.topology.release import release_of
-from freehold.deploy.topology.trust import check_pair, joined
+from freehold.deploy.topology.trust import check_pair, joined, joined_file
 from freehold.errors import FreeholdError
 from tests.deploy.topology.configured import VERSION
 from tests.deploy.topology.test_nginx import serving
@@ -34,6 +34,23 @@ def test_what_is_no_authority_is_refused(data: bytes) -> None:
     with pytest.raises(FreeholdError, match=r"/etc/corp\.pem") as refused:
         joined(data, "/etc/corp.pem")
     assert refused.value.code == "dify_ca_unreadable"
+
+
+def test_a_key_beside_the_certificate_is_refused(tmp_path: Path) -> None:
+    """What is mounted into five containers must hold no secret; a file that is not there is told alike."""
+    authority = Authority(tmp_path)
+    path = tmp_path / "both.pem"
+    path.write_bytes(authority.file.read_bytes() + authority.issue().key.read_bytes())
+    for place, reason in ((path, "private key"), (tmp_path / "none", "No such file")):
+        with pytest.raises(FreeholdError, match=reason) as refused:
+            joined_file(place)
+        assert refused.value.code == "dify_ca_unreadable"
+
+
+def test_comments_are_in_any_language(tmp_path: Path) -> None:
+    """OpenSSL's Python takes ASCII alone."""
+    own = "# Müller 公司\n".encode() + Authority(tmp_path).file.read_bytes()
+    assert own.strip() in joined(own, "here")
 
 
 def test_a_certificate_needs_its_own_key(tmp_path: Path) -> None:

@@ -21,14 +21,25 @@ _PACKAGE_KEY = b"-----BEGIN RSA PUBLIC KEY-----\n", b"-----END RSA PUBLIC KEY---
 def joined(own: bytes, place: str) -> bytes:
     """This machine's authorities, then those of `own`: a service that is given a file of them forgets its own.
 
-    Raises `dify_ca_unreadable`, with `place`, where `own` has no certificate in it.
+    Raises `dify_ca_unreadable`, with `place`, where `own` has no certificate in it, or a private key.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=own.decode("ascii"))
+        context.load_verify_locations(cadata=own.decode("ascii", "ignore"))  # names of people in its comments
     except (ssl.SSLError, ValueError) as error:
         raise FreeholdError("dify_ca_unreadable", path=place, reason=str(error)) from None
+    if b"PRIVATE KEY-----" in own:
+        reason = "a private key is in it, too, and every service would have it"
+        raise FreeholdError("dify_ca_unreadable", path=place, reason=reason)
     return b"\n".join((*(system.strip() for system in _system()), own.strip())) + b"\n"
+
+
+def joined_file(own: Path) -> bytes:
+    """As `joined`, of a file."""
+    try:
+        return joined(own.read_bytes(), str(own))
+    except OSError as error:
+        raise FreeholdError("dify_ca_unreadable", path=own, reason=error.strerror or error) from None
 
 
 def check_pair(certificate: Path, key: Path) -> None:

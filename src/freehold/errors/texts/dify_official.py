@@ -46,13 +46,6 @@ ENTRIES: dict[str, Entry] = {
         "{path} 设置了 COMPOSE_FILE={chosen}，Compose 不会读取 {name}。",
         "请把它加在最后：COMPOSE_FILE={chosen}:{name}",
     ),
-    "official_ca_invalid": Entry(
-        Kind.INVALID,
-        "{path} is no file of authorities: {reason}.",
-        "Give the certificate of your own CA in PEM, and nothing else in the file.",
-        "{path} 不是 CA 证书文件：{reason}。",
-        "请提供自有 CA 的 PEM 证书，文件中不要有其他内容。",
-    ),
     "official_unwritable": Entry(
         Kind.INVALID,
         "{path} cannot be written: {reason}.",

@@ -30,8 +30,9 @@ from freehold.deploy.dify.official.override import (
 from freehold.deploy.dify.official.override import (
     Asked as Wanted,
 )
-from freehold.deploy.dify.official.patching import joined, lay
+from freehold.deploy.dify.official.patching import lay
 from freehold.deploy.dify.official.reading import read
+from freehold.deploy.topology.trust import joined_file
 from freehold.errors import FreeholdError
 from tests.deploy.bundle.plugin.packages import fetched_wheels
 from tests.pki import Authority
@@ -85,7 +86,7 @@ def test_python_clients_trust_the_own_ca_by_that_environment_alone(tmp_path: Pat
     """requests and httpx as plugins install them: refused without the variables, answered with exactly them."""
     authority = Authority(tmp_path)
     pair = authority.issue()
-    (tmp_path / "bundle.pem").write_text(joined(authority.file))
+    (tmp_path / "bundle.pem").write_bytes(joined_file(authority.file))
     site = tmp_path / "site"
     for name in CLIENTS:
         (wheel,) = fetched_wheels().glob(f"{name}-[0-9]*-none-any.whl")

@@ -8,10 +8,9 @@ import pytest
 
 from freehold.deploy.dify.official.override import BUNDLE, MARK, NAME, Patch, patch
 from freehold.deploy.dify.official.override import Asked as Wanted
-from freehold.deploy.dify.official.patching import joined, lay
+from freehold.deploy.dify.official.patching import lay
 from freehold.deploy.dify.official.reading import read
 from freehold.errors import FreeholdError
-from tests.pki import Authority
 
 from .installations import install
 
@@ -82,32 +81,3 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     folder = install(tmp_path)
     (folder / "freehold").write_text("")
     assert refused(folder, made(folder)).code == "official_unwritable"
-
-
-def test_the_bundle_holds_the_systems_authorities_and_ones_own(tmp_path: Path) -> None:
-    """It stands in place of the default one, so both are in it."""
-    text = joined(Authority(tmp_path).file)
-    assert text.rstrip().endswith("-----END CERTIFICATE-----")
-    assert "# 1 of your own" in text
-
-
-@pytest.mark.parametrize("raw", [b"", b"no PEM", None])
-def test_what_is_no_ca_is_refused(raw: bytes | None, tmp_path: Path) -> None:
-    """Before anything is written."""
-    path = tmp_path / "ca.pem"
-    if raw is not None:
-        path.write_bytes(raw)
-    with pytest.raises(FreeholdError) as caught:
-        joined(path)
-    assert caught.value.code == "official_ca_invalid"
-
-
-def test_a_key_beside_the_certificate_is_refused(tmp_path: Path) -> None:
-    """What is mounted into five containers must hold no secret."""
-    authority = Authority(tmp_path)
-    pair = authority.issue()
-    path = tmp_path / "both.pem"
-    path.write_bytes(authority.file.read_bytes() + pair.key.read_bytes())
-    with pytest.raises(FreeholdError) as caught:
-        joined(path)
-    assert "private key" in caught.value.details["reason"]

@@ -1,42 +1,14 @@
-"""A patch laid beside the files of an official installation, and authorities joined into the one bundle it mounts."""
+"""A patch laid beside the files of an official installation."""
 
-import ssl
 from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography import x509
 
 from freehold.artifact.artifact import write_durably
 from freehold.deploy.dify.official.override import MARK, NAME, Patch
 from freehold.deploy.dify.official.reading import Official
 from freehold.errors import FreeholdError
-
-_SYSTEM = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-
-
-def joined(ca: Path) -> str:
-    """The system's authorities and those of `ca`: a bundle that replaces another must hold both.
-
-    Raises FreeholdError `official_ca_invalid`.
-    """
-    try:
-        own = ca.read_bytes()
-        count = len(x509.load_pem_x509_certificates(own))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it holds no certificate in PEM"
-        raise FreeholdError("official_ca_invalid", path=ca, reason=reason) from error
-    if b"PRIVATE KEY" in own:
-        raise FreeholdError("official_ca_invalid", path=ca, reason="it holds a private key")
-    named = ssl.get_default_verify_paths().cafile
-    system = next((Path(path) for path in (named, *_SYSTEM) if path and Path(path).is_file()), None)
-    public = system.read_text(errors="replace").rstrip("\n") + "\n" if system is not None else ""
-    return f"{public}# {count} of your own\n{own.decode(errors='replace').strip()}\n"
 
 
 def check_place(official: Official, patch: Patch) -> bool:
