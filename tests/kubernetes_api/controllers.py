@@ -94,6 +94,8 @@ class Controllers:
             self._later(0, lambda: self._observe(*place))
         elif resource is STATEFUL_SET and event == "ADDED":
             self._later(0, lambda: self._begin_stateful_set(*place))
+        elif resource is POD and event == "ADDED" and "ownerReferences" not in meta:
+            self._later(self.outcome(meta["name"]).after_s, lambda: self._begin_pod(*place))
         elif resource is JOB and event == "ADDED":
             self._later(0, lambda: self._begin_job(*place))
         elif resource.kind == "HorizontalPodAutoscaler":
@@ -163,12 +165,11 @@ class Controllers:
         there, outcome = self.storage.get(DEPLOYMENT, namespace, name), self.outcome(name)
         if there["metadata"]["generation"] != generation:
             return
-        pods = [
-            one for one in self.storage.all(POD, namespace) if one["metadata"]["name"].startswith(f"{name}-{hashed}-")
-        ]
+        count = there["spec"].get("replicas", 1)
+        wanted = {f"{name}-{hashed}-{number}" for number in range(count)}
+        pods = [one for one in self.storage.all(POD, namespace) if one["metadata"]["name"] in wanted]
         for pod in pods:
             self._end_pod(namespace, pod, outcome)
-        count = there["spec"].get("replicas", 1)
         status = {"observedGeneration": generation, "replicas": count, "updatedReplicas": count}
         conditions = there["status"]["conditions"]
         if outcome.fate == "ready":
@@ -192,6 +193,10 @@ class Controllers:
         self._end_pod(namespace, self.storage.get(POD, namespace, f"{name}-0"), outcome)
         ready = int(outcome.fate == "ready")
         self.storage.set_status(STATEFUL_SET, namespace, name, {"replicas": 1, "readyReplicas": ready})
+
+    def _begin_pod(self, namespace: str, name: str) -> None:
+        """One that nobody else made."""
+        self._end_pod(namespace, self.storage.get(POD, namespace, name), self.outcome(name))
 
     def _begin_job(self, namespace: str, name: str) -> None:
         job = self.storage.get(JOB, namespace, name)

@@ -195,9 +195,9 @@ ENTRIES: dict[str, Entry] = {
     "dify_backup_dify_newer": Entry(
         Kind.CONFLICT,
         "The backup is of Dify {saved}, this is {installed}: its tables must be migrated before it is used.",
-        "Run the migration (its job, or the start of the api service with MIGRATION_ENABLED=true) after the restore.",
+        "Run the migration after the restore: `freehold deploy` does; of an official one the start of the api service with MIGRATION_ENABLED=true.",
         "备份来自 Dify {saved}，此处为 {installed}：使用前必须迁移数据表。",
-        "恢复后请运行迁移（迁移任务，或以 MIGRATION_ENABLED=true 启动 api 服务）。",
+        "恢复后请运行迁移：执行 `freehold deploy`；官方安装则以 MIGRATION_ENABLED=true 启动 api 服务。",
     ),
     "dify_backup_pieces_differ": Entry(
         Kind.CONFLICT,
@@ -292,10 +292,11 @@ ENTRIES: dict[str, Entry] = {
     ),
     "dify_backup_not_deployed": Entry(
         Kind.NOT_FOUND,
-        "The deployment {name} has no Dify: its configuration says no `dify.version`.",
-        "For an official installation add `--compose-dir DIR`.",
-        "部署 {name} 中没有 Dify：其配置未设置 `dify.version`。",
-        "若为官方安装，请添加 `--compose-dir 目录`。",
+        "No Dify was deployed here under the name {name}.",
+        "Of an official installation, backup and restore take the folder: `--compose-dir DIR`. Where it was deployed with"
+        " another FREEHOLD_HOME or `deploy.name`, use that.",
+        "此处没有以 {name} 之名部署的 Dify。",
+        "若为官方安装，备份与恢复请用 `--compose-dir 目录` 指定；若部署时使用了其他 FREEHOLD_HOME 或 `deploy.name`，请使用它们。",
     ),
     "dify_backup_absent": Entry(
         Kind.NOT_FOUND,
@@ -304,11 +305,25 @@ ENTRIES: dict[str, Entry] = {
         "{place} 中没有服务 {service}。现有：{known}。",
         "请先启动一次 Dify 以创建其容器；之后不必保持运行。",
     ),
-    "dify_backup_cluster": Entry(
-        Kind.UNSUPPORTED,
-        "A Dify on Kubernetes is not saved by this command yet.",
-        "Save it the cluster's way: `pg_dump` of both databases by `kubectl exec`, snapshots of its claims, and its Secret, all with its writers scaled to 0.",
-        "此命令尚不支持保存 Kubernetes 上的 Dify。",
-        "请用集群的方式保存：将写入服务缩容到 0，通过 `kubectl exec` 对两个数据库执行 `pg_dump`，为其存储卷做快照，并保存其 Secret。",
+    "dify_backup_kubectl_missing": Entry(
+        Kind.UNAVAILABLE,
+        "No program `kubectl` is in PATH: by it the data of a Dify on Kubernetes is read and written in its pods.",
+        "Install kubectl, and use a user who may create and delete pods of this namespace and run programs in them (pods/exec).",
+        "PATH 中没有 `kubectl` 程序：Kubernetes 上 Dify 的数据要通过它在 Pod 中读写。",
+        "请安装 kubectl，并使用有权在此命名空间中创建、删除 Pod 及在其中执行程序（pods/exec）的用户。",
+    ),
+    "dify_backup_not_held": Entry(
+        Kind.UNAVAILABLE,
+        "After {seconds} s these pods are still there, and could write: {pods}. Nothing was read, and all services go on.",
+        "Look why they do not end: `kubectl describe pod`; a node that no longer answers keeps them.",
+        "{seconds} 秒后这些 Pod 仍在，可能继续写入：{pods}。没有读取任何数据，所有服务继续运行。",
+        "请查看其无法结束的原因：`kubectl describe pod`；失联的节点会使其保留。",
+    ),
+    "dify_backup_disturbed": Entry(
+        Kind.CONFLICT,
+        "Somebody started {services} while it had to stand still: databases and files may not agree. No backup is left.",
+        "Let nobody else scale it meanwhile (a GitOps controller: pause it), and make the backup again.",
+        "在必须停止写入期间，有人启动了 {services}：数据库与文件之间可能不一致。不会留下备份。",
+        "请确保期间没有其他人对其扩缩容（GitOps 控制器请暂停），然后重新备份。",
     ),
 }

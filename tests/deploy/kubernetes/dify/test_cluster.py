@@ -7,7 +7,7 @@ import pytest
 
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.cluster import Cluster
-from freehold.deploy.kubernetes.dify.cluster import DifyOnCluster
+from freehold.deploy.kubernetes.dify.cluster import READ, DifyOnCluster
 from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.kubernetes.dify.objects import dify_objects
 from freehold.deploy.kubernetes.dify.secrets import write_dify_secrets, write_version
@@ -27,7 +27,7 @@ def target(server: ApiServer, cluster: Cluster, api: Api) -> DifyOnCluster:
     """The models are there already; the migration of Dify takes no time."""
     cluster.start(CASE, CASE.units)
     server.calls.clear()
-    return DifyOnCluster(api, {}, look_s=0.1)
+    return DifyOnCluster(api, {"OWN": "a-secret"}, look_s=0.1)
 
 
 def failed(target: DifyOnCluster) -> FreeholdError:
@@ -90,10 +90,14 @@ def test_a_service_that_does_not_start_says_why(server: ApiServer, target: DifyO
 
 
 def test_what_the_configuration_no_longer_has_goes(server: ApiServer, target: DifyOnCluster) -> None:
-    """Another vector store, another job; the data of the old one stays."""
+    """Another vector store, another job; the data of the old one stays. Pods say which secrets of the user's they read:
+    another state of them makes them anew."""
     target.start(CASE)
     (first,) = server.names("Job", NAMESPACE)
-    target.start(CASES["dify-qdrant"])
+    target.start(with_dify({"vectors": {"kind": "qdrant"}, "environment": {"OPENAI_API_KEY": "${env:OWN}"}}))
+    found = {name: server.object("Deployment", name, NAMESPACE) for name in server.names("Deployment", NAMESPACE)}
+    marked = {name for name, one in found.items() if one and READ in str(one["spec"]["template"]["metadata"])}
+    assert marked == {"dify-api", "dify-api-websocket", "dify-worker", "dify-worker-beat"}
     assert "dify-pgvector" not in server.names("StatefulSet", NAMESPACE)
     assert "dify-qdrant" in server.names("StatefulSet", NAMESPACE)
     assert "dify-pgvector" in server.names("PersistentVolumeClaim", NAMESPACE)

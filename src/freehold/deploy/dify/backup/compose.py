@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from freehold.deploy.compose.docker import Docker
-from freehold.deploy.dify.backup.direct import Address
-from freehold.deploy.dify.backup.place import BOUND, Database, Folder, Installed
+from freehold.deploy.dify.backup.databases import KNOWING_ITSELF
+from freehold.deploy.dify.backup.pieces import HOLDERS, WRITERS, Variables
+from freehold.deploy.dify.backup.place import Installed
 from freehold.deploy.dify.backup.programs import Command
 from freehold.errors import FreeholdError
 
-WRITERS = ("api", "api_websocket", "worker", "worker_beat", "plugin_daemon")
-"""The services that write to databases or files."""
-STORAGE, PLUGINS = "/app/api/storage", "/app/storage"
 SERVICE, ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
+_JOB = "migration"
 _VERSION = re.compile(r":([0-9]+\.[0-9]+\.[0-9]+[^@]*)")
 
 
@@ -25,6 +24,9 @@ class Container:
     """One container of the project."""
 
     id: str
+    service: str
+    is_passing: bool
+    """Made for one command: `docker compose run`."""
     image: str
     """The id of its image."""
     tag: str
@@ -56,71 +58,48 @@ class Containers:
         containers = self._containers()
         api, daemon = self._one(containers, "api"), self._one(containers, "plugin_daemon")
         tag = _VERSION.search(api.tag)
-        outside = {}
-        databases = [
-            _database("dify", api, containers, "DB_HOST", "DB_DATABASE", "DB_USERNAME", "dify"),
-            _database("dify_plugin", daemon, containers, "DB_HOST", "DB_DATABASE", "DB_USERNAME", "dify_plugin"),
-        ]
-        store = api.environ.get("VECTOR_STORE", "")
-        if store == "pgvector":
-            names = ("PGVECTOR_HOST", "PGVECTOR_DATABASE", "PGVECTOR_USER")
-            vectors = _database("vectors", api, containers, *names, "dify")
-            if (vectors.service, vectors.name) != (databases[0].service, databases[0].name):
-                databases.append(vectors)
-        elif store:
-            outside["vectors"] = store
-        folders = [Folder("plugin-daemon", "plugin_daemon", PLUGINS)]
-        elsewhere = [
-            kind for kind in (_store_of(api), daemon.environ.get("PLUGIN_STORAGE_TYPE", "local")) if kind != "local"
-        ]
-        if _store_of(api) == "local":
-            folders.insert(0, Folder("app-storage", "api", STORAGE))
-        if elsewhere:
-            outside["files"] = elsewhere[0]
-        return Installed(
-            version=self.version or (tag[1] if tag else "unknown"),
-            databases=tuple(databases),
-            folders=tuple(folders),
-            environment={name: _read(path) for name, path in self.settings.items()},
-            bound={name: api.environ.get(name, "") for name in BOUND},
-            outside=outside,
+        return _variables(containers, api, daemon).installed(
+            self.version or (tag[1] if tag else "unknown"), {name: _read(path) for name, path in self.settings.items()}
         )
 
     def inside(self, service: str, words: Sequence[str]) -> Command:
         """As Place."""
         containers = self._known
-        if service in _ADDRESSED:
-            return _address(self._one(containers, "api").environ, _ADDRESSED[service]).command(
-                words, self.docker.environ
-            )
+        api, daemon = self._one(containers, "api"), self._one(containers, "plugin_daemon")
+        if (address := _variables(containers, api, daemon).address(service)) is not None:
+            return address.command(words, self.docker.environ)
         one = self._one(containers, service)
-        if service in _FOLDERS:
+        if service in HOLDERS:
             here = ("--rm", "-i", "--pull", "never", "--network", "none", "--user", "0:0", "--volumes-from", one.id)
             return self._docker("run", *here, "--entrypoint", words[0], one.image, *words[1:])
-        return self._docker("exec", "-i", one.id, "sh", "-c", _KNOWING_ITSELF, "sh", *words)
+        return self._docker("exec", "-i", one.id, "sh", "-c", KNOWING_ITSELF, "sh", *words)
 
     def freeze(self) -> None:
         """As Place: paused, so that no task is lost; what is written half is as after a power failure."""
-        self._each("pause", "running")
+        self._each("pause", self._writers("running"))
 
     def thaw(self) -> None:
         """As Place."""
-        self._each("unpause", "paused")
+        self._each("unpause", self._writers("paused"))
 
     def stop(self) -> None:
-        """As Place."""
+        """As Place: also a migration, and a command in a container of its own, that a killed upgrade left."""
         self.thaw()
-        self._each("stop", "running", "restarting")
+        writers = [one for one in self._every() if one.service in (*WRITERS, _JOB)]
+        self._each("stop", [one for one in writers if one.status in ("running", "restarting")])
 
     def start(self) -> None:
         """As Place."""
-        self._each("start", "exited", "created")
+        self._each("start", self._writers("exited", "created"))
 
-    def _each(self, verb: str, *states: str) -> None:
-        """Do it to those writers that are in one of these states."""
-        found = [one.id for name, one in self._containers().items() if name in WRITERS and one.status in states]
-        if found:
-            self.docker.run(verb, *found)
+    def _writers(self, *states: str) -> list[Container]:
+        """Those in one of these states; a service may have several."""
+        every = [one for one in self._every() if one.service in WRITERS and not one.is_passing]
+        return [one for one in every if one.status in states]
+
+    def _each(self, verb: str, containers: Sequence[Container]) -> None:
+        if containers:
+            self.docker.run(verb, *(one.id for one in containers))
 
     @cached_property
     def _known(self) -> Mapping[str, Container]:
@@ -129,9 +108,11 @@ class Containers:
 
     def _containers(self) -> Mapping[str, Container]:
         """By service."""
+        return {one.service: one for one in self._every() if not one.is_passing}
+
+    def _every(self) -> Sequence[Container]:
         listed = self.docker.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={self.label}").split()
-        inspected = [one for one in self.docker.inspected(listed) if _labels(one).get(ONE_OFF, "False") != "True"]
-        return {_labels(one).get(SERVICE, ""): _container(one) for one in inspected}
+        return [_container(one) for one in self.docker.inspected(listed)]
 
     def _one(self, containers: Mapping[str, Container], service: str) -> Container:
         if service not in containers:
@@ -143,46 +124,17 @@ class Containers:
         return Command(("docker", *words), self.docker.environ)
 
 
-_KNOWING_ITSELF = 'PGPASSWORD="${POSTGRES_PASSWORD:-}" exec "$@"'
-"""The image of PostgreSQL trusts its own socket; where that was changed, the container knows the password itself."""
-_FOLDERS = frozenset({"api", "plugin_daemon"})
-_ADDRESSED: Mapping[str, tuple[str, str, str]] = {
-    "your PostgreSQL": ("DB_HOST", "DB_PORT", "DB_PASSWORD"),
-    "your pgvector": ("PGVECTOR_HOST", "PGVECTOR_PORT", "PGVECTOR_PASSWORD"),
-}
-"""Databases that are no container of the project, and the variables that say how they are reached."""
-
-
-def _database(
-    piece: str, one: Container, containers: Mapping[str, Container], host: str, name: str, user: str, usual: str
-) -> Database:
-    said = one.environ.get(host, "")
-    own = "your pgvector" if host == "PGVECTOR_HOST" else "your PostgreSQL"
-    service = said if said in containers else own
-    return Database(piece, service, one.environ.get(name, "") or usual, one.environ.get(user, "") or "postgres")
-
-
-def _address(environ: Mapping[str, str], names: tuple[str, str, str]) -> Address:
-    host, port, password = (environ.get(name, "") for name in names)
-    return Address(host, int(port or 5432), password, environ.get("DB_SSL_MODE") or "prefer")
-
-
-def _store_of(api: Container) -> str:
-    """Where files are: `local`, else the store's kind."""
-    kind = api.environ.get("STORAGE_TYPE", "") or "opendal"
-    if kind == "opendal":
-        kind = api.environ.get("OPENDAL_SCHEME", "") or "fs"
-    return "local" if kind in ("fs", "local") else kind
-
-
-def _labels(inspected: Mapping[str, Any]) -> Mapping[str, str]:
-    return inspected["Config"].get("Labels") or {}
+def _variables(containers: Mapping[str, Container], api: Container, daemon: Container) -> Variables:
+    return Variables(api.environ, daemon.environ, {name: name for name in containers})
 
 
 def _container(inspected: Mapping[str, Any]) -> Container:
+    labels = inspected["Config"].get("Labels") or {}
     variables = (line.partition("=") for line in inspected["Config"].get("Env") or ())
     return Container(
         id=inspected["Id"],
+        service=labels.get(SERVICE, ""),
+        is_passing=labels.get(ONE_OFF) == "True",
         image=inspected["Image"],
         tag=inspected["Config"]["Image"],
         status=inspected["State"]["Status"],

@@ -18,6 +18,9 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
 """The tables of a piece whose rows are counted; of any other piece all."""
 MAINTENANCE = "postgres"
 """The database that every server has: what is asked of others is asked there."""
+KNOWING_ITSELF = 'PGPASSWORD="${POSTGRES_PASSWORD:-}" exec "$@"'
+"""For a shell of the server's container, whose image trusts its own socket: where that was changed, the container knows
+the password itself."""
 _PLAIN = frozenset({"plpgsql"})
 
 

@@ -9,10 +9,13 @@ from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Pod
 
 from freehold.deploy.kubernetes.api import Api, resource_of
+from freehold.deploy.kubernetes.dify.aside import remove_files_pods, step_job
+from freehold.deploy.kubernetes.dify.holding import forget, is_held
 from freehold.deploy.kubernetes.dify.naming import OURS, host_of
 from freehold.deploy.kubernetes.dify.objects import dify_objects, dify_of
 from freehold.deploy.kubernetes.dify.secrets import (
     check_dify_secrets,
+    states_of_secrets,
     version_of,
     write_dify_secrets,
     write_version,
@@ -25,6 +28,7 @@ from freehold.deploy.kubernetes.watch import states
 from freehold.deploy.lines import together
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.target import Running
+from freehold.deploy.topology.service import Installation
 from freehold.errors import FreeholdError
 
 KINDS = (
@@ -38,6 +42,10 @@ KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy"),
 )
 """What is no data, in the order in which it goes: databases after those who write to them."""
+
+
+READ = "freehold/secrets"
+"""The annotation of pods that says in which state they read the user's own secrets."""
 
 
 class DifyOnCluster:
@@ -91,18 +99,10 @@ class DifyOnCluster:
             if self._all(Workload):
                 self.stop()
             return
-        self.verify(deployment)
-        trees = tuple(dify_objects(deployment, dify))
-        write_dify_secrets(self._api, deployment, dify, self._environ)
-        jobs = [tree for tree in trees if tree["kind"] == "Job"]
-        first = max(map(trees.index, jobs), default=-1) + 1
-        say(f"bringing Dify's database to {dify.version}")
-        for tree in trees[:first]:
-            self._apply(tree)
-        for job in jobs:
-            self._await_job(job["metadata"]["name"])
-        write_version(self._api, dify)
-        for tree in trees[first:]:
+        self.migrate(deployment, say)
+        remove_files_pods(self._api)
+        trees = self._trees(deployment)
+        for tree in trees[_through_jobs(trees) :]:
             self._apply(tree)
         for tree in trees:
             if tree["kind"] == "Deployment":
@@ -115,6 +115,32 @@ class DifyOnCluster:
         dify = dify_of(deployment)
         services = dify.services if dify is not None else ()
         return {one.name: host_of(one.name) for one in services if one.kind == "server"}
+
+    def lay(self, deployment: Deployment) -> None:
+        """The secrets that its Dify takes, beside those that are there. Starts nothing. Raises as `verify`."""
+        self.verify(deployment)
+        write_dify_secrets(self._api, deployment, _dify(deployment), self._environ)
+
+    def migrate(self, deployment: Deployment, say: Callable[[str], None] = lambda _text: None) -> None:
+        """All up to the migration's end, and nothing that comes after it. Raises as `start`."""
+        self.lay(deployment)
+        dify = _dify(deployment)
+        trees = self._trees(deployment)
+        say(f"bringing Dify's database to {dify.version}")
+        for tree in trees[: _through_jobs(trees)]:
+            self._apply(tree)
+            if tree["kind"] == "Job":
+                self._await_job(tree["metadata"]["name"])
+        write_version(self._api, dify)
+
+    def run(self, deployment: Deployment, words: Sequence[str]) -> None:
+        """Run a program once where the migration runs. Raises `dify_job_failed`."""
+        dify = _dify(deployment)
+        for service in (one for one in dify.services if one.kind == "job"):
+            job = step_job(deployment, dify, service, words)
+            self._api.delete(Job, job["metadata"]["name"])
+            self._apply(job)
+            self._await_job(job["metadata"]["name"])
 
     def running(self) -> Sequence[Running]:
         """Its services as they are, jobs aside, by the names of their hosts."""
@@ -136,14 +162,29 @@ class DifyOnCluster:
     def stop(self) -> None:
         """Take it away. Claims with all data stay, and the Secrets without which nobody can read it."""
         self._remove(set())
+        remove_files_pods(self._api)
+
+    def _trees(self, deployment: Deployment) -> Sequence[Tree]:
+        """All its objects, after its secrets. Pods are made anew when those of the user's own that they read change:
+        by their state, never by their values."""
+        dify = _dify(deployment)
+        trees, states = tuple(dify_objects(deployment, dify)), states_of_secrets(self._api, dify)
+        for tree in (tree for tree in trees if tree["kind"] == "Deployment"):
+            if state := states.get(tree["metadata"]["name"]):
+                tree["spec"]["template"]["metadata"]["annotations"][READ] = state
+        return trees
 
     def _apply(self, tree: Tree) -> None:
-        """A Job that failed is made anew: it cannot be tried again."""
+        """A Job that failed is made anew: it cannot be tried again. A service that a backup or an upgrade held, also
+        one that was killed, has its copies again: the field was ours."""
         self._check()
         name = tree["metadata"]["name"]
         if tree["kind"] == "Job" and _ends(self._api.find(Job, name)) == "Failed":
             self._api.delete(Job, name)
-        self._api.apply(tree, force=self._force)
+        held = tree["kind"] == "Deployment" and is_held(self._api, name)
+        self._api.apply(tree, force=self._force or held)
+        if held:
+            forget(self._api, name)
 
     def _await_job(self, name: str) -> None:
         reason: Reason | None = None
@@ -201,6 +242,17 @@ class DifyOnCluster:
         if isinstance(owner, Job):
             selected["job-name"] = _name(owner)
         return self._api.all(Pod, labels=selected)[0]
+
+
+def _dify(deployment: Deployment) -> Installation:
+    dify = dify_of(deployment)
+    assert dify is not None, "who asks for one thing of a Dify has one"
+    return dify
+
+
+def _through_jobs(trees: Sequence[Tree]) -> int:
+    """How many of them come before what needs the migration."""
+    return max((number for number, tree in enumerate(trees, 1) if tree["kind"] == "Job"), default=0)
 
 
 def _ends(job: Job | None) -> str:
