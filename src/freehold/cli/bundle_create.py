@@ -66,7 +66,7 @@ def create(
     plan: Annotated[bool, typer.Option("--plan", help="Only show what it will have and what must come.")] = False,
     plain_http: PlainHttp = None,
 ) -> None:
-    """Put all that a configuration takes into one file or folder, for machines without a network.
+    """Put all that a configuration takes into one file or folder.
 
     Images as their registries have them, with their digests; artifacts and fetched models; plugins; wheels that install
     Freehold; the configuration, in which secrets are references. Every file has its checksum, and one signature is over

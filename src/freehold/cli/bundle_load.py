@@ -41,10 +41,11 @@ def load(
     plain_http: PlainHttp = None,
     plan: Annotated[bool, typer.Option("--plan", help="Verify it, and only show what would go where.")] = False,
 ) -> None:
-    """Verify a bundle, then put its images where --to says, its artifacts into the store, the rest into a folder.
+    """Verify a bundle, then put all that it has in place.
 
-    Only what is lacking moves; a load that was cut goes on. Beside the configuration lies images.lock.json then: every
-    rendering and rollout of that configuration takes its images by what it says, and asks no other registry.
+    Images go where --to says, artifacts into the store, the rest into a folder. Only what is lacking moves; a load
+    that was cut goes on. Beside the configuration lies images.lock.json then: every rendering and rollout of that
+    configuration takes its images by what it says, and asks no other registry.
 
     Logins are those of `docker login`, or FREEHOLD_REGISTRY_USERNAME and FREEHOLD_REGISTRY_PASSWORD.
     """

@@ -60,11 +60,12 @@ def plugin(
         Path | None, typer.Option(metavar="DIR", help="Add the wheels to a Python index of files (PEP 503) there too.")
     ] = None,
 ) -> None:
-    """Put a plugin's wheels into its package and sign it, so that Dify installs it without a network.
+    """Put a plugin's wheels into its package, and sign it.
 
-    Runs where there is a network: pip fetches the wheels for the daemon's Python 3.12 and compares them with the
-    package's own lock. PIP_INDEX_URL, PIP_CERT and HTTPS_PROXY count. Nothing of the plugin is run. The daemon goes on
-    verifying: it gets NAME.pub by `dify: {plugin_key: NAME.pub}`. SOURCE_DATE_EPOCH sets the time in the signature.
+    Dify then installs it without a network. Runs where there is a network: pip fetches the wheels for the daemon's
+    Python 3.12 and compares them with the package's own lock. PIP_INDEX_URL, PIP_CERT and HTTPS_PROXY count.
+    Nothing of the plugin is run. The daemon goes on verifying: it gets NAME.pub by `dify: {plugin_key: NAME.pub}`.
+    SOURCE_DATE_EPOCH sets the time in the signature.
     """
     output: Output = ctx.obj
     if (source is None and new_key is None) or (source is not None and key is None and new_key is None):

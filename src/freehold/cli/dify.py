@@ -12,10 +12,6 @@ from freehold.cli.dify_upgrade import upgrade
 from freehold.cli.output import EPILOG
 
 app = typer.Typer(callback=lambda: None)  # a group, also while it has one verb
-app.command(epilog=EPILOG)(check)
-app.command(epilog=EPILOG)(connect)
-app.command(epilog=EPILOG)(secrets)
-app.command(epilog=EPILOG)(backup)
-app.command(epilog=EPILOG)(restore)
+for _verb in (connect, check, backup, restore, upgrade, secrets):
+    app.command(epilog=EPILOG)(_verb)
 dify_official.add_to(app)
-app.command(epilog=EPILOG)(upgrade)

@@ -46,10 +46,11 @@ def backup(
     compose_dir: ComposeDir = None,
     name: Named = None,
 ) -> None:
-    """Save both databases, vectors of pgvector, files, private keys, plugins and settings of a Dify in one file.
+    """Save all that a Dify has in one encrypted file.
 
-    Services that write are held while it is made, for seconds to minutes, and always go on. The file is encrypted for
-    the public keys given, read back and held against its manifest before it gets its name.
+    Both databases, vectors of pgvector, files, private keys, plugins and settings. Services that write are held
+    while it is made, for seconds to minutes, and always go on. The file is encrypted for the public keys given,
+    read back and held against its manifest before it gets its name.
     """
     from freehold.deploy.dify.backup import keys
     from freehold.deploy.dify.backup.saving import Terms, back_up

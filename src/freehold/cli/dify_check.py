@@ -44,7 +44,7 @@ def check(
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="The most that one call may take.")] = 60.0,
 ) -> None:
-    """Make the calls that Dify's plugin makes, and say what Dify would make of the answers.
+    """Make the calls of Dify's plugin, and say what users would see.
 
     Any server that speaks the OpenAI API: chat, streams, tools, JSON, embeddings, rerank, keys, errors. Models that are
     not named are found in /v1/models by what each answers; where one is named, only those named are asked. A full run

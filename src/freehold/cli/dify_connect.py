@@ -35,9 +35,10 @@ def connect(
     ] = None,
     wait: Annotated[int, typer.Option(min=0, metavar="SECONDS", help="How long Dify may take to be ready.")] = 300,
 ) -> None:
-    """Give every model of a configuration to Dify: added or updated, checked by Dify itself, proven by real calls.
+    """Put every model of a configuration into Dify, and prove it.
 
-    Running it again changes only what differs. A model that an app or a knowledge base uses is never removed.
+    Each is added or updated, called by Dify before it is saved, and at the end asked through Dify. Running it again
+    changes only what differs. A model that an app or a knowledge base uses is never removed.
     """
     from freehold.cli.dify_connection import Connection, Terms
     from freehold.machine import docker_bridge

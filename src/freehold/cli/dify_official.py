@@ -36,9 +36,10 @@ def doctor(
         typer.Option("--own-ca", help="Models or tools have certificates of your own CA; `network.ca` says it too."),
     ] = False,
 ) -> None:
-    """Check an official Compose installation of Dify: public secrets, keys that disagree, open ports, 502, own CA.
+    """Check an official Compose installation of Dify.
 
-    Reads its files and changes nothing. No secret is printed. Exit 0 where nothing that is needed fails, else 1.
+    Public secrets, keys that disagree, open ports, 502, own CA. Reads its files and changes nothing. No secret is
+    printed. Exit 0 where nothing that is needed fails, else 1.
     """
     from freehold.deploy.dify.official.judging import Asked, judge
     from freehold.deploy.dify.official.reading import read
@@ -83,10 +84,11 @@ def patch(
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show the files, and write nothing.")] = False,
 ) -> None:
-    """Write docker-compose.override.yaml beside an official installation; nothing of Dify's own files is changed.
+    """Cure an official Compose installation by an override file.
 
-    One of your own is never overwritten: then the lines that it lacks are told. What is running stays as it is until
-    `docker compose up -d` in that folder. Deleting the file undoes all.
+    It is docker-compose.override.yaml; nothing of Dify's own files is changed. One of your own is never
+    overwritten: then the lines that it lacks are told. What is running stays as it is until `docker compose up -d`
+    in that folder. Deleting the file undoes all.
     """
     from freehold.deploy.bundle.plugin.signature import public_pem
     from freehold.deploy.dify.official import override

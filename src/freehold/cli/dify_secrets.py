@@ -22,9 +22,10 @@ def secrets(
     ],
     config: Configuration = None,
 ) -> None:
-    """Make the secrets of a Dify that is deployed, beside its rendered files; what was made before stays.
+    """Make the secrets of a Dify that is started by hand.
 
-    None is printed. They lie in dify/secrets.json, for you alone: keep a copy in a safe place.
+    They go beside its rendered files; what was made before stays. None is printed. They lie in dify/secrets.json,
+    for you alone: keep a copy in a safe place.
     """
     given = load(config, os.environ, Path.cwd())
     found = installation(given)

@@ -32,9 +32,10 @@ def upgrade(
     ] = False,
     name: Named = None,
 ) -> None:
-    """Bring the Dify that was deployed to another version: saved, migrated, started, tried.
+    """Bring the Dify that was deployed to another version.
 
-    What fails on the way is taken back: the older version runs again with all data of the backup. Users wait meanwhile.
+    It is saved, migrated, started and tried. What fails on the way is taken back: the older version runs again with
+    all data of the backup. Users wait meanwhile.
     """
     from freehold.cli.dify_stage import Deployed
     from freehold.deploy.dify.backup.keys import identities

@@ -147,10 +147,10 @@ _CONNECT: dict[str, Entry] = {
     "dify_plugin_missing": Entry(
         Kind.NOT_FOUND,
         "Dify at {url} has no plugin {plugin}, by which it calls our models.",
-        "Install it there (Plugins, Marketplace: OpenAI-API-compatible), or give its package:"
-        " `freehold dify connect --plugin FILE.difypkg`.",
+        "Install it there (Plugins, Marketplace: OpenAI-API-compatible), or download it from Dify's marketplace and"
+        " give the package: `freehold dify connect --plugin FILE.difypkg`.",
         "{url} 的 Dify 没有插件 {plugin}，无法调用我们的模型。",
-        "请在 Dify 中安装（插件 → Marketplace：OpenAI-API-compatible），或提供其安装包："
+        "请在 Dify 中安装（插件 → Marketplace：OpenAI-API-compatible），或从 Dify 插件市场下载其安装包后执行："
         "`freehold dify connect --plugin FILE.difypkg`。",
     ),
     "dify_plugin_unreadable": Entry(
