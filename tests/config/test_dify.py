@@ -16,7 +16,7 @@ def codes(folder: Path, dify: str) -> list[str]:
 def test_a_version_alone_is_enough() -> None:
     """Everything is a container, reached from this machine only."""
     said = Dify(version="1.15.0")
-    assert (said.host, said.port, said.vectors.kind) == ("127.0.0.1", 80, "pgvector")
+    assert (said.host, said.public_port, said.vectors.kind) == ("127.0.0.1", 80, "pgvector")
     assert said.postgres is said.redis is said.storage is said.tls is None
 
 

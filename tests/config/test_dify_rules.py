@@ -23,6 +23,7 @@ def problems(folder: Path, dify: str, deploy: str = "") -> list[tuple[str, str]]
         ("url: http://d, environment: {A: b}", "config_dify_deployed_only", "`dify.environment`"),
         ("version: 1.15.0, ingress_host: d.corp", "config_dify_ingress_compose", "freehold.yaml:1:25:"),
         ("version: 1.15.0, host: dify.corp", "config_dify_host", "dify.corp"),
+        ("version: 1.15.0, host: '[::1]'", "config_dify_host", "[::1]"),
         ("version: 1.15.0, port: 8080", "config_dify_port_taken", "`deploy.port`"),
         ("version: 1.15.0, host: 0.0.0.0, port: 8080, address: 'http://d'", "config_dify_port_taken", "8080"),
         ("version: 1.15.0, host: 0.0.0.0", "config_dify_addressless", "0.0.0.0"),
@@ -39,6 +40,12 @@ def problems(folder: Path, dify: str, deploy: str = "") -> list[tuple[str, str]]
             "config_dify_own_loopback",
             "`dify.postgres.host`",
         ),
+        (
+            "version: 1.15.0, postgres: {host: pg, password: '${env:P}', tls: verify-ca}",
+            "config_dify_tls_without_ca",
+            "`dify.postgres.tls`",
+        ),
+        ("version: 1.15.0, redis: {host: r, tls: true}", "config_dify_tls_without_ca", "`dify.redis.tls`"),
         ("version: 1.15.0, redis: {host: 127.0.0.1}", "config_dify_own_loopback", "`dify.redis.host`"),
         ("version: 1.15.0, package_index: 'http://localhost/simple'", "config_dify_own_loopback", "localhost"),
         (

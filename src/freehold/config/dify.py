@@ -32,7 +32,7 @@ class Redis(Shape, frozen=True):
     password: Annotated[Secret | None, doc("Its password; null: it asks for none.")] = None
     port: Annotated[Port, doc("Its port.")] = 6379
     user: Annotated[Text | None, doc("Its user (ACL); null: the default one.")] = None
-    tls: Annotated[bool, doc("Reach it by TLS.")] = False
+    tls: Annotated[bool, doc("Reach it by TLS, which takes the CAs of `network.ca`.")] = False
 
 
 class ObjectStore(Shape, frozen=True):
@@ -105,7 +105,7 @@ class Dify(Shape, frozen=True):
         Url | None, doc("A deployed one, as browsers reach it; null: http://HOST:PORT, or `ingress`.")
     ] = None
     host: Annotated[Text, doc("The address of this machine that Compose publishes it on.")] = "127.0.0.1"
-    port: Annotated[Port, doc("Its port there.")] = 80
+    port: Annotated[Port | None, doc("Its port there.", default="80, with `tls` 443")] = None
     tls: Annotated[DifyTls | None, doc("Its HTTPS on one server; null: plain HTTP.")] = None
     ingress_host: Annotated[
         Text | None, doc("The name that browsers use on a cluster, by the controller of `deploy.ingress`.")
@@ -134,3 +134,8 @@ class Dify(Shape, frozen=True):
         Mapping[str, str],
         doc("More variables for Dify's services, which go before ours; a secret as `${env:NAME}` or `${file:PATH}`."),
     ] = msgspec.field(default_factory=dict)
+
+    @property
+    def public_port(self) -> int:
+        """The port of this machine that Compose publishes it on."""
+        return self.port or (443 if self.tls else 80)

@@ -53,6 +53,8 @@ def broken_dify_rules(config: Config, tree: Node) -> Iterator[FreeholdError]:
         yield from _published(dify, settings, config, node)
         yield from _address(dify, settings, node)
         yield from _own(dify, node)
+        if config.network.ca is None:
+            yield from _unverified(dify, node)
         yield from _vectors(dify, node.at("vectors"))
         yield from _private_hosts(dify, node)
         yield from _environment(dify, node)
@@ -85,14 +87,15 @@ def _published(dify: Dify, settings: Deploy, config: Config, node: Node) -> Iter
     if settings.target != "compose":
         return
     try:
-        ipaddress.ip_address(dify.host.strip("[]"))
+        ipaddress.ip_address(dify.host)
     except ValueError:
         yield _at(node.at("host"), "config_dify_host", found=dify.host)
     shares_host = dify.host == settings.host or {dify.host, settings.host} & set(_EVERYWHERE)
     tls = config.server.tls
     taken = {settings.port: "deploy.port", **({tls.http_port: "server.tls.http_port"} if tls and tls.http_port else {})}
-    if shares_host and dify.port in taken:
-        yield _at(node.at("port"), "config_dify_port_taken", port=dify.port, other=taken[dify.port])
+    port = dify.public_port
+    if shares_host and port in taken:
+        yield _at(node.at("port"), "config_dify_port_taken", port=port, other=taken[port])
 
 
 def _address(dify: Dify, settings: Deploy, node: Node) -> Iterator[FreeholdError]:
@@ -126,6 +129,15 @@ def _own(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     for keys, host in hosts.items():
         if is_loopback(host):
             yield _at(node.at(*keys), "config_dify_own_loopback", host=host)
+
+
+def _unverified(dify: Dify, node: Node) -> Iterator[FreeholdError]:
+    """libpq and Dify's client of Redis take no authorities but those that they are told: none, and they refuse or ask
+    for nothing."""
+    if dify.postgres is not None and dify.postgres.tls.startswith("verify-"):
+        yield _at(node.at("postgres", "tls"), "config_dify_tls_without_ca")
+    if dify.redis is not None and dify.redis.tls:
+        yield _at(node.at("redis", "tls"), "config_dify_tls_without_ca")
 
 
 def _vectors(dify: Dify, node: Node) -> Iterator[FreeholdError]:

@@ -32,7 +32,7 @@ def test_features_are_what_is_a_container() -> None:
         ({}, {}, "http://127.0.0.1"),
         ({}, {"port": 8088, "host": "10.0.0.5"}, "http://10.0.0.5:8088"),
         ({}, {"host": "::1"}, "http://[::1]"),
-        ({}, {"tls": {"certificate": "/c", "key": "/k"}, "port": 443}, "https://127.0.0.1"),
+        ({}, {"tls": {"certificate": "/c", "key": "/k"}}, "https://127.0.0.1"),
         ({}, {"address": "https://dify.corp/"}, "https://dify.corp"),
         ({"target": "kubernetes"}, {"ingress_host": "dify.corp"}, "http://dify.corp"),
         (
@@ -76,7 +76,7 @@ def test_what_the_user_has_is_reached_as_the_user_says() -> None:
         "6380",
         "CERT_REQUIRED",
     )
-    assert names["redis.ca"] == names["ca"] == "/run/secrets/dify-ca"
+    assert names["ca"] == "/run/secrets/dify-ca"
     assert (names["vectors.host"], names["vectors.port"], names["vectors.database"]) == (
         "vectors.corp",
         "5433",

@@ -216,6 +216,7 @@ def test_https_is_served_beside_a_port_that_only_tells_its_health(tmp_path: Path
         stack.enter_context(nginx(tmp_path / "nginx", text, tls, f"{tmp_path}/"))
         assert get(plain, "/healthz")[0] == 204
         assert get(plain, "/v1/models")[0] == 404
+        assert get(tls, "/v1/models")[0] == 308
         context: ssl.SSLContext = authority.context()
         raw = socket.create_connection(("127.0.0.1", tls), PATIENCE_S)
         with context.wrap_socket(raw, server_hostname="localhost") as secure:

@@ -140,7 +140,7 @@ def _network(service: Service, dify: Dify) -> Tree:
     tree: Tree = {"networks": networks}
     if is_entrance:
         host = f"[{dify.host}]" if ":" in dify.host else dify.host
-        tree["ports"] = [f"{host}:{dify.port}:{HTTPS_PORT if dify.tls else HTTP_PORT}"]
+        tree["ports"] = [f"{host}:{dify.public_port}:{HTTPS_PORT if dify.tls else HTTP_PORT}"]
     return tree
 
 

@@ -59,7 +59,7 @@ def address(config: Config, dify: Dify) -> str:
     host = _EVERYWHERE.get(dify.host, dify.host)
     host = f"[{host}]" if ":" in host else host
     scheme, usual = ("https", 443) if dify.tls else ("http", 80)
-    return f"{scheme}://{host}" + ("" if dify.port == usual else f":{dify.port}")
+    return f"{scheme}://{host}" + ("" if dify.public_port == usual else f":{dify.public_port}")
 
 
 def facts(config: Config, dify: Dify, host_of: HostOf, release: Release) -> Mapping[str, str]:
@@ -86,7 +86,7 @@ def facts(config: Config, dify: Dify, host_of: HostOf, release: Release) -> Mapp
 
 
 def _databases(config: Config, dify: Dify, host_of: HostOf) -> Mapping[str, str]:
-    postgres, redis, has_ca = dify.postgres, dify.redis, config.network.ca is not None
+    postgres, redis = dify.postgres, dify.redis
     is_tls = redis is not None and redis.tls
     return {
         "postgres.host": postgres.host if postgres else host_of("db_postgres"),
@@ -101,8 +101,7 @@ def _databases(config: Config, dify: Dify, host_of: HostOf) -> Mapping[str, str]
         "redis.user": (redis.user if redis else None) or "",
         "redis.scheme": "rediss" if is_tls else "redis",
         "redis.tls": "true" if is_tls else "false",
-        "redis.certificates": "CERT_REQUIRED" if is_tls and has_ca else "CERT_NONE",
-        "redis.ca": path(secret_files(config, dify)["ca"]) if is_tls and has_ca else "",
+        "redis.certificates": "CERT_REQUIRED" if is_tls else "CERT_NONE",
     }
 
 

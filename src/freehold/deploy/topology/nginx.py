@@ -66,6 +66,7 @@ _TLS = """
         ssl_certificate_key /run/secrets/dify-tls-key;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:tls:10m;
+        error_page 497 =308 https://$http_host$request_uri;
 {locations}    }}
 """
 _HEALTH = """\
@@ -94,7 +95,7 @@ def nginx_conf(
     """nginx.conf: `paths` by prefix to services, `upstreams` by service HOST:PORT.
 
     `address` is Dify as browsers reach it: a proxy in front may speak another scheme with them than with us. With TLS
-    the plain port answers probes and nothing else.
+    the plain port answers probes and nothing else, and who speaks HTTP with the other is sent to HTTPS.
     """
     health = _HEALTH.format(path=HEALTH)
     headers = _headers(address)

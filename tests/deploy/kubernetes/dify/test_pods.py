@@ -37,6 +37,7 @@ def test_probes_ask_by_http_by_a_command_or_by_the_port() -> None:
     assert by_command["startupProbe"]["periodSeconds"] == 120
     assert container(Service("a", "i:1", port=80, probe=Probe(port=80)))["readinessProbe"]["tcpSocket"] == {"port": 80}
     assert "readinessProbe" not in container(Service("a", "i:1"))
+    assert "readinessProbe" not in container(Service("a", "i:1", probe=Probe(command=("true",))))
 
 
 def test_copies_end_after_their_last_requests() -> None:

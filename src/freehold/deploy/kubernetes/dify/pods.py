@@ -13,7 +13,7 @@ from freehold.deploy.kubernetes.naming import Tree
 from freehold.deploy.kubernetes.pods import CONTAINER, DRAIN_S, identity
 from freehold.deploy.kubernetes.versions import has_sleep
 from freehold.deploy.services.deployment import Deployment
-from freehold.deploy.topology.service import Installation, Probe, Service
+from freehold.deploy.topology.service import Installation, Service
 
 CHECKSUM = "freehold/configuration"
 """The annotation by which a changed ConfigMap makes pods anew: variables and files are read once."""
@@ -38,7 +38,7 @@ def pod(deployment: Deployment, dify: Installation, service: Service) -> Tree:
         ports = {"http": service.port} | {f"port-{port}": port for port in service.more_ports}
         server["ports"] = [{"name": name, "containerPort": port} for name, port in ports.items()]
     if service.kind == "server":
-        server |= _probes(service.probe) | _drained(deployment, service)
+        server |= _probes(service) | _drained(deployment, service)
     spec: Tree = {"containers": [server], "volumes": [volume.volume for volume in seen]}
     for name, script in _awaited(dify, service):
         waiting = _container(dify, service, name, mounts) | {"command": ["sh", "-c", script]}
@@ -96,8 +96,9 @@ def _awaited(dify: Installation, service: Service) -> Iterator[tuple[str, str]]:
         yield MIGRATED, _IS_MIGRATED
 
 
-def _probes(probe: Probe | None) -> Tree:
-    """Until it was there once nobody asks whether it lives."""
+def _probes(service: Service) -> Tree:
+    """Until it was there once nobody asks whether it lives; nor ever whether requests may come to who takes none."""
+    probe = service.probe
     if probe is None:
         return {}
     if probe.command:
@@ -113,7 +114,7 @@ def _probes(probe: Probe | None) -> Tree:
     often = min(probe.interval_s, _STARTING_S) if not probe.command else probe.interval_s
     return {
         "startupProbe": every(often, max(2, math.ceil(probe.startup_s / often))),
-        "readinessProbe": every(probe.interval_s, 3),
+        **({"readinessProbe": every(probe.interval_s, 3)} if service.port else {}),
         "livenessProbe": every(probe.interval_s, 6),
     }
 
