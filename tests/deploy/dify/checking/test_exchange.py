@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,6 +111,52 @@ def test_silence_ends_in_time() -> None:
         answer = asked(f"http://127.0.0.1:{listening.getsockname()[1]}", seconds=0.2)
     assert answer.trouble == "slow"
     assert "within" in answer.reason
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX: ", HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"\r\n"]
+)
+def test_a_byte_at_a_time_ends_in_time(head: bytes) -> None:
+    """In its head, in the length of a chunk, in its body: each byte ends a silence, and none the whole."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(head)
+                while not done.wait(0.005):
+                    connection.sendall(b"0")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert asked(f"http://127.0.0.1:{listening.getsockname()[1]}", seconds=0.1).trouble == "slow"
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.0 200 OK\r\n\r\nok",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Content-Length: 2\r\n\r\nok",
+    ],
+)
+def test_older_and_rarer_forms_of_answers_are_read(answer: bytes) -> None:
+    """HTTP/1.0, which ends with its connection; trailers behind the last chunk; a line that only says go on."""
+    with answering(answer) as (url, _):
+        assert (got := asked(url)).text == "ok"
+    assert got.ok
+
+
+def test_a_key_that_a_server_repeats_is_not_shown() -> None:
+    """Not in any part of what came, wherever it is cut for a report."""
+    key = "sk-0123456789"
+    with answering(HEAD, b"\r\n" + b"x" * 295 + key.encode() * 99) as (url, _):
+        answer = exchange(Request("GET", url, (("Authorization", f"Bearer {key}"),)), TRUST, 5.0)
+    assert answer.ok
+    assert "sk-0" not in answer.text + answer.told()
 
 
 def test_nobody_there_is_named() -> None:

@@ -68,6 +68,17 @@ def test_a_model_that_is_refused_asks_nothing_more() -> None:
     assert "chat model `other`: Dify refuses to add it." in list(report.seen("en"))
 
 
+def test_all_checks_together_have_an_end() -> None:
+    """A server that is slow at everything: the rest is not asked, and nothing counts as proven by it."""
+    moments = iter([0.0, 1.0, 401.0])
+    with planted() as server:
+        report = run(Plugin(target(server.url, "chat")), lambda _: None, lambda: next(moments))
+    assert [finding.status for finding in report.findings] == ["ok", *["skip"] * (len(CHECKS) - 1)]
+    assert not report.ok
+    assert "s are over" in report.text("en", colour=False)
+    assert "未检查：已超过" in report.text("zh", colour=False)
+
+
 @pytest.mark.parametrize(
     "says",
     [

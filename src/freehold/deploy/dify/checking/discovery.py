@@ -10,6 +10,8 @@ Say = Callable[[str], None]
 KINDS = ("chat", "embedding", "rerank")
 MOST = 32
 """Names that are asked; a gateway to providers may list hundreds."""
+SILENT = 3
+"""After so many names that did not answer in time no more are asked."""
 
 
 def with_models(plugin: Plugin, names: Sequence[str], say: Say) -> Plugin:
@@ -38,13 +40,15 @@ def listed(plugin: Plugin) -> list[str]:
 def _found(plugin: Plugin, names: Sequence[str], say: Say) -> dict[str, str]:
     """By kind, the first name that answers as one."""
     found: dict[str, str] = {}
+    silent = 0
     for name in names[:MOST]:
         say(name)
         asking = Plugin(replace(plugin.target, chat=name, embedding=name, rerank=name), plugin.memory)
         kind = _kind_of(asking, [kind for kind in KINDS if kind not in found])
         if kind is not None:
             found[kind] = name
-        if len(found) == len(KINDS):
+        silent += any(answer.trouble == "slow" for answer in asking.exchanges)
+        if len(found) == len(KINDS) or silent == SILENT:
             break
     return found
 

@@ -1,6 +1,7 @@
 """One request and its answer as they went over the wire: each byte sent, and each piece of the answer with its time."""
 
 import http.client
+import io
 import json
 import socket
 import ssl
@@ -10,8 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 CONNECT_S = 10.0
 PIECE_BYTES = 1 << 16
@@ -19,6 +23,8 @@ AFTER_LAST_S = 1.0
 """A server has this long to end an answer whose last words came."""
 LONGEST_BYTES = 64 << 20
 """Of an answer; more is not read."""
+SHORTEST_KEY = 4
+"""Characters; a shorter one is part of other words."""
 SHOWN = 400
 """Characters of a body that a report shows."""
 
@@ -80,8 +86,10 @@ class Exchange:
 
     @cached_property
     def body(self) -> bytes:
-        """All pieces."""
-        return b"".join(piece.data for piece in self.pieces)
+        """All pieces, with stars for the key that was sent: reports show answers, and some servers repeat it."""
+        whole = b"".join(piece.data for piece in self.pieces)
+        key = dict(self.request.headers).get("Authorization", "").removeprefix("Bearer ").encode()
+        return whole.replace(key, b"***") if len(key) >= SHORTEST_KEY else whole
 
     @cached_property
     def text(self) -> str:
@@ -127,37 +135,57 @@ def exchange(
     sent `last` has a second more to end. Never raises for what a server or a network does: that is the result.
     """
     began = time.monotonic()
-    ends = began + seconds
     status, headers = 0, None
     pieces: list[Piece] = []
     trouble: Trouble = ""
     reason, left = "", False
     try:
         with _connected(request.url, trust, min(CONNECT_S, seconds)) as connection:
+            timed = _Timed(connection, began + seconds)
             connection.settimeout(seconds)
             sent = time.monotonic()
             with suppress(ConnectionResetError, BrokenPipeError):  # who has read enough may still answer
                 connection.sendall(request.encoded())
-            answer = http.client.HTTPResponse(connection, method=request.method)
+            answer = http.client.HTTPResponse(cast("socket.socket", timed), method=request.method)
             answer.begin()
             status, headers = answer.status, {name.lower(): value for name, value in answer.getheaders()}
             unpack = _unpacking(headers.get("content-encoding", ""))
-            body = b""
+            body = bytearray()
             while piece := answer.read1(PIECE_BYTES):
                 pieces.append(Piece(time.monotonic() - sent, unpack(piece)))
                 body += pieces[-1].data
-                if left := len(body) > LONGEST_BYTES or (enough is not None and enough(body)):
+                if left := len(body) > LONGEST_BYTES or (enough is not None and enough(bytes(body))):
                     break
-                if last and last in body:
-                    ends = min(ends, time.monotonic() + AFTER_LAST_S)
-                if (rest := ends - time.monotonic()) <= 0:
-                    raise TimeoutError
-                connection.settimeout(rest)
+                if last and last in body[-len(pieces[-1].data) - len(last) :]:
+                    timed.ends = min(timed.ends, time.monotonic() + AFTER_LAST_S)
             if not left and answer.length:
-                raise http.client.IncompleteRead(body, answer.length)
+                raise http.client.IncompleteRead(bytes(body), answer.length)
     except (OSError, http.client.HTTPException, zlib.error, ValueError) as error:
         trouble, reason = _trouble(error, seconds)
     return Exchange(request, status, headers, tuple(pieces), trouble, reason, time.monotonic() - began, left)
+
+
+class _Timed(io.RawIOBase):
+    """What is read of a connection until the time is over, however small the pieces in which it comes."""
+
+    def __init__(self, connection: socket.socket, ends: float) -> None:
+        self.ends = ends
+        self._connection = connection
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """As a socket's: what `http.client` asks of one."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """It is read."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """At least a byte, 0 at the end. Raises TimeoutError."""
+        if (rest := self.ends - time.monotonic()) <= 0:
+            raise TimeoutError
+        self._connection.settimeout(rest)
+        return self._connection.recv_into(buffer)
 
 
 def _connected(url: str, trust: ssl.SSLContext, seconds: float) -> socket.socket:

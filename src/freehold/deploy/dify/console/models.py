@@ -159,8 +159,8 @@ class Models:
             self._save("PUT", body | {"credential_id": known})
         now = self.credential(name, kind)
         if now is None or (now.name or label) != label:  # Dify takes only a model's first one into force by itself
-            body = {"model": name, "model_type": kind, "credential_id": self._credential_named(name, kind, label)}
-            self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", body))
+            ours = {"model": name, "model_type": kind, "credential_id": self._credential_named(name, kind, label)}
+            self._calls.do(Request("POST", f"{_PROVIDER}/models/credentials/switch", ours))
 
     def remove(self, name: str, kind: ModelType) -> None:
         """Take a model out with all its credentials. Whoever calls has made sure that nothing uses it."""
