@@ -4,6 +4,7 @@ The lists of exceptions can only shrink: an entry that is no longer needed fails
 """
 
 import ast
+import gc
 import importlib
 import re
 import subprocess
@@ -43,6 +44,15 @@ UNMIRRORED: dict[str, str] = {
     "errors/kinds.py": "an enum and a named tuple; tests/errors/test_catalog.py reads every row",
 }
 MOST = {"BROAD_EXCEPTS": 4, "UNMIRRORED": 3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_collector() -> Iterator[None]:
+    """The trees of all files stay for a while: the collector would walk them again and again, most of the time."""
+    gc.disable()
+    yield
+    tree.cache_clear()
+    gc.enable()
 
 
 @cache

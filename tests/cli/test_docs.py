@@ -25,8 +25,9 @@ def test_only_what_changed_is_written(tmp_path: Path) -> None:
 
 def test_the_pages_are_whole() -> None:
     """Every key, code and verb has its place, and no cell breaks its table."""
-    assert all(f"| `{key}` |" in config_page() for key in ("input_shape", "deadline_s", "pull_secrets", "log_level"))
-    assert all(f"| `{code}` |" in errors_page() for code in CATALOG)
-    assert all(f"## freehold {verb}" in cli_page() for verb in VERBS)
-    for line in errors_page().splitlines():
+    config, errors, cli = config_page(), errors_page(), cli_page()
+    assert all(f"| `{key}` |" in config for key in ("input_shape", "deadline_s", "pull_secrets", "log_level"))
+    assert all(f"| `{code}` |" in errors for code in CATALOG)
+    assert all(f"## freehold {verb}" in cli for verb in VERBS)
+    for line in errors.splitlines():
         assert not line.startswith("| `") or line.replace("\\|", "").count("|") == 5, line

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -19,8 +19,10 @@ def placeholders(template: str) -> set[str]:
     return {field.split(".")[0].split("[")[0] for _, field, _, _ in Formatter().parse(template) if field is not None}
 
 
-def raised() -> Iterator[tuple[str, ast.Call, str]]:
+@cache
+def raised() -> list[tuple[str, ast.Call, str]]:
     """(place, call, code) for each FreeholdError that is made with codes written where it is made."""
+    found = []
     for path in sorted(SRC.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -30,7 +32,8 @@ def raised() -> Iterator[tuple[str, ast.Call, str]]:
                 codes = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
                 for code in codes:
                     if isinstance(code, ast.Constant):
-                        yield f"{path.relative_to(SRC)}:{call.lineno}", call, str(code.value)
+                        found.append((f"{path.relative_to(SRC)}:{call.lineno}", call, str(code.value)))
+    return found
 
 
 def test_every_code_that_is_raised_has_its_row() -> None:
