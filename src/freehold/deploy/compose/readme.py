@@ -39,7 +39,8 @@ answered what was recorded with them. The gateway listens on {host}:{port}.{key}
 _DIFY = """\
 Dify {version} starts with it, on {address}. Its databases migrate first (`migration`); then it is ready. Volumes are
 called `{name}-dify-...`, whatever folder this is done in. `dify/secrets.json` is made once and kept: without it nothing
-in those volumes can be read. It has the administrator's password, too: `console_password`.
+in those volumes can be read. The first visit asks for its `init_password`, and makes the administrator. `freehold dify
+connect --print` has the form of each model; API Key is what `secrets/access` holds.
 
 """
 
