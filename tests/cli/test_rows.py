@@ -1,15 +1,29 @@
 """Where the rows of `freehold check` come from."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from freehold.cli.progress import Say
-from freehold.cli.rows import SOURCES, Row, Source, Surroundings, bf16, configuration, memory, proofs, runtimes, state
+from freehold.cli.rows import (
+    SOURCES,
+    Row,
+    Source,
+    Surroundings,
+    bf16,
+    configuration,
+    dify,
+    memory,
+    proofs,
+    runtimes,
+    state,
+)
 from freehold.config import read
 from freehold.machine import read_memory
+from tests.deploy.dify.checking.planted import KEY, planted
 
 
 def around(text: str, folder: Path, **environ: str) -> Surroundings:
@@ -31,6 +45,31 @@ def test_another_source_is_a_function_in_a_table(folder: Path) -> None:
     assert rows(sources[-1], around("models: []", folder)) == [
         Row("weather", "warn", "rain", "sun", "It is nicer.", "Wait.")
     ]
+
+
+def test_dify_is_asked_for_at_the_declared_address_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails there fails, a server that is not up warns, no address asks nothing; the key stands nowhere."""
+    known = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: known("127.0.0.1" if host == "m.test" else host, *rest, **more),
+    )
+    text = "models: [{{id: judge, source: 'http://u.test/v1', kind: rerank}}]\ndify: {{url: 'http://d.test'{}}}\n"
+    said = ", models_url: 'http://m.test:{}/v1', models_key: '${{env:MODELS_KEY}}'"
+    assert rows(dify, around(text.format(""), folder)) == []
+    with planted("score_key", key=KEY) as server:
+        there = text.format(said.format(server.url.split(":")[2].partition("/")[0]))
+        found = rows(dify, around(there, folder, MODELS_KEY=KEY))
+    assert [(row.id, row.status) for row in found if row.status != "warn"] == [
+        ("dify", "ok"),
+        ("dify:rerank_score_key", "fail"),
+    ]
+    assert KEY not in str(found)
+    silent = rows(dify, around(there, folder, MODELS_KEY=KEY))
+    assert [(row.id, row.status) for row in silent] == [("dify", "ok"), ("dify:reachable", "warn")]
+    (unknown,) = rows(dify, around(there, folder, MODELS_KEY=""))
+    assert (unknown.id, unknown.status) == ("dify", "fail")
 
 
 def test_notes_of_the_configuration_are_warnings(mlp: Path, folder: Path) -> None:

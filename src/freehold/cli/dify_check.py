@@ -13,16 +13,18 @@ import typer
 
 from freehold.cli.dify_place import models_key
 from freehold.cli.output import FAILED, Output
-from freehold.cli.progress import working
+from freehold.cli.progress import Say, working
 from freehold.config import Config, load, resolve
 from freehold.config.load import file_of
 from freehold.config.secret import is_reference
 from freehold.deploy.dify.checking.discovery import with_models
 from freehold.deploy.dify.checking.plugin_calls import Plugin, Target
-from freehold.deploy.dify.checking.running import run
+from freehold.deploy.dify.checking.running import Report, run
 from freehold.deploy.doctor.command import coloured
 from freehold.errors import FreeholdError
 
+DECLARED_S = 20.0
+"""The most that one call of `freehold check` may take."""
 BASE_URL = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
 
 
@@ -72,6 +74,20 @@ def check(
     output.show(report.data(output.language), report.text(output.language, colour))
     if not report.ok:
         raise typer.Exit(FAILED)
+
+
+def declared(config: Config, environ: Mapping[str, str], say: Say) -> Report | None:
+    """What comes of all checks at `dify.models_url`; None without one: no other address is asked.
+
+    Raises `network_ca_unreadable`, and what `known_key` raises.
+    """
+    url = config.dify.models_url if config.dify is not None else None
+    if url is None:
+        return None
+    ca = config.network.ca
+    deployed, key = seen_from_dify(config), known_key(config, environ)
+    target = Target(url, trusting(ca), ca=ca or "", from_dify=deployed, key=key, seconds=DECLARED_S)
+    return run(with_models(Plugin(target), _names(config), say), say)
 
 
 def trusting(ca: str | None) -> ssl.SSLContext:

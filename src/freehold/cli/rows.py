@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from freehold.cli.dify_check import declared
 from freehold.cli.doctor import examined
 from freehold.cli.examine import Examined, examine
 from freehold.cli.local import local_place
@@ -175,7 +176,29 @@ def proofs(around: Surroundings, say: Say) -> Iterator[Row]:
             yield _proof_row(around, one, required)
 
 
-SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, deployment, proofs)
+def dify(around: Surroundings, say: Say) -> Iterator[Row]:
+    """What `freehold dify check` says of the address that Dify is given, where the configuration has one.
+
+    That nothing answers there only warns: what is checked may not be served yet.
+    """
+    config, why = around.reading.config, FreeholdError("note_dify_check")
+    try:
+        report = declared(config, around.environ, say) if config is not None else None
+    except FreeholdError as error:
+        yield around.finding("dify", "fail", error, "", why)
+        return
+    if report is None:
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
+    yield around.row("dify", "warn" if report.late else "ok", f"{report.target.url}: {counts}", "", why)
+    for finding in report.findings:
+        if finding.status in ("warn", "fail"):
+            told = finding.told(around.language, report.target.key)
+            status: Status = "fail" if finding.failed and finding.check.id != "reachable" else "warn"
+            yield Row(f"dify:{told['id']}", status, told["found"], "", told["why"], told["fix"])
+
+
+SOURCES: tuple[Source, ...] = (configuration, runtimes, memory, state, bf16, deployment, proofs, dify)
 
 
 def _may_be_here(model: ModelConfig, store: Store) -> bool:

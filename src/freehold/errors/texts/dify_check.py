@@ -24,4 +24,11 @@ ENTRIES: dict[str, Entry] = {
         "未给出 URL，且此处没有说明模型位置的配置。",
         "请指定服务器：freehold dify check http://HOST:PORT/v1；或在 freehold.yaml 所在目录运行。",
     ),
+    "note_dify_check": Entry(
+        Kind.UPSTREAM,
+        "Dify's plugin makes these calls at `dify.models_url` when a model is added and when it is used.",
+        "See `freehold dify check`, which shows what was sent and what came back.",
+        "添加和使用模型时，Dify 的插件会在 `dify.models_url` 上执行这些调用。",
+        "请查看 `freehold dify check`，它会显示发送与收到的内容。",
+    ),
 }
