@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from freehold.deploy.dify.backup import folders
-from freehold.deploy.dify.backup.direct import Direct
 from freehold.deploy.dify.backup.place import Folder, Installed
+from tests.deploy.dify.backup.direct import Direct
 
 
 def test_a_file_systems_own_folder_is_nobodys_data(tmp_path: Path) -> None:

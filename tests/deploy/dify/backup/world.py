@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pyrage import x25519
 
-from freehold.deploy.dify.backup.direct import Address, Direct
+from freehold.deploy.dify.backup.direct import Address
 from freehold.deploy.dify.backup.place import Database, Folder, Installed
 from freehold.deploy.dify.backup.restoring import Source
 from freehold.deploy.dify.backup.saving import Backup, Terms, back_up
+from tests.deploy.dify.backup.direct import Direct
 from tests.postgres import PASSWORD, Server
 
 TENANT = "11111111-1111-1111-1111-111111111111"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from freehold.deploy.dify.backup.direct import Direct
 from freehold.deploy.dify.upgrading.plan import Plan
 from freehold.deploy.dify.upgrading.running import Safety, take_back, upgrade
 from freehold.errors import FreeholdError
+from tests.deploy.dify.backup.direct import Direct
 from tests.deploy.dify.backup.world import KEY, TENANT, World
 
 PLAN = Plan("1.15.0", "1.16.0", (), (), (), (), (("flask", "backfill-plugin-auto-upgrade"),))

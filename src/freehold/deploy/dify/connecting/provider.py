@@ -13,9 +13,6 @@ TYPES: tuple[ModelType, ...] = ("llm", "text-embedding", "rerank", "speech2text"
 
 TITLE = "OpenAI-API-compatible"
 
-LONGEST_CREDENTIAL = 30
-"""Characters of the name of a credential."""
-
 Words = Mapping[Language, str]
 
 
