@@ -127,10 +127,12 @@ def test_images_of_registries_go_into_an_engine_and_through_a_registry_by_digest
         ((there, digest),) = pushed.items()
         pull_missing(engine.docker, [located(name, Deploy(registry=closed), pushed)])
         found = engine.local(f"{there}@{digest}")
-    assert found is not None
-    assert (found.id, digest) == (bundle.manifest.images[0].id, bundle.manifest.images[0].digest)
-    assert found.digests
-    docker.docker("rmi", "--force", found.id)
+        assert found is not None
+        assert (found.id, digest) == (bundle.manifest.images[0].id, bundle.manifest.images[0].digest)
+        assert found.digests
+        docker.docker("tag", f"{there}@{digest}", name)
+        assert Finder(client, {}, engine.platform(), engine).find(name).image.source == "engine"  # it gave it elsewhere
+        docker.docker("rmi", "--force", found.id)
 
 
 def test_another_platform_is_refused_before_anything_is_loaded(engine: Engine, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Finder:
         Raises FreeholdError as the client, `bundle_image_unknown`, `bundle_platform_missing`.
         """
         local = self.engine.local(name) if self.engine is not None and "@" not in name else None
-        if local is not None and not local.digests:
+        if local is not None and not self._was_given(name, local):
             return self._of_engine(name, local)
         try:
             return self._of_registry(name)
@@ -64,6 +64,11 @@ class Finder:
             if local is None or error.code not in _ABSENT:
                 raise
             return self._of_engine(name, local)
+
+    def _was_given(self, name: str, local: Local) -> bool:
+        """Whether a registry gave it by this name, or the mirror. Where else it was pushed to says nothing of that."""
+        sources = {_place(located(name, Deploy(registry=registry), {})) for registry in (None, self.mirror)}
+        return any(_place(one.partition("@")[0]) in sources for one in local.digests)
 
     def _of_engine(self, name: str, local: Local) -> Found:
         if self.platform not in (ALL, local.platform):
@@ -117,6 +122,12 @@ class Finder:
 
     def _missing(self, name: str, there: str, place: object) -> FreeholdError:
         return FreeholdError("bundle_platform_missing", image=name, wanted=self.platform, known=there, place=place)
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Registry and repository; of Docker Hub's own images in one of their two spellings."""
+    host, path, _ = parts(name)
+    return host, path.removeprefix("library/")
 
 
 def _blobs(manifest: ImageManifest) -> Iterator[Descriptor]:
