@@ -227,6 +227,20 @@ ENTRIES: dict[str, Entry] = {
         "此处曾在恢复备份 {id} 时被中断。",
         "请再次恢复同一备份，或从全新的安装开始。",
     ),
+    "dify_backup_restore_failed": Entry(
+        Kind.UNAVAILABLE,
+        "The restore came to a stop half way: {reason}",
+        "Mend that and restore the same backup again: it goes on by itself. Until then Dify's services are stopped.",
+        "恢复在中途停止：{reason}",
+        "请先修复该问题，再恢复同一备份，过程会自行继续。在此之前 Dify 的服务处于停止状态。",
+    ),
+    "dify_backup_held": Entry(
+        Kind.UNAVAILABLE,
+        "Services of {place} were held for the backup and could not be let go: {reason}",
+        "Mend that and make the backup again, or run `freehold deploy`: either lets them go.",
+        "{place} 的服务为备份而暂停，且未能恢复运行：{reason}",
+        "请先修复该问题，再重新备份，或运行 `freehold deploy`：两者都会让服务继续运行。",
+    ),
     "dify_backup_rows_differ": Entry(
         Kind.CONFLICT,
         "Database {database} came to life with other rows than were saved: {found}, not {wanted}.",

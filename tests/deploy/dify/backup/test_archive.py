@@ -127,3 +127,13 @@ def test_without_a_manifest_it_is_not_whole() -> None:
         out.seek(0)
         with pytest.raises(FreeholdError, match=words):
             read(out)
+
+
+def test_what_the_data_is_bound_to_must_be_readable() -> None:
+    """Whoever has the public key can make a file: no program may break at it."""
+    out = io.BytesIO()
+    with Archive.into(out) as archive:
+        archive.add("bound.json", b"[")
+    out.seek(0)
+    with pytest.raises(FreeholdError, match=r"bound\.json"):
+        read(out)

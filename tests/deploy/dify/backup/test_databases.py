@@ -21,6 +21,20 @@ def test_names_and_values_are_quoted_by_psql(world: World) -> None:
     databases.set_mark(place, beside, "nobody's")
 
 
+@pytest.mark.parametrize("name", ["a=b'c\\d", "postgresql://x", "x" * 60])
+def test_a_name_of_any_sort_keeps_its_place(world: World, name: str) -> None:
+    """PostgreSQL reads some names as addresses and cuts long ones: what comes beside is another one all the same."""
+    place, dify = world.place, world.found().databases[0]
+    mine = databases.make_beside(place, dify, name, "freehold-restore 1")
+    beside = databases.make_beside(place, mine, databases.name_beside(mine, "_freehold_new"), "freehold-restore 1")
+    databases.rows(place, beside, "CREATE TABLE apps (id int); INSERT INTO apps VALUES (1)")
+    with databases.dump(place, beside) as dumped:
+        assert dumped.read().startswith(b"PGDMP")
+    databases.put_in_place(place, mine, beside)
+    assert databases.counts(place, mine) == {"apps": 1}
+    databases.drop(place, mine)
+
+
 def test_who_may_not_create_databases_is_told_before(world: World) -> None:
     """With the words that give the right."""
     world.postgres.sql("postgres", f"CREATE ROLE weak{world.number} LOGIN PASSWORD 'correct horse'")

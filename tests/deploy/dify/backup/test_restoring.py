@@ -53,23 +53,33 @@ def test_a_dify_with_data_is_never_overwritten(world: World, make_world: MakeWor
 
 
 def test_what_was_cut_off_can_be_begun_again(world: World, make_world: MakeWorld, tmp_path: Path) -> None:
-    """Interrupted between two databases: services stay stopped, another backup is refused, the same goes through."""
+    """Broken between two databases: services stay stopped, another backup is refused, the same goes through. A file
+    that changes while it is restored is no backup, and nothing has changed by then."""
     first, second = world.save(tmp_path / "one.age"), world.save(tmp_path / "two.age")
-    new = make_world()
+    moving, new = tmp_path / "moving.age", make_world()
+    moving.write_bytes(first.path.read_bytes())
 
-    def interrupt(text: str) -> None:
+    def swap(text: str) -> None:
+        if text.startswith("bringing"):
+            moving.write_bytes(second.path.read_bytes())
+
+    def fail(text: str) -> None:
         if text.startswith("putting database dify_plugin"):
-            raise KeyboardInterrupt
+            raise FreeholdError("dify_backup_files_differ", folder="f", service="api")
 
-    with pytest.raises(KeyboardInterrupt):
-        restore(new.place, source(first.path), interrupt)
-    assert new.held == ["stop"]
+    with pytest.raises(FreeholdError, match="is another one by now"):
+        restore(new.place, source(moving), swap)
+    assert new.held == ["stop", "start"]
+    with pytest.raises(FreeholdError) as stopped:
+        restore(new.place, source(first.path), fail)
+    assert stopped.value.code == "dify_backup_restore_failed"
+    assert new.held == ["stop", "start", "stop"]
     with pytest.raises(FreeholdError) as refused:
         restore(new.place, source(second.path), quiet)
     assert refused.value.code == "dify_backup_half_restored"
     assert first.manifest.id in str(refused.value)
     restore(new.place, source(first.path), quiet)
-    assert new.held == ["stop", "stop", "start"]
+    assert new.held[3:] == ["stop", "start"]
     assert new.sql("dify_plugin", "SELECT count(*) FROM plugins") == "1\n"
     assert new.databases() == [new.name("dify"), new.name("dify_plugin")]
     with pytest.raises(FreeholdError) as full:

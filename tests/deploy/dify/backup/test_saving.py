@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pyrage import x25519
 
+from freehold.deploy.dify.backup.databases import set_mark
 from freehold.deploy.dify.backup.saving import Terms, back_up
 from freehold.errors import FreeholdError
 from tests.deploy.dify.backup.conftest import MakeWorld
@@ -100,6 +101,29 @@ def test_a_full_disk_leaves_no_backup(world: World, folder: Path) -> None:
     assert failed.value.code == "dify_backup_unwritable"
     assert "File too large" in str(failed.value)
     assert nothing_is_left(world, folder)
+
+
+def test_services_that_could_not_be_let_go_are_told(world: World, folder: Path) -> None:
+    """Docker is gone by then: nothing else is as urgent."""
+
+    def hold(held: bool) -> None:
+        if not held:
+            raise FreeholdError("compose_docker_missing")
+
+    with pytest.raises(FreeholdError) as stuck:
+        back_up(replace(world.place, hold=hold), folder / "one.age", Terms([KEY.to_public()]), lambda _text: None)
+    assert stuck.value.code == "dify_backup_held"
+    assert not list(folder.iterdir())
+
+
+def test_what_is_half_restored_is_not_saved(make_world: MakeWorld, folder: Path) -> None:
+    """It would look like a backup of a whole Dify."""
+    world = make_world()
+    set_mark(world.place, world.found().databases[1], "freehold-restore 0123")
+    with pytest.raises(FreeholdError) as refused:
+        world.save(folder / "one.age")
+    assert (refused.value.code, refused.value.details["id"]) == ("dify_backup_half_restored", "0123")
+    assert world.held == []
 
 
 def test_ctrl_c_leaves_no_backup(world: World, folder: Path) -> None:

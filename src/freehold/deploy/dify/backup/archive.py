@@ -138,7 +138,7 @@ class _Reading:
             if member.name == NAME:
                 content.manifest = Manifest.read(data)
             else:
-                content.bound = msgspec.json.decode(data, type=dict[str, str])
+                content.bound = _bound(data)
         elif (place := _PLACE.fullmatch(member.name)) is None:
             raise FreeholdError("dify_backup_incomplete", reason=f"{member.name} belongs to no backup")
         elif place[1] == "environment" and file is not None:
@@ -192,6 +192,13 @@ class _Reading:
     def _opened(self, piece: str) -> IO[bytes] | None:
         sink = self._take.get(piece)
         return None if sink is None else self.stack.enter_context(sink())
+
+
+def _bound(data: bytes) -> Mapping[str, str]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise FreeholdError("dify_backup_incomplete", reason=f"{BOUND}: {error}") from None
 
 
 def _sums(manifest: Manifest) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from typing import IO
 
 from freehold.deploy.dify.backup.manifest import SavedDatabase
@@ -21,6 +22,10 @@ MAINTENANCE = "postgres"
 KNOWING_ITSELF = 'PGPASSWORD="${POSTGRES_PASSWORD:-}" exec "$@"'
 """For a shell of the server's container, whose image trusts its own socket: where that was changed, the container knows
 the password itself."""
+MARK = "freehold-restore"
+"""Begins the remark on databases that are being restored; the backup's id follows."""
+OLD = "_freehold_old"
+_LONGEST = 63  # bytes of a name: NAMEDATALEN
 _PLAIN = frozenset({"plpgsql"})
 
 
@@ -29,7 +34,7 @@ def rows(place: Place, database: Database, sql: str, **values: str) -> list[list
 
     Raises `dify_backup_program_failed` with PostgreSQL's words.
     """
-    words = ["psql", "-X", "-q", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-U", database.user, "-d", database.name]
+    words = ["psql", "-X", "-q", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-U", database.user, "-d", _named(database)]
     for name, value in values.items():
         words += ["-v", f"{name}={value}"]
     data = said(place.inside(database.service, (*words, "-f", "-")), _about(database), sql.encode())
@@ -74,9 +79,15 @@ def missing_extensions(place: Place, database: Database, wanted: Mapping[str, st
 @contextmanager
 def dump(place: Place, database: Database) -> Iterator[IO[bytes]]:
     """All of a database, as one snapshot of it."""
-    words = ("pg_dump", "--format=custom", "-U", database.user, "-d", database.name)
+    words = ("pg_dump", "--format=custom", "-U", database.user, "-d", _named(database))
     with reading(place.inside(database.service, words), _about(database)) as stream:
         yield stream
+
+
+def name_beside(database: Database, suffix: str) -> str:
+    """What a database beside it is called. PostgreSQL cuts longer names without a word: a long one goes by its hash."""
+    name = f"{database.name}{suffix}"
+    return name if len(name.encode()) <= _LONGEST else f"{sha256(database.name.encode()).hexdigest()[:16]}{suffix}"
 
 
 def make_beside(place: Place, database: Database, name: str, mark: str) -> Database:
@@ -107,6 +118,13 @@ def mark_of(place: Place, database: Database) -> str | None:
     return found[0][0] if found else None
 
 
+def check_whole(place: Place, databases: Iterable[Database]) -> None:
+    """Raises `dify_backup_half_restored` where one of them is being restored, or that was cut off."""
+    for mark in (mark_of(place, database) or "" for database in databases):
+        if mark.startswith(MARK):
+            raise FreeholdError("dify_backup_half_restored", id=mark.partition(" ")[2])
+
+
 def set_mark(place: Place, database: Database, mark: str) -> None:
     """Remark on a database if it is there, which outlives this process; "" removes it."""
     sql = r"""
@@ -118,7 +136,8 @@ def set_mark(place: Place, database: Database, mark: str) -> None:
 @contextmanager
 def restoring(place: Place, database: Database) -> Iterator[IO[bytes]]:
     """What reads a dump into an empty database; the first mistake ends it."""
-    words = ("pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", "-U", database.user, "-d", database.name)
+    options = ("--no-owner", "--no-privileges", "--exit-on-error")
+    words = ("pg_restore", *options, "-U", database.user, "-d", _named(database))
     with feeding(place.inside(database.service, words), _about(database)) as stream:
         yield stream
 
@@ -133,7 +152,7 @@ def put_in_place(place: Place, database: Database, beside: Database) -> None:
         ALTER DATABASE :"beside" RENAME TO :"name";
         DROP DATABASE IF EXISTS :"aside" WITH (FORCE);
     """
-    names = {"name": database.name, "beside": beside.name, "aside": f"{database.name}_freehold_old"}
+    names = {"name": database.name, "beside": beside.name, "aside": name_beside(database, OLD)}
     rows(place, _maintenance(database), sql, **names)
 
 
@@ -142,16 +161,22 @@ def drop(place: Place, database: Database) -> None:
     rows(place, _maintenance(database), 'DROP DATABASE IF EXISTS :"name" WITH (FORCE)', name=database.name)
 
 
-def saved(place: Place, database: Database, size: int, sha256: str) -> SavedDatabase:
+def saved(place: Place, database: Database, size: int, digest: str) -> SavedDatabase:
     """What the manifest says of it."""
     return SavedDatabase(
         name=database.name,
         server=server_version(place, database),
         bytes=size,
-        sha256=sha256,
+        sha256=digest,
         rows=counts(place, database),
         extensions=extensions(place, database),
     )
+
+
+def _named(database: Database) -> str:
+    """For `-d`, which takes a name with `=` or `://` in it for something else."""
+    escaped = database.name.replace("\\", r"\\").replace("'", r"\'")
+    return f"dbname='{escaped}'"
 
 
 def _maintenance(database: Database) -> Database:

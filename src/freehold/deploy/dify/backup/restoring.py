@@ -24,7 +24,6 @@ from freehold.deploy.dify.backup.sealed import opened
 from freehold.errors import FreeholdError
 
 Say = Callable[[str], None]
-MARK = "freehold-restore"
 BESIDE, DRILL = "_freehold_new", "_freehold_drill"
 
 
@@ -76,7 +75,8 @@ def restore(place: Place, source: Source, say: Say, *, replace_data: bool = Fals
     was read to its end and its databases were brought to life beside the empty ones; services stay stopped where it
     is cut off later.
 
-    Raises `dify_backup_target_not_empty`, `dify_backup_half_restored`, what `fit` does, and what programs say.
+    Raises `dify_backup_target_not_empty`, `dify_backup_half_restored`, what `fit` does, and what programs say;
+    `dify_backup_restore_failed` with that where something was changed.
     """
     say("reading the backup")
     content, installed = source.read(), place.found()
@@ -93,9 +93,11 @@ def restore(place: Place, source: Source, say: Say, *, replace_data: bool = Fals
         with _beside(place, installed, source, manifest, BESIDE, say) as made:
             changed = True
             _put_in_place(place, installed, source, manifest, made, say)
-    except BaseException:
+    except BaseException as error:
         if not changed and not replace_data:  # what another version has migrated, this one must not write to
             place.start()
+        if changed and not replace_data and isinstance(error, FreeholdError):
+            raise FreeholdError("dify_backup_restore_failed", reason=error) from None
         raise
     if not replace_data:
         place.start()
@@ -130,9 +132,9 @@ def _beside(
     say("bringing its databases to life")
     try:
         for database in installed.databases:
-            name = f"{database.name}{suffix}"
-            made.append(databases.make_beside(place, database, name, f"{MARK} {manifest.id}"))
-        source.read({database.piece: partial(databases.restoring, place, database) for database in made})
+            name = databases.name_beside(database, suffix)
+            made.append(databases.make_beside(place, database, name, f"{databases.MARK} {manifest.id}"))
+        _read_again(source, manifest, {one.piece: partial(databases.restoring, place, one) for one in made})
         for database in made:
             wanted, found = manifest.databases[database.piece].rows, databases.counts(place, database)
             if found != wanted and not manifest.live:
@@ -149,11 +151,11 @@ def _put_in_place(
     place: Place, installed: Installed, source: Source, manifest: Manifest, made: Sequence[Database], say: Say
 ) -> None:
     for database in installed.databases:
-        databases.set_mark(place, database, f"{MARK} {manifest.id}")
+        databases.set_mark(place, database, f"{databases.MARK} {manifest.id}")
     for folder in installed.folders:
         folders.clear(place, folder)
     say("writing files")
-    source.read({folder.piece: partial(folders.unpacking, place, folder) for folder in installed.folders})
+    _read_again(source, manifest, {one.piece: partial(folders.unpacking, place, one) for one in installed.folders})
     for folder in installed.folders:
         say(f"reading folder {folder.path} again")
         if folders.tree_of(place, folder).sha256() != manifest.folders[folder.piece].sha256:
@@ -165,13 +167,19 @@ def _put_in_place(
         databases.set_mark(place, database, "")
 
 
+def _read_again(source: Source, manifest: Manifest, take: dict[str, Sink]) -> None:
+    """As it was read first: another file may have got its name meanwhile."""
+    if source.read(take).checked() != manifest:
+        raise FreeholdError("dify_backup_incomplete", reason=f"{source.path} is another one by now")
+
+
 def _check_empty(place: Place, installed: Installed, manifest: Manifest) -> None:
     """Nobody's data is here, but what an earlier attempt with this very backup wrote."""
     found = {database: databases.mark_of(place, database) for database in installed.databases}
     marks = {mark for mark in found.values() if mark}
-    ours = f"{MARK} {manifest.id}"
+    ours = f"{databases.MARK} {manifest.id}"
     for mark in sorted(marks):
-        if mark.startswith(MARK) and mark != ours:
+        if mark.startswith(databases.MARK) and mark != ours:
             raise FreeholdError("dify_backup_half_restored", id=mark.partition(" ")[2])
     for database in (database for database, mark in found.items() if mark is not None):
         filled = _with_rows(databases.counts(place, database))

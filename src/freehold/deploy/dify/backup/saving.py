@@ -51,7 +51,8 @@ def back_up(place: Place, path: Path, terms: Terms, say: Say) -> Backup:
     Services stand still while it is read (`live`: they do not), and go on however this ends. The file is whole when it
     has its name: it is written beside it, synced, decrypted again and held against its manifest.
 
-    Raises `dify_backup_there`, `dify_backup_outside`, `dify_backup_unwritable` and what programs say.
+    Raises `dify_backup_there`, `dify_backup_outside`, `dify_backup_unwritable`, `dify_backup_half_restored` and what
+    programs say; `dify_backup_held` where services could not be let go.
     """
     notes = _leftovers(path)
     if path.exists():
@@ -62,7 +63,8 @@ def back_up(place: Place, path: Path, terms: Terms, say: Say) -> Backup:
         raise FreeholdError("dify_backup_outside_vectors", store=outside["vectors"])
     if "files" in outside and "files" not in terms.without:
         raise FreeholdError("dify_backup_outside_files", store=outside["files"])
-    aside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    databases.check_whole(place, installed.databases)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     proof = x25519.Identity.generate()  # kept nowhere: with it, it is read back without the private key at hand
     try:
         with open(aside, "xb", opener=partial(os.open, mode=0o600)) as file:
@@ -98,7 +100,7 @@ def _save(place: Place, installed: Installed, archive: Archive, terms: Terms, sa
             place.freeze()
             saved = _pieces(place, installed, archive, say, live=False)
         finally:
-            place.thaw()
+            _let_go(place)
     archive.add(BOUND, msgspec.json.encode(installed.bound))
     manifest = Manifest(
         id=secrets.token_hex(8),
@@ -113,6 +115,14 @@ def _save(place: Place, installed: Installed, archive: Archive, terms: Terms, sa
         outside=installed.outside,
     )
     archive.add(NAME, manifest.written())
+
+
+def _let_go(place: Place) -> None:
+    """Whatever failed before is said by this too: nothing is as urgent as services that stand still."""
+    try:
+        place.thaw()
+    except FreeholdError as error:
+        raise FreeholdError("dify_backup_held", place=place.name, reason=error) from None
 
 
 def _pieces(
