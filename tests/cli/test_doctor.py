@@ -46,12 +46,14 @@ def test_a_configuration_says_what_the_machine_is_for(freehold: Freehold, folder
         "  - {id: card, source: a.onnx, device: cuda}\n"
         "network: {ca: ca.pem}\n"
         'deploy: {port: 18080, registry: "127.0.0.1:1/mirror"}\n'
+        "dify: {version: 1.15.0}\n"
     )
     (folder / "ca.pem").write_text("no certificate")
     report = examined(load(None, os.environ, folder), registry="127.0.0.1:2")
     found = {check.id: check for check in report.checks}
     assert report.profile == "recommended"
     assert found["ports"].needed.en == "18080 free"
+    assert (found["cores"].needed.en, found["memory"].needed.en) == ("10", "36.3 GB")  # with what Dify asks for
     assert found["dns"].found.en.startswith("freehold.invalid: ")
     assert [check.status for check in report.checks if check.id == "ca" and "(network.ca)" in check.found.en] == [
         "fail"

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from freehold.cli.deployments import Given
 from freehold.cli.fit import check_files, fit_beside, fit_here, machine_here, told
-from freehold.config import load
+from freehold.config import Dify, load
 from freehold.deploy.fitting.fit import Machine, fitting
 from freehold.deploy.fitting.model_files import read_model
 from freehold.deploy.services.deployment import Deployment
@@ -77,6 +78,9 @@ def test_this_machine_is_what_is_available(folder: Path, encoder_folder: Callabl
     assert abs(machine.memory - read_memory().available) < 1 << 30
     assert fit_here(config).rows[0].model == "(server)"
     assert fit_here(config, apart=True).rows[0].model == "(servers)"
+    beside = fit_here(msgspec.structs.replace(config, dify=Dify(version="1.15.0")), apart=True)
+    assert (beside.rows[-1].model, beside.rows[-1].need.sum) == ("(Dify)", 4 << 30)
+    assert beside.ok
 
 
 def test_what_comes_is_counted_beside_what_runs(folder: Path, encoder_folder: Callable[..., Path]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -81,7 +82,15 @@ def examined(config: Config | None, profile: str | None = None, registry: str | 
 
 
 def _requirements(config: Config | None, name: str | None) -> Profile:
-    return profile_of(name or ("cluster" if _on_cluster(config) else "recommended"), _gpus(config))
+    """Those of the profile, and on one server what a Dify beside the models asks for."""
+    found = profile_of(name or ("cluster" if _on_cluster(config) else "recommended"), _gpus(config))
+    if config is None or config.dify is None or config.dify.version is None or _on_cluster(config):
+        return found
+    from freehold.deploy.topology.release import release_of
+
+    needs = release_of(config.dify.version).needs
+    memory_gb = round(found.memory_gb + needs.memory_gib * 2**30 / 1e9, 1)
+    return replace(found, cores=found.cores + needs.cores, memory_gb=memory_gb)
 
 
 def _on_cluster(config: Config | None) -> bool:

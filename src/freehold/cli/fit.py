@@ -10,9 +10,10 @@ from freehold.deploy.fitting.beside import check_cards, left_beside
 from freehold.deploy.fitting.facts import FILES, fingerprint
 from freehold.deploy.fitting.fit import Card, Fit, Machine, Row, fitting, largest_of
 from freehold.deploy.fitting.model_files import ModelFiles, read_model
-from freehold.deploy.fitting.needs import MIB
+from freehold.deploy.fitting.needs import MIB, Need
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
+from freehold.deploy.topology.release import release_of
 from freehold.errors import FreeholdError
 from freehold.machine import read_cpu, read_gpus, read_memory
 
@@ -24,7 +25,7 @@ def fit_here(config: Config, apart: bool = False) -> Fit:
     """
     deployment = Deployment.of(config) if apart else None
     units = None if deployment is None else (*deployment.units, deployment.gateway)
-    return fitting(config, files_of(config, os.environ), machine_here(), units)
+    return fitting(config, files_of(config, os.environ), machine_here(), units, _dify(config))
 
 
 def fit_beside(coming: Sequence[Unit], running: Sequence[Unit]) -> Fit:
@@ -53,6 +54,15 @@ def files_of(config: Config, environ: Mapping[str, str]) -> dict[str, ModelFiles
     store = local_store(environ)
     ours = [model for model in config.models if model.hosting != "upstream" and not model.command]
     return {model.id: read_model(located(model.parsed_source, store), model.kind) for model in ours}
+
+
+def _dify(config: Config) -> dict[str, Need]:
+    """What the Dify of `config` asks for itself: nobody measured it, so nothing is refused for it."""
+    if config.dify is None or config.dify.version is None:
+        return {}
+    gib = release_of(config.dify.version).needs.memory_gib
+    formula = f"workspace = {gib} GiB that Dify asks for, all its services together (docs.dify.ai, not measured)"
+    return {"(Dify)": Need(0, 0, gib << 30, (formula,))}
 
 
 def machine_here() -> Machine:

@@ -1,12 +1,15 @@
 """A Dify beside models: in which order it starts, and without which secrets it does not."""
 
 import json
+import shutil
+import socket
 from dataclasses import replace
 
 import pytest
 
 from freehold.deploy.compose.dify import SECRETS_FILE, volume_name
-from freehold.deploy.compose.dify_target import VERSION_FILE, waves
+from freehold.deploy.compose.dify_target import VERSION_FILE, ComposeDify, waves
+from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.topology.service import Service
 from freehold.errors import FreeholdError
 from tests.deploy.compose.conftest import Yard
@@ -37,6 +40,35 @@ def test_volumes_without_their_secrets_are_refused_and_nothing_is_written(yard: 
         assert not (yard.folder / "dify").exists()
     finally:
         yard.engine.docker("volume", "rm", volume)
+
+
+def test_volumes_that_are_gone_and_a_port_that_is_taken_are_told_first(yard: Yard) -> None:
+    """Nobody is asked to begin with an empty Dify unasked; nothing was started."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        wanted = replace(yard.deployment(), config=config(port=other.getsockname()[1]))
+        dify = yard.target().dify
+        assert refusal(dify, wanted).code == "compose_port_taken"
+        (yard.folder / "dify").mkdir()
+        (yard.folder / SECRETS_FILE).write_text("{}")
+        (yard.folder / VERSION_FILE).write_text("1.15.0")
+        error = refusal(dify, wanted)
+        shutil.rmtree(yard.folder / "dify")
+        assert (error.code, error.details["path"]) == ("dify_data_lost", yard.folder / VERSION_FILE)
+
+
+def test_a_log_of_nobody_names_those_who_have_one(yard: Yard) -> None:
+    """Every service is called as Dify calls it."""
+    dify = yard.target().dify
+    with pytest.raises(FreeholdError) as caught:
+        dify.logs("api")
+    assert caught.value.code == "compose_service_unknown"
+    assert dify.hosts(replace(yard.deployment(), config=config()))["api"] == "api"
+
+
+def refusal(dify: ComposeDify, wanted: Deployment) -> FreeholdError:
+    with pytest.raises(FreeholdError) as caught:
+        dify.verify(wanted)
+    return caught.value
 
 
 def test_files_are_written_once_and_the_release_is_told(yard: Yard) -> None:

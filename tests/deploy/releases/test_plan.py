@@ -8,7 +8,7 @@ from freehold.deploy.releases.plan import Change, Plan, differences, plan
 from freehold.deploy.releases.staging import hosts
 from freehold.deploy.services.units import Mount, SecretFile
 from freehold.deploy.target import Running
-from tests.deploy.world import deployment
+from tests.deploy.world import deployment, with_dify
 
 
 def running(*names: str) -> list[Running]:
@@ -57,6 +57,11 @@ def test_nothing_changes_where_everything_is_as_it_is_wanted() -> None:
     one = deployment("fp32", "fp32")
     everything = running(*hosts(one.units), one.gateway.host)
     assert plan(1, one, one, everything).is_empty
+    beside = with_dify(one, "1.15.0")
+    assert plan(1, beside, beside, everything).is_empty
+    lacking = plan(1, beside, beside, everything, ["api"]).dify
+    assert lacking is not None
+    assert (lacking.sort, lacking.lacking) == ("started", ("api",))
     assert sorts(plan(1, one, one, everything[1:]))[one.units[0].host] == "started"
     left = plan(1, one, one, [*everything, *running("a-deadbeef")])
     assert sorts(left)["a-deadbeef"] == "removed"

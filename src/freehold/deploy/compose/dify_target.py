@@ -1,7 +1,9 @@
 """The Dify of a deployment as containers of its Compose project: started in its own order, its data never touched."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any
 
 from freehold.artifact.artifact import write_durably
 from freehold.deploy.compose.containers import state_of
-from freehold.deploy.compose.dify import FOLDER, SECRETS_FILE, SERVICE_LABEL, files, volume_name
+from freehold.deploy.compose.dify import ENTRANCE, FOLDER, SECRETS_FILE, SERVICE_LABEL, files, volume_name
 from freehold.deploy.compose.dify_place import write_dify
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import FILE, config_folder, secret_path
@@ -21,6 +23,7 @@ from freehold.deploy.compose.verifying import pull_missing
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.target import Running
 from freehold.deploy.topology import secrets
+from freehold.deploy.topology.facts import EVERYWHERE
 from freehold.deploy.topology.installation import installation
 from freehold.deploy.topology.service import Installation, Service
 from freehold.errors import FreeholdError
@@ -31,6 +34,7 @@ JOB_S = 3600.0
 SLACK_S = 120.0
 """Beside a service's own time to start: a machine that starts twelve of them is busy."""
 _LOOK_S = 1.0
+_ANSWERS_S = 1.0
 _CRASHES = 3
 _SAID = 3  # lines
 
@@ -54,9 +58,15 @@ class ComposeDify:
             raise FreeholdError("release_damaged", path=self.folder / VERSION_FILE, reason=error) from None
 
     def verify(self, deployment: Deployment) -> None:
-        """Every image is here, and every secret that the user has; those that were made are not lost."""
+        """Every image is here, and every secret that the user has; those that were made are not lost, nor the data; its
+        port is nobody else's.
+
+        Raises `dify_secrets_lost`, `dify_data_lost`, `compose_port_taken`, and what secrets and images do.
+        """
         dify = _dify_of(deployment)
         self._check_kept(dify)
+        self._check_data(dify)
+        self._check_port(deployment)
         secrets.resolved(dify, self.docker.environ)
         secrets.file_contents(dify, self.docker.environ)
         pull_missing(self.docker, (service.image for service in dify.services))
@@ -128,15 +138,35 @@ class ComposeDify:
         """Databases that are there were made with secrets: other ones would open nothing."""
         if (self.folder / SECRETS_FILE).exists():
             return
-        wanted = {volume_name(self.name, one.name) for service in dify.services for one in service.volumes}
-        there = self.docker.run("volume", "ls", "--quiet", "--filter", f"name={volume_name(self.name, '')}").split()
-        if left := sorted(wanted.intersection(there)):
+        if left := self._volumes(dify):
             raise FreeholdError(
                 "dify_secrets_lost",
                 secrets=self.folder / SECRETS_FILE,
                 volume=f"the volume {left[0]}",
                 removal=f"docker volume rm {left[0]}",
             )
+
+    def _check_data(self, dify: Installation) -> None:
+        """`docker system prune --volumes` takes those of a Dify that is down: another, empty one is not the same."""
+        if (version := self.version()) is not None and not self._volumes(dify):
+            path = self.folder / VERSION_FILE
+            raise FreeholdError("dify_data_lost", version=version, volumes=volume_name(self.name, "*"), path=path)
+
+    def _volumes(self, dify: Installation) -> list[str]:
+        """Those of its volumes that are there."""
+        wanted = {volume_name(self.name, one.name) for service in dify.services for one in service.volumes}
+        there = self.docker.run("volume", "ls", "--quiet", "--filter", f"name={volume_name(self.name, '')}").split()
+        return sorted(wanted.intersection(there))
+
+    def _check_port(self, deployment: Deployment) -> None:
+        """Before anything starts: Docker would say so of the entrance, which is the last. It may be ours already."""
+        dify = deployment.config.dify
+        assert dify is not None, "asked only where one is deployed"
+        if ENTRANCE in self._containers():
+            return
+        host = EVERYWHERE.get(dify.host, dify.host)
+        with suppress(OSError), socket.create_connection((host, dify.public_port), _ANSWERS_S):
+            raise FreeholdError("compose_port_taken", host=dify.host, port=dify.public_port)
 
     def _write_changed(self, wanted: Mapping[str, str]) -> None:
         """Only what differs: by its age a container is known to have read it."""

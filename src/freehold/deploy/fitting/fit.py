@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from freehold.config import Config, ModelConfig
@@ -25,7 +26,8 @@ from freehold.deploy.services.units import Unit
 from freehold.errors import FreeholdError
 
 Verdict = Literal["fits", "less", "no", "unknown"]
-"""`less`: it runs, with fewer sequences of full length than it computes at a time; `unknown`: nothing to compare."""
+"""`less`: it runs, with fewer sequences of full length than it computes at a time, or with less than is said of it;
+`unknown`: nothing to compare."""
 
 FARTHEST = 1 << 22
 """Tokens, and sequences, beyond which nobody asks what still fits."""
@@ -114,12 +116,18 @@ class Fit:
 
 
 def fitting(
-    config: Config, files: Mapping[str, ModelFiles], machine: Machine, units: Sequence[Unit] | None = None
+    config: Config,
+    files: Mapping[str, ModelFiles],
+    machine: Machine,
+    units: Sequence[Unit] | None = None,
+    more: Mapping[str, Need] = MappingProxyType({}),
 ) -> Fit:
     """Whether what this machine would run of `config` fits it. `files` by the ids of models; others are left out.
 
     `units` are the services of a deployment that run its models; None: one process serves all. Models take memory in
-    their order, each after those before it. Raises FreeholdError `fit_unreadable`.
+    their order, each after those before it; `more`, by name what else is to run, takes what they leave.
+
+    Raises FreeholdError `fit_unreadable`.
     """
     here = [model for model in config.models if model.id in files and model.hosting != "upstream" and not model.command]
     room, devices = _Room(machine), Devices()
@@ -135,6 +143,10 @@ def fitting(
             rows.append(_on_card(model, files[model.id], room, cards))
         else:
             rows.append(_in_memory(model, files[model.id], room, unit))
+    for name, size in more.items():
+        available = room.take(size.sum)
+        verdict = _verdict(size.sum, available)
+        rows.append(Row(name, "memory", size, None, available, "less" if verdict == "no" else verdict))
     return Fit(tuple(rows))
 
 

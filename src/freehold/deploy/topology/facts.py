@@ -15,7 +15,8 @@ from freehold.deploy.topology.squid import divided, squid_conf
 CA, PLUGIN_KEY, TLS_CERTIFICATE, TLS_KEY = "dify-ca", "dify-plugin-key", "dify-tls-certificate", "dify-tls-key"
 """Names of files below /run/secrets."""
 HostOf = Callable[[str], str]
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+"""By an address that stands for all of a machine, the one by which it reaches itself."""
 
 
 def features(config: Config, dify: Dify) -> frozenset[str]:
@@ -56,7 +57,7 @@ def address(config: Config, dify: Dify) -> str:
         ingress = settings.ingress
         is_https = ingress is not None and (ingress.issuer or ingress.secret) is not None
         return f"{'https' if is_https else 'http'}://{dify.ingress_host or 'localhost'}"
-    host = _EVERYWHERE.get(dify.host, dify.host)
+    host = EVERYWHERE.get(dify.host, dify.host)
     host = f"[{host}]" if ":" in host else host
     scheme, usual = ("https", 443) if dify.tls else ("http", 80)
     return f"{scheme}://{host}" + ("" if dify.public_port == usual else f":{dify.public_port}")

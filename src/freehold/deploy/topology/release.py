@@ -67,10 +67,18 @@ class Part(Data, frozen=True):
     stateful: bool = False
 
 
+class Needs(Data, frozen=True):
+    """What Dify itself asks of a machine for all services of a release."""
+
+    cores: int
+    memory_gib: int
+
+
 class Release(Data, frozen=True):
     """One release of Dify."""
 
     release: str
+    needs: Needs
     forbidden: tuple[str, ...]
     """Secrets that Dify publishes in its files."""
     secrets: Mapping[str, int]

@@ -67,9 +67,9 @@ ENTRIES: dict[str, Entry] = {
     "compose_port_taken": Entry(
         Kind.CONFLICT,
         "Port {port} of {host} is taken by another program.",
-        "Stop that one (ss -ltnp 'sport = :{port}' names it), or set deploy.port to a free one.",
+        "Stop that one (ss -ltnp 'sport = :{port}' names it), or set deploy.port (Dify's: dify.port) to a free one.",
         "{host} 的端口 {port} 已被其他程序占用。",
-        "请停止该程序（ss -ltnp 'sport = :{port}' 可查到），或将 deploy.port 设为空闲端口。",
+        "请停止该程序（ss -ltnp 'sport = :{port}' 可查到），或将 deploy.port（Dify 为 dify.port）设为空闲端口。",
     ),
     "compose_address_missing": Entry(
         Kind.INVALID,

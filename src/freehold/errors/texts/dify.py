@@ -105,6 +105,13 @@ _DEPLOYED: dict[str, Entry] = {
         "{service} 未就绪。{cause}",
         "{fix}",
     ),
+    "dify_data_lost": Entry(
+        Kind.CONFLICT,
+        "Dify {version} was deployed here, and none of its volumes ({volumes}) is there any more: it would begin empty.",
+        "Bring the volumes back. To begin with an empty one, and `freehold dify restore` into it, remove {path} first.",
+        "此处部署过 Dify {version}，但其数据卷（{volumes}）均已不在：重新部署将得到空的 Dify。",
+        "请先恢复这些数据卷。若要从空的 Dify 开始，再用 `freehold dify restore` 恢复备份，请先删除 {path}。",
+    ),
     "dify_secrets_lost": Entry(
         Kind.CONFLICT,
         "{secrets} is not there, and {volume} is: its data was written with the secrets that were in it.",
