@@ -11,11 +11,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 CONNECT_S = 10.0
 PIECE_BYTES = 1 << 16
@@ -180,7 +177,7 @@ class _Timed(io.RawIOBase):
         """It is read."""
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         """At least a byte, 0 at the end. Raises TimeoutError."""
         if (rest := self.ends - time.monotonic()) <= 0:
             raise TimeoutError
