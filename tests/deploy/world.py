@@ -73,7 +73,7 @@ class DifyPlace:
 
     world: "World"
     seen: list[tuple[str, int]] = field(default_factory=list)
-    fault: FreeholdError | None = None
+    fault: BaseException | None = None
     there: str | None = None
     runs: bool = False
 

@@ -299,10 +299,14 @@ def test_dify_comes_after_the_models_and_goes_before_them(place: Place) -> None:
     """Where it fails the models are in force, and the next deploy tries it again."""
     dify = place.world.dify
     wanted = with_dify(deployment("fp32"), "1.15.0")
-    dify.fault = FreeholdError("deploy_aborted", number=1)
-    with pytest.raises(FreeholdError):
-        place.deploy(wanted)
-    assert place.states() == ["current"]
+    for fault, code in (
+        (KeyboardInterrupt(), "deploy_interrupted"),
+        (FreeholdError("dify_job_failed", service="migration", cause="It is full.", fix="Make room."), "dify_job_failed"),
+    ):
+        dify.fault = fault
+        with pytest.raises(FreeholdError) as caught:
+            place.deploy(wanted)
+        assert (caught.value.code, place.states()) == (code, ["current"])
     dify.fault = None
     assert place.deploy(wanted) == 1
     status = place.deploying.status()
@@ -310,7 +314,7 @@ def test_dify_comes_after_the_models_and_goes_before_them(place: Place) -> None:
     assert status.lacking == ("worker",)
     models = len(place.world.running())
     place.deploying.down()
-    assert dify.seen == [("start", models), ("start", models), ("stop", models)]
+    assert dify.seen == [("start", models)] * 3 + [("stop", models)]
     assert not place.deploying.status().running
 
 

@@ -190,7 +190,9 @@ class Deploying:
             self._rolling(old, new, terms, release).run()
             self._accompany(old, new)
         except KeyboardInterrupt:
-            return self._failed(release, FreeholdError("deploy_aborted", number=release.number))
+            is_settled = self._releases.read(release.number).state == "current"  # and its Dify half there
+            code = "deploy_interrupted" if is_settled else "deploy_aborted"
+            return self._failed(release, FreeholdError(code, number=release.number))
         except FreeholdError as error:
             return self._failed(release, error)
         self._releases.prune()
