@@ -47,14 +47,27 @@ def test_variables_as_compose_writes_them(text: str, value: str) -> None:
 
 
 def test_env_files_in_all_their_forms(tmp_path: Path) -> None:
-    """Quotes, comments, `export`, values of earlier lines; a path that need not be there."""
+    """Quotes, escapes, lines, comments, `export`, values of earlier lines; what Windows wrote; a path that need not be there."""
     folder = install(
         tmp_path, NEWER.replace("[./envs/shared.env, ./.env]", "[{path: none.env, required: false}, ./.env]")
     )
-    lines = ["# c", "export A=1 # one", "B='$A #'", 'C="${A}2"', "D=${A}#3", "E=", "bad line", "F=#"]
-    (folder / ".env").write_text("\n".join(lines))
+    lines = [
+        "# c",
+        "export A=1 # one",
+        "B='$A #'",
+        'C="${A}2"',
+        "D=${A}#3",
+        "E=",
+        "bad line",
+        "F=#",
+        'G="a\\"b\\n$A\\$A"',
+    ]
+    lines += ['H="two', "A=lines"]
+    (folder / ".env").write_bytes("\r\n".join([*lines, '"', "I=i"]).encode("utf-8-sig"))
     found = read(folder).parts["api"].environment
-    assert {name: found[name] for name in "ABCDEF"} == {"A": "1", "B": "$A #", "C": "12", "D": "1#3", "E": "", "F": ""}
+    wanted = {"A": "1", "B": "$A #", "C": "12", "D": "1#3", "E": "", "F": ""}
+    wanted |= {"G": 'a"b\n1$A', "H": "two\nA=lines\n", "I": "i"}
+    assert {name: found[name] for name in wanted} == wanted
 
 
 def test_an_override_counts_as_compose_merges_it(tmp_path: Path) -> None:
@@ -65,6 +78,19 @@ def test_an_override_counts_as_compose_merges_it(tmp_path: Path) -> None:
     )
     part = read(folder).parts["api"]
     assert (part.environment["MODE"], part.volumes[-1], part.ports) == ("own", "./a:/a", ("1:2",))
+
+
+def test_an_override_may_replace_or_take_away(tmp_path: Path) -> None:
+    """By Compose's own tags: so a port that Dify publishes is closed."""
+    folder = install(tmp_path)
+    (folder / "docker-compose.override.yaml").write_text(
+        "services:\n  plugin_daemon: {ports: !reset [], environment: {SERVER_KEY: !reset null}}\n"
+        "  nginx: {ports: !override ['8080:80']}\n  sandbox: {environment: !override {API_KEY: mine}}\n"
+    )
+    official = read(folder)
+    assert (official.parts["plugin_daemon"].ports, official.parts["nginx"].ports) == ((), ("8080:80",))
+    assert official.parts["sandbox"].environment == {"API_KEY": "mine"}
+    assert official.value("plugin_daemon", "SERVER_KEY") == ""
 
 
 @pytest.mark.parametrize(

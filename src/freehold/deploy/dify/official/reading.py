@@ -28,8 +28,36 @@ MARKS = ("api", "worker", "plugin_daemon")
 
 _LONGEST = 4 << 20
 _ROUNDS = 8  # a default within a default within ...
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_VARIABLE = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"
+    r"""(?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<plain>[^\n]*))""",
+    re.M | re.S,
+)
+_ESCAPE = re.compile(r"\\(.)", re.S)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "$": "$$"}
 _PLACE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([^{}]*))?\})")
+
+
+class _Replacing(list[Any]):
+    """What stands in place of what is below it, and is not added: Compose's `!override`, and `!reset` with nothing."""
+
+
+class _Compose(yaml.SafeLoader):
+    """YAML with Compose's own tags."""
+
+
+def _tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
+    if tag == "reset":
+        return None if isinstance(node, yaml.ScalarNode) else _Replacing()
+    if isinstance(node, yaml.SequenceNode):
+        return _Replacing(loader.construct_sequence(node, deep=True))
+    if isinstance(node, yaml.MappingNode):
+        pairs = loader.construct_mapping(node, deep=True)
+        return _Replacing(f"{key}={_plain(value)}" for key, value in pairs.items())
+    return loader.construct_scalar(node)  # type: ignore[arg-type]  # what is left
+
+
+_Compose.add_multi_constructor("!", _tagged)
 
 
 @dataclass(frozen=True)
@@ -77,9 +105,10 @@ def read(folder: Path) -> Official:
     above = _tree(override).get("services") if override is not None else None
     parts = {}
     for name, one in services.items():
-        part = _part(str(name), one, file, variables)
-        if override is not None and isinstance(above, dict) and above.get(name) is not None:
-            part = _over(part, _part(part.name, above[name], override, variables))
+        more = above.get(name) if isinstance(above, dict) else None
+        part = _part(str(name), _kept(one, more), file, variables)
+        if override is not None and more is not None:
+            part = _over(part, _part(part.name, more, override, variables))
         parts[part.name] = part
     template = folder / NGINX_TEMPLATE
     return Official(folder, parts, variables, _text(template) if template.is_file() else None, override)
@@ -134,6 +163,13 @@ def _part(name: str, one: Any, file: Path, variables: Mapping[str, str]) -> Part
     )
 
 
+def _kept(one: Any, more: Any) -> Any:
+    """What of a service `more` does not replace."""
+    if not isinstance(one, dict) or not isinstance(more, dict):
+        return one
+    return {key: value for key, value in one.items() if not isinstance(more.get(key), _Replacing)}
+
+
 def _over(part: Part, more: Part) -> Part:
     """As Compose merges an override."""
     return Part(
@@ -161,7 +197,7 @@ def _port(port: Any) -> str:
 
 def _tree(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(_text(file))
+        tree = yaml.load(_text(file), _Compose)  # noqa: S506 - a safe one
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = f"no YAML: {' '.join(str(error).split())[:200]}"
         raise FreeholdError("official_unreadable", path=file, reason=reason) from error
@@ -171,22 +207,19 @@ def _tree(file: Path) -> dict[str, Any]:
 
 
 def _variables(path: Path, known: Mapping[str, str], is_needed: bool = False) -> dict[str, str]:
-    """The variables of an env file; a later line sees the earlier ones."""
+    """The variables of an env file, as Compose v2 reads it; a later line sees the earlier ones."""
     if not path.is_file() and not is_needed:
         return {}
     found: dict[str, str] = {}
-    for line in _text(path).splitlines():
-        if (match := _LINE.match(line)) is None:
-            continue
-        name, raw = match[1], match[2].strip()
-        if raw[:1] == "'" and "'" in raw[1:]:
-            found[name] = raw[1 : raw.index("'", 1)]
-            continue
-        if raw[:1] == '"' and '"' in raw[1:]:
-            raw = raw[1 : raw.index('"', 1)]
+    for match in _VARIABLE.finditer(_text(path)):
+        name, single, double, plain = match.groups()
+        if single is not None:
+            found[name] = single
+        elif double is not None:
+            unescaped = _ESCAPE.sub(lambda one: _ESCAPED.get(one[1], one[1]), double)
+            found[name] = interpolated(unescaped, {**known, **found})
         else:
-            raw = "" if raw.startswith("#") else re.split(r"\s#", raw)[0].strip()
-        found[name] = interpolated(raw, {**known, **found})
+            found[name] = interpolated(re.split(r"(?:^|\s)#", plain)[0].strip(), {**known, **found})
     return found
 
 
@@ -194,7 +227,7 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LONGEST:
             raise FreeholdError("official_unreadable", path=path, reason=f"it is longer than {_LONGEST} bytes")
-        return path.read_text()
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise FreeholdError("official_unreadable", path=path, reason=error.strerror or error) from error
     except UnicodeDecodeError as error:
