@@ -5,7 +5,10 @@ from freehold.deploy.dify.connecting.forms import as_data, as_text
 from freehold.deploy.dify.connecting.known import Known
 
 MODELS, _ = become(
-    [Known("bge", "embed", ("embed",), 512, prompts={"query": "q: "}), Known("far", None, ("chat",))],
+    [
+        Known("bge", "embed", ("embed",), 512, prompts={"query": "q: ", "document": "Text:\n"}),
+        Known("far", None, ("chat",)),
+    ],
     "http://m:8080/v1",
     lambda _: "0a1b2c3d",
 )
@@ -22,7 +25,9 @@ bge@0a1b2c3d (TEXT EMBEDDING)
   Model context size           512
   Model max chunks per batch   32
   Embedding encoding format    float
-  Query prefix                 q:\x20
+  Document prefix              Text:↵   (the arrow is a line end, which no person can type there: `freehold dify connect` \
+without --print gives it)
+  Query prefix                 q:    (with the space at its beginning or end)
 
 far (LLM)
   Model Type                       LLM
@@ -48,7 +53,8 @@ bge@0a1b2c3d (TEXT EMBEDDING)
   模型上下文长度             512
   模型每批的最大分块数       32
   Embedding encoding format  float
-  查询前缀                   q:\x20"""
+  文档前缀                   Text:↵   (箭头代表换行，无法手工输入：请用不带 --print 的 `freehold dify connect` 写入)
+  查询前缀                   q:    (首尾的空格也要填写)"""
 
 
 def test_forms_are_typed_field_by_field() -> None:

@@ -33,6 +33,16 @@ ASSUMED: Mapping[Language, str] = {
 }
 
 
+SPACE: Mapping[Language, str] = {
+    "en": "with the space at its beginning or end",
+    "zh": "首尾的空格也要填写",
+}
+LINE_END: Mapping[Language, str] = {
+    "en": "the arrow is a line end: only `freehold dify connect` can enter it",
+    "zh": "箭头代表换行：只有 `freehold dify connect` 能够填入",
+}
+
+
 def form_of(one: Wanted, key: str, language: Language) -> tuple[Row, ...]:
     """The rows of one model, in the order in which Dify shows them. `key` says where the key is; "": there is none."""
     values = {**one.credentials, **({API_KEY: key} if key else {})}
@@ -75,8 +85,19 @@ def _lines(one: Wanted, key: str, language: Language) -> Iterator[str]:
     width = max(_columns(row.label) for row in rows)
     yield f"{one.name} ({TYPE_NAMES[one.type]})"
     for row in rows:
-        note = f"   ({ASSUMED[language]})" if row.assumed else ""
-        yield f"  {row.label}{' ' * (width - _columns(row.label))}  {row.value}{note}"
+        value = row.value.replace("\n", "↵")
+        note = _note(row)
+        told = f"   ({note[language]})" if note is not None else ""
+        yield f"  {row.label}{' ' * (width - _columns(row.label))}  {value}{told}"
+
+
+def _note(row: Row) -> Mapping[Language, str] | None:
+    """What nobody sees of a value, or knows."""
+    if row.assumed:
+        return ASSUMED
+    if "\n" in row.value:
+        return LINE_END
+    return SPACE if row.value != row.value.strip() else None
 
 
 def _columns(text: str) -> int:
