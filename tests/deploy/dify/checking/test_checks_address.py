@@ -68,6 +68,12 @@ def test_a_missing_v1_is_named() -> None:
     assert failed[0].fix.en == f"Write {server.url} in Dify."
 
 
+def test_a_model_that_is_not_there_says_nothing_of_the_address() -> None:
+    """A name that was typed wrong is no reason to doubt /v1."""
+    with planted() as server, pytest.raises(NotApplicable):
+        address.other_address(Plugin(target(server.url)).instead(chat="typo"))
+
+
 def test_a_redirect_is_named_with_the_address_that_it_leads_to() -> None:
     """http:// where a proxy sends everybody to https://: a POST arrives there as a GET."""
     with planted("redirects") as server:

@@ -121,6 +121,10 @@ def other_address(plugin: Plugin) -> Words:
     """Whether a forgotten, or an added, /v1 works as well."""
     other = other_form(plugin.target.url)
     answer = validation(plugin.instead(url=other))
+    if not answer.ok and not validation(plugin).ok:
+        raise NotApplicable(
+            Text("the model is not answered at the address as given either", "按原地址也得不到该模型的回答")
+        )
     if not answer.ok:
         raise Failed(f"{other}: {answer.told()}")
     return Text(f"{other} works, too", f"{other} 也可用")
