@@ -25,8 +25,7 @@ bge@0a1b2c3d (TEXT EMBEDDING)
   Model context size           512
   Model max chunks per batch   32
   Embedding encoding format    float
-  Document prefix              Text:↵   (the arrow is a line end, which no person can type there: `freehold dify connect` \
-without --print gives it)
+  Document prefix              Text:↵   (the arrow is a line end: only `freehold dify connect` can enter it)
   Query prefix                 q:    (with the space at its beginning or end)
 
 far (LLM)
@@ -53,7 +52,7 @@ bge@0a1b2c3d (TEXT EMBEDDING)
   模型上下文长度             512
   模型每批的最大分块数       32
   Embedding encoding format  float
-  文档前缀                   Text:↵   (箭头代表换行，无法手工输入：请用不带 --print 的 `freehold dify connect` 写入)
+  文档前缀                   Text:↵   (箭头代表换行：只有 `freehold dify connect` 能够填入)
   查询前缀                   q:    (首尾的空格也要填写)"""
 
 
