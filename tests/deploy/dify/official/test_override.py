@@ -1,21 +1,14 @@
 """The override file: as docker-compose merges it, as nginx runs it, as Python's clients trust by it."""
 
-import http.server
 import os
-import shutil
-import socket
 import ssl
-import struct
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -35,11 +28,14 @@ from freehold.deploy.dify.official.reading import read
 from freehold.deploy.topology.trust import joined_file
 from freehold.errors import FreeholdError
 from tests.deploy.bundle.plugin.packages import fetched_wheels
+from tests.deploy.topology.test_nginx import PATIENCE_S, free_ports, get, nginx, serving
+from tests.gateway.rendering.name_server import NameServer
 from tests.pki import Authority
 
 from .installations import NEWER, NGINX, OLDER, SECRETS, install
 
-PATIENCE_S = 20.0
+HEAD = "pid /tmp/pid;\nevents {}\n"
+TEMPORARY = "".join(f"{kind}_temp_path /tmp/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 CLIENTS = ("certifi", "idna", "urllib3", "requests", "httpx", "httpcore", "h11", "anyio", "typing_extensions")
 CALL = """\
 import sys, warnings
@@ -91,7 +87,12 @@ def test_python_clients_trust_the_own_ca_by_that_environment_alone(tmp_path: Pat
     for name in CLIENTS:
         (wheel,) = fetched_wheels().glob(f"{name}-[0-9]*-none-any.whl")
         zipfile.ZipFile(wheel).extractall(site)
-    with _https(pair.certificate, pair.key) as url:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with serving("tool", "127.0.0.1") as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust it hangs up
+        url = f"https://localhost:{server.server_port}/"
         plain = {"PATH": os.environ["PATH"]}
         assert _called(site, url, plain) == ["requests True", "httpx True"]
         trusting = plain | dict.fromkeys(CA_VARIABLES, str(tmp_path / "bundle.pem"))
@@ -105,130 +106,33 @@ def _called(site: Path, url: str, environment: dict[str, str]) -> list[str]:
     return done.stdout.splitlines()
 
 
-class _Answering(http.server.BaseHTTPRequestHandler):
-    """Says which address was asked, and what path."""
-
-    def do_GET(self) -> None:
-        """Answer."""
-        body = f"{self.server.server_address[0]} {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it has there
-        """Say nothing."""
-
-
-@contextmanager
-def _serving(server: http.server.ThreadingHTTPServer) -> Iterator[http.server.ThreadingHTTPServer]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def _https(certificate: Path, key: Path) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=True)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust it hangs up
-    with _serving(server):
-        yield f"https://localhost:{server.server_port}/"
-
-
-class _Names(threading.Thread):
-    """A DNS server that knows one address for every name, and changes its mind."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.address = "127.0.0.1"
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-
-    def run(self) -> None:
-        """Answer until the empty datagram (RFC 1035, one A record with a TTL of 0)."""
-        while True:
-            query, client = self._socket.recvfrom(512)
-            if not query:
-                return
-            head = query[:2] + b"\x81\x80" + struct.pack(">4H", 1, 1, 0, 0)
-            question = query[12 : query.index(b"\0", 12) + 5]
-            answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(self.address)
-            self._socket.sendto(head + question + answer, client)
-
-    def close(self) -> None:
-        """Stop answering."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.sendto(b"", ("127.0.0.1", self.port))
-        self.join()
-        self._socket.close()
-
-
-@contextmanager
-def _nginx(folder: Path, server: str) -> Iterator[None]:
-    program = shutil.which("nginx")
-    assert program is not None, "nginx is missing: apt-get install nginx-light"
-    (folder / "proxy.conf").write_text("proxy_set_header Host $host;\n")
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    head = f"daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\n"
-    (folder / "nginx.conf").write_text(f"{head}http {{\naccess_log off;\n{temporary}{server}}}\n")
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-    process = subprocess.Popen(command)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _until(url: str, said: str) -> None:
-    """Ask until the answer is this one; only a broken test waits out the patience."""
-    ends = time.monotonic() + PATIENCE_S
-    while True:
-        with suppress(httpx.TransportError):
-            if httpx.get(url).text == said:
-                return
-        assert time.monotonic() < ends, f"{url} never answered {said!r}"
-        time.sleep(0.05)
-
-
 def test_nginx_follows_a_service_to_its_new_address(tmp_path: Path) -> None:
     """The installation's own template, rewritten: a service that moved answers again, and paths are kept."""
     with ExitStack() as stack:
-        old = http.server.ThreadingHTTPServer(("127.0.0.2", 0), _Answering)
-        new = http.server.ThreadingHTTPServer(("127.0.0.3", old.server_port), _Answering)
-        stack.enter_context(_serving(new))
-        names = _Names()
-        names.start()
-        stack.callback(names.close)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        old = stack.enter_context(serving("old", "127.0.0.2"))
+        stack.enter_context(serving("new", "127.0.0.3", old.server_port))
+        names = stack.enter_context(NameServer({"api": "127.0.0.2"}).running())
+        port, _ = free_ports()
         text = resolving(NGINX.replace("api:5001", f"api:{old.server_port}"))
         assert not fixed(text)
         for name, value in {
-            "resolver 127.0.0.11": f"resolver 127.0.0.1:{names.port}",
+            "resolver 127.0.0.11": f"resolver {names.address}",
             "${NGINX_PORT}": f"127.0.0.1:{port}",
             "${NGINX_SERVER_NAME}": "_",
             "${NGINX_SOCKET_IO_UPSTREAM}": "api_websocket:5001",
             "${HTTPS_CONFIG}": "",
         }.items():
             text = text.replace(name, value)
-        names.address = "127.0.0.2"
-        stack.enter_context(_nginx(tmp_path, text))
-        with _serving(old):
-            _until(f"http://127.0.0.1:{port}/console/api/setup?a=1", "127.0.0.2 /console/api/setup?a=1")
-        names.address = "127.0.0.3"
-        _until(f"http://127.0.0.1:{port}/console/api/setup?a=1", "127.0.0.3 /console/api/setup?a=1")
+        (tmp_path / "proxy.conf").write_text("proxy_set_header Host $host;\n")
+        stack.enter_context(nginx(tmp_path, f"{HEAD}http {{\naccess_log off;\n{TEMPORARY}{text}}}\n", port))
+        path, limit = "/console/api/setup?a=1", time.monotonic() + PATIENCE_S
+        assert (seen := get(port, path)[1]["by"]) == "old"
+        names.addresses["api"] = "127.0.0.3"
+        while seen != "new":
+            status, said = get(port, path)
+            assert (status, said["path"]) == (200, path)
+            assert time.monotonic() < limit
+            seen = said["by"]
 
 
 def test_rewriting_twice_changes_nothing_more() -> None:

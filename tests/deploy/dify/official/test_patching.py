@@ -63,7 +63,7 @@ def test_a_users_override_is_kept_and_the_lines_are_told(name: str, tmp_path: Pa
     error = refused(folder, wanted)
     assert error.code == "official_override_exists"
     assert "/etc/freehold/ca-certificates.crt" in error.details["lines"]
-    (folder / name).write_text(f"x-own: 1\n{error.details['lines']}")
+    (folder / name).write_text(f"x-own: !reset null\n{error.details['lines']}")
     assert [path.name for path in lay(read(folder), wanted)] == ["ca-certificates.crt", "default.conf.template"]
     assert (folder / name).read_text().startswith("x-own")
 
@@ -72,7 +72,7 @@ def test_compose_that_is_told_other_files_would_not_read_it(tmp_path: Path) -> N
     """COMPOSE_FILE of .env must name the override."""
     folder = install(tmp_path / "a", COMPOSE_FILE="docker-compose.yaml:own.yaml")
     assert refused(folder, made(folder)).code == "official_compose_file"
-    folder = install(tmp_path / "b", COMPOSE_FILE=f"docker-compose.yaml:{NAME}")
+    folder = install(tmp_path / "b", COMPOSE_FILE=f"docker-compose.yaml:./{NAME}")
     assert lay(read(folder), made(folder))
 
 

@@ -47,7 +47,7 @@ def test_variables_as_compose_writes_them(text: str, value: str) -> None:
 
 
 def test_env_files_in_all_their_forms(tmp_path: Path) -> None:
-    """Quotes, escapes, lines, comments, `export`, values of earlier lines; what Windows wrote; a path that need not be there."""
+    """Quotes, escapes, lines, comments, `export`, values of earlier lines; what Windows wrote; a path to nothing."""
     folder = install(
         tmp_path, NEWER.replace("[./envs/shared.env, ./.env]", "[{path: none.env, required: false}, ./.env]")
     )

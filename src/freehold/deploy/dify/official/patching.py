@@ -7,7 +7,7 @@ import yaml
 
 from freehold.artifact.artifact import write_durably
 from freehold.deploy.dify.official.override import MARK, NAME, Patch
-from freehold.deploy.dify.official.reading import Official
+from freehold.deploy.dify.official.reading import Official, parsed
 from freehold.errors import FreeholdError
 
 
@@ -23,7 +23,8 @@ def check_place(official: Official, patch: Patch) -> bool:
             return False
         raise FreeholdError("official_override_exists", path=there, lines=patch.override.removeprefix(MARK))
     chosen = official.variables.get("COMPOSE_FILE", "")
-    if chosen and NAME not in chosen.split(official.variables.get("COMPOSE_PATH_SEPARATOR", ":")):
+    read = chosen.split(official.variables.get("COMPOSE_PATH_SEPARATOR", ":"))
+    if chosen and NAME not in {one.removeprefix("./") for one in read}:
         raise FreeholdError("official_compose_file", path=official.folder / ".env", chosen=chosen, name=NAME)
     return True
 
@@ -64,7 +65,7 @@ def _holds(tree: Any, wanted: Any) -> bool:
 
 def _tree(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return parsed(text)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
 

@@ -114,6 +114,11 @@ def read(folder: Path) -> Official:
     return Official(folder, parts, variables, _text(template) if template.is_file() else None, override)
 
 
+def parsed(text: str) -> Any:
+    """YAML as Compose reads it. Raises yaml.YAMLError, RecursionError, ValueError."""
+    return yaml.load(text, _Compose)  # noqa: S506 - a safe one
+
+
 def interpolated(text: str, variables: Mapping[str, str]) -> str:
     """Compose's `$NAME`, `${NAME:-DEFAULT}` and the like; `$$` is a dollar."""
     parts = text.split("$$")
@@ -197,7 +202,7 @@ def _port(port: Any) -> str:
 
 def _tree(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(_text(file), _Compose)  # noqa: S506 - a safe one
+        tree = parsed(_text(file))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = f"no YAML: {' '.join(str(error).split())[:200]}"
         raise FreeholdError("official_unreadable", path=file, reason=reason) from error
