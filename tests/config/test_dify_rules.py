@@ -45,6 +45,8 @@ def problems(folder: Path, dify: str, deploy: str = "") -> list[tuple[str, str]]
             "config_dify_tls_without_ca",
             "`dify.postgres.tls`",
         ),
+        ("version: 1.15.0, redis: {host: 'r.corp:6379'}", "config_dify_own_host", "r.corp:6379"),
+        ("version: 1.15.0, postgres: {host: 'fd00::6', password: '${env:P}'}", "config_dify_own_host", "fd00::6"),
         ("version: 1.15.0, redis: {host: r, tls: true}", "config_dify_tls_without_ca", "`dify.redis.tls`"),
         ("version: 1.15.0, redis: {host: 127.0.0.1}", "config_dify_own_loopback", "`dify.redis.host`"),
         ("version: 1.15.0, package_index: 'http://localhost/simple'", "config_dify_own_loopback", "localhost"),

@@ -34,6 +34,8 @@ _DEPLOYED_ONLY = (
 )
 """Keys that say how one is deployed."""
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_HOST = re.compile(r"[^\s/:@]*")
+"""Without port and scheme; Dify puts it into an address as it is, so IPv6 has to have a name."""
 _SECRET_NAME = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|DSN|(API|ACCESS|SECRET|PRIVATE)_KEY)$")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 
@@ -129,6 +131,8 @@ def _own(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     for keys, host in hosts.items():
         if is_loopback(host):
             yield _at(node.at(*keys), "config_dify_own_loopback", host=host)
+        elif keys[-1] == "host" and not _HOST.fullmatch(host):
+            yield _at(node.at(*keys), "config_dify_own_host", found=host)
 
 
 def _unverified(dify: Dify, node: Node) -> Iterator[FreeholdError]:

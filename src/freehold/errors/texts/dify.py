@@ -200,6 +200,13 @@ _RULES: dict[str, Entry] = {
         "{where}：`{key}` 指向 `{host}`，在 Dify 的容器中这是容器自身。",
         "请写容器可以访问的名称或地址，并让该服务在该地址上监听。",
     ),
+    "config_dify_own_host": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` is {found}, which is no host alone.",
+        "Write a name or an IPv4 address; `port` beside it has the port. Give an IPv6 address a name in your DNS.",
+        "{where}：`{key}` 为 {found}，不是单独的主机。",
+        "请写主机名或 IPv4 地址；端口写在旁边的 `port` 中。IPv6 地址请在 DNS 中起一个名称。",
+    ),
     "config_dify_tls_without_ca": Entry(
         Kind.INVALID,
         "{where}: `{key}` is to be verified, and no `network.ca` says by which CA.",
