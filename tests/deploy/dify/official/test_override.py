@@ -12,17 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from freehold.deploy.dify.official.override import (
-    CA_PLACE,
-    CA_VARIABLES,
-    TRUSTING,
-    fixed,
-    patch,
-    resolving,
-)
-from freehold.deploy.dify.official.override import (
-    Asked as Wanted,
-)
+from freehold.deploy.dify.official.override import CA_PLACE, CA_VARIABLES, TRUSTING, fixed, patch, resolving
+from freehold.deploy.dify.official.override import Asked as Wanted
 from freehold.deploy.dify.official.patching import lay
 from freehold.deploy.dify.official.reading import read
 from freehold.deploy.topology.trust import joined_file
@@ -126,7 +117,8 @@ def test_nginx_follows_a_service_to_its_new_address(tmp_path: Path) -> None:
         (tmp_path / "proxy.conf").write_text("proxy_set_header Host $host;\n")
         stack.enter_context(nginx(tmp_path, f"{HEAD}http {{\naccess_log off;\n{TEMPORARY}{text}}}\n", port))
         path, limit = "/console/api/setup?a=1", time.monotonic() + PATIENCE_S
-        assert (seen := get(port, path)[1]["by"]) == "old"
+        seen = get(port, path)[1]["by"]
+        assert seen == "old"
         names.addresses["api"] = "127.0.0.3"
         while seen != "new":
             status, said = get(port, path)
