@@ -55,7 +55,7 @@ def test_artifacts_are_pushed_before_pods_pull_them_by_digest(
     assert planned.data["notes"][0]["code"] == "deploy_image_unpinned"
     shown = freehold("deploy", "--plan")
     assert f"> mlp:1: 0.0 MB to {place}" in shown.out
-    assert "so its tag is used" in shown.err
+    assert "so these are used by their tags" in shown.err
     assert cluster.server.writes() == []
 
     def refuse(request: Request) -> Exception | None:

@@ -44,10 +44,13 @@ def image_digests(given: Given, releases: Releases, environ: Mapping[str, str], 
     known = {} if current is None else {name: digest for name, digest in current.images.items() if digest}
     if beside is not None and current is not None:
         known |= releases.deployment(current).digests
-    found, troubles = of_registries(images, given.config.network, environ)
-    for trouble in troubles:
-        if trouble.details["image"] not in known:
-            note(trouble)
+    found, untold = of_registries(images, given.config.network, environ)
+    reasons: dict[str, list[str]] = {}
+    for image, reason in untold.items():
+        if image not in known:
+            reasons.setdefault(reason, []).append(image)
+    for reason, unpinned in reasons.items():
+        note(FreeholdError("deploy_image_unpinned", images=", ".join(unpinned), reason=reason))
     return {**known, **found}
 
 

@@ -15,10 +15,10 @@ _PATIENCE = Patience(tries=2)
 
 def digests(
     images: Iterable[str], network: Network, environ: Mapping[str, str]
-) -> tuple[Mapping[str, str], tuple[FreeholdError, ...]]:
-    """By name, the digest of an image; and `deploy_image_unpinned` for each that its registry does not tell."""
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """By name, the digest of an image; and why not, for those that registries do not tell."""
     found: dict[str, str] = {}
-    troubles: list[FreeholdError] = []
+    untold: dict[str, str] = {}
     with open_client(network, environ) as client:
         for image in dict.fromkeys(images):
             if "@" in image:
@@ -30,11 +30,10 @@ def digests(
                 if manifest is not None:
                     found[image] = manifest.digest
                     continue
-                reason = f"{repository} has no tag {tag}"
+                untold[image] = f"{repository} has no tag {tag}."
             except FreeholdError as error:
-                reason = error.cause
-            troubles.append(FreeholdError("deploy_image_unpinned", image=image, reason=reason))
-    return found, tuple(troubles)
+                untold[image] = error.cause
+    return found, untold
 
 
 def parts(image: str) -> tuple[str, str, str]:

@@ -75,9 +75,9 @@ _WAY: dict[str, Entry] = {
     ),
     "deploy_image_unpinned": Entry(
         Kind.UPSTREAM,
-        "The digest of {image} is not known, so its tag is used: {reason}",
+        "No digest is known, so these are used by their tags: {images}. {reason}",
         "Nothing to do where only the cluster reaches that registry; else check the name, the network and `docker login`.",
-        "无法得知 {image} 的摘要，因此使用其标签：{reason}",
+        "无法得知摘要，因此按标签使用：{images}。{reason}",
         "若只有集群能访问该镜像仓库，则无需操作；否则请检查名称、网络以及 `docker login`。",
     ),
 }
