@@ -37,8 +37,8 @@ def connect(
 ) -> None:
     """Put every model of a configuration into Dify, and prove it.
 
-    Each is added or updated, called by Dify before it is saved, and at the end asked through Dify. Running it again
-    changes only what differs. A model that an app or a knowledge base uses is never removed.
+    Each is called by Dify before it is added or updated; at the end a chat and a search go through Dify. Running it
+    again changes only what differs. A model that an app or a knowledge base uses is never removed.
     """
     from freehold.cli.dify_connection import Connection, Terms
     from freehold.machine import docker_bridge

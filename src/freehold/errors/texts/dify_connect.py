@@ -140,9 +140,10 @@ _CONNECT: dict[str, Entry] = {
     "dify_secrets_missing": Entry(
         Kind.NOT_FOUND,
         "The secrets that the deployment of Dify made are not here: {place}.",
-        "Deploy it first, `freehold deploy`, by the same user and FREEHOLD_HOME.",
+        "Deploy it first, `freehold deploy`, by the same user and FREEHOLD_HOME. One that was started by hand is connected"
+        " by hand: `freehold dify connect --print`.",
         "此处没有部署 Dify 时生成的密钥：{place}。",
-        "请先用同一用户和同一 FREEHOLD_HOME 执行 `freehold deploy`。",
+        "请先用同一用户和同一 FREEHOLD_HOME 执行 `freehold deploy`。手工启动的 Dify 请手工接入：`freehold dify connect --print`。",
     ),
     "dify_plugin_missing": Entry(
         Kind.NOT_FOUND,
@@ -184,6 +185,14 @@ _SERVER: dict[str, Entry] = {
         "Start it, or say where this machine reaches it: `--server URL`.",
         "我们的服务器未应答 {url}：{reason}",
         "请启动它，或说明本机如何访问它：`--server URL`。",
+    ),
+    "dify_server_other": Entry(
+        Kind.CONFLICT,
+        "Our server has another version of the embedding model `{model}` ({served}) than the configuration names ({named});"
+        " its name in Dify tells which vectors it gives.",
+        "Bring the new version in force first, `freehold deploy` or by starting `freehold serve` again; then connect.",
+        "我们的服务器上向量模型 `{model}` 的版本（{served}）与配置指定的版本（{named}）不同；它在 Dify 中的名称表示所给出的向量。",
+        "请先使新版本生效：执行 `freehold deploy` 或重新启动 `freehold serve`；然后再接入。",
     ),
 }
 
