@@ -96,6 +96,19 @@ def test_goldens_are_answers(tmp_path: Path, minilm_folder: Path, minilm_artifac
     assert folder.digest != made.digest
 
 
+def test_an_older_version_that_is_still_served_tells_no_space(
+    tmp_path: Path, minilm_artifact: Path, server: Callable[..., str]
+) -> None:
+    """Its vectors and the goldens of the new one are two models': connecting waits for the deployment."""
+    config = configured(tmp_path, f"id: made, source: {minilm_artifact}")
+    row = {"id": "made", "abilities": ["embed"], "freehold": {"kind": "embed", "digest": "sha256:" + "0" * 64}}
+    with (
+        model_server(server(models=(200, {"data": [row]})), None, config, {}) as ours,
+        pytest.raises(FreeholdError, match=r"\[dify_server_other\]"),
+    ):
+        known_of(config, environ(tmp_path), ours)
+
+
 def test_a_template_tells_tools_and_thinking(tmp_path: Path) -> None:
     """Whether a request can switch its thinking, always thinks, or has no template at all."""
     templates = {

@@ -10,6 +10,7 @@ import httpx2
 import msgspec
 
 from freehold.artifact import Artifact, Golden
+from freehold.artifact.artifact import MANIFEST
 from freehold.artifact.golden import load_goldens
 from freehold.cli.references import local_store, located
 from freehold.config import Ability, Config, ModelConfig, home
@@ -123,7 +124,11 @@ def _with_answers(model: Known, server: ModelServer) -> Known:
 def _known(
     model: ModelConfig, store: Store, environ: Mapping[str, str], rows: Mapping[str, Mapping[str, object]]
 ) -> Known:
-    """What the configuration says goes before what the server tells, and that before the files."""
+    """What the configuration says goes before what the server tells, and that before the files.
+
+    Raises `dify_server_other` for an embedding model that the server still has in another version: its space would be
+    told by the goldens of one and the vectors of the other.
+    """
     known = said(model)
     if model.id in rows:
         known = known.over(told(model.id, rows[model.id]))
@@ -136,6 +141,9 @@ def _known(
             raise
         return known  # it lies where the server is
     files = _of_files(model, path, home(environ) / "cache")
+    artifact = (path / MANIFEST).is_file()  # a folder is known by its weights here, by the artifact made of it there
+    if artifact and "embed" in files.abilities and known.digest and known.digest != files.digest:
+        raise FreeholdError("dify_server_other", model=model.id, served=known.digest, named=files.digest)
     return replace(known.over(files), digest=files.digest)
 
 
