@@ -68,8 +68,9 @@ RUN set -eu; \
     export PYTHONPATH=/pip:/backend; \
     if ! ls /source/freehold-*.whl >/dev/null 2>&1; then \
         $pip install --no-deps --only-binary :all: --require-hashes --target /backend -r /wheels/build.lock; \
-        mkdir /source/src; \
+        mkdir /source/src /source/requirements; \
         mv /source/freehold /source/src/; \
+        cp /wheels/base.lock /source/requirements/; \
         $pip wheel --no-deps --no-build-isolation --wheel-dir /source /source; \
     fi; \
     $pip install --no-index --no-deps --root /own /source/freehold-*.whl

@@ -70,7 +70,6 @@ doctor: $(BIN)/python ## pack dist/doctor.pyz: the checks of `freehold doctor` i
 lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
 	@test -x .venv-lock/bin/uv || { tools/venv.sh .venv-lock && .venv-lock/bin/pip install --quiet uv==0.13.9; }
 	UV=.venv-lock/bin/uv tools/lock.sh $(UPGRADE)
-	cp requirements/base.lock src/freehold/deploy/bundle/base.lock # what `freehold bundle create` fetches by
 
 clean: ## remove what these words made, environments included
 	rm -rf $(VENV) $(TENSORFLOW) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,7 +15,7 @@ from freehold.deploy.bundle.platforms import ALL
 from freehold.errors import FreeholdError
 
 LOCK = Path(__file__).with_name("base.lock")
-"""The same file as requirements/base.lock: in an installed package there is no other."""
+"""requirements/base.lock: a link to it in the source, a copy in the wheel."""
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NEWEST_GLIBC, _OLDEST_GLIBC = 36, 17  # of Debian 12, and what manylinux2014 stands for
 _INSTALLERS_OWN = frozenset({"INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json"})
