@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from freehold.deploy.compose.dify import ENTRANCE, SECRETS_FILE, probe_command, secret_env_files, volume_name
+from freehold.deploy.compose.dify import (
+    ENTRANCE,
+    FRONT,
+    INSIDE,
+    SANDBOX,
+    SECRETS_FILE,
+    probe_command,
+    secret_env_files,
+    volume_name,
+)
 from freehold.deploy.compose.dify_place import write_dify
 from freehold.deploy.compose.render import render
 from freehold.deploy.services.deployment import Deployment
@@ -85,6 +94,11 @@ def test_compose_1_29_takes_it_without_a_word(case: str, tmp_path: Path) -> None
     for service in found.services:
         for name, text in service.environment.items():
             assert read[service.name]["environment"][name] == text.replace("$", "$$")  # it writes dollars twice
+        assert read[service.name]["image"] == service.image
+        kept = [one for one in read[service.name].get("volumes", ()) if one["type"] == "volume"]
+        assert {one["target"] for one in kept} == {volume.path for volume in service.volumes}
+        networks = {{"default": INSIDE, "sandbox": SANDBOX}[network] for network in service.networks}
+        assert networks == read[service.name].get("networks", {}).keys() - {FRONT}
     if case == "dify-own":
         api = read["api"]["environment"]
         assert (api["DB_PASSWORD"], api["SMTP_PASSWORD"], api["S3_SECRET_KEY"]) == (
