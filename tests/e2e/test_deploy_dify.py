@@ -90,6 +90,7 @@ def test_all_services_run_and_share_their_secrets(office: Office) -> None:
     states = {one["host"]: one["state"] for one in status["services"]}
     assert {host for host in states if not host.startswith(("gateway", "soft"))} == SERVERS
     assert set(states.values()) == {"ready"}
+    assert office.run("logs", "nginx").code == 0
     file = office.compose / SECRETS_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     secrets = json.loads(file.read_text())
@@ -113,8 +114,11 @@ def test_the_daemon_reaches_the_gateway_and_the_sandbox_only_its_proxy(office: O
 
 
 def test_only_what_differs_is_made_anew(office: Office) -> None:
-    """A variable of the application; and the entrance reads its own file again, which is mounted."""
+    """A variable of the application; and the entrance reads its own file again, which is mounted. What somebody removed
+    is told, and comes back."""
     before = office.containers()
+    office.engine.docker("rm", "--force", before["worker_beat"].split()[0])
+    assert office.status()["lacking"] == ["worker_beat"]
     office.configure(environment={"LOG_LEVEL": "DEBUG"}, tls=None, address="https://dify.example.com")
     plan = json.loads(office.run("deploy", "--plan", "--json").out)["dify"]
     assert plan["sort"] == "changed"
@@ -123,7 +127,7 @@ def test_only_what_differs_is_made_anew(office: Office) -> None:
     assert done.code == 0, done.err
     after = office.containers()
     anew = {name for name, found in after.items() if found.split()[0] != before[name].split()[0]}
-    assert {"api", "worker"} <= anew
+    assert {"api", "worker", "worker_beat"} <= anew
     assert not anew & {"db_postgres", "redis", "pgvector", "sandbox", "nginx"}
     assert after["nginx"] != before["nginx"]
     assert office.environment_of("api", 5001)["LOG_LEVEL"] == "DEBUG"
