@@ -79,7 +79,7 @@ class Connection:
         with model_server(self.server, key, self.config, environ) as ours:
             names, silence = known_of(self.config, environ, ours)
         if silence is not None:
-            self.note(FreeholdError("note_dify_silent", reason=silence.cause))
+            self.note(FreeholdError("note_dify_silent", reason=silence.in_language(self.output.language)[0]))
         placing, models = self._become(names, environ)
         self._tell_assumed(models)
         older = at_home(placing.homes(names), self.url)
