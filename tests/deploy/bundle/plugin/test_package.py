@@ -5,6 +5,7 @@ import io
 import stat
 import struct
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,11 @@ def test_a_file_longer_than_it_tells_is_an_error() -> None:
     assert code_of(bytes(raw))[0] == "plugin_unreadable"
 
 
+BELOW = tuple(pairwise("abcdefghijklmno"))
+BOMB = "[&a [x], " + ", ".join(f"&{here} [{', '.join([f'*{before}'] * 9)}]" for before, here in BELOW) + "]"
+"""A list whose text would have more letters than a disk has bytes."""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -113,6 +119,8 @@ def test_a_file_longer_than_it_tells_is_an_error() -> None:
         ("0.0.63", "latest", "`version` is 'latest'"),
         ('"langgenius"', '"Lang/Genius"', "`author` is"),
         ('"python"', '"go"', "language` is 'go'"),
+        ('"langgenius"', BOMB, "`author` is no text"),
+        ('"python"', BOMB, "language` is no text"),
         ("type: plugin", "type: [", "no YAML"),
         (MANIFEST, "- a list\n", "no mapping"),
     ],

@@ -169,6 +169,9 @@ def _identity(text: str, called: str) -> Identity:
     if not isinstance(manifest, dict):
         raise wrong(f"{MANIFEST} is no mapping")
     found = {key: manifest.get(key) for key in ("author", "name", "version", "type")}
+    for key, value in found.items():
+        if isinstance(value, list | dict):  # whose text may be endless: aliases within aliases
+            raise wrong(f"`{key}` is no text")
     if found["type"] != "plugin":
         raise wrong(f"`type` is {found['type']!r}, not 'plugin'")
     author = "" if found["author"] is None else str(found["author"])
@@ -180,7 +183,8 @@ def _identity(text: str, called: str) -> Identity:
         raise wrong(f"`author` is {found['author']!r}")
     language = _deep(manifest, "meta", "runner", "language")
     if language != "python":
-        raise wrong(f"`meta.runner.language` is {language!r}, and only Python's packages have wheels")
+        told = repr(language)[:80] if isinstance(language, str) else "no text"
+        raise wrong(f"`meta.runner.language` is {told}, and only Python's packages have wheels")
     return identity
 
 
