@@ -1,11 +1,12 @@
 """Which Dify is meant."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from freehold.cli.dify_installations import official_settings, place_of
+from freehold.cli.dify_installations import alone, official_settings, place_of
 from freehold.errors import FreeholdError
 from tests.deploy.compose.test_docker import programs
 
@@ -34,7 +35,9 @@ def engine_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         }
         for name, variables in SERVICES.items()
     ]
-    script = f"print({json.dumps(inspected)!r} if sys.argv[1] == 'inspect' else 'api plugin_daemon db_postgres')"
+    (folder / "link").symlink_to("docker")
+    told = f"'api plugin_daemon db_postgres' if '--quiet' in sys.argv else {str(folder / 'link')!r}"
+    script = f"print({json.dumps(inspected)!r} if sys.argv[1] == 'inspect' else {told})"
     (folder / "bin").mkdir()
     monkeypatch.setenv("PATH", programs(folder / "bin", docker=script, docker_compose="")["PATH"])
 
@@ -44,6 +47,25 @@ def test_a_folder_without_dify_is_told(tmp_path: Path) -> None:
     with pytest.raises(FreeholdError) as refused:
         place_of(tmp_path, None, {}, tmp_path)
     assert refused.value.code == "dify_backup_no_installation"
+
+
+def test_an_installation_is_found_however_its_folder_was_called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose writes down the link through which it was started."""
+    engine_of(folder, monkeypatch)
+    assert place_of(folder / "docker", None, os.environ, folder).name == f"Docker Compose ({folder / 'link'})"
+
+
+def test_only_one_saves_or_restores_an_official_installation(folder: Path) -> None:
+    """By whatever name of its folder."""
+    (folder / "docker").mkdir()
+    (folder / "link").symlink_to("docker")
+    with (
+        alone(folder / "docker", None, os.environ, folder, "dify backup"),
+        pytest.raises(FreeholdError) as busy,
+        alone(folder / "link", None, os.environ, folder, "dify restore"),
+    ):
+        pytest.fail("another one saves it")
+    assert (busy.value.code, busy.value.details["what"]) == ("deploy_busy", "dify backup")
 
 
 def test_nothing_deployed_is_told(tmp_path: Path) -> None:

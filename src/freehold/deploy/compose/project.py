@@ -20,13 +20,15 @@ def in_project(docker: Docker, name: str, folder: Path, *words: str) -> None:
 
 
 def probed(docker: Docker, container: dict[str, Any]) -> dict[str, Any]:
-    """A container that starts, with an answer to the probe of just now: Docker's own comes seconds or minutes later."""
+    """A container that starts or was unwell, with an answer to the probe of just now: Docker's own comes seconds or
+    minutes later."""
     state = container["State"]
-    if state["Status"] != "running" or (state.get("Health") or {}).get("Status") != "starting":
+    before = (state.get("Health") or {}).get("Status")
+    if state["Status"] != "running" or before not in ("starting", "unhealthy"):
         return container
     kind, *test = container["Config"]["Healthcheck"]["Test"]
     done = docker.tried("exec", container["Id"], *(["/bin/sh", "-c"] if kind == "CMD-SHELL" else []), *test)
-    health = {"Status": "healthy" if done.returncode == 0 else "starting", "Log": [{"Output": done.stdout}]}
+    health = {"Status": "healthy" if done.returncode == 0 else before, "Log": [{"Output": done.stdout}]}
     return {**container, "State": {**state, "Health": health}}
 
 

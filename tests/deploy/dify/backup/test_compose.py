@@ -3,6 +3,7 @@
 No image of Dify is here: its services are shells in our base image, with the labels, variables and volumes that count.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from freehold.deploy.dify.backup.compose import Containers
 from freehold.deploy.dify.backup.restoring import Source, restore
 from freehold.deploy.dify.backup.saving import Backup, Terms, back_up
 from freehold.errors import FreeholdError
+from tests.deploy.compose.test_docker import programs
 from tests.deploy.dify.backup.world import EMPTY, FILLED, PLUGINS
 from tests.docker import Engine, base_of
 from tests.postgres import debian
@@ -142,3 +144,41 @@ def test_a_project_without_dify_is_told(docker: Engine) -> None:
     with pytest.raises(FreeholdError) as absent:
         place.found()
     assert absent.value.code == "dify_backup_absent"
+
+
+def test_every_copy_of_a_service_is_held_and_what_an_upgrade_left_is_stopped(tmp_path: Path) -> None:
+    """`--scale worker=2`; a migration, and a command in a container of its own, whose `docker` was killed."""
+    states = {
+        "api": "exited",
+        "worker": "running",
+        "worker-2": "running",
+        "web": "running",
+        "migration": "running",
+        "api-run": "running",
+    }
+    inspected = [
+        {
+            "Id": name,
+            "Image": "",
+            "State": {"Status": status},
+            "Config": {
+                "Image": "",
+                "Labels": {
+                    "com.docker.compose.service": name.partition("-")[0],
+                    "com.docker.compose.oneoff": "True" if "run" in name else "False",
+                },
+            },
+        }
+        for name, status in states.items()
+    ]
+    answers = {"inspect": json.dumps(inspected), "ps": " ".join(states)}
+    kept = f"open({str(tmp_path / 'log')!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))"
+    script = f"print({answers!r}[sys.argv[1]]) if sys.argv[1] in {list(answers)!r} else {kept}"
+    place = Containers(Docker(programs(tmp_path, docker=script)), LABEL, {})
+    place.freeze()
+    place.stop()
+    place.start()
+    held, stopped, started = (tmp_path / "log").read_text().splitlines()
+    assert held == "pause worker worker-2"
+    assert stopped == "stop worker worker-2 migration api-run"
+    assert started == "start api"
