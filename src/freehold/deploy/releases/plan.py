@@ -14,6 +14,7 @@ from freehold.deploy.topology.installation import installation
 
 Sort = Literal["new", "replaced", "unchanged", "scaled", "started", "removed"]
 GatewaySort = Literal["new", "unchanged", "reread", "replaced"]
+DifySort = Literal["new", "unchanged", "started", "changed", "removed"]
 
 _SAYS_NOTHING = frozenset({"revision", "models"})  # follow from the other fields
 
@@ -51,7 +52,7 @@ class DifyPlan(msgspec.Struct, frozen=True, kw_only=True):
     services are, its data stays."""
 
     version: str
-    sort: Literal["new", "unchanged", "started", "changed", "removed"]
+    sort: DifySort
     lacking: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     """Fields of its services, each below the service's name."""
@@ -150,7 +151,7 @@ def _dify(old: Deployment | None, new: Deployment, lacking: Sequence[str]) -> Di
     mine, theirs = ({one.name: one for one in found.services} for found in (before, after))
     fields = [dict(_leaves("", msgspec.to_builtins(found))) for found in (mine, theirs)]
     changes = _changes(*fields)
-    sort = "changed" if changes else "started" if lacking else "unchanged"
+    sort: DifySort = "changed" if changes else "started" if lacking else "unchanged"
     return DifyPlan(version=after.version, sort=sort, lacking=tuple(lacking), changes=changes)
 
 
