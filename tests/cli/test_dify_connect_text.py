@@ -1,6 +1,6 @@
 """What people and programs read of a connection."""
 
-from freehold.cli.dify_connect_text import Outcome, as_data, as_text
+from freehold.cli.dify_connect_text import WORDS, Outcome, as_data, as_text
 from freehold.deploy.dify.connecting.applying import Proof
 from freehold.deploy.dify.connecting.planning import Plan, Step
 
@@ -22,7 +22,7 @@ def test_a_plan_says_what_would_be_done_and_why() -> None:
         "install the plugin",
         "update              llm             chat          context_size, api_key",
         "keep                text-embedding  bge@0a1b2c3d  used by knowledge base Rules",
-        "keep                text-embedding  bge@4e5f6a7b  an older space; --prune removes it if the owner signs in, nothing uses it, and it leads to this server",
+        f"keep                text-embedding  bge@4e5f6a7b  {WORDS['en'].unused}",
         "default             llm             chat",
         "Nothing was changed: this is the plan.",
     ]

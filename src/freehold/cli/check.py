@@ -23,8 +23,8 @@ def check(
 ) -> None:
     """Check the configuration, this machine and every model, in one table; exit 1 when a row fails.
 
-    Each row says what was found, what is needed, why it matters, and how to put it right. Where Dify is told an address of
-    this server (`dify.models_url`), that is asked as its plugin would.
+    Each row says what was found, what is needed, why it matters, and how to put it right. What listens at
+    `dify.models_url` is asked as Dify's plugin would.
     """
     output: Output = ctx.obj
     around = Surroundings(read(config, os.environ, Path.cwd()), os.environ, output.language)
