@@ -14,8 +14,7 @@ from freehold.errors import FreeholdError
 from tests.deploy.dify.backup.conftest import MakeWorld
 from tests.deploy.dify.backup.world import World, source
 
-TIMES = [1, pytest.param(120, marks=pytest.mark.soak)]
-FEW = 3  # kills of one and the same work
+BACKUPS, RESTORES, KILLS = 120, 40, 3  # each backup once, each restore so often
 
 
 def quiet(_text: str) -> None:
@@ -48,13 +47,13 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-@pytest.mark.parametrize("times", TIMES)
-def test_a_backup_that_is_killed_is_whole_or_has_no_name(world: World, tmp_path: Path, times: int) -> None:
+@pytest.mark.soak
+def test_a_backup_that_is_killed_is_whole_or_has_no_name(world: World, tmp_path: Path) -> None:
     """At whatever moment; what it leaves has another name, and the next one is made."""
-    folder, rng = tmp_path / "backups", random.Random(times)
+    folder, rng = tmp_path / "backups", random.Random(1)
     folder.mkdir()
     limit = lasts(lambda: world.save(folder / "first.age"))
-    for number in range(times):
+    for number in range(BACKUPS):
         path = folder / f"{number}.age"
         killed(lambda path=path: world.save(path), rng.uniform(0, limit))
         if path.exists():
@@ -66,17 +65,15 @@ def test_a_backup_that_is_killed_is_whole_or_has_no_name(world: World, tmp_path:
     assert source(saved.path).read().checked() == saved.manifest
 
 
-@pytest.mark.parametrize("times", TIMES)
-def test_a_restore_that_is_killed_is_begun_again(
-    world: World, make_world: MakeWorld, tmp_path: Path, times: int
-) -> None:
+@pytest.mark.soak
+def test_a_restore_that_is_killed_is_begun_again(world: World, make_world: MakeWorld, tmp_path: Path) -> None:
     """Three times each at whatever moment: the same file then brings all of it, and no database is left beside."""
-    saved, rng = world.save(tmp_path / "one.age"), random.Random(times)
+    saved, rng = world.save(tmp_path / "one.age"), random.Random(1)
     wanted = {name: files(world.folder / name) for name in ("storage", "plugins")}
     limit = 1.0
-    for _ in range(-(-times // FEW)):
+    for _ in range(RESTORES):
         new = make_world()
-        for _ in range(min(times, FEW)):
+        for _ in range(KILLS):
             killed(lambda new=new: restore(new.place, source(saved.path), quiet), rng.uniform(0, limit))
         try:
             limit = lasts(lambda new=new: restore(new.place, source(saved.path), quiet))
