@@ -1,4 +1,4 @@
-"""Backups, restores and upgrades that are killed at any point: nothing half that looks whole, and a way to the end."""
+"""Backups and restores that are killed at any point: nothing half that looks whole, and a way to the end."""
 
 import os
 import random
