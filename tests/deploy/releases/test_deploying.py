@@ -301,7 +301,7 @@ def test_dify_comes_after_the_models_and_goes_before_them(place: Place) -> None:
     wanted = with_dify(deployment("fp32"), "1.15.0")
     for fault, code in (
         (KeyboardInterrupt(), "deploy_interrupted"),
-        (FreeholdError("dify_job_failed", service="migration", cause="It is full.", fix="Make room."), "dify_job_failed"),
+        (FreeholdError("dify_job_failed", service="migration", cause="Full.", fix="Make room."), "dify_job_failed"),
     ):
         dify.fault = fault
         with pytest.raises(FreeholdError) as caught:
