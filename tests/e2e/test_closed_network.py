@@ -51,7 +51,8 @@ def deployed(office: Office, registry: str | None) -> dict[str, str]:
     try:
         done(office, "deploy", "--json")
         ids = {name: found.split()[0] for name, found in office.containers().items()}
-        return {name: str(office.engine.inspect(id_)["Config"]["Image"]) for name, id_ in ids.items()}  # type: ignore[index]
+        images = office.engine.docker("inspect", "--format", "{{.Config.Image}}", *ids.values()).split()
+        return dict(zip(ids, images, strict=True))
     finally:
         office.run("down", "--yes")
         volumes = office.engine.docker("volume", "ls", "--quiet", "--filter", f"name={NAME}-dify-").split()
