@@ -105,7 +105,7 @@ def test_it_is_asked_what_its_users_ask(asked: Console) -> None:
 
 @pytest.mark.parametrize(
     ("target", "dify", "code"),
-    [("compose", None, "dify_backup_not_deployed"), ("kubernetes", Dify(version="1.15.0"), "dify_upgrade_cluster")],
+    [("compose", None, "dify_backup_not_deployed"), ("kubernetes", Dify(version="1.15.0"), "cluster_config_missing")],
 )
 def test_what_cannot_be_upgraded_is_told(deploys: Deploys, target: str, dify: Dify | None, code: str) -> None:
     """A deployment without Dify, one on a cluster."""

@@ -94,7 +94,7 @@ class Controllers:
             self._later(0, lambda: self._observe(*place))
         elif resource is STATEFUL_SET and event == "ADDED":
             self._later(0, lambda: self._begin_stateful_set(*place))
-        elif resource is POD and event == "ADDED" and "ownerReferences" not in meta:
+        elif resource is POD and event == "ADDED" and "ownerReferences" not in meta and "spec" in written:
             self._later(self.outcome(meta["name"]).after_s, lambda: self._begin_pod(*place))
         elif resource is JOB and event == "ADDED":
             self._later(0, lambda: self._begin_job(*place))

@@ -126,10 +126,9 @@ class ApiServer:
             force = request.query.get("force") == "true"
             made, is_new = self.storage.apply(*place, body, request.manager, force, request.dry)
             return Answer.of(made, 201 if is_new else 200)
-        there = self.storage.get(*place)
-        return Answer.of(
-            self.storage.update(*place, _merge_patched(there, json.loads(request.body)), request.manager, request.dry)
-        )
+        with self.storage.changed:  # nobody writes in between: a real one tries again by itself
+            merged = _merge_patched(self.storage.get(*place), json.loads(request.body))
+            return Answer.of(self.storage.update(*place, merged, request.manager, request.dry))
 
     def _delete(self, request: Request) -> Answer:
         place = (request.resource, request.namespace, request.name)

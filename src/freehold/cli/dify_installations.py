@@ -1,11 +1,14 @@
 """Where the Dify is that a verb is about: the official Compose installation of a folder, or one that was deployed."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from freehold.cli.deployments import named, releases_of
@@ -14,7 +17,11 @@ from freehold.deploy.compose.docker import Docker
 from freehold.deploy.dify.backup.place import Place
 from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.releases.lock import held
+from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
+
+if TYPE_CHECKING:
+    from freehold.cli.dify_cluster import DifyCluster
 
 ComposeDir = Annotated[
     Path | None,
@@ -34,7 +41,8 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
         folder = compose_dir.resolve()
         if not (folder / "docker-compose.yaml").is_file():
             raise FreeholdError("dify_backup_no_installation", path=folder)
-        return Containers(Docker.find(environ), f"{FOLDER_LABEL}={folder}", official_settings(folder))
+        docker = Docker.find(environ)
+        return Containers(docker, f"{FOLDER_LABEL}={_called(docker, folder)}", official_settings(folder))
     releases = releases_of(named(name, environ, cwd), environ)
     release = releases.current() or releases.interrupted()
     if release is None:
@@ -43,8 +51,9 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
     dify = deployment.config.dify
     if dify is None or dify.version is None:
         raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
-    if deployment.settings.target != "compose":
-        raise FreeholdError("dify_backup_cluster")
+    if deployment.settings.target == "kubernetes":
+        cluster = on_cluster(deployment, environ)
+        return cluster.place(with_version(deployment, cluster.version))
     folder = releases.folder / "compose"
     version = version_in(folder, dify.version)
     return containers_of(Docker.find(environ), deployment.settings.name, folder, version)
@@ -54,18 +63,45 @@ def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, s
 def alone(
     compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path, what: str
 ) -> Iterator[None]:
-    """Nobody deploys, saves, restores or upgrades this Dify meanwhile; an official one: nobody with this home saves or
-    restores it.
+    """Nobody deploys, saves, restores or upgrades this Dify meanwhile, on a cluster from no other machine either; an
+    official one: nobody with this home saves or restores it.
 
     Raises `dify_upgrade_interrupted`, and what `held` does.
     """
+    lease: AbstractContextManager[None] = nullcontext()
     if compose_dir is None:
-        folder = releases_of(named(name, environ, cwd), environ).folder
+        releases = releases_of(named(name, environ, cwd), environ)
+        folder, release = releases.folder, releases.current() or releases.interrupted()
+        if release is not None:
+            lease = lease_of(releases.deployment(release), environ, what)
     else:
         folder = home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
-    with held(folder / "lock", what):
+    with held(folder / "lock", what), lease:
         journal.check(folder / journal.FILE)
         yield
+
+
+def on_cluster(deployment: Deployment, environ: Mapping[str, str]) -> "DifyCluster":
+    """The Dify of a deployment on a cluster. Raises `cluster_extra_missing`, and what `connect` does."""
+    if find_spec("lightkube") is None:
+        raise FreeholdError("cluster_extra_missing")
+    from freehold.cli.dify_cluster import DifyCluster
+
+    return DifyCluster.reach(deployment, environ)
+
+
+def lease_of(deployment: Deployment, environ: Mapping[str, str], what: str) -> AbstractContextManager[None]:
+    """What keeps those away who deploy from other machines. Raises as `on_cluster`, and `cluster_held`."""
+    is_there = deployment.settings.target == "kubernetes"
+    return on_cluster(deployment, environ).held(what) if is_there else nullcontext()
+
+
+def with_version(deployment: Deployment, version: str) -> Deployment:
+    """The same with another Dify; for one that has one."""
+    config = deployment.config
+    assert config.dify is not None, "whoever asks looked"
+    changed = msgspec.structs.replace(config, dify=msgspec.structs.replace(config.dify, version=version))
+    return replace(deployment, config=changed)
 
 
 def version_in(folder: Path, said: str) -> str:
@@ -76,6 +112,13 @@ def version_in(folder: Path, said: str) -> str:
         return (folder / VERSION_FILE).read_text("ascii").strip() or said
     except (OSError, UnicodeDecodeError):
         return said
+
+
+def _called(docker: Docker, folder: Path) -> str:
+    """The folder as its containers were told it: Compose may have been started through a link."""
+    words = ("--filter", f"label={FOLDER_LABEL}", "--format", f'{{{{.Label "{FOLDER_LABEL}"}}}}')
+    told = docker.run("ps", "--all", *words).splitlines()
+    return min((one for one in told if one and Path(one).resolve() == folder), default=str(folder))
 
 
 def containers_of(docker: Docker, project: str, folder: Path, version: str) -> Place:

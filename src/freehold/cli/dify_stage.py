@@ -4,12 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
-import msgspec
-
 from freehold.cli.deployments import named, releases_of, rendered
-from freehold.cli.dify_installations import containers_of, version_in
+from freehold.cli.dify_installations import containers_of, lease_of, on_cluster, version_in, with_version
 from freehold.cli.dify_place import place_of
 from freehold.config import Dify
 from freehold.config.written import written
@@ -56,7 +55,14 @@ class Deployed:
     @property
     def version(self) -> str:
         """The one whose data is there."""
+        if self.is_on_cluster:
+            return on_cluster(self.deployment, os.environ).version
         return version_in(self.releases.folder / "compose", (self.deployment.config.dify or Dify()).version or "")
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Else it is on this machine."""
+        return self.deployment.settings.target == "kubernetes"
 
     @property
     def journal(self) -> Path:
@@ -65,12 +71,10 @@ class Deployed:
 
     def of(self, version: str) -> tuple[Deployment, Installation]:
         """The same deployment with another Dify. Raises `dify_version_unknown` and what `installation` does."""
-        config = self.deployment.config
-        assert config.dify is not None, "read looked"
-        changed = msgspec.structs.replace(config, dify=msgspec.structs.replace(config.dify, version=version))
-        found = installation(changed, self.deployment.digests)
+        changed = with_version(self.deployment, version)
+        found = installation(changed.config, changed.digests)
         assert found is not None, "it has a version"
-        return replace(self.deployment, config=changed), found
+        return changed, found
 
     def plan(self, to: str | None) -> Plan:
         """What an upgrade changes. Raises `dify_upgrade_to_wanted`, and what `of` and `plan` do."""
@@ -80,13 +84,14 @@ class Deployed:
 
     @contextmanager
     def alone(self) -> Iterator[Holder]:
-        """Nobody else changes the deployment meanwhile. Raises what `held` does."""
-        with held(self.releases.lock, "dify upgrade") as holder:
+        """Nobody else changes the deployment meanwhile. Raises what `held` and `lease_of` do."""
+        what = "dify upgrade"
+        with held(self.releases.lock, what) as holder, lease_of(self.deployment, os.environ, what):
             yield holder
 
     def record(self, version: str, holder: Holder) -> None:
         """The release in force from now on has this Dify; nothing else of it changes. Raises `releases_unwritable`."""
-        new = self._pinned(Docker.find(os.environ), version)
+        new = self._pinned(version)
         if new == self.deployment:
             return
         release = added_to(self.releases, Wanted(new, written(new.config)), rendered(new), holder)
@@ -94,26 +99,30 @@ class Deployed:
         self.releases.note(release, "current", f"dify upgrade to {version}")
 
     def stage(self, say: Say) -> Stage:
-        """Where it runs. Raises `dify_upgrade_cluster` for a cluster, and what `Docker.find` does."""
-        if self.deployment.settings.target != "compose":
-            raise FreeholdError("dify_upgrade_cluster")
+        """Where it runs. Raises what `on_cluster` and `Docker.find` do."""
+        if self.is_on_cluster:
+            return on_cluster(self.deployment, os.environ).stage(cache(self._pinned), lambda: self._ask(say), say)
         docker, name = Docker.find(os.environ), self.deployment.settings.name
         folder = self.releases.folder / "compose"
         return ComposeStage(
             target=ComposeDify(docker, name, folder),
-            deployment=lambda version: self._pinned(docker, version),
+            deployment=self._pinned,
             data=lambda version: containers_of(docker, name, folder, version),
             ask=lambda: self._ask(say),
             say=say,
             version=self.version,
         )
 
-    def _pinned(self, docker: Docker, version: str) -> Deployment:
-        """As `freehold deploy` would make it: its images as they are on this machine."""
+    def _pinned(self, version: str) -> Deployment:
+        """As `freehold deploy` would make it: its images as they are on this machine, or at their registries."""
         deployment, found = self.of(version)
         if deployment == self.deployment:
             return deployment
-        here = digests(docker, (one.image for one in found.services))
+        images = tuple(one.image for one in found.services)
+        if self.is_on_cluster:
+            here = on_cluster(self.deployment, os.environ).pinned(images)
+        else:
+            here = digests(Docker.find(os.environ), images)
         return replace(deployment, digests={**here, **deployment.digests})
 
     def _ask(self, say: Say) -> None:

@@ -108,11 +108,4 @@ ENTRIES: dict[str, Entry] = {
         "升级失败（{reason}），回退到 {version} 也失败：{second}",
         "请修复后一个问题，并运行 `freehold dify upgrade --take-back --backup {backup} --key 文件`：全部数据都在该文件中。",
     ),
-    "dify_upgrade_cluster": Entry(
-        Kind.UNSUPPORTED,
-        "A Dify on Kubernetes is not upgraded by this command yet; `--plan` shows what would change.",
-        "Save it first; then write the new `dify.version` and run `freehold deploy`: the migration is a job of its own.",
-        "此命令尚不支持升级 Kubernetes 上的 Dify；`--plan` 会显示将要更改的内容。",
-        "请先保存；然后写入新的 `dify.version` 并运行 `freehold deploy`：迁移由独立的任务完成。",
-    ),
 }

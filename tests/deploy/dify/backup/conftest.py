@@ -50,6 +50,14 @@ def make_world(postgres: Server, numbers: Iterator[int], tmp_path: Path) -> Iter
         world.remove()
 
 
+@pytest.fixture(scope="session")
+def untouched(postgres: Server, numbers: Iterator[int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One with somebody's data, for tests that change nothing of it."""
+    made = World(postgres, next(numbers), tmp_path_factory.mktemp("untouched") / "dify").make().fill()
+    yield made
+    made.remove()
+
+
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     """One with somebody's data."""

@@ -7,9 +7,9 @@ from freehold.errors import FreeholdError
 from tests.deploy.dify.backup.world import World
 
 
-def test_names_and_values_are_quoted_by_psql(world: World) -> None:
+def test_names_and_values_are_quoted_by_psql(untouched: World) -> None:
     """A database called like this is one database, and its remark is kept as it is."""
-    place, dify = world.place, world.found().databases[0]
+    place, dify = untouched.place, untouched.found().databases[0]
     name = f"""{dify.name}_a"b'c"""
     beside = databases.make_beside(place, dify, name, "freehold-restore it's")
     assert databases.mark_of(place, beside) == "freehold-restore it's"
@@ -22,9 +22,9 @@ def test_names_and_values_are_quoted_by_psql(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["a=b'c\\d", "postgresql://x", "x" * 60])
-def test_a_name_of_any_sort_keeps_its_place(world: World, name: str) -> None:
+def test_a_name_of_any_sort_keeps_its_place(untouched: World, name: str) -> None:
     """PostgreSQL reads some names as addresses and cuts long ones: what comes beside is another one all the same."""
-    place, dify = world.place, world.found().databases[0]
+    place, dify = untouched.place, untouched.found().databases[0]
     mine = databases.make_beside(place, dify, name, "freehold-restore 1")
     beside = databases.make_beside(place, mine, databases.name_beside(mine, "_freehold_new"), "freehold-restore 1")
     databases.rows(place, beside, "CREATE TABLE apps (id int); INSERT INTO apps VALUES (1)")
@@ -35,11 +35,11 @@ def test_a_name_of_any_sort_keeps_its_place(world: World, name: str) -> None:
     databases.drop(place, mine)
 
 
-def test_who_may_not_create_databases_is_told_before(world: World) -> None:
+def test_who_may_not_create_databases_is_told_before(untouched: World) -> None:
     """With the words that give the right."""
-    world.postgres.sql("postgres", f"CREATE ROLE weak{world.number} LOGIN PASSWORD 'correct horse'")
-    database = world.found().databases[0].__class__("dify", "db_postgres", "dify", f"weak{world.number}")
+    untouched.postgres.sql("postgres", f"CREATE ROLE weak{untouched.number} LOGIN PASSWORD 'correct horse'")
+    database = untouched.found().databases[0].__class__("dify", "db_postgres", "dify", f"weak{untouched.number}")
     with pytest.raises(FreeholdError) as refused:
-        databases.make_beside(world.place, database, "x", "y")
+        databases.make_beside(untouched.place, database, "x", "y")
     assert refused.value.code == "dify_backup_right_missing"
-    world.postgres.sql("postgres", f"DROP ROLE weak{world.number}")
+    untouched.postgres.sql("postgres", f"DROP ROLE weak{untouched.number}")

@@ -37,9 +37,9 @@ class Read(Content):
         (MANIFEST, SECRET, "dify_backup_pieces_differ"),
     ],
 )
-def test_what_does_not_fit_is_told(world: World, manifest: Manifest, bound: str, code: str) -> None:
+def test_what_does_not_fit_is_told(untouched: World, manifest: Manifest, bound: str, code: str) -> None:
     """Another secret key, an older PostgreSQL or Dify, pgvector that is not there, other pieces."""
-    place, installed = world.place, world.found()
+    place, installed = untouched.place, untouched.found()
     installed = installed.__class__(installed.version, installed.databases, (), bound=installed.bound)
     content = Read(bound={"SECRET_KEY": bound}, manifest=manifest)
     if not code:
@@ -50,10 +50,10 @@ def test_what_does_not_fit_is_told(world: World, manifest: Manifest, bound: str,
     assert refused.value.code == code
 
 
-def test_what_differs_and_still_fits_is_noted(world: World) -> None:
+def test_what_differs_and_still_fits_is_noted(untouched: World) -> None:
     """A newer Dify and a newer PostgreSQL than it was made of, what is not in it, and that it was made live."""
     manifest = backup_of("13.2", dify="1.14.0", live=True, outside={"vectors": "weaviate"})
-    codes = {note.code for note in differences(world.place, world.found(), manifest)}
+    codes = {note.code for note in differences(untouched.place, untouched.found(), manifest)}
     assert codes == {
         "dify_backup_without",
         "dify_backup_live",
