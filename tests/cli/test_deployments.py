@@ -1,15 +1,17 @@
 """From a configuration, or from a name, to a deployment and the place where it runs."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from freehold.cli.deployments import Given, hold_of, named, releases_of, rendered, target_of
+from freehold.cli.deployments import Given, hold_of, named, releases_of, rendered, target_of, unless_upgrading
 from freehold.config import Config, ModelConfig
 from freehold.config.deploying import Storage
 from freehold.config.shapes import Access
 from freehold.deploy.compose.target import ComposeTarget
+from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.services.deployment import Deployment
 from freehold.errors import FreeholdError
@@ -101,3 +103,13 @@ def test_files_for_people_are_those_of_the_target() -> None:
     assert "compose.yaml" in rendered(deployment("fp32"))
     on_cluster = deployment("fp32", target="kubernetes", storage=Storage("models"))
     assert "kustomization.yaml" in rendered(on_cluster)
+
+
+def test_nothing_is_changed_while_an_upgrade_of_dify_is_half_done(folder: Path) -> None:
+    """Its data is of no version."""
+    releases = releases_of("shop", {"FREEHOLD_HOME": str(folder)})
+    hold = unless_upgrading(releases, nullcontext)
+    journal.begin(releases.folder / journal.FILE, journal.Journal("1.15.0", "1.16.0", "/b.age", "1"))
+    with pytest.raises(FreeholdError) as refused, hold("deploy"):
+        pytest.fail("it was changed")
+    assert (refused.value.code, refused.value.details["backup"]) == ("dify_upgrade_interrupted", "/b.age")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file
 
 import pytest
@@ -26,6 +26,7 @@ from tests.e2e.test_deploy import PATIENCE_S, ended, failure, write_version
 from tests.e2e.test_deploy_dify import Office
 
 OLD, NEXT = "1.15.0", "1.15.9"
+REGISTRY = "house.test"  # other tests have other images of the usual names
 PORT, DIFY_PORT = 18093, 18094
 BY_ITS_DATA = """
 import pathlib, sys
@@ -89,10 +90,12 @@ def house(
     folder = tmp_path_factory.mktemp("house")
     with as_file(release._FOLDER) as versions:
         shutil.copytree(versions, folder / "versions")
-    text = (folder / f"versions/{OLD}.yaml").read_text()
+    text = (folder / f"versions/{OLD}.yaml").read_text().replace("image: ", f"image: {REGISTRY}/")
+    (folder / f"versions/{OLD}.yaml").write_text(text)
     text = text.replace(OLD, NEXT).replace("LOG_LEVEL: INFO", "LOG_LEVEL: INFO\n      NEW_SWITCH: new")
     (folder / f"versions/{NEXT}.yaml").write_text(text)
-    old = installed()
+    services = tuple(replace(one, image=f"{REGISTRY}/{one.image}") for one in installed().services)
+    old = replace(installed(), services=services)
     provide(docker, old, folder / "image", databases=True)
     for image in {one.image for one in old.services if OLD in one.image}:
         docker.docker("tag", image, image.replace(OLD, NEXT))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from freehold.deploy.compose.dify import SECRETS_FILE, volume_name
-from freehold.deploy.compose.dify_target import VERSION_FILE, ComposeDify, waves
+from freehold.deploy.compose.dify_target import VERSION_FILE, ComposeDify, needed_by, waves
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.topology.service import Service
 from freehold.errors import FreeholdError
@@ -17,7 +17,7 @@ from tests.deploy.topology.configured import config
 
 
 def test_services_start_in_waves() -> None:
-    """Each wave has those whose needs are met by the waves before."""
+    """Each wave has those whose needs are met by the waves before; what one needs is what those need, too."""
     services = [
         Service("a", "i"),
         Service("b", "i", after=("a",)),
@@ -25,6 +25,8 @@ def test_services_start_in_waves() -> None:
         Service("d", "i", after=("b", "c")),
     ]
     assert [[one.name for one in wave] for wave in waves(services)] == [["a", "c"], ["b"], ["d"]]
+    assert [one.name for one in needed_by("d", services)] == ["a", "b", "c"]
+    assert needed_by("c", services) == []
 
 
 def test_volumes_without_their_secrets_are_refused_and_nothing_is_written(yard: Yard) -> None:
