@@ -129,11 +129,23 @@ def test_without_a_manifest_it_is_not_whole() -> None:
             read(out)
 
 
-def test_what_the_data_is_bound_to_must_be_readable() -> None:
+@pytest.mark.parametrize("text", [b"[", b'{"a": "\x8d"}'])
+@pytest.mark.parametrize("name", ["bound.json", "manifest.json"])
+def test_what_it_says_of_itself_must_be_readable(name: str, text: bytes) -> None:
     """Whoever has the public key can make a file: no program may break at it."""
     out = io.BytesIO()
     with Archive.into(out) as archive:
-        archive.add("bound.json", b"[")
+        archive.add(name, text)
     out.seek(0)
-    with pytest.raises(FreeholdError, match=r"bound\.json"):
+    with pytest.raises(FreeholdError, match=name.partition(".")[0]):
         read(out)
+
+
+def test_one_that_ends_anywhere_is_refused() -> None:
+    """Within a file, a header, between two of them."""
+    whole = made().getvalue()
+    end = len(whole.rstrip(b"\0"))
+    for length in range(0, end, 97):
+        with pytest.raises(FreeholdError) as refused:
+            read(io.BytesIO(whole[:length]))
+        assert refused.value.code == "dify_backup_incomplete"

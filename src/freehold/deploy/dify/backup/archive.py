@@ -197,7 +197,7 @@ class _Reading:
 def _bound(data: bytes) -> Mapping[str, str]:
     try:
         return msgspec.json.decode(data, type=dict[str, str])
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FreeholdError("dify_backup_incomplete", reason=f"{BOUND}: {error}") from None
 
 

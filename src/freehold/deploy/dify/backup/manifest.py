@@ -60,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True):
             if number != FORMAT:
                 raise FreeholdError("dify_backup_newer", format=number, known=FORMAT)
             return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FreeholdError("dify_backup_incomplete", reason=f"its manifest: {error}") from None
 
     def written(self) -> bytes:

@@ -21,8 +21,11 @@ class Hashed:
         self.head = b""
 
     def read(self, size: int = -1) -> bytes:
-        """As of any file."""
-        data = self._file.read(size)
+        """As of any file. Raises `dify_backup_incomplete` where the tar file ends within it."""
+        try:
+            data = self._file.read(size)
+        except tarfile.TarError as error:
+            raise FreeholdError("dify_backup_incomplete", reason=str(error)) from None
         self._digest.update(data)
         if len(self.head) < HEAD:
             self.head += data[: HEAD - len(self.head)]
