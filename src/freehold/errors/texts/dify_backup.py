@@ -335,9 +335,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "dify_backup_disturbed": Entry(
         Kind.CONFLICT,
-        "Somebody started {services} while it had to stand still: databases and files may not agree. No backup is left.",
-        "Let nobody else scale it meanwhile (a GitOps controller: pause it), and make the backup again.",
-        "在必须停止写入期间，有人启动了 {services}：数据库与文件之间可能不一致。不会留下备份。",
-        "请确保期间没有其他人对其扩缩容（GitOps 控制器请暂停），然后重新备份。",
+        "Somebody started {services} while it had to stand still: databases and files may not agree. All services go on.",
+        "Let nobody else scale it meanwhile (a GitOps controller: pause it), and do it again: a backup that was being made is not kept.",
+        "在必须停止写入期间，有人启动了 {services}：数据库与文件之间可能不一致。所有服务已恢复运行。",
+        "请确保期间没有其他人对其扩缩容（GitOps 控制器请暂停），然后重试；正在制作的备份不会保留。",
     ),
 }
