@@ -28,6 +28,8 @@ FOLDER = "dify"
 SECRETS_FILE = f"{FOLDER}/secrets.json"
 SERVICE_LABEL = "freehold.dify"
 """The label that says which service of Dify a container is."""
+STATEFUL_LABEL = "freehold.dify.stateful"
+"""On a database: it ends after all that write to it."""
 INSIDE, SANDBOX, FRONT = "dify", "dify-sandbox", "front"
 """`front` is the gateway's, and the only one from which anything outside is reached."""
 NETWORKS: Tree = {INSIDE: {"internal": True}, SANDBOX: {"internal": True}}
@@ -94,7 +96,8 @@ def secrets(installation: Installation) -> Tree:
 
 
 def _service(service: Service, dify: Dify, probed: Iterable[str], jobs: Iterable[str]) -> Tree:
-    tree: Tree = {"image": service.image, "labels": {SERVICE_LABEL: service.name}}
+    stateful = {STATEFUL_LABEL: "true"} if service.stateful else {}
+    tree: Tree = {"image": service.image, "labels": {SERVICE_LABEL: service.name, **stateful}}
     if service.entrypoint:
         tree["entrypoint"] = list(service.entrypoint)
     if service.command:

@@ -12,7 +12,15 @@ from typing import Any
 
 from freehold.artifact.artifact import write_durably
 from freehold.deploy.compose.containers import state_of
-from freehold.deploy.compose.dify import ENTRANCE, FOLDER, SECRETS_FILE, SERVICE_LABEL, files, volume_name
+from freehold.deploy.compose.dify import (
+    ENTRANCE,
+    FOLDER,
+    SECRETS_FILE,
+    SERVICE_LABEL,
+    STATEFUL_LABEL,
+    files,
+    volume_name,
+)
 from freehold.deploy.compose.dify_place import write_dify
 from freehold.deploy.compose.docker import Docker
 from freehold.deploy.compose.layout import FILE, config_folder, secret_path
@@ -228,11 +236,13 @@ class ComposeDify:
             self.docker.run("unpause", *paused)
 
     def _remove(self, wanted: set[str]) -> None:
-        """All that is not `wanted`, the entrance first and databases last: who writes ends before where it writes."""
-        there = self._containers()
-        for name in reversed([name for name in there if name not in wanted]):
-            self.docker.run("stop", there[name]["Id"])
-            self.docker.run("rm", "--force", there[name]["Id"])
+        """All that is not `wanted`, databases last: who writes ends before where it writes."""
+        going = [one for name, one in self._containers().items() if name not in wanted]
+        databases = [one["Id"] for one in going if STATEFUL_LABEL in one["Config"]["Labels"]]
+        for ids in ([one["Id"] for one in going if one["Id"] not in databases], databases):
+            if ids:
+                self.docker.run("stop", *ids)
+                self.docker.run("rm", "--force", *ids)
 
     def _containers(self) -> dict[str, dict[str, Any]]:
         """By service, in the order in which they were made."""
