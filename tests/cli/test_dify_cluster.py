@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freehold.cli.deployments import releases_of
-from freehold.cli.dify_installations import alone, on_cluster, place_of, with_version
+from freehold.cli.dify_installations import alone, data_of, on_cluster, with_version
 from freehold.cli.dify_stage import Deployed
 from freehold.deploy.kubernetes.dify.naming import SECRETS
 from freehold.deploy.releases.lock import Holder
@@ -43,12 +43,12 @@ def environ(server: ApiServer, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_its_data_is_of_the_release_that_the_cluster_says(environ: dict[str, str], folder: Path) -> None:
     """Read where its programs run; without kubectl that is told."""
     assert on_cluster(with_version(CASE, "1.14.0"), environ).version == "1.15.0"
-    assert place_of(None, "freehold", environ, folder).name.startswith("Kubernetes (namespace freehold of test")
+    assert data_of(None, "freehold", environ, folder).name.startswith("Kubernetes (namespace freehold of test")
     assert Deployed.read("freehold").version == "1.15.0"
     stage = Deployed.read("freehold").stage(lambda _text: None)
     stage.verify("1.15.0")
     with pytest.raises(FreeholdError) as missing:
-        place_of(None, "freehold", environ | {"PATH": "/none"}, folder)
+        data_of(None, "freehold", environ | {"PATH": "/none"}, folder)
     assert missing.value.code == "dify_backup_kubectl_missing"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from freehold.cli.dify_installations import alone, official_settings, place_of
+from freehold.cli.dify_installations import alone, data_of, official_settings
 from freehold.errors import FreeholdError
 from tests.deploy.compose.test_docker import programs
 
@@ -45,14 +45,14 @@ def engine_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_without_dify_is_told(tmp_path: Path) -> None:
     """By its path."""
     with pytest.raises(FreeholdError) as refused:
-        place_of(tmp_path, None, {}, tmp_path)
+        data_of(tmp_path, None, {}, tmp_path)
     assert refused.value.code == "dify_backup_no_installation"
 
 
 def test_an_installation_is_found_however_its_folder_was_called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose writes down the link through which it was started."""
     engine_of(folder, monkeypatch)
-    assert place_of(folder / "docker", None, os.environ, folder).name == f"Docker Compose ({folder / 'link'})"
+    assert data_of(folder / "docker", None, os.environ, folder).name == f"Docker Compose ({folder / 'link'})"
 
 
 def test_only_one_saves_or_restores_an_official_installation(folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_only_one_saves_or_restores_an_official_installation(folder: Path) -> No
 def test_nothing_deployed_is_told(tmp_path: Path) -> None:
     """Where no folder is named, and nothing is in force."""
     with pytest.raises(FreeholdError) as refused:
-        place_of(None, None, {"FREEHOLD_HOME": str(tmp_path)}, tmp_path)
+        data_of(None, None, {"FREEHOLD_HOME": str(tmp_path)}, tmp_path)
     assert refused.value.code == "dify_backup_not_deployed"
 
 

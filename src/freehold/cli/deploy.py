@@ -26,7 +26,7 @@ from freehold.cli.deployments import (
     state_folders,
     target_in_force,
     target_of,
-    unless_upgrading,
+    unless_half_done,
 )
 from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.cli.preparing import bring, check_fit, image_digests, to_bring
@@ -244,7 +244,7 @@ def _deploying(releases: Releases, target: Target, say: Say, notes: _Notes, *, b
         if brings:
             bring(deployment, units, say)
 
-    hold = unless_upgrading(releases, hold_of(target))
+    hold = unless_half_done(releases, hold_of(target))
     return Deploying(releases, target, rendered, prepare=prepare, hold=hold, say=say)
 
 

@@ -16,6 +16,7 @@ from freehold.config.load import file_of
 from freehold.config.written import written
 from freehold.deploy.bundle.lock import read_lock
 from freehold.deploy.compose.dify import FOLDER as DIFY_FOLDER
+from freehold.deploy.dify.backup import underway
 from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.releases.release import Releases
 from freehold.deploy.services.deployment import Deployment
@@ -123,14 +124,15 @@ def hold_of(target: Target) -> Callable[[str], AbstractContextManager[None]]:
     return hold
 
 
-def unless_upgrading(
+def unless_half_done(
     releases: Releases, hold: Callable[[str], AbstractContextManager[None]]
 ) -> Callable[[str], AbstractContextManager[None]]:
-    """`hold`, which raises `dify_upgrade_interrupted` where one was cut off: its data is of no version."""
+    """`hold`, which raises `dify_upgrade_interrupted` or `dify_restore_interrupted` where Dify's data is half done."""
 
     @contextmanager
     def held(what: str) -> Iterator[None]:
         journal.check(releases.folder / journal.FILE)
+        underway.check(releases.folder)
         with hold(what):
             yield
 

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from freehold.cli.deploy import interruptible, telling
-from freehold.cli.dify_installations import ComposeDir, Named, alone, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of
 from freehold.cli.dify_text import note, of_installed, of_manifest
 from freehold.cli.output import Output, describe
 from freehold.config.secret import is_reference, resolve
@@ -60,7 +60,7 @@ def backup(
         public = keys.make_key(new_key, secret_of(passphrase))
         output.show({"private_key": str(new_key), "public_key": public}, public)
         return
-    place = place_of(compose_dir, name, os.environ, Path.cwd())
+    place = data_of(compose_dir, name, os.environ, Path.cwd())
     if plan:
         output.show(*of_installed(place.found()))
         return

@@ -33,7 +33,7 @@ Named = Annotated[
 FOLDER_LABEL, PROJECT_LABEL = "com.docker.compose.project.working_dir", "com.docker.compose.project"
 
 
-def place_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Place:
+def data_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Place:
     """Where it runs. Raises `dify_backup_no_installation`, and what `Docker.find` does."""
     from freehold.deploy.dify.backup.compose import Containers
 
@@ -69,16 +69,22 @@ def alone(
     Raises `dify_upgrade_interrupted`, and what `held` does.
     """
     lease: AbstractContextManager[None] = nullcontext()
+    folder = state_folder(compose_dir, name, environ, cwd)
     if compose_dir is None:
         releases = releases_of(named(name, environ, cwd), environ)
-        folder, release = releases.folder, releases.current() or releases.interrupted()
+        release = releases.current() or releases.interrupted()
         if release is not None:
             lease = lease_of(releases.deployment(release), environ, what)
-    else:
-        folder = home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
     with held(folder / "lock", what), lease:
         journal.check(folder / journal.FILE)
         yield
+
+
+def state_folder(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Where this machine keeps its lock and what is under way."""
+    if compose_dir is None:
+        return releases_of(named(name, environ, cwd), environ).folder
+    return home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
 
 
 def on_cluster(deployment: Deployment, environ: Mapping[str, str]) -> "DifyCluster":

@@ -9,7 +9,7 @@ import typer
 
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
-from freehold.cli.dify_installations import ComposeDir, Named, alone, place_of
+from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of, state_folder
 from freehold.cli.dify_text import note, of_manifest
 from freehold.cli.output import FAILED, Output, describe
 from freehold.errors import FreeholdError
@@ -35,7 +35,7 @@ def restore(
     The file is read to its end and its databases come to life beside the empty ones before anything is changed. What
     was cut off can be begun again with the same file.
     """
-    from freehold.deploy.dify.backup import keys, restoring
+    from freehold.deploy.dify.backup import keys, restoring, underway
 
     output: Output = ctx.obj
     if key is None:
@@ -49,10 +49,15 @@ def restore(
         manifest = source.read().checked()
         output.show({"manifest": msgspec.to_builtins(manifest)}, of_manifest(manifest))
         return
-    place = place_of(compose_dir, name, os.environ, Path.cwd())
+    place = data_of(compose_dir, name, os.environ, Path.cwd())
     held = alone(compose_dir, name, os.environ, Path.cwd(), "dify restore")
     with held, interruptible(), telling(output, "restoring Dify") as say:
-        done = (restoring.drill if drill else restoring.restore)(place, source, say)
+        if drill:
+            done = restoring.drill(place, source, say)
+        else:
+            folder = state_folder(compose_dir, name, os.environ, Path.cwd())
+            done = restoring.restore(place, source, say, begun=lambda: underway.begin(folder, file.resolve()))
+            underway.end(folder)
     note(output, (*done.notes, *done.faults))
     data = {
         "manifest": msgspec.to_builtins(done.manifest),

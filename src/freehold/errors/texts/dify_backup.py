@@ -312,6 +312,13 @@ ENTRIES: dict[str, Entry] = {
         "此处没有以 {name} 之名部署的 Dify。",
         "若为官方安装，备份与恢复请用 `--compose-dir 目录` 指定；若部署时使用了其他 FREEHOLD_HOME 或 `deploy.name`，请使用它们。",
     ),
+    "dify_restore_interrupted": Entry(
+        Kind.CONFLICT,
+        "A restore of {backup} was cut off here: half of Dify's data is in place.",
+        "Finish it with the same file: `freehold dify restore {backup} --key FILE`.",
+        "此处对 {backup} 的恢复曾被中断：Dify 的数据只恢复了一部分。",
+        "请用同一文件完成恢复：`freehold dify restore {backup} --key 文件`。",
+    ),
     "dify_backup_absent": Entry(
         Kind.NOT_FOUND,
         "{place} has no service {service}. It has: {known}.",

@@ -67,13 +67,20 @@ def drill(place: Place, source: Source, say: Say) -> Restored:
     return Restored(manifest, differences(place, installed, manifest), tuple(faults))
 
 
-def restore(place: Place, source: Source, say: Say, *, replace_data: bool = False) -> Restored:
+def restore(
+    place: Place,
+    source: Source,
+    say: Say,
+    *,
+    replace_data: bool = False,
+    begun: Callable[[], None] = lambda: None,
+) -> Restored:
     """Put a backup into an installation that is empty, and start its services.
 
     `replace_data` is for who takes back an upgrade, by the backup that was verified before it: then the services that
     are there may be of the other version, so none is started. Nothing is changed before the backup
     was read to its end and its databases were brought to life beside the empty ones; services stay stopped where it
-    is cut off later.
+    is cut off later. `begun` is called right before the first change.
 
     Raises `dify_backup_target_not_empty`, `dify_backup_half_restored`, what `fit` does, and what programs say;
     `dify_backup_restore_failed` with that where something was changed.
@@ -91,6 +98,7 @@ def restore(place: Place, source: Source, say: Say, *, replace_data: bool = Fals
         if not replace_data:
             _check_empty(place, installed, manifest)  # until now they could write
         with _beside(place, installed, source, manifest, BESIDE, say) as made:
+            begun()
             changed = True
             _put_in_place(place, installed, source, manifest, made, say)
     except BaseException as error:
