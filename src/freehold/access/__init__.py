@@ -1,5 +1,18 @@
-"""Who may call: keys now; roles, quotas, usage and audit build on them."""
+"""Who may call: keys and their roles; quotas, usage and audit build on them."""
 
-from freehold.access.keys import INITIAL_FILE, Key, Keys
+from freehold.access.key import DEFAULT_TENANT, UNLIMITED, Key, Limits
+from freehold.access.keys import INITIAL_FILE, Keys
+from freehold.access.roles import RIGHTS, ROLES, Right, Role
 
-__all__ = ["INITIAL_FILE", "Key", "Keys"]
+__all__ = [
+    "DEFAULT_TENANT",
+    "INITIAL_FILE",
+    "RIGHTS",
+    "ROLES",
+    "UNLIMITED",
+    "Key",
+    "Keys",
+    "Limits",
+    "Right",
+    "Role",
+]

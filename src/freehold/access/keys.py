@@ -10,11 +10,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
 
+from freehold.access.key import Key
 from freehold.access.private import write_private
+from freehold.access.roles import Role
 from freehold.errors import FreeholdError
 
 PREFIX = "fh_"
@@ -34,16 +35,6 @@ CREATE TABLE IF NOT EXISTS keys (
     revoked_at REAL
 )
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Who presents a key: its name and role, never the key itself. `created_at` is seconds since 1970."""
-
-    name: str
-    role: str
-    created_at: float
-    sha256: bytes
 
 
 class Keys:
@@ -101,7 +92,7 @@ class Keys:
         """Whether no key was ever made; one that was revoked counts as made."""
         return self._database.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is None
 
-    def create(self, name: str, role: str) -> str:
+    def create(self, name: str, role: Role) -> str:
         """A new key, in the only moment in which it is known. Raises `key_name_taken`, and OSError where unwritable."""
         key = _new_key()
         with self._writing():
@@ -145,7 +136,7 @@ class Keys:
             raise FreeholdError("key_wrong")
         return key
 
-    def _insert(self, name: str, role: str, key: str) -> None:
+    def _insert(self, name: str, role: Role, key: str) -> None:
         try:
             self._database.execute(
                 "INSERT INTO keys (name, role, sha256, created_at) VALUES (?, ?, ?, ?)",
