@@ -134,7 +134,7 @@ def fronting(
     config = Config(models=every, routes=routes, network=network, gateway=sharing)
     here = [] if alone else [Here("here", look)]
     gateway = build(config, telemetry, memory, environ or {}, patience, here=here, alone=alone)
-    own = [Route("POST", path, _local, "openai") for path in OWN]
+    own = [Route("POST", path, _local, "openai", "infer") for path in OWN]
     loops: list[asyncio.AbstractEventLoop] = []
 
     @asynccontextmanager

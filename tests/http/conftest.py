@@ -235,21 +235,21 @@ class House:
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", "/v1/echo", self.echo, "openai"),
-            Route("POST", "/v1/pass", self.pass_on, "openai"),
-            Route("GET", "/v1/describe", self.describe, "openai"),
+            Route("POST", "/v1/echo", self.echo, "openai", "infer"),
+            Route("POST", "/v1/pass", self.pass_on, "openai", "infer"),
+            Route("GET", "/v1/describe", self.describe, "openai", "metadata"),
             Route("GET", "/livez", self.describe, "plain", public=True),
-            Route("GET", "/info", self.describe, "tei"),
-            Route("POST", "/tei/overloaded", self.overloaded, "tei"),
-            Route("POST", "/v1/overloaded", self.overloaded, "openai"),
-            Route("POST", "/v2/fail", self.fail, "oip"),
-            Route("POST", "/v1/fail", self.fail, "openai"),
-            Route("POST", "/v1/wait", self.wait, "openai"),
-            Route("GET", "/v1/stream", self.stream, "openai"),
-            Route("GET", "/v2/stream", self.stream, "oip"),
-            Route("POST", "/v2/models/{model}/infer", self.describe, "oip"),
-            Route("POST", "/v2/models/{model}/versions/{version}/infer", self.describe, "oip"),
-            Route("GET", "/v2/models/{model}", self.describe, "oip"),
+            Route("GET", "/info", self.describe, "tei", "metadata"),
+            Route("POST", "/tei/overloaded", self.overloaded, "tei", "infer"),
+            Route("POST", "/v1/overloaded", self.overloaded, "openai", "infer"),
+            Route("POST", "/v2/fail", self.fail, "oip", "infer"),
+            Route("POST", "/v1/fail", self.fail, "openai", "infer"),
+            Route("POST", "/v1/wait", self.wait, "openai", "infer"),
+            Route("GET", "/v1/stream", self.stream, "openai", "metadata"),
+            Route("GET", "/v2/stream", self.stream, "oip", "metadata"),
+            Route("POST", "/v2/models/{model}/infer", self.describe, "oip", "infer"),
+            Route("POST", "/v2/models/{model}/versions/{version}/infer", self.describe, "oip", "infer"),
+            Route("GET", "/v2/models/{model}", self.describe, "oip", "metadata"),
         ]
 
 

@@ -37,7 +37,7 @@ def main(grace_s: float) -> int:
         say("draining")
         draining.set()
 
-    routes = [Route("POST", "/finish", finish, "openai"), Route("POST", "/hang", hang, "openai")]
+    routes = [Route("POST", "/finish", finish, "openai", "infer"), Route("POST", "/hang", hang, "openai", "infer")]
     app = App(routes, telemetry=Telemetry("test"), memory=MemoryBudget(1 << 20), grace_s=grace_s)
     done = serve(app, "127.0.0.1", 0, grace_s=grace_s, on_ready=say_port, on_drain=drain)
     return 0 if done else 1

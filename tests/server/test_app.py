@@ -236,7 +236,7 @@ def test_what_stands_before_the_routes_and_lives_beside_the_models() -> None:
         return Response(b'"elsewhere"')
 
     def front(routes: Sequence[Route]) -> list[Route]:
-        route = Route("POST", "/v1/embeddings", answer, "openai")
+        route = Route("POST", "/v1/embeddings", answer, "openai", "infer")
         return [route, *(one for one in routes if (one.method, one.path) != (route.method, route.path))]
 
     @asynccontextmanager

@@ -100,7 +100,10 @@ class Front:
         rest = [route for key, route in known.items() if key not in fronted]
         if self.alone:
             rest = [route for route in rest if route.path in _OF_THE_NODE]
-        return [*(Route(place.method, pattern, self._endpoint(place), place.dialect) for pattern, place in rows), *rest]
+        first = [
+            Route(place.method, pattern, self._endpoint(place), place.dialect, place.right) for pattern, place in rows
+        ]
+        return [*first, *rest]
 
     async def ask(self, model: str, call: Call) -> Answer:
         """What that model, and no other in its place, answers to `call`. Raises as `forward` does, and

@@ -1,5 +1,6 @@
 """ASGI plumbing: requests and answers, errors as HTTP, access, admission, listening."""
 
+from freehold.access import Right
 from freehold.http.admission import Admission, Permit
 from freehold.http.alarm import Alarm
 from freehold.http.app import App
@@ -25,6 +26,7 @@ __all__ = [
     "MemoryBudget",
     "Permit",
     "Response",
+    "Right",
     "Route",
     "Stream",
     "bind",

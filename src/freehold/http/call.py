@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from freehold.access import Right
 from freehold.errors import FreeholdError
 from freehold.http.compression import inflate
 from freehold.http.departures import Departures
@@ -288,10 +289,18 @@ Endpoint = Callable[[Call], Awaitable[Response | Stream]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path of the server. `{name}` in the path captures one segment; `public` needs no key."""
+    """A method and a path of the server, and the right that it asks for; `public` ones ask for none, nor for a key.
+
+    `{name}` in the path captures one segment. Raises ValueError where nothing is said of who may call.
+    """
 
     method: str
     path: str
     endpoint: Endpoint
     dialect: Dialect
+    right: Right | None = None
     public: bool = False
+
+    def __post_init__(self) -> None:
+        if self.public == (self.right is not None):
+            raise ValueError(f"{self.method} {self.path}: a route names the right that it asks for, or is public")

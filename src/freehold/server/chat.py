@@ -57,7 +57,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         writer = ChatWriter(call.request_id, served, request)
         return Stream(writer.frames(steps)) if request.stream else await call.while_connected(writer.whole(steps))
 
-    return [Route("POST", path, chat, "openai") for path in ("/v1/chat/completions", "/chat/completions")]
+    return [Route("POST", path, chat, "openai", "infer") for path in ("/v1/chat/completions", "/chat/completions")]
 
 
 class ChatWriter:

@@ -47,7 +47,7 @@ def routes(plane: DataPlane) -> list[Route]:
         writer = CompletionWriter(call.request_id, served, request, asked.echoes)
         return Stream(writer.frames(pieces)) if request.stream else await call.while_connected(writer.whole(pieces))
 
-    return [Route("POST", path, completions, "openai") for path in ("/v1/completions", "/completions")]
+    return [Route("POST", path, completions, "openai", "infer") for path in ("/v1/completions", "/completions")]
 
 
 def prompts(served: Served, request: CompletionRequest) -> Prompts:

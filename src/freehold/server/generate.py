@@ -44,7 +44,7 @@ def routes(plane: DataPlane) -> list[Route]:
         return Stream(frames(served.id, pieces, text))
 
     return [
-        Route("POST", f"/v2/models/{{model}}{version}{path}", endpoint, "oip")
+        Route("POST", f"/v2/models/{{model}}{version}{path}", endpoint, "oip", "infer")
         for path, endpoint in (("/generate", generate), ("/generate_stream", generate_stream))
         for version in ("", "/versions/{version}")
     ]

@@ -14,4 +14,4 @@ def routes(plane: DataPlane, telemetry: Telemetry) -> list[Route]:
         body, content_type = telemetry.exposition(accept.decode("latin-1"))
         return Response(body, content_type=content_type.encode())
 
-    return [Route("GET", "/metrics", metrics, "plain")]
+    return [Route("GET", "/metrics", metrics, "plain", "metrics")]

@@ -19,6 +19,9 @@ VERSION = "1"
 """What clients call the version of the one artifact that is served under an id; its digest is in `properties`."""
 PLATFORM = "onnx_onnxv1"
 
+VERSIONS = ("", "/versions/{version}")
+"""What follows the model's name in a path."""
+
 Specs = tuple[TensorSpec, ...]
 
 _TEXT = TensorSpec("text", "BYTES", (-1,))
@@ -54,12 +57,13 @@ def routes(plane: DataPlane) -> list[Route]:
         return Response(encoded.body, content_type=encoded.content_type, headers=headers)
 
     return [
-        Route("GET", "/v2", server, "oip"),
+        Route("GET", "/v2", server, "oip", "metadata"),
         *(
-            Route(method, f"/v2/models/{{model}}{version}{path}", endpoint, "oip")
-            for method, path, endpoint in (("GET", "", model), ("GET", "/ready", ready), ("POST", "/infer", infer))
-            for version in ("", "/versions/{version}")
+            Route("GET", f"/v2/models/{{model}}{version}{path}", endpoint, "oip", "metadata")
+            for path, endpoint in (("", model), ("/ready", ready))
+            for version in VERSIONS
         ),
+        *(Route("POST", f"/v2/models/{{model}}{version}/infer", infer, "oip", "infer") for version in VERSIONS),
     ]
 
 

@@ -59,12 +59,15 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         return Response(openai.encode_model(_shown(remote)))
 
     return [
-        *(Route("POST", path, embeddings, "openai") for path in ("/v1/embeddings", "/embeddings")),
-        *(Route("POST", f"/tei/{{model}}{path}", embeddings, "openai") for path in ("/v1/embeddings", "/embeddings")),
-        *(Route("POST", path, rerank, "openai") for path in ("/v1/rerank", "/v2/rerank")),
-        Route("POST", "/rerank", rerank_of_either, "openai"),
-        *(Route("GET", path, models, "openai") for path in ("/v1/models", "/models")),
-        *(Route("GET", path, model, "openai") for path in ("/v1/models/{model}", "/models/{model}")),
+        *(
+            Route("POST", f"{base}{path}", embeddings, "openai", "infer")
+            for base in ("", "/tei/{model}")
+            for path in ("/v1/embeddings", "/embeddings")
+        ),
+        *(Route("POST", path, rerank, "openai", "infer") for path in ("/v1/rerank", "/v2/rerank")),
+        Route("POST", "/rerank", rerank_of_either, "openai", "infer"),
+        *(Route("GET", path, models, "openai", "metadata") for path in ("/v1/models", "/models")),
+        *(Route("GET", path, model, "openai", "metadata") for path in ("/v1/models/{model}", "/models/{model}")),
     ]
 
 

@@ -11,7 +11,8 @@ from freehold.engine.base import EmbedRequest, RerankRequest
 from freehold.engine.settings import DEFAULT_BUDGET_TOKENS
 from freehold.engine.tokenizer import Token
 from freehold.errors import FreeholdError
-from freehold.http import Call, Response, Route
+from freehold.http import Call, Response, Right, Route
+from freehold.http.call import Endpoint
 from freehold.protocol import tei
 from freehold.protocol.vectors import logits, normalized, shortened, sigmoid
 from freehold.server.dataplane import DataPlane
@@ -59,11 +60,15 @@ def routes(plane: DataPlane) -> list[Route]:
     async def rerank(call: Call) -> Response:
         return await answer_rerank(plane, call)
 
-    own = (("GET", "/info", info), ("POST", "/tokenize", tokenize), ("POST", "/embed", embed))
+    own: tuple[tuple[str, str, Endpoint, Right], ...] = (
+        ("GET", "/info", info, "metadata"),
+        ("POST", "/tokenize", tokenize, "infer"),
+        ("POST", "/embed", embed, "infer"),
+    )
     return [
-        *(Route(method, path, endpoint, "tei") for method, path, endpoint in own),
-        *(Route(method, f"/tei/{{model}}{path}", endpoint, "tei") for method, path, endpoint in own),
-        Route("POST", "/tei/{model}/rerank", rerank, "tei"),
+        *(Route(method, path, endpoint, "tei", right) for method, path, endpoint, right in own),
+        *(Route(method, f"/tei/{{model}}{path}", endpoint, "tei", right) for method, path, endpoint, right in own),
+        Route("POST", "/tei/{model}/rerank", rerank, "tei", "infer"),
     ]
 
 

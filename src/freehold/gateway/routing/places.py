@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from freehold.errors import FreeholdError
-from freehold.http import Dialect
+from freehold.http import Dialect, Right
 from freehold.http.call import Endpoint
 
 PATHS = (
@@ -37,6 +37,11 @@ class Place:
     def dialect(self) -> Dialect:
         """In which errors are told."""
         return "oip" if self.of_a_model else "openai"
+
+    @property
+    def right(self) -> Right:
+        """What a caller needs."""
+        return "infer" if self.method == "POST" else "metadata"
 
     @property
     def kind(self) -> str:
