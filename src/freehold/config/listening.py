@@ -4,7 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from freehold.config.forms import Seconds, Shape, Text, Url, doc
+from freehold.config.forms import Seconds, Shape, Text, Url, doc, form
+
+Prefix = Annotated[str, form(r"^/?[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", "[/][A-Za-z0-9._-], 1 to 128")]
 
 
 class Acme(Shape, frozen=True):
@@ -37,6 +39,15 @@ class Tls(Shape, frozen=True):
     ] = 31_536_000
 
 
+class SharedMemory(Shape, frozen=True):
+    """Tensors in shared memory (/dev/shm), for clients on this machine."""
+
+    prefixes: Annotated[
+        tuple[Prefix, ...],
+        doc("Beginnings of the names of objects that clients may register; the server reads and writes these."),
+    ] = ()
+
+
 class Server(Shape, frozen=True):
     """The listener of one node."""
 
@@ -47,3 +58,6 @@ class Server(Shape, frozen=True):
     ] = 25.0
     body_timeout_s: Annotated[Seconds, doc("How long a client may take to send its body.", "seconds")] = 30.0
     tls: Annotated[Tls | None, doc("HTTPS; null: plain HTTP.")] = None
+    shared_memory: Annotated[
+        SharedMemory, doc("System shared memory of the Open Inference Protocol; without prefixes it is off.")
+    ] = SharedMemory()
