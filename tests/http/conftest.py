@@ -295,7 +295,7 @@ def live() -> Iterator[Live]:
 
 @pytest.fixture
 def serving(house: House) -> Iterator[Callable[..., Live]]:
-    """Starts servers of `house`: `serving(bounds=..., body_limits=..., memory_bytes=..., check_access=...)`."""
+    """Starts servers of `house`: `serving(bounds=..., body_limits=..., memory_bytes=..., entrance=...)`."""
     with ExitStack() as started:
         yield lambda **settings: started.enter_context(launch(house, **settings))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from freehold.access import Keys
-from freehold.http import Door
+from freehold.http import Entrance
 
 
 def test_an_endpoint_answers_with_its_length_type_and_request_id(live: Any) -> None:
@@ -160,7 +160,7 @@ def test_requests_are_counted_by_the_pattern_of_their_route(
 def _locked(serving: Callable[..., Any]) -> tuple[Any, str]:
     keys = Keys.in_memory()
     key = keys.create("dify", "client")
-    return serving(check_access=Door(keys).check), key
+    return serving(entrance=Entrance(keys)), key
 
 
 def test_a_closed_door_wants_a_key_and_says_how_to_send_it(serving: Callable[..., Any]) -> None:

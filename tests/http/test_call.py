@@ -237,10 +237,9 @@ def test_a_copied_request_is_its_own() -> None:
         scope = {"method": "POST", "path": "/v1/echo", "query_string": b"q=1"}
         headers = {b"content-encoding": b"gzip", b"content-length": b"9", b"x-own": b"1"}
         call = Call(scope, gone, headers, "r-1", {"model": "m"}, SMALL, mine, Departures())
-        call.key = "who asks"
         copy = call.copied(b"plain", "r-2", {b"x-more": b"2"}, theirs)
         assert (copy.method, copy.path, copy.query("q"), copy.params) == ("POST", "/v1/echo", "1", {"model": "m"})
-        assert (copy.request_id, copy.key, await copy.body()) == ("r-2", "who asks", b"plain")
+        assert (copy.request_id, copy.visit, await copy.body()) == ("r-2", None, b"plain")
         assert dict(copy.headers) == {b"x-own": b"1", b"x-more": b"2"}
         copy.hold(10)
         assert (mine.used, theirs.used) == (0, 10)

@@ -73,7 +73,7 @@ def running(models: list[Served]) -> Iterator[str]:
     """The URL of a server that runs these models in a thread; loading may still go on."""
     telemetry = Telemetry(process=False)
     limits = BodyLimits(size=8 << 20)
-    app = build(Models(models), telemetry, MemoryBudget(1 << 28), check_access=None, body_limits=limits, grace_s=5.0)
+    app = build(Models(models), telemetry, MemoryBudget(1 << 28), entrance=None, body_limits=limits, grace_s=5.0)
     started = threading.Event()
     server = Listener(app, bind("127.0.0.1", 0), grace_s=5.0, on_ready=lambda _: started.set())
     thread = threading.Thread(target=server.run_all)

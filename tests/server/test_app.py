@@ -50,7 +50,7 @@ def node(models: Models, on_loaded: Callable[[Models], None] = lambda _: None, *
         models,
         Telemetry(process=False),
         MemoryBudget(1 << 28),
-        check_access=None,
+        entrance=None,
         body_limits=limits,
         grace_s=5.0,
         on_loaded=on_loaded,

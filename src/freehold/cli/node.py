@@ -20,7 +20,7 @@ from freehold.config.home import home
 from freehold.errors import FreeholdError
 from freehold.gateway.build import build as build_gateway
 from freehold.gateway.routing.selection import Here
-from freehold.http import CROWD, App, BodyLimits, MemoryBudget
+from freehold.http import CROWD, App, BodyLimits, Entrance, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
 from freehold.http.tls import Https
@@ -109,6 +109,7 @@ class Node:
         self._models = Models(served, self._gateway.shown)
         self._models.troubles = self._troubles
         self._models.configuration = self._traffic.digest
+        self._entrance = None if ground.door.keys is None else Entrance(ground.door.keys)
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""
@@ -139,7 +140,7 @@ class Node:
             self._models,
             self._ground.telemetry,
             self._ground.memory,
-            check_access=None if self._ground.door.is_open else self._ground.door.check,
+            entrance=self._entrance,
             body_limits=BodyLimits(body_mb * MEGABYTE, config.server.body_timeout_s),
             grace_s=self._ground.config.server.grace_s,
             on_loaded=self._loaded,

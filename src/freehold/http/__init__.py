@@ -7,6 +7,7 @@ from freehold.http.app import App
 from freehold.http.bounds import CROWD, Bounds
 from freehold.http.call import BodyLimits, Call, ClientLeft, Dialect, Response, Route, Stream
 from freehold.http.door import Door, choose_door
+from freehold.http.entrance import Entrance
 from freehold.http.listener import Address, Listener, bind, serve
 from freehold.http.memory import MemoryBudget
 
@@ -22,6 +23,7 @@ __all__ = [
     "ClientLeft",
     "Dialect",
     "Door",
+    "Entrance",
     "Listener",
     "MemoryBudget",
     "Permit",

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
 from typing import NamedTuple
 
+from freehold.access import Right
 from freehold.errors import FreeholdError, Kind
 from freehold.http.call import (
     BodyLimits,
@@ -25,36 +26,39 @@ from freehold.http.call import (
     Stream,
 )
 from freehold.http.departures import Departures
+from freehold.http.entrance import Entrance
 from freehold.http.errors import respond
 from freehold.http.memory import MemoryBudget
 from freehold.http.routing import Router, dialect_at
 from freehold.http.streaming import Delivery
+from freehold.http.visit import Asked, Headers
 from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
-CheckAccess = Callable[[Call], object]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 _LEFT = Response(b"", status=499)
 """Never sent, since nobody is there: the status under which nginx made it customary to count."""
+BYTES_A_TOKEN = 4
+"""Of a body, for a guess at its tokens before it is read: of English text, as a rule of thumb."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 _log = logging.getLogger(__name__)
 
 
 class _Bound(NamedTuple):
-    """A route with the instruments that count it."""
+    """A route with the instruments that count it; without a `right` it is public."""
 
     endpoint: Endpoint
     dialect: Dialect
-    public: bool
+    right: Right | None
     metrics: RouteMetrics
 
 
 class App:
     """An ASGI 3 app over `routes`.
 
-    `check_access` is called for every route that is not public; it returns who asks, or raises. None leaves the door
-    open. `lifespan` is entered before the first request and left after the last one.
+    `entrance` lets requests in by their keys; None leaves the door open. `lifespan` is entered before the first request
+    and left after the last one.
     """
 
     def __init__(
@@ -63,14 +67,14 @@ class App:
         *,
         telemetry: Telemetry,
         memory: MemoryBudget,
-        check_access: CheckAccess | None = None,
+        entrance: Entrance | None = None,
         body_limits: BodyLimits | None = None,
         lifespan: Lifespan | None = None,
         grace_s: float = 30.0,
         ping_s: float = 10.0,
     ) -> None:
         self._router = Router(
-            (route.method, route.path, _Bound(route.endpoint, route.dialect, route.public, telemetry.route(route.path)))
+            (route.method, route.path, _Bound(route.endpoint, route.dialect, route.right, telemetry.route(route.path)))
             for route in routes
         )
         self._telemetry = telemetry
@@ -80,7 +84,7 @@ class App:
         self.in_flight = 0
         self._nowhere = telemetry.route("unmatched")
         self._memory = memory
-        self._check_access = check_access
+        self._entrance = entrance
         self._body_limits = body_limits or BodyLimits()
         self._lifespan = lifespan
         self._grace_s = grace_s
@@ -102,6 +106,7 @@ class App:
         dialect, metrics, call = None, self._nowhere, None
         response: Response | None = None
         delivery: Delivery | None = None
+        status = 500
         self.in_flight += 1
         try:
             found = self._router.find(path)
@@ -111,12 +116,12 @@ class App:
             bound = methods.get(scope["method"]) or _stand_in(methods, scope["method"], path)
             dialect, metrics = bound.dialect, bound.metrics
             call = Call(scope, receive, asked, request_id, params, self._body_limits, self._memory, self._departures)
-            if not bound.public and self._check_access is not None:
-                call.key = self._check_access(call)
+            if self._entrance is not None:
+                await _enter(self._entrance, call, bound.right)
             answer = await bound.endpoint(call)
             if isinstance(answer, Stream):
-                named = [(b"x-request-id", request_id.encode("ascii"))]
-                delivery = Delivery(answer, send, named, ping_s=self._ping_s, headless=call.method == "HEAD")
+                own = [(b"x-request-id", request_id.encode("ascii")), *_limits(call)]
+                delivery = Delivery(answer, send, own, ping_s=self._ping_s, headless=call.method == "HEAD")
                 await call.while_connected(delivery.run())
             else:
                 response = answer
@@ -126,8 +131,9 @@ class App:
             status = response.status
         finally:
             self.in_flight -= 1
-            if call is not None and call.held:
-                self._memory.give(call.held)
+            if call is not None:
+                cut = response is not None and delivery is not None and delivery.started
+                self._let_go(call, 0 if cut else status, perf_counter() - began)
         ended = status
         if delivery is not None and delivery.started:
             if response is not None and response is not _LEFT:
@@ -135,12 +141,20 @@ class App:
             if delivery.first_at:
                 metrics.streamed(delivery.first_at - began)
         elif response is not None and response is not _LEFT:
-            await _send_whole(send, response, request_id)
+            await _send_whole(send, response, request_id, _limits(call))
         _count(metrics, call, status, ended, perf_counter() - began)
 
     def count(self, code: str) -> None:
         """Count one error that a client was told."""
         self._telemetry.errors.inc(code)
+
+    def _let_go(self, call: Call, status: int, seconds: float) -> None:
+        """Settle what a request took: memory, and of its key's limits. An answer that is whole is sent after it, and
+        tells what is left."""
+        if call.held:
+            self._memory.give(call.held)
+        if call.visit is not None:
+            call.visit.end(status, seconds)
 
     def _identify(self, offered: bytes | None) -> str:
         """The client's request id when it is fit to be logged and echoed, else a new one."""
@@ -178,6 +192,21 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+async def _enter(entrance: Entrance, call: Call, right: Right | None) -> None:
+    """Give `call` its visit. Raises what keeps it out."""
+    if right is None:
+        call.visit = entrance.stranger(Asked("metadata", call.method, call.path, call.request_id, call.address))
+        return
+    asked = Asked(right, call.method, call.path, call.request_id, call.address)
+    call.visit = entrance.admit(call.headers, asked)
+    await call.visit.begin(call.announced // BYTES_A_TOKEN)
+
+
+def _limits(call: Call | None) -> Headers:
+    """What an answer tells of its caller's limits."""
+    return () if call is None or call.visit is None else call.visit.headers()
+
+
 def _count(metrics: RouteMetrics, call: Call | None, status: int, ended: int, seconds: float) -> None:
     metrics.observe(status, seconds)
     if call is not None and call.on_end is not None:
@@ -192,11 +221,12 @@ def _by_name(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return found
 
 
-async def _send_whole(send: Send, response: Response, request_id: str) -> None:
+async def _send_whole(send: Send, response: Response, request_id: str, limits: Headers) -> None:
     headers = [
         (b"content-type", response.content_type),
         (b"content-length", b"%d" % len(response.body)),
         (b"x-request-id", request_id.encode("ascii")),
+        *limits,
         *response.headers,
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -216,4 +246,4 @@ def _stand_in(methods: Mapping[str, _Bound], method: str, path: str) -> _Bound:
         raise FreeholdError("method_not_allowed", path=path, method=method, allowed=allowed)
 
     sibling = next(iter(methods.values()))
-    return _Bound(answer, sibling.dialect, public=True, metrics=sibling.metrics)
+    return _Bound(answer, sibling.dialect, right=None, metrics=sibling.metrics)

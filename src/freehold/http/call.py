@@ -13,6 +13,7 @@ from freehold.errors import FreeholdError
 from freehold.http.compression import inflate
 from freehold.http.departures import Departures
 from freehold.http.memory import MemoryBudget
+from freehold.http.visit import Visit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -74,14 +75,15 @@ class Call:
         "_memory",
         "_query",
         "_receive",
+        "address",
         "held",
-        "key",
         "method",
         "on_end",
         "params",
         "path",
         "query_string",
         "request_id",
+        "visit",
     )
 
     def __init__(
@@ -99,7 +101,11 @@ class Call:
         self.path: str = scope["path"]
         self.params = params
         self.request_id = request_id
-        self.key: object | None = None  # who asks: what the access check returned
+        client: tuple[str, int] | None = scope.get("client")
+        self.address = client[0] if client is not None else ""
+        """Whence it came, or the server before us that passed it on; empty for a request of this process."""
+        self.visit: Visit | None = None
+        """Whose key it came with; None where none is asked for."""
         self.on_end: OnEnd | None = None  # told when the request is over
         self.held = 0  # bytes of the memory budget taken by the body; `App` gives them back
         self.query_string: bytes = scope["query_string"]
@@ -116,9 +122,19 @@ class Call:
         return self._headers.get(name)
 
     @property
+    def announced(self) -> int:
+        """Bytes that the body has, as its head says; 0 where that does not say."""
+        declared = self._headers.get(b"content-length")
+        return 0 if declared is None else int(declared)
+
+    @property
     def headers(self) -> Mapping[bytes, bytes]:
         """All headers by their lower-case names, for an endpoint that passes a request on."""
         return self._headers
+
+    def sees(self, model: str) -> bool:
+        """Whether there is a model of that name for whoever asks."""
+        return self.visit is None or self.visit.sees(model)
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter, percent-decoded; None when it is absent."""
@@ -176,7 +192,6 @@ class Call:
         copy = Call(
             scope, _nothing, {**plain, **headers}, request_id, self.params, self._limits, memory, self._departures
         )
-        copy.key = self.key
         copy._body = body
         return copy
 

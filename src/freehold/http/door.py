@@ -1,4 +1,4 @@
-"""Whether callers need a key, decided once at the start, and asked of every request.
+"""Whether callers need a key, decided once at the start; `entrance` asks every request.
 
 Loopback without keys needs none. Beyond loopback, without any key yet, one is made. A key of the configuration counts
 everywhere, and takes the place of the one that would be made. `auth: none` opens the door.
@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.access import Key, Keys
+from freehold.access import Keys
 from freehold.errors import FreeholdError
-from freehold.http.call import Call
 
 VARIABLE = "FREEHOLD_AUTH"
 WAYS = ("keys", "none")
@@ -33,22 +32,6 @@ class Door:
     def is_open(self) -> bool:
         """Whether anyone may call."""
         return self.keys is None
-
-    def check(self, call: Call) -> Key | None:
-        """Who calls; None where the door is open. Raises `key_missing`, `key_wrong`."""
-        return None if self.keys is None else self.keys.check(presented_key(call))
-
-
-def presented_key(call: Call) -> str | None:
-    """The key that a request carries: `Authorization: Bearer KEY`, else `api-key: KEY`.
-
-    An empty `Authorization` counts as none: Dify's embeddings call sends one when no key is configured.
-    """
-    scheme, _, token = (call.header(b"authorization") or b"").partition(b" ")
-    token = token.strip()
-    if scheme.lower() != b"bearer" or not token:
-        token = (call.header(b"api-key") or b"").strip()
-    return token.decode("latin-1") or None
 
 
 def is_loopback(host: str) -> bool:

@@ -5,8 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from freehold.http import App, BodyLimits, MemoryBudget, Route
-from freehold.http.app import CheckAccess
+from freehold.http import App, BodyLimits, Entrance, MemoryBudget, Route
 from freehold.server import chat, completions, generate, health, metrics, oip, openai, openapi, tei
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
@@ -21,7 +20,7 @@ def build(
     telemetry: Telemetry,
     memory: MemoryBudget,
     *,
-    check_access: CheckAccess | None,
+    entrance: Entrance | None,
     body_limits: BodyLimits,
     grace_s: float,
     on_loaded: Callable[[Models], None] = lambda _models: None,
@@ -50,7 +49,7 @@ def build(
         [*routes, *openapi.routes(routes)],
         telemetry=telemetry,
         memory=memory,
-        check_access=check_access,
+        entrance=entrance,
         body_limits=body_limits,
         lifespan=_life(plane, grace_s, on_loaded, beside),
         grace_s=grace_s,

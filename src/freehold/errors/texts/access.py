@@ -17,6 +17,20 @@ ENTRIES: dict[str, Entry] = {
         "服务器不认识请求携带的密钥。",
         "请确认密钥复制完整（以 `fh_` 开头），且属于这台服务器。",
     ),
+    "right_missing": Entry(
+        Kind.FORBIDDEN,
+        "This call needs the right `{right}`, which the key {name} of the role {role} does not have.",
+        "Use a key of a role that has it; `freehold keys create --role ROLE` makes one.",
+        "此调用需要权限 `{right}`，而角色为 {role} 的密钥 {name} 没有该权限。",
+        "请使用具备该权限的角色的密钥；可用 `freehold keys create --role ROLE` 创建。",
+    ),
+    "model_shared": Entry(
+        Kind.FORBIDDEN,
+        "The model {model} is not of the tenant {tenant} alone, so that its keys may not load or unload it.",
+        "Ask those who run the installation: keys of the tenant `default` may.",
+        "模型 {model} 不专属于租户 {tenant}，其密钥不能加载或卸载该模型。",
+        "请联系本安装的管理者：租户 `default` 的密钥可以操作。",
+    ),
     "key_name_taken": Entry(
         Kind.CONFLICT,
         "There is a key named {name} already.",

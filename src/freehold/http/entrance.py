@@ -1,0 +1,47 @@
+"""The door as requests pass it: whose key, which right, and what is left of its limits."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from freehold.access import Key, Keys
+from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
+
+_STRANGER = Key("", "viewer", 0.0, b"", tenant="")
+
+
+class Entrance:
+    """Lets requests in by their keys. Used from the event loop's thread only, and nothing here waits.
+
+    `owners` may be replaced at any time; requests that are under way keep those with which they began.
+    """
+
+    def __init__(self, keys: Keys, quota: Quota | None = None, ledger: Ledger | None = None) -> None:
+        self.owners: Owners = MappingProxyType({})
+        self._keys = keys
+        self._quota = quota
+        self._ledger = ledger
+
+    def admit(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
+        """The visit of a request with these headers, by their lower-case names. Whoever gets it begins and ends it.
+
+        Raises `key_missing`, `key_wrong`, and what guessing leads to.
+        """
+        key = self._keys.check(presented_key(headers))
+        return Visit(key, asked, self.owners, self._quota, self._ledger)
+
+    def stranger(self, asked: Asked) -> Visit:
+        """The visit of a request to what is public: it sees what belongs to no tenant, and nobody counts it."""
+        return Visit(_STRANGER, asked, self.owners, None, None)
+
+
+def presented_key(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key among a request's headers, or a call's metadata: `Authorization: Bearer KEY`, else `api-key: KEY`.
+
+    `headers` by their lower-case names. An empty `Authorization` counts as none: Dify's embeddings call sends one when
+    no key is configured.
+    """
+    scheme, _, token = (headers.get(b"authorization") or b"").partition(b" ")
+    token = token.strip()
+    if scheme.lower() != b"bearer" or not token:
+        token = (headers.get(b"api-key") or b"").strip()
+    return token.decode("latin-1") or None
