@@ -23,7 +23,7 @@ from freehold.engine.settings import EngineSettings
 from freehold.errors import FreeholdError
 from freehold.http import MemoryBudget
 from freehold.http.admission import Admission
-from freehold.server import models as module
+from freehold.server import served as module
 from freehold.server.models import Models, ProofPolicy, Served, State
 
 SETTINGS = EngineSettings(tune=False, threads=1)

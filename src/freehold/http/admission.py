@@ -45,36 +45,37 @@ class Admission:
         model: str = "The model",
         in_flight: Value | None = None,
     ) -> None:
-        """`kind` chooses the deadline that `limits` leave open; `in_flight` is the gauge that counts the admitted."""
+        """`kind` chooses the deadline that `limits` leave open; `in_flight` is a gauge that counts the admitted, which
+        versions of a model share."""
+        self.in_flight = 0
+        """Requests that hold a permit now."""
         self._limits = limits
         self._deadline_s = limits.deadline_for(kind)
         self._capacity = capacity
         self._memory = memory
         self._model = model
-        self._in_flight = in_flight if in_flight is not None else Value()
+        self._gauge = in_flight if in_flight is not None else Value()
         self._most = _most_requests(limits)
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that hold a permit now."""
-        return int(self._in_flight.value)
-
     @contextmanager
-    def admit(self, cost_bytes: int) -> Iterator[Permit]:
-        """Hold a place and `cost_bytes` of memory for the length of a block.
+    def admit(self, cost_bytes: int, timeout_s: float | None = None) -> Iterator[Permit]:
+        """Hold a place and `cost_bytes` of memory for the length of a block. `timeout_s` may shorten the deadline.
 
         Raises `overloaded` with its `reason`: deadline, memory, concurrency, queue or tokens; and
         `request_exceeds_memory` when no wait would ever help.
         """
-        self._check()
+        within_s = self._deadline_s if timeout_s is None else min(timeout_s, self._deadline_s)
+        self._check(within_s)
         with self._memory.hold(cost_bytes):
-            self._in_flight.value += 1
+            self.in_flight += 1
+            self._gauge.value += 1
             try:
-                yield Permit(asyncio.get_running_loop().time() + self._deadline_s)
+                yield Permit(asyncio.get_running_loop().time() + within_s)
             finally:
-                self._in_flight.value -= 1
+                self.in_flight -= 1
+                self._gauge.value -= 1
 
-    def _check(self) -> None:
+    def _check(self, within_s: float) -> None:
         limits = self._limits
         if self._most is not None and self.in_flight >= self._most:
             reason = "concurrency" if limits.queue is None else "queue"
@@ -86,9 +87,9 @@ class Admission:
             raise self._refusal("tokens", f"{held} tokens", limit, "limits.in_flight_tokens", 1)
         if capacity.per_second > 0:
             start_s = capacity.queued / capacity.per_second
-            if start_s > self._deadline_s:
-                seen, limit = f"expected start in {start_s:.1f} s", f"{self._deadline_s:g} s"
-                retry_after_s = min(max(1, ceil(start_s - self._deadline_s)), LONGEST_RETRY_AFTER_S)
+            if start_s > within_s:
+                seen, limit = f"expected start in {start_s:.1f} s", f"{within_s:g} s"
+                retry_after_s = min(max(1, ceil(start_s - within_s)), LONGEST_RETRY_AFTER_S)
                 raise self._refusal("deadline", seen, limit, "limits.deadline_s", retry_after_s)
 
     def _refusal(self, reason: str, seen: str, limit: str, setting: str, retry_after_s: int) -> FreeholdError:

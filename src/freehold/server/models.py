@@ -1,154 +1,64 @@
-"""The models that this node serves, and what state each is in."""
+"""The models that this node serves, each in one version or several, and what becomes of them while it runs."""
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from freehold.artifact import Kind
-from freehold.config import Defaults
-from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
-from freehold.http.admission import Admission
+from freehold.server.loader import Loader
+from freehold.server.served import ProofPolicy, Served, State
 
-log = logging.getLogger(__name__)
+__all__ = ["IndexRow", "Models", "Offer", "Override", "ProofPolicy", "Remote", "Repository", "Served", "State"]
 
-ACCEPTED_FOR_S = 24 * 3600.0
+_ANSWERING = frozenset({State.READY, State.ASLEEP})
+_BY_WISH = frozenset({State.ASLEEP, State.UNLOADING, State.UNLOADED})
 
 
-class State(StrEnum):
-    """What a client can expect of a model."""
+class IndexRow(NamedTuple):
+    """One version of a model as a repository index has it: READY, LOADING, UNLOADING or UNAVAILABLE, and why."""
 
-    LOADING = "loading"
-    READY = "ready"
-    RESTARTING = "restarting"  # its engine processes died; requests wait for the next ones
-    UNPROVEN = "unproven"  # loaded, but its proof failed or is less than what is required
-    FAILED = "failed"  # could not be loaded
-    STOPPED = "stopped"
+    name: str
+    version: str
+    state: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class ProofPolicy:
-    """What a model must show. `accepted` is the reason given for serving it although its proof fails, for 24 h."""
+class Override:
+    """What who loads a model says of it: `settings`, keys of a model in freehold.yaml, go before what is known of it;
+    `files`, by paths like `1/model.onnx`, are the model."""
 
-    require_raw: bool = False
-    accepted: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass
-class Served:
-    """One model: how its engine is opened, the engine once it is, and its state."""
+class Offer(NamedTuple):
+    """The versions of a model, none of them opened; `keep` sees to it that the next start loads them too."""
 
-    id: str
-    open: Callable[[], Engine]
-    admit: Callable[[Engine], Admission]
-    policy: ProofPolicy = ProofPolicy()
-    defaults: Defaults = field(default_factory=Defaults)  # sampling, where a request for text leaves it open
-    template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # for its chat template, the same way
-    state: State = State.LOADING
-    error: FreeholdError | None = None
-    load_s: float = 0.0
-    accepted_until: float = 0.0  # wall clock, seconds
-    created: int = field(default_factory=lambda: int(time.time()))
-    _engine: Engine | None = None
-    _admission: Admission | None = None
+    versions: Sequence[Served]
+    keep: Callable[[], None] = lambda: None
 
-    @property
-    def engine(self) -> Engine:
-        """The loaded engine. Raises FreeholdError `model_loading` before there is one."""
-        if self._engine is None:
-            raise FreeholdError("model_loading", model=self.id) if self.error is None else self.error.again()
-        return self._engine
 
-    @property
-    def admission(self) -> Admission:
-        """The bound on what waits; made together with the engine."""
-        if self._admission is None:
-            raise FreeholdError("model_loading", model=self.id)
-        return self._admission
+class Repository(Protocol):
+    """Where models come from that are loaded by their name. All of it blocks."""
 
-    @property
-    def proof(self) -> str:
-        """raw | self | none | failed; `none` while there is no engine."""
-        return self._engine.proof.status if self._engine is not None else "none"
+    def offer(self, model: str, override: Override) -> Offer:
+        """The model of that name. Raises FreeholdError `model_not_found`, `model_follows_file` and others."""
 
-    @property
-    def kind(self) -> Kind | None:
-        """The kind, once it is known."""
-        return self._engine.manifest.kind if self._engine is not None else None
+    def forget(self, model: str) -> None:
+        """The next start does not load it."""
 
-    async def load(self) -> None:
-        """Open, load, and hold the proof against the policy. Never raises FreeholdError: the state tells."""
-        begun = time.perf_counter()
-        try:
-            engine = await asyncio.to_thread(self.open)
-            await engine.load()
-        except FreeholdError as error:
-            self.fail(error)
-            return
-        self.load_s = time.perf_counter() - begun
-        self._engine, self._admission = engine, self.admit(engine)
-        self.error = self._objection(engine)
-        self.state = State.READY if self.error is None else State.UNPROVEN
-        facts = {"model": self.id, "kind": engine.manifest.kind, "digest": engine.digest, "proof": engine.proof.status}
-        if self.error is None:
-            log.info("model_ready", extra={**facts, "precision": engine.precision, "load_s": round(self.load_s, 3)})
-        else:
-            log.error("model_unproven", extra={**facts, "code": self.error.code, "cause": self.error.cause})
 
-    def fail(self, error: FreeholdError) -> None:
-        """Say that the model could not be loaded, and why."""
-        self.state, self.error = State.FAILED, error
-        log.error("model_failed", extra={"model": self.id, "code": error.code, "cause": error.cause})
+class _Empty:
+    """The repository of a node that loads nothing but what it began with."""
 
-    def now(self) -> State:
-        """The state as of now: an accepted proof runs out, and engine processes come and go."""
-        if self.state is State.READY and self.accepted_until and time.time() > self.accepted_until:
-            self.accepted_until = 0.0
-            self.state, self.error = State.UNPROVEN, self.engine.proof.failure
-            log.error("acceptance_over", extra={"model": self.id, "reason": self.policy.accepted})
-        if self.state is State.READY and not self.engine.ready():
-            return State.RESTARTING
-        return self.state
+    def offer(self, model: str, override: Override) -> Offer:
+        raise FreeholdError("model_not_found", model=model[:200], served="none")
 
-    def check(self) -> "Served":
-        """Itself when it may answer. Raises FreeholdError `model_loading`, `model_failed`, `proof_failed` or others."""
-        if self.now() in (State.READY, State.RESTARTING):
-            return self
-        if self.state is State.LOADING:
-            raise FreeholdError("model_loading", model=self.id)
-        if self.state is State.FAILED and self.error is not None:
-            raise FreeholdError("model_failed", model=self.id, reason=self.error.cause, remedy=self.error.fix)
-        raise FreeholdError("shutting_down") if self.error is None else self.error.again()
-
-    async def close(self, grace_s: float) -> None:
-        """Stop answering; what is queued finishes within `grace_s` seconds."""
-        self.state = State.STOPPED
-        if self._engine is not None:
-            await self._engine.close(grace_s)
-
-    def _objection(self, engine: Engine) -> FreeholdError | None:
-        proof = engine.proof
-        if proof.failure is not None:
-            if self.policy.accepted is None:
-                return proof.failure
-            self.accepted_until = time.time() + ACCEPTED_FOR_S
-            log.warning(
-                "failed_proof_accepted",
-                extra={
-                    "model": self.id,
-                    "reason": self.policy.accepted,
-                    "cause": proof.failure.cause,
-                    "for_s": ACCEPTED_FOR_S,
-                },
-            )
-            return None
-        if self.policy.require_raw and proof.status != "raw":
-            return FreeholdError("proof_required", model=self.id, proof=proof.status)
-        return None
+    def forget(self, model: str) -> None:
+        """There is nothing to forget."""
 
 
 class Remote(Protocol):
@@ -169,39 +79,74 @@ class Remote(Protocol):
 
 
 class Models:
-    """All models of the node, by id, in the order of the configuration; `remotes` are listed and reported with them."""
+    """All models of the node, by id, in the order of the configuration; `remotes` are listed and reported with them.
 
-    def __init__(self, served: Sequence[Served], remotes: Sequence[Remote] = ()) -> None:
+    `budget`: bytes that the loaded ones may take together; None: no bound. Used from the event loop's thread only.
+    """
+
+    def __init__(
+        self,
+        served: Sequence[Served],
+        remotes: Sequence[Remote] = (),
+        repository: Repository | None = None,
+        budget: int | None = None,
+    ) -> None:
         self.remotes = remotes
         self.troubles: Callable[[], Sequence[FreeholdError]] = tuple
         """What else a person should know: of the configuration, of routes."""
         self.configuration: Callable[[], str] = str
         """The sha256 of the configuration file in force, in hex; "" where there is none."""
-        self._served = {one.id: one for one in served}
+        self.on_change: Callable[[], None] = lambda: None
+        """Told when there are other models than before."""
+        self.loader = Loader(self.all, budget)
+        self._repository: Repository = repository or _Empty()
+        self._versions: dict[str, dict[str, Served]] = {}
+        self._default: dict[str, Served] = {}
+        self._changing = asyncio.Lock()
+        self._loads: dict[str, tuple[Override, asyncio.Task[None]]] = {}
         self._draining = False
+        for one in served:
+            self._add(one)
 
     def all(self) -> list[Served]:
-        """Every model in whatever state."""
-        return list(self._served.values())
+        """Every version of every model in whatever state."""
+        return [one for versions in self._versions.values() for one in versions.values()]
 
-    def find(self, model: str) -> Served:
-        """The model of that id in whatever state. Raises FreeholdError `model_not_found`, which names those served, and
-        `model_elsewhere` for a remote one."""
-        served = self._served.get(model)
+    def find(self, model: str, version: str = "") -> Served:
+        """The model of that id in whatever state, in its default version where none is named: the highest that answers.
+
+        Raises FreeholdError `model_not_found`, which names those served, `version_unknown`, and `model_elsewhere` for a
+        remote one.
+        """
+        served = self._default.get(model) if not version else self._versions.get(model, {}).get(version)
         if served is not None:
             return served
+        if model in self._default:
+            raise FreeholdError("version_unknown", model=model, version=version[:200], versions=self.versions(model))
         if self.remote(model) is not None:
             raise FreeholdError("model_elsewhere", model=model)
-        known = ", ".join((*self._served, *(remote.id for remote in self.remotes))) or "none"
+        known = ", ".join((*self._versions, *(remote.id for remote in self.remotes))) or "none"
         raise FreeholdError("model_not_found", model=model[:200], served=known)
+
+    def versions(self, model: str) -> list[str]:
+        """The versions of a model, lowest first; none of one that is not served here."""
+        return list(self._versions.get(model, ()))
 
     def remote(self, model: str) -> Remote | None:
         """The model of that id that another server computes; None where there is none."""
         return next((remote for remote in self.remotes if remote.id == model), None)
 
-    def get(self, model: str) -> Served:
-        """The model of that id, able to answer. Raises FreeholdError."""
-        return self.find(model).check()
+    def get(self, model: str, version: str = "") -> Served:
+        """The model of that id, able to answer. Raises FreeholdError; `model_asleep` is what `wake` helps against."""
+        return self.find(model, version).asked()
+
+    async def wake(self, model: str, version: str = "") -> Served:
+        """The model of that id, able to answer; one that sleeps is loaded first. Raises as `get` and `Loader.wake`."""
+        served = self.find(model, version)
+        if served.sleeps:
+            await self.loader.wake(served)
+            self._choose(model)
+        return self.get(model, version)
 
     def only(self, *kinds: Kind) -> Served:
         """The one model of these kinds, able to answer, for calls that name none.
@@ -209,16 +154,22 @@ class Models:
         Raises FreeholdError `model_ambiguous` when there are several or none of them.
         """
         named = "|".join(kinds)
-        fitting = [one for one in self._served.values() if one.kind in kinds]
+        fitting = [one for one in self._default.values() if one.kind in kinds]
         if len(fitting) == 1:
-            return fitting[0].check()
-        if not fitting and any(one.state is State.LOADING for one in self._served.values()):
+            return fitting[0].asked()
+        if not fitting and any(one.state is State.LOADING for one in self._default.values()):
             raise FreeholdError("model_loading", model=f"the {named} model")
-        failed = [one for one in self._served.values() if one.state is State.FAILED]
+        failed = [one for one in self._default.values() if one.state is State.FAILED]
         if not fitting and failed:
             failed[0].check()  # of what kind it is was never known: why it failed helps more than that none is served
         served = ", ".join(one.id for one in fitting) or "none of that kind is served here"
         raise FreeholdError("model_ambiguous", count=len(fitting), kind=named, served=served)
+
+    def index(self) -> list[IndexRow]:
+        """Every version of every model of this node, as a repository index has it."""
+        return [
+            IndexRow(one.id, one.version, _indexed(one), one.error.cause if one.error else "") for one in self.all()
+        ]
 
     def drain(self) -> None:
         """From now on not ready, so that probes take this node out; what was accepted is still answered."""
@@ -227,25 +178,149 @@ class Models:
     def ready(self) -> bool:
         """True when the node is not leaving, and every model can answer that is computed or was started by it.
 
-        A server elsewhere that is down must not take this one out; where there is nothing else, one must answer.
+        One that sleeps can; one that was unloaded by wish, or came while the node ran, does not count. A server
+        elsewhere that is down must not take this one out; where there is nothing else, one must answer.
         """
-        if self._draining or not all(one.now() is State.READY for one in self._served.values()):
+        if self._draining or not all(map(_is_fine, self._versions.values())):
             return False
         vital = [remote.state == State.READY for remote in self.remotes if remote.vital]
-        if self._served or vital or not self.remotes:
+        if self._versions or vital or not self.remotes:
             return all(vital)
         return any(remote.state == State.READY for remote in self.remotes)
 
     async def load(self, on_loaded: Callable[[Served], None]) -> None:
-        """Load one after another: two that were tuned at the same time would measure each other."""
-        for served in self._served.values():
-            (defect,) = await asyncio.gather(served.load(), return_exceptions=True)
-            if isinstance(defect, Exception):
-                # One model's defect must not leave it, and those after it, loading for ever.
-                log.error("load_broke", exc_info=defect, extra={"model": served.id})
-                served.fail(FreeholdError("load_broke", model=served.id, reason=f"{type(defect).__name__}: {defect}"))
-            on_loaded(served)
+        """Load all that there are; `on_loaded` hears of these loads and of all later ones."""
+        self.loader.on_loaded = on_loaded
+        for served in self.all():
+            if served.state is State.LOADING:
+                await self.loader.load(served)
+                self._choose(served.id)
+
+    async def load_model(self, model: str, override: Override | None = None) -> None:
+        """Load a model by its name, or again: until the new one is ready, the one that there is answers.
+
+        Two who ask for the same at the same time wait for one load. Raises FreeholdError `model_failed` where it cannot
+        be loaded, and what `Repository.offer` raises; then all is as it was.
+        """
+        asked = override or Override()
+        under_way = self._loads.get(model)
+        if under_way is None or under_way[0] != asked:
+            under_way = self._loads[model] = asked, asyncio.create_task(self._load_model(model, asked))
+            mine = under_way
+            under_way[1].add_done_callback(lambda _: self._loads.get(model) is mine and self._loads.pop(model))
+        try:
+            await asyncio.shield(under_way[1])
+        except FreeholdError as error:
+            raise error.again() from None
+
+    async def unload_model(self, model: str, grace_s: float = 30.0) -> None:
+        """Unload every version, once its requests have ended or `grace_s` seconds are over.
+
+        One of the configuration can be loaded again, and is at the next start; one that was loaded while the node ran
+        is forgotten. Raises FreeholdError as `find`.
+        """
+        async with self._changing:
+            self.find(model)
+            leaving = list(self._versions[model].values())
+            why = FreeholdError("model_unloaded", model=model)
+            await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
+            if any(one.origin == "runtime" for one in leaving):
+                await asyncio.to_thread(self._repository.forget, model)
+                self._drop(model, self.versions(model))
+                self.on_change()
+
+    async def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float = 30.0) -> None:
+        """Serve what a changed configuration says: `offers` are models that are new or other than before, `gone` those
+        that it has no more. What cannot be loaded says so by its state, and changes nothing for the others."""
+        async with self._changing:
+            for model in gone:
+                leaving = list(self._versions.get(model, {}).values())
+                self._drop(model, self.versions(model))
+                why = FreeholdError("model_unloaded", model=model)
+                await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
+            for model, versions in offers.items():
+                await self._put(model, versions, grace_s)
 
     async def close(self, grace_s: float) -> None:
         """Close all at once."""
-        await asyncio.gather(*(served.close(grace_s) for served in self._served.values()))
+        await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in self.all()))
+
+    async def _load_model(self, model: str, override: Override) -> None:
+        async with self._changing:
+            offer = await asyncio.to_thread(self._repository.offer, model, override)
+            failure = await self._put(model, offer.versions)
+            if failure is not None:
+                raise FreeholdError("model_failed", model=model, reason=failure.cause, remedy=failure.fix)
+            await asyncio.to_thread(offer.keep)
+            self.on_change()
+
+    async def _put(self, model: str, offered: Sequence[Served], grace_s: float = 30.0) -> FreeholdError | None:
+        """Have `offered` as the versions of `model`; returns why the last of those failed that did."""
+        failure: FreeholdError | None = None
+        for one in offered:
+            before = self._versions.get(model, {}).get(one.version)
+            if before is None:
+                self._add(one)
+            await self.loader.load(one)
+            failure = one.error or failure
+            if before is not None:
+                self._succeed(before, one)
+            self._choose(model)
+        left = set(self.versions(model)).difference(one.version for one in offered)
+        if left and failure is None:
+            leaving = [self._versions[model][version] for version in left]
+            self._drop(model, left)
+            why = FreeholdError("model_unloaded", model=model)
+            await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
+        return failure
+
+    def _succeed(self, before: Served, coming: Served) -> None:
+        """`coming` takes the place of `before`, unless it cannot answer and `before` can."""
+        if coming.error is None or not before.loaded:
+            engine = before.take_over(coming)
+        else:
+            details = {"model": before.id, "reason": coming.error.cause, "remedy": coming.error.fix}
+            before.error = FreeholdError("model_not_replaced", **details)
+            engine = coming.give_up()
+        if engine is not None:
+            self.loader.retire(engine)
+
+    def _add(self, one: Served) -> None:
+        versions = {**self._versions.get(one.id, {}), one.version: one}
+        self._versions[one.id] = dict(sorted(versions.items(), key=_by_number))
+        self._choose(one.id)
+
+    def _drop(self, model: str, versions: Iterable[str]) -> None:
+        left = {version: one for version, one in self._versions.get(model, {}).items() if version not in set(versions)}
+        if left:
+            self._versions[model] = left
+            self._choose(model)
+        else:
+            self._versions.pop(model, None)
+            self._default.pop(model, None)
+
+    def _choose(self, model: str) -> None:
+        """The default is the highest version that answers, else the highest."""
+        versions = list(self._versions[model].values())
+        self._default[model] = next((one for one in reversed(versions) if one.state in _ANSWERING), versions[-1])
+
+
+def _by_number(entry: tuple[str, Served]) -> tuple[bool, int, str]:
+    """Versions in their order: words, then numbers by their value."""
+    version = entry[0]
+    return version.isdecimal(), int(version) if version.isdecimal() else 0, version
+
+
+def _is_fine(versions: Mapping[str, Served]) -> bool:
+    """Whether a node that was to serve these versions of a model may be called ready."""
+    vital = [one.now() for one in versions.values() if one.vital]
+    return all(state in _BY_WISH for state in vital) or (
+        State.LOADING not in vital and any(state in _ANSWERING for state in vital)
+    )
+
+
+def _indexed(served: Served) -> str:
+    state = served.now()
+    if state in (State.READY, State.RESTARTING, State.ASLEEP):
+        return "READY"
+    return state.upper() if state in (State.LOADING, State.UNLOADING) else "UNAVAILABLE"

@@ -31,6 +31,42 @@ ENTRIES: dict[str, Entry] = {
         "{model} 加载失败：{reason}",
         "{remedy}",
     ),
+    "model_asleep": Entry(
+        Kind.UNAVAILABLE,
+        "{model} is not in memory: {why}.",
+        "The next request loads it, and waits for that. `keep_alive` and `pin` say how long it stays.",
+        "{model} 不在内存中：{why}。",
+        "下一个请求会加载它，并等待加载完成。保留时间由 `keep_alive` 与 `pin` 决定。",
+    ),
+    "model_unloaded": Entry(
+        Kind.UNAVAILABLE,
+        "{model} was unloaded.",
+        "Load it again: freehold load {model}",
+        "{model} 已被卸载。",
+        "重新加载：freehold load {model}",
+    ),
+    "model_not_replaced": Entry(
+        Kind.CONFLICT,
+        "{model} answers as before: what was to take its place could not be loaded: {reason}",
+        "{remedy}",
+        "{model} 仍按原样应答：用于替换它的模型加载失败：{reason}",
+        "{remedy}",
+    ),
+    "load_too_slow": Entry(
+        Kind.UNAVAILABLE,
+        "{model} is being loaded, and was not ready within {wait_s} s.",
+        "Send it again; `limits.deadline_s` is how long a request waits. `pin: true` keeps a model in memory.",
+        "{model} 正在加载，{wait_s} 秒内未就绪。",
+        "请重新发送；等待时间由 `limits.deadline_s` 决定。`pin: true` 可让模型常驻内存。",
+    ),
+    "models_memory_full": Entry(
+        Kind.UNAVAILABLE,
+        "{model} needs {needed} MiB, and of the {budget} MiB for models not enough can be freed: {held} are busy or"
+        " pinned.",
+        "Raise `limits.models_mb`, unload one of them, or pin fewer.",
+        "{model} 需要 {needed} MiB，而模型可用的 {budget} MiB 中无法腾出足够空间：{held} 正忙或被固定。",
+        "请提高 `limits.models_mb`，卸载其中之一，或减少固定的模型。",
+    ),
     "folder_not_a_model": Entry(
         Kind.INVALID,
         "{path} holds none of manifest.json, config.json, model.onnx: it is not a model.",
