@@ -21,6 +21,7 @@ from freehold.http import MemoryBudget
 from freehold.http.admission import Admission
 from freehold.server.dataplane import BYTES_A_TEXT, DataPlane, batch_observer, footprint, step_observer
 from freehold.server.models import Models, Served
+from freehold.server.statistics import Statistics
 from freehold.telemetry import Telemetry
 
 TEXTS = st.lists(st.text(max_size=50) | st.lists(st.integers(0, 1 << 40), max_size=20), max_size=8)
@@ -57,7 +58,7 @@ def test_a_query_counts_with_every_text(query: str, texts: list[str]) -> None:
 def test_batches_are_observed_in_their_unit() -> None:
     """Texts are rows and have tokens; tensors have rows only. Each request's wait is one observation."""
     telemetry = Telemetry(process=False)
-    observe = batch_observer(telemetry.model("m"))
+    observe = batch_observer(telemetry.model("m"), Statistics())
     observe(Batch([0.1, 0.2, 0.3], 0.05, 3, 40, "tokens"))
     observe(Batch([0.1], 0.05, 1, 7, "rows"))
     text = telemetry.exposition()[0].decode()
@@ -75,7 +76,7 @@ def test_batches_are_observed_in_their_unit() -> None:
 def test_steps_of_a_text_engine_are_observed() -> None:
     """Queue, computing, rows, guesses, and the memory that is promised."""
     telemetry = Telemetry(process=False)
-    observe = step_observer(telemetry.model("m"))
+    observe = step_observer(telemetry.model("m"), Statistics())
     observe(Step("prefill", 0.05, 1, 40, queued_s=0.1, kv_tokens=60, kv_capacity=100))
     observe(Step("crash", kv_tokens=30, kv_capacity=100))
     observe(Step("decode", 0.01, 2, 5, drafted=4, accepted=3, kv_tokens=30, kv_capacity=100))

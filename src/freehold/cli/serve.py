@@ -21,6 +21,7 @@ from freehold.http.admission import Admission
 from freehold.machine import check_onnxruntime, read_cpu, runtime_versions
 from freehold.server.dataplane import batch_observer, step_observer
 from freehold.server.models import ProofPolicy, Served
+from freehold.server.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def _served(ground: Ground, acceptance: Acceptance, tune: bool) -> list[Served]:
 
 
 def _one_served(model: ModelConfig, ground: Ground, place: Place, acceptance: Acceptance) -> Served:
-    metrics = ground.telemetry.model(model.id)
+    metrics, statistics = ground.telemetry.model(model.id), Statistics()
 
     def opened() -> Engine:
-        return open_model(model, place, batch_observer(metrics), step_observer(metrics))
+        return open_model(model, place, batch_observer(metrics, statistics), step_observer(metrics, statistics))
 
     def admission(engine: Engine) -> Admission:
         kind = engine.manifest.kind
@@ -93,7 +94,9 @@ def _one_served(model: ModelConfig, ground: Ground, place: Place, acceptance: Ac
 
     accepted = acceptance.reason if acceptance.model == model.id else None
     policy = ProofPolicy(model.require.proof == "always", accepted)
-    return Served(model.id, opened, admission, policy, model.defaults, model.chat_template_kwargs)
+    return Served(
+        model.id, opened, admission, policy, model.defaults, model.chat_template_kwargs, statistics=statistics
+    )
 
 
 def _acceptance(model: str, reason: str, config: Config) -> Acceptance:

@@ -12,42 +12,25 @@ from msgspec import UNSET, UnsetType
 from freehold.artifact import TensorSpec
 from freehold.errors import FreeholdError
 from freehold.protocol import wire
-from freehold.protocol.oip_tensors import (
-    DATATYPES,
-    Array,
-    Datatype,
-    check_finite,
-    from_binary,
-    from_json,
-    to_binary,
-    to_json,
+from freehold.protocol.oip_request import (
+    InferRequest,
+    OutputWanted,
+    Parameter,
+    all_outputs,
+    check_complete,
+    check_input,
+    declared_input,
+    flag,
+    schedule,
+    wanted_outputs,
 )
+from freehold.protocol.oip_tensors import DATATYPES, Array, check_finite, from_binary, from_json, to_binary, to_json
 
-EXTENSIONS = ("binary_tensor_data",)
 HEADER_LENGTH = b"inference-header-content-length"
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
 
-Parameter = str | int | float | bool
 Data = TypeVar("Data")
-
-
-class OutputWanted(NamedTuple):
-    """One output that the answer carries."""
-
-    name: str
-    datatype: str
-    binary: bool
-
-
-class InferRequest(msgspec.Struct, frozen=True):
-    """A checked request: every input of the model, with its dtype and a shape that fits, and the outputs in order."""
-
-    inputs: dict[str, Array]
-    outputs: tuple[OutputWanted, ...]
-    requested: tuple[str, ...] = ()  # the names that the client asked for; () when it did not say, which means all
-    id: str | None = None
-    parameters: Mapping[str, Parameter] = {}
 
 
 class Encoded(NamedTuple):
@@ -124,8 +107,7 @@ def parse_infer(
     """Read the body of `infer` for a model with these inputs and outputs.
 
     `header_length` says how many bytes of the body are JSON; None means all of it, 0 that the body is one raw tensor.
-    Raises FreeholdError of kind INVALID for everything that is wrong with the body, and UNSUPPORTED for shared memory
-    and classification.
+    Raises FreeholdError of kind INVALID for everything that is wrong with the body, and UNSUPPORTED for shared memory.
     """
     if header_length == 0:
         return _parse_raw(body, inputs, outputs)
@@ -136,7 +118,8 @@ def parse_infer(
     arrays = _read_inputs(message.inputs, inputs, body, None if header_length is None else end)
     wanted = _read_outputs(message, outputs)
     requested = tuple(output.name for output in wanted) if message.outputs else ()
-    return InferRequest(arrays, wanted, requested, message.id, message.parameters)
+    parameters = message.parameters
+    return InferRequest(arrays, wanted, requested, message.id, parameters, schedule(parameters))
 
 
 def _decode(text: bytes, specs: Sequence[TensorSpec]) -> InferBody[Any]:
@@ -158,12 +141,7 @@ def _read_inputs(
     arrays: dict[str, Array] = {}
     for message in messages:
         name, parameters = message.name, message.parameters
-        spec = declared.get(name)
-        if spec is None:
-            raise FreeholdError("input_unknown", name=wire.brief(name), inputs=list(declared))
-        if name in arrays:
-            raise FreeholdError("input_duplicate", name=name)
-        datatype = _check(message, spec)
+        datatype = check_input(declared_input(name, declared, arrays), message.datatype, message.shape)
         if "binary_data_size" in parameters:
             size = _binary_size(message, body, place)
             place = (place or 0) + size
@@ -176,8 +154,7 @@ def _read_inputs(
             raise FreeholdError("data_missing", name=name)
     if place is not None and place != len(body):
         raise FreeholdError("binary_extra", count=len(body) - place)
-    if len(arrays) != len(declared):
-        raise FreeholdError("input_missing", names=[name for name in declared if name not in arrays])
+    check_complete(declared, arrays)
     return arrays
 
 
@@ -197,50 +174,11 @@ def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int
     return size
 
 
-def _check(message: InputBody[Any], spec: TensorSpec) -> Datatype:
-    """The datatype, when it and the shape are those of the model."""
-    if message.datatype != spec.datatype:
-        raise FreeholdError("datatype_wrong", name=spec.name, seen=wire.brief(message.datatype), expected=spec.datatype)
-    shape, dimensions = message.shape, spec.shape
-    if len(shape) == len(dimensions):
-        for seen, expected in zip(shape, dimensions, strict=True):
-            if seen != expected and expected >= 0:
-                break
-        else:
-            return DATATYPES[spec.datatype]
-    raise FreeholdError("shape_wrong", name=spec.name, seen=wire.brief(shape), expected=list(dimensions))
-
-
 def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple[OutputWanted, ...]:
-    default = _flag(message.parameters, "binary_data_output", False)
+    binary = flag(message.parameters, "binary_data_output", False)
     if not message.outputs:
-        return tuple([_wanted(spec, default) for spec in specs])
-    declared = {spec.name: spec for spec in specs}
-    wanted: dict[str, OutputWanted] = {}
-    for output in message.outputs:
-        spec = declared.get(output.name)
-        if spec is None:
-            raise FreeholdError("output_unknown", name=wire.brief(output.name), outputs=list(declared))
-        if output.name in wanted:
-            raise FreeholdError("output_duplicate", name=output.name)
-        for parameter in ("classification", "shared_memory_region"):
-            if parameter in output.parameters:
-                raise FreeholdError("parameter_unsupported", parameter=parameter)
-        wanted[output.name] = _wanted(spec, _flag(output.parameters, "binary_data", default))
-    return tuple(wanted.values())
-
-
-def _flag(parameters: Mapping[str, Parameter], name: str, default: bool) -> bool:
-    value = parameters.get(name, default)
-    if not isinstance(value, bool):
-        raise FreeholdError("parameter_invalid", parameter=name, value=wire.brief(value), expected="true or false")
-    return value
-
-
-def _wanted(spec: TensorSpec, binary: bool) -> OutputWanted:
-    if not binary and spec.datatype in ("FP16", "BF16"):
-        raise FreeholdError("half_out_json", name=spec.name, datatype=spec.datatype)
-    return OutputWanted(spec.name, spec.datatype, binary)
+        return all_outputs(specs, binary=binary)
+    return wanted_outputs(specs, [(output.name, output.parameters) for output in message.outputs], binary=binary)
 
 
 def _parse_raw(body: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> InferRequest:
@@ -248,7 +186,7 @@ def _parse_raw(body: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
     if len(inputs) != 1:
         raise FreeholdError("raw_needs_one_input", inputs=[spec.name for spec in inputs])
     spec = inputs[0]
-    wanted = tuple(OutputWanted(output.name, output.datatype, True) for output in outputs)
+    wanted = all_outputs(outputs, binary=True)
     datatype, shape = DATATYPES[spec.datatype], list(spec.shape)
     if shape.count(-1) > 1 and shape[0] == -1:
         shape[0] = 1
@@ -278,7 +216,7 @@ def encode_infer(
     """
     tensors: list[AnswerTensor] = []
     tail: list[memoryview] = []
-    for name, datatype_name, binary in request.outputs:
+    for name, datatype_name, binary, _ in request.outputs:
         datatype, array = DATATYPES[datatype_name], arrays[name]
         tensor = AnswerTensor(name, datatype_name, array.shape)
         tensors.append(tensor)
@@ -292,63 +230,12 @@ def encode_infer(
     identity: str | UnsetType = UNSET if request.id is None else request.id
     body = wire.encode(AnswerBody(model_name, version, identity, tensors))
     if b"null" in body:  # how the encoder writes NaN; the word may also stand in a name
-        for name, _, binary in request.outputs:
+        for name, _, binary, _ in request.outputs:
             if not binary:
                 check_finite(name, arrays[name])
     if not tail:
         return Encoded(body, JSON, None)
     return Encoded(b"".join((body, *tail)), BINARY, len(body))
-
-
-class TensorMetadata(msgspec.Struct):
-    """One input or output of a model; -1 is a free dimension."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-
-class ModelMetadata(msgspec.Struct):
-    """What `GET /v2/models/{model}` answers. `properties` carries our kind, digest and proof, and of a
-    classifier `labels`, a JSON list in the order of its logits."""
-
-    name: str
-    versions: tuple[str, ...]
-    platform: str
-    inputs: tuple[TensorMetadata, ...]
-    outputs: tuple[TensorMetadata, ...]
-    properties: dict[str, str]
-
-
-class ServerMetadata(msgspec.Struct):
-    """What `GET /v2` answers; `extensions` are those that really work."""
-
-    name: str
-    version: str
-    extensions: tuple[str, ...] = EXTENSIONS
-
-
-class ModelReady(msgspec.Struct):
-    """What `GET /v2/models/{model}/ready` answers."""
-
-    name: str
-    ready: bool
-
-
-class ErrorBody(msgspec.Struct):
-    """The one shape of every error under `/v2`."""
-
-    error: str
-
-
-def tensor_metadata(specs: Sequence[TensorSpec]) -> tuple[TensorMetadata, ...]:
-    """Specs as metadata lists them."""
-    return tuple(TensorMetadata(spec.name, spec.datatype, spec.shape) for spec in specs)
-
-
-def encode_metadata(metadata: ServerMetadata | ModelMetadata | ModelReady) -> bytes:
-    """Write one of the answers that carry no tensor."""
-    return wire.encode(metadata)
 
 
 def header_length(encoded: Encoded) -> tuple[tuple[bytes, bytes], ...]:

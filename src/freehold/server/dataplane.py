@@ -1,16 +1,19 @@
 """The one way from an endpoint to an engine, whatever the protocol: admission, deadline, disconnect, counting."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
+from typing import Protocol, TypeVar
 
 from freehold.engine.base import Answer, Array, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.generation import GenerateRequest, Piece, Step
-from freehold.http.call import Call
 from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served, State
+from freehold.server.statistics import Statistics
 from freehold.telemetry import ModelMetrics, Telemetry
+
+T = TypeVar("T")
 
 BYTES_A_CHARACTER = 64
 """What a character of text holds in Python and numpy while it waits: ids, type ids and mask of about a token each four
@@ -22,26 +25,40 @@ BYTES_AN_OBJECT = 64
 """An empty string with its address."""
 
 
+class Client(Protocol):
+    """Whoever waits for an answer: a `Call` of HTTP, or one of gRPC."""
+
+    async def while_connected(self, awaitable: Awaitable[T]) -> T:
+        """The result of `awaitable`, which is cancelled as soon as the client leaves."""
+        ...
+
+
 class DataPlane:
     """Runs requests of all endpoints against the models of the node."""
 
     def __init__(self, models: Models, telemetry: Telemetry) -> None:
         self.models = models
-        self._metrics: dict[str, ModelMetrics] = {one.id: telemetry.model(one.id) for one in models.all()}
+        self._telemetry = telemetry
+        self._metrics: dict[str, ModelMetrics] = {}
 
-    async def infer(self, call: Call, served: Served, request: Request) -> Answer:
-        """The engine's answer.
+    async def infer(self, client: Client, served: Served, request: Request, timeout_s: float | None = None) -> Answer:
+        """The engine's answer. Its turn must come within `timeout_s` where that is less than the model's own deadline.
 
         Raises FreeholdError `overloaded` at once when the turn of the request would come after its deadline or its
         memory is not free, `deadline_exceeded` when it came too late all the same, and what the engine raises. A
         client that leaves frees its place.
         """
-        answer = served.engine.at_once(request)
-        if answer is not None:
-            return answer
-        metrics = self._metrics[served.id]
-        with served.admission.admit(footprint(request)) as permit:
-            answer = await call.while_connected(served.engine.infer(request, permit.deadline))
+        begun = perf_counter()
+        try:
+            answer = served.engine.at_once(request)
+            if answer is None:
+                with served.admission.admit(footprint(request), timeout_s) as permit:
+                    answer = await client.while_connected(served.engine.infer(request, permit.deadline))
+        except BaseException:
+            served.statistics.failed(perf_counter() - begun)
+            raise
+        served.statistics.succeeded(perf_counter() - begun)
+        metrics = self._metrics_of(served)
         if answer.tokens:
             metrics.tokens.inc(answer.tokens)
         if answer.truncated:
@@ -53,8 +70,8 @@ class DataPlane:
 
         Raises FreeholdError as `infer` does, and what `TextEngine.generate` raises. Whoever reads watches the client.
         """
-        metrics = self._metrics[served.id]
-        begun, last = perf_counter(), None
+        metrics = self._metrics_of(served)
+        begun, last, ended = perf_counter(), None, False
         with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt)) as permit:
             try:
                 async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:
@@ -63,20 +80,28 @@ class DataPlane:
                             metrics.first_token_seconds.observe(perf_counter() - begun)
                         last = piece
                         yield piece
+                ended = True
             finally:
+                (served.statistics.succeeded if ended else served.statistics.failed)(perf_counter() - begun)
                 if last is not None:
                     metrics.generated(last.prompt_tokens, last.cached_tokens, last.completion_tokens)
 
     def loaded(self, served: Served) -> None:
         """Count what a load came to."""
-        metrics = self._metrics[served.id]
+        metrics = self._metrics_of(served)
         metrics.load_seconds.set(served.load_s)
         metrics.proven(served.proof)
 
     def look(self) -> None:
         """Bring the gauges up to date that nothing else feeds, for a scrape."""
         for served in self.models.all():
-            self._metrics[served.id].ready.set(1.0 if served.now() is State.READY else 0.0)
+            self._metrics_of(served).ready.set(1.0 if served.now() is State.READY else 0.0)
+
+    def _metrics_of(self, served: Served) -> ModelMetrics:
+        metrics = self._metrics.get(served.id)
+        if metrics is None:
+            metrics = self._metrics[served.id] = self._telemetry.model(served.id)
+        return metrics
 
 
 def footprint(request: Request) -> int:
@@ -99,7 +124,7 @@ def _held(array: Array) -> int:
     return BYTES_AN_OBJECT * array.size + sum(map(len, array.ravel()))
 
 
-def step_observer(metrics: ModelMetrics) -> Callable[[Step], None]:
+def step_observer(metrics: ModelMetrics, statistics: Statistics) -> Callable[[Step], None]:
     """What an engine that generates text calls with every step."""
 
     def observe(step: Step) -> None:
@@ -111,6 +136,8 @@ def step_observer(metrics: ModelMetrics) -> Callable[[Step], None]:
             metrics.compute_seconds.observe(step.seconds)
             metrics.batch_rows.observe(step.rows)
             metrics.batch_tokens.observe(step.tokens)
+            begun = () if step.queued_s is None else (step.queued_s,)
+            statistics.ran(step.rows, step.seconds, begun, inferences=len(begun))
         metrics.drafted_tokens.inc(step.drafted)
         metrics.accepted_tokens.inc(step.accepted)
         metrics.kv_tokens.set(step.kv_tokens)
@@ -119,17 +146,17 @@ def step_observer(metrics: ModelMetrics) -> Callable[[Step], None]:
     return observe
 
 
-def batch_observer(metrics: ModelMetrics) -> Callable[[Batch], None]:
+def batch_observer(metrics: ModelMetrics, statistics: Statistics) -> Callable[[Batch], None]:
     """What an engine calls with every batch."""
 
     def observe(batch: Batch) -> None:
         for waited in batch.queued_s:
             metrics.queue_seconds.observe(waited)
         metrics.compute_seconds.observe(batch.compute_s)
+        rows = batch.items if batch.unit == "tokens" else batch.cost
+        metrics.batch_rows.observe(rows)
         if batch.unit == "tokens":
-            metrics.batch_rows.observe(batch.items)
             metrics.batch_tokens.observe(batch.cost)
-        else:
-            metrics.batch_rows.observe(batch.cost)
+        statistics.ran(rows, batch.compute_s, batch.queued_s, inferences=rows)
 
     return observe

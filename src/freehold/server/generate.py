@@ -12,7 +12,6 @@ from freehold.server.chat_format import form_of
 from freehold.server.dataplane import DataPlane
 from freehold.server.generation import engine_request, text_engine
 from freehold.server.models import Served
-from freehold.server.oip import VERSION, check_version
 from freehold.server.text import chosen
 
 Pieces = AsyncGenerator[Piece, None]
@@ -25,7 +24,7 @@ def routes(plane: DataPlane) -> list[Route]:
         """The model, its pieces, and what the answer repeats first."""
         request = parse_generate(await call.body())
         served = chosen(plane.models, call.params["model"], "generate")
-        check_version(served, call)
+        plane.models.find(served.id, call.params.get("version", ""))
         if request.choices > 1:
             raise FreeholdError("field_unsupported", field="n", param="n")
         engine, form = text_engine(served), form_of(request.response_format)
@@ -37,11 +36,11 @@ def routes(plane: DataPlane) -> list[Route]:
     async def generate(call: Call) -> Response:
         served, pieces, text = await begun(call)
         text += await call.while_connected(joined(pieces))
-        return Response(encode_generate(served.id, VERSION, text))
+        return Response(encode_generate(served.id, served.version, text))
 
     async def generate_stream(call: Call) -> Stream:
         served, pieces, text = await begun(call)
-        return Stream(frames(served.id, pieces, text))
+        return Stream(frames(served, pieces, text))
 
     return [
         Route("POST", f"/v2/models/{{model}}{version}{path}", endpoint, "oip", "infer")
@@ -61,11 +60,11 @@ async def joined(pieces: Pieces) -> str:
         return "".join([piece.text async for piece in pieces])
 
 
-async def frames(model: str, pieces: Pieces, text: str) -> AsyncGenerator[bytes, None]:
+async def frames(served: Served, pieces: Pieces, text: str) -> AsyncGenerator[bytes, None]:
     """The text as it comes; Triton's stream has no frame for its end."""
     async with aclosing(pieces):
         async for piece in pieces:
             text += piece.text
             if text:
-                yield generate_frame(model, VERSION, text)
+                yield generate_frame(served.id, served.version, text)
                 text = ""

@@ -8,14 +8,25 @@ import msgspec
 
 from freehold import __version__
 from freehold.http import Call, Response, Route
-from freehold.protocol import chat, completions, generate, oip, openai, rerank, tei
+from freehold.protocol import (
+    chat,
+    completions,
+    generate,
+    oip,
+    oip_config,
+    oip_metadata,
+    oip_statistics,
+    openai,
+    rerank,
+    tei,
+)
 from freehold.server.health import Live, LiveReady, Readiness
 
 Json = dict[str, Any]
 JSON, BINARY, EVENTS = "application/json", "application/octet-stream", "text/event-stream"
 ERRORS: dict[str, Any] = {
     "openai": openai.ErrorBody,
-    "oip": oip.ErrorBody,
+    "oip": oip_metadata.ErrorBody,
     "tei": tei.ErrorBody,
     "plain": openai.ErrorBody,
 }
@@ -52,8 +63,10 @@ _GENERATE_STREAM = Operation(
 _RERANK = Operation("Texts by relevance to a query (Jina, Cohere)", (rerank.RerankRequest,), (rerank.RerankAnswer,))
 _MODELS = Operation("The models that answer", (), (openai.ModelList,))
 _MODEL = Operation("One model", (), (openai.Model,))
-_METADATA = Operation("Inputs and outputs of a model", (), (oip.ModelMetadata,))
-_READY = Operation("Can this model answer?", (), (oip.ModelReady,))
+_METADATA = Operation("Inputs and outputs of a model", (), (oip_metadata.ModelMetadata,))
+_READY = Operation("Can this model answer?", (), (oip_metadata.ModelReady,))
+_CONFIG = Operation("A model in the terms of Triton's configuration", (), (oip_config.ModelConfig,))
+_STATS = Operation("Requests, rows and runs since the load", (), (oip_statistics.StatisticsAnswer,))
 _INFER = Operation("Run a model", (oip.InferBody[Any],), (oip.AnswerBody,), binary=True)
 _INFO = Operation("Kind and limits of a text model (TEI)", (), (tei.Info,))
 _TOKENIZE = Operation("Tokens of texts (TEI)", (tei.TokenizeRequest,), (list[list[tei.Token]],))
@@ -87,11 +100,16 @@ OPERATIONS: dict[str, Operation] = {
     "POST /embed": _EMBED,
     "POST /tei/{model}/embed": _EMBED,
     "POST /tei/{model}/rerank": _TEI_RERANK,
-    "GET /v2": Operation("Name, version and extensions of the server", (), (oip.ServerMetadata,)),
+    "GET /v2": Operation("Name, version and extensions of the server", (), (oip_metadata.ServerMetadata,)),
     "GET /v2/models/{model}": _METADATA,
     "GET /v2/models/{model}/versions/{version}": _METADATA,
     "GET /v2/models/{model}/ready": _READY,
     "GET /v2/models/{model}/versions/{version}/ready": _READY,
+    "GET /v2/models/{model}/config": _CONFIG,
+    "GET /v2/models/{model}/versions/{version}/config": _CONFIG,
+    "GET /v2/models/stats": _STATS,
+    "GET /v2/models/{model}/stats": _STATS,
+    "GET /v2/models/{model}/versions/{version}/stats": _STATS,
     "POST /v2/models/{model}/infer": _INFER,
     "POST /v2/models/{model}/versions/{version}/infer": _INFER,
     "POST /v2/models/{model}/generate": _GENERATE,

@@ -17,7 +17,7 @@ from freehold.errors import FreeholdError
 from freehold.gateway.comparing.contents import Answer
 from freehold.gateway.rollouts.replay import Ask, Recorded, replay
 from freehold.gateway.rollouts.spaces import TEXTS, apart, embedded
-from freehold.protocol.oip import ModelMetadata, TensorMetadata
+from freehold.protocol.oip_metadata import ModelMetadata, TensorMetadata
 
 Send = Callable[[str, str, bytes], tuple[int, bytes]]
 """One request to the gateway, by method, path and body: status and body of the answer."""

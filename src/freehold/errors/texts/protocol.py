@@ -160,6 +160,13 @@ _TENSORS: dict[str, Entry] = {
         "输出 {name!r} 为 {datatype}，在本协议中没有 JSON 形式。",
         '请要求二进制输出："parameters": {{"binary_data_output": true}}。',
     ),
+    "classes_unordered": Entry(
+        Kind.INVALID,
+        "Output {name!r} is {datatype}, whose values have no order that a classification could go by.",
+        "Ask for the output itself, without `classification`.",
+        "输出 {name!r} 为 {datatype}，其值没有可用于分类的大小顺序。",
+        "请直接请求该输出，不带 `classification`。",
+    ),
     "output_not_finite": Entry(
         Kind.INVALID,
         "Output {name!r} holds {count} values that JSON cannot carry, the first at {index}: {value}.",

@@ -1,0 +1,101 @@
+"""One inference of the Open Inference Protocol between parsing and encoding: the same for REST and gRPC."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from freehold.artifact import Manifest, TensorSpec
+from freehold.engine.base import Answer, Array, EmbedRequest, Request, RerankRequest, TensorRequest
+from freehold.errors import FreeholdError
+from freehold.protocol.oip_classification import classified
+from freehold.protocol.oip_request import InferRequest
+from freehold.protocol.vectors import logits, sigmoid
+from freehold.server.dataplane import Client, DataPlane
+from freehold.server.models import Served
+from freehold.server.text import CALLS, rows
+
+Specs = tuple[TensorSpec, ...]
+
+_TEXT = TensorSpec("text", "BYTES", (-1,))
+_QUERY = TensorSpec("query", "BYTES", (1,))
+_PROMPT = TensorSpec("text_input", "BYTES", (1,))
+_CONTINUATION = TensorSpec("text_output", "BYTES", (1,))
+
+
+class Inferred(NamedTuple):
+    """The outputs that a request wants, by name, each of the datatype there; and what the engine said."""
+
+    arrays: dict[str, Array]
+    answer: Answer
+
+
+async def infer(plane: DataPlane, client: Client, served: Served, request: InferRequest) -> Inferred:
+    """Run a request that was read for this model.
+
+    Raises what `DataPlane.infer` does; `value_invalid` for BYTES that the model cannot take, `list_empty`.
+    """
+    manifest = served.engine.manifest
+    answer = await plane.infer(client, served, engine_request(served.id, manifest, request), request.schedule.timeout_s)
+    arrays = _arrays(served, answer)
+    for output in request.outputs:
+        if output.classes:
+            arrays[output.name] = classified(arrays[output.name], output.classes, manifest.labels)
+    return Inferred(arrays, answer)
+
+
+def signature(manifest: Manifest) -> tuple[Specs, Specs]:
+    """Inputs and outputs as clients see them.
+
+    A tensor model's are its graph's. A text model takes `text`, BYTES [-1]: embed gives `embedding`, FP32 [-1, dim];
+    classify gives `logits`, FP32 [-1, labels]; rerank also takes `query`, BYTES [1], and gives `score`, FP32 [-1] in
+    0..1. A model that generates text is called by Triton's generate extension: `text_input` gives `text_output`.
+    """
+    match manifest.kind:
+        case "embed":
+            return (_TEXT,), (TensorSpec("embedding", "FP32", (-1, manifest.dimensions or -1)),)
+        case "classify":
+            return (_TEXT,), (TensorSpec("logits", "FP32", (-1, len(manifest.labels) or -1)),)
+        case "rerank":
+            return (_QUERY, _TEXT), (TensorSpec("score", "FP32", (-1,)),)
+        case "generate":
+            return (_PROMPT,), (_CONTINUATION,)
+        case "tensor":
+            return manifest.inputs, manifest.outputs
+
+
+def engine_request(model: str, manifest: Manifest, request: InferRequest) -> Request:
+    """The request as the engine of that kind reads it. Raises `value_invalid`, `list_empty`, `model_kind_wrong`."""
+    if manifest.kind == "generate":
+        path = CALLS["generate"]
+        needed = "tensor, embed, rerank or classify"
+        raise FreeholdError("model_kind_wrong", model=model, kind=manifest.kind, needed=needed, path=path)
+    if manifest.kind == "tensor":
+        arrays = {name: _text(name, x) if x.dtype.kind == "O" else x for name, x in request.inputs.items()}
+        return TensorRequest(arrays, request.requested)
+    texts = _text("text", request.inputs["text"]).tolist()
+    if not texts:
+        raise FreeholdError("list_empty", field="text")
+    if manifest.kind == "rerank":
+        return RerankRequest(_text("query", request.inputs["query"])[0], texts)
+    return EmbedRequest(texts)
+
+
+def _text(name: str, array: Array) -> Array:
+    """A BYTES array as one of str, which is all that ONNX's strings hold. Raises `value_invalid` for other bytes."""
+    try:
+        flat = [item.decode() for item in array.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise FreeholdError("value_invalid", name=name, datatype="BYTES", reason="an element is not UTF-8") from error
+    return np.array(flat, object).reshape(array.shape)
+
+
+def _arrays(served: Served, answer: Answer) -> dict[str, Array]:
+    match served.engine.manifest.kind:
+        case "embed":
+            return {"embedding": rows(served, answer)}
+        case "classify":
+            return {"logits": rows(served, answer)}
+        case "rerank":
+            return {"score": sigmoid(logits(rows(served, answer)))}
+        case _:
+            return answer.outputs
