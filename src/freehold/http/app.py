@@ -1,10 +1,7 @@
 """The ASGI app: finds the endpoint, checks access, turns every failure into an answer, counts."""
 
 import asyncio
-import itertools
 import logging
-import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
@@ -29,6 +26,7 @@ from freehold.http.departures import Departures
 from freehold.http.entrance import Entrance
 from freehold.http.errors import respond
 from freehold.http.memory import MemoryBudget
+from freehold.http.request_ids import RequestIds
 from freehold.http.routing import Router, dialect_at
 from freehold.http.streaming import Delivery
 from freehold.http.visit import Asked, Headers
@@ -40,7 +38,6 @@ _LEFT = Response(b"", status=499)
 """Never sent, since nobody is there: the status under which nginx made it customary to count."""
 BYTES_A_TOKEN = 4
 """Of a body, for a guess at its tokens before it is read: of English text, as a rule of thumb."""
-_REQUEST_ID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +87,7 @@ class App:
         self._grace_s = grace_s
         self._ping_s = ping_s
         self._departures = Departures()
-        self._id_prefix = secrets.token_hex(6)
-        self._id_numbers = itertools.count(1)
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection: an HTTP request, or the server's own lifespan."""
@@ -100,7 +96,7 @@ class App:
             return
         began = perf_counter()
         asked = _by_name(scope["headers"])
-        request_id = self._identify(asked.get(b"x-request-id"))
+        request_id = self._ids.name(asked.get(b"x-request-id"))
         REQUEST_ID.set(request_id)
         path: str = scope["raw_path"].decode("latin-1")
         dialect, metrics, call = None, self._nowhere, None
@@ -155,12 +151,6 @@ class App:
             self._memory.give(call.held)
         if call.visit is not None:
             call.visit.end(status, seconds)
-
-    def _identify(self, offered: bytes | None) -> str:
-        """The client's request id when it is fit to be logged and echoed, else a new one."""
-        if offered is not None and _REQUEST_ID.fullmatch(offered):
-            return offered.decode("ascii")
-        return f"{self._id_prefix}-{next(self._id_numbers):x}"
 
     def _respond_to(self, failure: BaseException, dialect: Dialect, request_id: str) -> Response:
         """What to answer when an endpoint did not end well. Unexpected failures show nothing of the inside."""

@@ -1,4 +1,4 @@
-"""The one table from kinds of failure to HTTP, and the body each family of clients reads."""
+"""The one table from kinds of failure to HTTP and gRPC, and the body each family of clients reads."""
 
 import msgspec
 
@@ -22,6 +22,25 @@ STATUS: dict[Kind, int] = {
     Kind.UNAVAILABLE: 503,
     Kind.TIMEOUT: 504,
 }
+
+GRPC_STATUS: dict[Kind, str] = {
+    Kind.INVALID: "INVALID_ARGUMENT",
+    Kind.UNAUTHENTICATED: "UNAUTHENTICATED",
+    Kind.FORBIDDEN: "PERMISSION_DENIED",
+    Kind.NOT_FOUND: "NOT_FOUND",
+    Kind.METHOD: "UNIMPLEMENTED",
+    Kind.SLOW_CLIENT: "DEADLINE_EXCEEDED",
+    Kind.CONFLICT: "FAILED_PRECONDITION",
+    Kind.TOO_LARGE: "RESOURCE_EXHAUSTED",  # what gRPC itself says of a message over its limit
+    Kind.MEDIA_TYPE: "UNIMPLEMENTED",
+    Kind.OVERLOADED: "RESOURCE_EXHAUSTED",
+    Kind.INTERNAL: "INTERNAL",
+    Kind.UNSUPPORTED: "UNIMPLEMENTED",
+    Kind.UPSTREAM: "UNAVAILABLE",
+    Kind.UNAVAILABLE: "UNAVAILABLE",
+    Kind.TIMEOUT: "DEADLINE_EXCEEDED",
+}
+"""The same in the names of gRPC's status codes."""
 
 # the names that OpenAI's own API and Text Embeddings Inference use; clients branch on them
 _OPENAI_TYPE: dict[Kind, str] = {
