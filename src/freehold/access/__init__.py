@@ -1,7 +1,8 @@
 """Who may call: keys and their roles; quotas, usage and audit build on them."""
 
 from freehold.access.key import DEFAULT_TENANT, UNLIMITED, Key, Limits
-from freehold.access.keys import INITIAL_FILE, Keys
+from freehold.access.keys import Keys
+from freehold.access.register import INITIAL_FILE, Record, Register
 from freehold.access.roles import RIGHTS, ROLES, Right, Role
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Key",
     "Keys",
     "Limits",
+    "Record",
+    "Register",
     "Right",
     "Role",
 ]

@@ -1,78 +1,66 @@
-"""Keys: 256 random bits each, kept as their SHA-256, looked up without touching the database.
+"""The keys that count now, in memory: a request asks no database, a thread follows what changes there."""
 
-A fast hash is right here: a key is not a password, nobody can guess 256 random bits however fast the hash is
-(NIST SP 800-63B asks for slow hashes for memorised secrets only).
-"""
-
-import hashlib
-import secrets
-import sqlite3
+import logging
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import Path
 
+from freehold.access.database import FILE, Database
+from freehold.access.guessing import Guessing
 from freehold.access.key import Key
-from freehold.access.private import write_private
+from freehold.access.register import INTERNAL, Record, Register, digest
 from freehold.access.roles import Role
 from freehold.errors import FreeholdError
 
-PREFIX = "fh_"
-DATABASE = "access.db"
-INITIAL = "initial"
-INTERNAL = "internal"
-INITIAL_FILE = "initial-key"
-REFRESH_S = 1.0  # how long a key that another process made or revoked may go unnoticed
-LONGEST = 512  # no key is longer: what is presented beyond this is not even hashed
+log = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (
-    name TEXT PRIMARY KEY,
-    role TEXT NOT NULL,
-    sha256 BLOB NOT NULL UNIQUE,
-    created_at REAL NOT NULL,
-    revoked_at REAL
-)
-"""
+REFRESH_S = 0.5
+"""How long a key that another process made or revoked may go unnoticed, beside the time that the database takes."""
 
 
 class Keys:
-    """The keys of one installation, in SQLite under its home. Used from one thread at a time."""
+    """The keys of one installation. `check`, `recall` and `accept` belong to one thread, the others to any."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        """`open` and `in_memory` make one."""
-        self._database = database
+    def __init__(self, register: Register, clock: Callable[[], float] = time.time) -> None:
+        """`open` and `in_memory` make one. `clock` gives the seconds since 1970."""
+        self.register = register
+        self.guessing = Guessing()
+        self.trouble: FreeholdError | None = None
+        """Why changes are not noticed now; the keys that are known go on counting."""
         self._keys: dict[bytes, Key] = {}
         self._given: dict[bytes, Key] = {}
-        self._version = -1
-        self._refresh_at = 0.0
-        self._refresh()
+        self._clock = clock
+        self._latest = 0.0
+        self._change = 0
+        self._openings = register.database.openings
+        self._refreshing = threading.Lock()
+        self._ended = threading.Event()
+        self._follower: threading.Thread | None = None
+        self.refresh()
 
     @classmethod
-    def open(cls, home: Path) -> "Keys":
-        """The keys in `home`, which is made if it is missing; a database that cannot be written is opened to read.
+    def open(cls, home: Path, url: str | None = None) -> "Keys":
+        """The keys that are kept at `url`, else in `home`, followed until `close`.
 
-        Raises OSError where `home` cannot be used, `keys_unreadable` where its database is damaged.
+        Raises OSError where that cannot be used, `keys_unreadable` where it is damaged, and what Database.open raises.
         """
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = home / DATABASE
-        if path.exists():
-            path.open("rb").close()  # SQLite's own message for a file that may not be read names no cause
-        else:
-            path.touch(mode=0o600)
+        database = Database.open(home, url)
         try:
-            return cls(_connect(path))
-        except sqlite3.OperationalError as failure:  # no space, locked, an I/O error: not the file's own fault
-            raise OSError(f"{path}: {failure}") from None
-        except sqlite3.DatabaseError as failure:
-            raise FreeholdError("keys_unreadable", path=path, reason=failure) from None
+            keys = cls(Register(database))
+        except BaseException:
+            database.close()
+            raise
+        keys._follower = threading.Thread(target=keys._follow, name="keys", daemon=True)
+        keys._follower.start()
+        return keys
 
     @staticmethod
     def exist_in(home: Path) -> bool:
         """Whether `home` holds a database of keys. Raises OSError where that cannot be told."""
         try:
-            (home / DATABASE).stat()
+            (home / FILE).stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
@@ -80,118 +68,103 @@ class Keys:
     @classmethod
     def in_memory(cls) -> "Keys":
         """Keys that end with the process."""
-        database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        database.execute(_SCHEMA)
-        return cls(database)
+        return cls(Register(Database.in_memory()))
 
     def close(self) -> None:
-        """Close the database."""
-        self._database.close()
+        """Follow no longer, and close the database."""
+        self._ended.set()
+        if self._follower is not None:
+            self._follower.join()
+        self.register.database.close()
 
     def never_used(self) -> bool:
         """Whether no key was ever made; one that was revoked counts as made."""
-        return self._database.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is None
+        return self.register.never_used()
 
     def create(self, name: str, role: Role) -> str:
-        """A new key, in the only moment in which it is known. Raises `key_name_taken`, and OSError where unwritable."""
-        key = _new_key()
-        with self._writing():
-            self._insert(name, role, key)
+        """A key without scopes and limits that counts at once. Raises what `Register.create` raises."""
+        key = self.register.create(name, role)
+        self.refresh()
         return key
 
     def create_initial(self, folder: Path) -> Path | None:
-        """Where there is no key yet: make one named `initial` and write it to `folder`; the path of that file.
-
-        The file comes first: a key that is in the database and in nobody's hands would lock the house. Two processes
-        that start at once make one key. Raises OSError where database or folder cannot be written.
-        """
-        if not self.never_used():
-            return None  # before the transaction, which a folder that may only be read does not allow
-        with self._writing():
-            if not self.never_used():
-                return None
-            key = _new_key()
-            path = folder / INITIAL_FILE
-            write_private(path, key.encode("ascii") + b"\n")
-            self._insert(INITIAL, "client", key)
+        """As `Register.create_initial`; the key counts at once."""
+        path = self.register.create_initial(folder)
+        self.refresh()
         return path
 
     def accept(self, key: str) -> None:
         """Let `key` count, too, under the name `internal`, for as long as this process lives: it is written nowhere."""
-        digest = _digest(key[:LONGEST])
-        self._given[digest] = Key(INTERNAL, "client", time.time(), digest)
-        self._load()
+        sha256 = digest(key)
+        self._given[sha256] = Key(INTERNAL, "client", self._clock(), sha256)
 
-    def check(self, presented: str | None) -> Key:
-        """Whose key this is. Raises `key_missing`, `key_wrong`."""
+    def check(self, presented: str | None, address: str = "") -> Key:
+        """Whose key this is, presented from `address` (empty: it is not known, and nothing is counted).
+
+        Raises `key_missing`, `key_wrong`, `key_expired`, and `key_guessing` for an address with too many wrong ones.
+        """
         if not presented:
             raise FreeholdError("key_missing")
-        now = time.monotonic()
-        if now >= self._refresh_at:
-            self._refresh_at = now + REFRESH_S
-            self._refresh()
-        digest = _digest(presented[:LONGEST])
-        key = self._keys.get(digest)
-        if key is None or not compare_digest(key.sha256, digest):
+        sha256 = digest(presented)
+        key = self._keys.get(sha256) or self._given.get(sha256)
+        if key is None or not compare_digest(key.sha256, sha256):
+            self.guessing.failed(address)
             raise FreeholdError("key_wrong")
+        if address:
+            self.guessing.welcome(address, sha256)
+        if key.expires_at is not None and self._now() >= key.expires_at:
+            raise FreeholdError("key_expired", name=key.name)
         return key
 
-    def _insert(self, name: str, role: Role, key: str) -> None:
-        try:
-            self._database.execute(
-                "INSERT INTO keys (name, role, sha256, created_at) VALUES (?, ?, ?, ?)",
-                (name, role, _digest(key), time.time()),
-            )
-        except sqlite3.IntegrityError:
-            raise FreeholdError("key_name_taken", name=name) from None
+    def recall(self, key: Key) -> Key:
+        """The same key as it is now, for what began with it and goes on. Raises `key_wrong`, `key_expired`."""
+        now = self._keys.get(key.sha256) or self._given.get(key.sha256)
+        if now is None:
+            raise FreeholdError("key_wrong")
+        if now.expires_at is not None and self._now() >= now.expires_at:
+            raise FreeholdError("key_expired", name=now.name)
+        return now
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction that excludes other writers; what it wrote is valid at once."""
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
+    def refresh(self) -> None:
+        """Take over what changed in the database. Raises OSError where it cannot be asked now."""
+        with self._refreshing:
+            latest, records = self.register.changes(self._change)
+            openings = self.register.database.openings
+            if latest < self._change or openings != self._openings:  # another database, or an older state of it
+                latest, records = self.register.changes(0)
+                self._keys = {key.sha256: key for record in records for key in record.counting()}
+            elif records:
+                self._take(records)
+            self._change, self._openings = latest, openings
+
+    def _take(self, records: "list[Record]") -> None:
+        """What changed takes the place of what was known under its names. Requests are answered meanwhile."""
+        names = {record.name for record in records}
+        before = {sha256 for sha256, key in self._keys.items() if key.name in names}
+        now = {key.sha256: key for record in records for key in record.counting()}
+        self._keys.update(now)
+        for sha256 in before - now.keys():
+            del self._keys[sha256]
+
+    def _follow(self) -> None:
+        while not self._ended.wait(REFRESH_S):
             try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as failure:
-            raise OSError(f"the key database: {failure}") from None
-        self._load()
+                self.refresh()
+            except Exception as failure:  # noqa: BLE001 - whatever it is: a revoked key must not count for ever after
+                self._tell(failure)
+            else:
+                if self.trouble is not None:
+                    log.warning("Changes of keys are noticed again")
+                self.trouble = None
 
-    def _refresh(self) -> None:
-        """Read the keys again when another connection has changed them."""
-        (version,) = self._database.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version = version
-            self._load()
+    def _tell(self, failure: Exception) -> None:
+        """Once, however long it lasts."""
+        known = self.trouble is not None
+        self.trouble = FreeholdError("keys_unfollowed", reason=failure)
+        if not known:
+            log.warning("%s %s", self.trouble.cause, self.trouble.fix)
 
-    def _load(self) -> None:
-        rows = self._database.execute("SELECT name, role, created_at, sha256 FROM keys WHERE revoked_at IS NULL")
-        self._keys = {row[3]: Key(*row) for row in rows} | self._given
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """The database at `path`, to write if that is allowed, else to read."""
-    uri = path.absolute().as_uri()
-    database = sqlite3.connect(f"{uri}?mode=rw", uri=True, check_same_thread=False, isolation_level=None)
-    try:
-        database.execute(_SCHEMA)
-    except sqlite3.OperationalError as failure:
-        database.close()
-        if "readonly" not in str(failure):
-            raise
-        return sqlite3.connect(f"{uri}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
-    return database
-
-
-def _new_key() -> str:
-    return PREFIX + secrets.token_urlsafe(32)
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    def _now(self) -> float:
+        """The time, which never goes back: a key that has expired stays so when the clock is set back."""
+        self._latest = max(self._latest, self._clock())
+        return self._latest
