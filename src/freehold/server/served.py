@@ -15,6 +15,7 @@ from freehold.engine.base import Engine
 from freehold.engine.heap import give_back
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
+from freehold.server.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Served:
     used_at: float = field(default_factory=time.monotonic)  # when it was last asked for; monotonic clock, seconds
     bytes: int = 0  # what it takes of the memory for models while it is loaded
     facts: Facts | None = None
+    statistics: Statistics = field(default_factory=Statistics)  # fed by the observers that `open` gives its engine
     _engine: Engine | None = None
     _admission: Admission | None = None
 
