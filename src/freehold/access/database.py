@@ -32,6 +32,8 @@ class Connection(Protocol):
     """One connection to either database. A failure is a DatabaseError, or `keys_unreadable`."""
 
     place: str
+    clock: str
+    """The statement by which it tells the seconds since 1970."""
 
     def is_lost(self) -> bool:
         """Whether it leads nowhere any more, so that another has to be opened."""
@@ -84,6 +86,11 @@ class Transaction:
     def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         """What a statement found."""
         return self._connection.execute(statement, values)
+
+    def now(self) -> float:
+        """Seconds since 1970 by the database's own clock, which all its nodes share."""
+        ((now,),) = self._connection.execute(self._connection.clock)
+        return float(now)
 
 
 class Database:

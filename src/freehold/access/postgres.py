@@ -27,6 +27,8 @@ _ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtextextended('freehold ' || curr
 class Postgres:
     """One connection to the database that `url` names."""
 
+    clock = "SELECT EXTRACT(EPOCH FROM clock_timestamp())"
+
     def __init__(self, url: str, patience_s: float) -> None:
         """Raises `database_url_invalid` for what libpq cannot read, without repeating it: it holds a password."""
         try:

@@ -27,6 +27,8 @@ _PRIMARY = 0xFF  # an extended code has its primary one in the lowest byte
 class Sqlite:
     """The database in the file `path`, which exists; None is one in memory."""
 
+    clock = "SELECT (julianday('now') - 2440587.5) * 86400.0"
+
     def __init__(self, path: Path | None, patience_s: float) -> None:
         self.place = "memory" if path is None else str(path)
         self._path = path

@@ -1,0 +1,90 @@
+"""What a request holds while it is under way, and what its answer says of the limits."""
+
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from freehold.access.slices import Places, Slice
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Permit:
+    """One request that was counted, until it is settled. As a context it settles what nobody settled: at no tokens."""
+
+    __slots__ = ("_entered", "_is_open", "_places", "_requests", "_reserved", "_tokens")
+
+    def __init__(
+        self,
+        requests: tuple[Slice, ...],
+        tokens: tuple[Slice, ...],
+        places: tuple[Places, ...],
+        reserved: int,
+        entered: float,
+    ) -> None:
+        """`reserved` tokens were taken of each of `tokens`, at `entered` by `time.monotonic()`."""
+        self._requests = requests
+        self._tokens = tokens
+        self._places = places
+        self._reserved = reserved
+        self._entered = entered
+        self._is_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.settle(0)
+
+    def settle(self, tokens: int) -> None:
+        """The request is over and has used `tokens` in all; its place is free. A second time does nothing.
+
+        What was taken too little is taken now; what was taken too much is given back, but not to a later window.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        for one in self._tokens:
+            if tokens > self._reserved or self._entered >= one.begun:
+                one.left += self._reserved - tokens
+        for places in self._places:
+            places.left += 1
+            places.busy -= 1
+
+    def headers(self) -> Headers:
+        """`x-ratelimit-*` as OpenAI's API has them, each of the limit of which least is left; () where none is set."""
+        return headers(self._requests, self._tokens)
+
+
+FREE = Permit((), (), (), 0, 0.0)
+"""The permit of whoever has no limits. It is shared: it has nothing to settle or to give back."""
+
+
+def headers(requests: tuple[Slice, ...], tokens: tuple[Slice, ...]) -> Headers:
+    """The headers of `Permit.headers`, for an answer without one, too."""
+    now = monotonic()
+    found: list[tuple[bytes, bytes]] = []
+    for unit, slices in ((b"requests", requests), (b"tokens", tokens)):
+        if slices:
+            tightest = min(slices, key=_remaining)
+            found += (
+                (b"x-ratelimit-limit-" + unit, b"%d" % tightest.limit),
+                (b"x-ratelimit-remaining-" + unit, b"%d" % tightest.remaining),
+                (b"x-ratelimit-reset-" + unit, duration(tightest.until - now)),
+            )
+    return tuple(found)
+
+
+def duration(seconds: float) -> bytes:
+    """As OpenAI's headers write a time: `850ms`, `12s`, `6m0s`, `3h25m40s`."""
+    if seconds < 1:
+        return b"%dms" % max(0, int(seconds * 1000))
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return b"%dh%dm%ds" % (hours, minutes, rest)
+    return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest
+
+
+def _remaining(one: Slice) -> int:
+    return one.remaining

@@ -1,0 +1,239 @@
+"""Quotas: how much each key, and each team together, may use; counted by every node, without asking in the request.
+
+A request counts down the slices that its node holds. A task in the background fills them again, ahead of need, gives
+back what lies idle, and renews the places of requests that are under way. A request waits for the database only where
+its node's slice is used up before the next one came: the first of a window, or a burst within a small limit. So a small
+limit is exact, and no request is refused while its budget has something left that no other node holds.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, fields
+from math import ceil
+from time import monotonic
+from typing import Literal
+
+from freehold.access.key import UNLIMITED, Key, Limits
+from freehold.access.leases import Leases
+from freehold.access.permit import Permit, headers
+from freehold.access.register import INTERNAL
+from freehold.access.slices import RECHECK_S, Measure, Places, Slice
+from freehold.access.supply import Supply
+from freehold.errors import FreeholdError
+
+FORGET_S = 600.0  # what nobody used for so long takes no memory any more
+_DAY_S = 86400
+_WINDOWS = {60: ("minute", "每分钟"), _DAY_S: ("day", "每天")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the configuration says: the limits of each key that has none of its own, and of each team together.
+
+    `when_unreachable`: where the database is gone and a slice used up, requests go on uncounted, or are refused.
+    """
+
+    each_key: Limits = UNLIMITED
+    teams: Mapping[str, Limits] = field(default_factory=dict)
+    when_unreachable: Literal["go_on", "refuse"] = "go_on"
+
+
+class Account:
+    """The slices that the requests of one key count down: its own, and those of its team."""
+
+    __slots__ = ("key", "most_tokens", "places", "requests", "rules", "tokens", "used_at")
+
+    def __init__(self, key: Key, rules: Rules, slices: Sequence[Slice], places: Sequence[Places], now: float) -> None:
+        self.key = key
+        self.rules = rules
+        self.requests = tuple(one for one in slices if one.measure.unit == "requests")
+        self.tokens = tuple(one for one in slices if one.measure.unit == "tokens")
+        self.places = tuple(places)
+        self.most_tokens = min((one.limit for one in self.tokens), default=0)
+        self.used_at = now
+
+
+class Quota:
+    """The quotas of one node. Used from the event loop's thread only; while requests come, `running` is entered."""
+
+    def __init__(self, leases: Leases, rules: Rules | None = None) -> None:
+        self._rules = rules or Rules()
+        self._accounts: dict[str, Account] = {}
+        self._slices: dict[tuple[str, Measure], Slice] = {}
+        self._places: dict[str, Places] = {}
+        self._forget_at = monotonic() + FORGET_S
+        self._supply = Supply(leases)
+
+    def follow(self, rules: Rules) -> None:
+        """Go on by other rules. What was used stays used."""
+        self._rules = rules
+
+    async def enter(self, key: Key, tokens: int = 0) -> Permit:
+        """Count one request, of about `tokens` tokens until it is settled, or refuse it.
+
+        Does not suspend while the node's slices suffice. An estimate beyond a whole limit counts as all of it. Raises
+        `quota_requests`, `quota_tokens`, `quota_parallel` with `retry_after_s`; `quota_unreachable` where the database
+        is gone and the rules refuse then.
+        """
+        account = self._accounts.get(key.name)
+        if account is None or account.key is not key or account.rules is not self._rules:
+            account = self._open_account(key)
+        tokens = min(max(1, tokens), account.most_tokens)
+        while True:
+            now = monotonic()
+            if self._covers(account, tokens, now):
+                return self._count(account, tokens, now)
+            await self._supply.wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While it lasts slices are filled, given back and renewed; afterwards all are given back."""
+        async with self._supply.running():
+            yield
+
+    def _covers(self, account: Account, tokens: int, now: float) -> bool:
+        """Whether every slice of `account` has enough; else what is missing is asked for. Raises as `enter` does."""
+        missing = False
+        for one in account.requests:
+            if (one.left < 1 or now >= one.until) and self._lacks(account, one, 1, now):
+                missing = True
+        for one in account.tokens:
+            if (one.left < tokens or now >= one.until) and self._lacks(account, one, tokens, now):
+                missing = True
+        for some in account.places:
+            if (some.left < 1 or now >= some.until) and self._lacks(account, some, 1, now):
+                missing = True
+        return not missing
+
+    def _lacks(self, account: Account, one: Slice | Places, cost: int, now: float) -> bool:
+        """Whether a request has to wait for `one`; not where it goes on without. Raises where waiting is no use."""
+        if now < one.dry_until:
+            raise _refusal(account, one, now)
+        self._supply.ask_for(one)
+        if self._supply.is_reachable:
+            one.awaited += cost
+            return True
+        if account.rules.when_unreachable == "refuse":
+            raise FreeholdError("quota_unreachable", retry_after_s=ceil(RECHECK_S))
+        if now >= one.until:
+            one.left = min(one.left, 0)  # what was left of a window that is over is no credit in the next
+        return False
+
+    def _count(self, account: Account, tokens: int, now: float) -> Permit:
+        account.used_at = now
+        for one in account.requests:
+            one.left -= 1
+            one.used = True
+            if one.left < one.low and not one.asked and now >= one.dry_until:
+                self._supply.ask_for(one)
+        for one in account.tokens:
+            one.left -= tokens
+            one.used = True
+            if one.left < one.low and not one.asked and now >= one.dry_until:
+                self._supply.ask_for(one)
+        for some in account.places:
+            some.left -= 1
+            some.busy += 1
+            if some.left < some.least:
+                some.least = some.left
+        return Permit(account.requests, account.tokens, account.places, tokens, now)
+
+    def _open_account(self, key: Key) -> Account:
+        """The account of `key` as it and the rules are now, on the slices that are in use already."""
+        now = monotonic()
+        self._forget(now)
+        slices: list[Slice] = []
+        places: list[Places] = []
+        for subject, limits in _subjects(key, self._rules):
+            for measure, limit in _measured(limits):
+                slices.append(self._slice(subject, measure, limit))
+            if limits.parallel is not None:
+                places.append(self._places_of(subject, limits.parallel))
+        account = Account(key, self._rules, slices, places, now)
+        self._accounts[key.name] = account
+        return account
+
+    def _slice(self, subject: str, measure: Measure, limit: int) -> Slice:
+        one = self._slices.get((subject, measure))
+        if one is None:
+            one = self._slices[subject, measure] = Slice(subject, measure, limit)
+        elif one.limit != limit:
+            one.change(limit)
+        return one
+
+    def _places_of(self, subject: str, limit: int) -> Places:
+        some = self._places.get(subject)
+        if some is None:
+            some = self._places[subject] = Places(subject, limit)
+        elif some.limit != limit:
+            some.change(limit)
+        return some
+
+    def _forget(self, now: float) -> None:
+        """Let go of the accounts that nobody used for long, and of the slices that no other account has."""
+        if now < self._forget_at:
+            return
+        self._forget_at = now + FORGET_S
+        self._accounts = {
+            name: account
+            for name, account in self._accounts.items()
+            if now - account.used_at < FORGET_S or any(some.busy for some in account.places)
+        }
+        accounts = self._accounts.values()
+        slices = {one for account in accounts for one in (*account.requests, *account.tokens)}
+        places = {some for account in accounts for some in account.places}
+        self._slices = {name: one for name, one in self._slices.items() if one in slices}
+        self._places = {name: some for name, some in self._places.items() if some in places}
+
+
+def _subjects(key: Key, rules: Rules) -> Sequence[tuple[str, Limits]]:
+    """Whose limits a request of `key` counts against. What our own servers pass on was counted where it came in."""
+    if key.name == INTERNAL:
+        return ()
+    own, rest = key.limits, rules.each_key
+    found = [(_key_subject(key), Limits(*(_either(getattr(own, name), getattr(rest, name)) for name in _FIELDS)))]
+    if key.team in rules.teams:
+        found.append((f"team:{key.tenant}/{key.team}", rules.teams[key.team]))
+    return found
+
+
+def _key_subject(key: Key) -> str:
+    return f"key:{key.name}"
+
+
+def _either(own: int | None, rest: int | None) -> int | None:
+    return rest if own is None else own
+
+
+_FIELDS = tuple(one.name for one in fields(Limits))
+
+
+def _measured(limits: Limits) -> Sequence[tuple[Measure, int]]:
+    """The windows in which `limits` count something, and how much."""
+    table = (
+        (Measure("requests", 60), limits.requests_per_minute),
+        (Measure("requests", _DAY_S), limits.requests_per_day),
+        (Measure("tokens", 60), limits.tokens_per_minute),
+        (Measure("tokens", _DAY_S), limits.tokens_per_day),
+    )
+    return [(measure, limit) for measure, limit in table if limit is not None]
+
+
+def _refusal(account: Account, one: Slice | Places, now: float) -> FreeholdError:
+    key = account.key
+    of_key = one.subject == _key_subject(key)
+    who, who_zh = (f"Key {key.name}", f"密钥 {key.name}") if of_key else (f"Team {key.team}", f"团队 {key.team}")
+    told = headers(account.requests, account.tokens)
+    if isinstance(one, Places):
+        return FreeholdError("quota_parallel", who=who, who_zh=who_zh, limit=one.limit, retry_after_s=1, headers=told)
+    window, window_zh = _WINDOWS[one.measure.span_s]
+    return FreeholdError(
+        f"quota_{one.measure.unit}",
+        who=who,
+        who_zh=who_zh,
+        limit=one.limit,
+        window=window,
+        window_zh=window_zh,
+        retry_after_s=max(1, ceil(one.until - now)),
+        headers=told,
+    )
