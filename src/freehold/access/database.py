@@ -113,17 +113,20 @@ class Database:
     def open(cls, home: Path, url: str | None = None) -> "Database":
         """The one that `url` names (`postgresql://...`), else the file in `home`; both are made if they are missing.
 
-        Raises OSError where `home` cannot be used, `database_url_invalid`, `database_driver_missing`.
+        Raises `database_url_invalid` and `database_driver_missing`, too.
         """
         if url is not None:
             postgres = import_module("freehold.access.postgres")  # its driver is an extra
             return cls(lambda: postgres.Postgres(url, PATIENCE_S))
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = home / FILE
-        if path.exists():
-            path.open("rb").close()  # SQLite's own message for a file that may not be read names no cause
-        else:
-            path.touch(mode=0o600)
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.exists():
+                path.open("rb").close()  # SQLite's own message for a file that may not be read names no cause
+            else:
+                path.touch(mode=0o600)
+        except OSError as failure:
+            raise DatabaseError("database_gone", str(path), failure) from None
         return cls(lambda: Sqlite(path, PATIENCE_S))
 
     @classmethod

@@ -1,7 +1,8 @@
 """Who presents wrong keys again and again is not heard for a while, by the address that it comes from.
 
 256 random bits cannot be guessed; what this keeps away is the load of trying, and it leaves a word in the log. Many
-clients may share an address, all of a Dify do: a key that was right from there before goes on. An address is an IPv4 address or the /64 that one customer has of IPv6 (RFC 6177). What is remembered is bounded.
+clients may share an address, all of a Dify do: a key that was right from there before goes on. An address is one of
+IPv4, or the /64 that one customer has of IPv6 (RFC 6177). What is remembered is bounded.
 """
 
 import ipaddress

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 
-from freehold.access.keys import INITIAL_FILE
+from freehold.access import INITIAL_FILE
 from freehold.config import Config, Deploy, Dify, home, resolve
 from freehold.config.dify import Console as ConsoleAccount
 from freehold.config.labels import GATEWAY

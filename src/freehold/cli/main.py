@@ -38,6 +38,7 @@ VERBS: dict[str, Verb] = {
     "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),
     "doctor": Verb("freehold.cli.doctor:doctor", "Check whether this machine can run it."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
+    "keys": Verb("freehold.cli.keys:app", "Make, list, revoke and rotate the keys of callers."),
     "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),
     "deploy": Verb("freehold.cli.deploy:app", "Put a configuration in force where services run."),
     "down": Verb("freehold.cli.deploy:down", "Stop all services of a deployment."),

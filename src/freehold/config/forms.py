@@ -30,6 +30,7 @@ Dimension = Annotated[
 Secret = Annotated[str, form(REFERENCE, "${env:NAME} | ${file:PATH}", "config_secret_literal")]
 Identifier = Annotated[str, form(ID, "[A-Za-z0-9._-], 1 to 128", "config_id_invalid")]
 Duration = Annotated[str, form(DURATION, "forever | 90s | 30m | 12h | 7d")]
+Subnet = Annotated[str, form(r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$", "10.0.0.7 | 10.0.0.0/8 | fd00::/8")]
 Text = Annotated[str, Meta(min_length=1)]
 Line = Annotated[str, form(r"^[^\x00-\x1f\x7f]+$", "text, 1 line")]
 Ability = Literal["chat", "vision", "tools", "stt", "tts", "embed", "rerank"]
