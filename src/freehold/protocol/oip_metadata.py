@@ -11,6 +11,8 @@ EXTENSIONS = (
     "binary_tensor_data",
     "classification",
     "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
     "statistics",
 )
 """Triton's names of those that are served here, whole."""

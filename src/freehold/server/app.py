@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from freehold.http import App, BodyLimits, Entrance, MemoryBudget, Route
-from freehold.server import chat, completions, generate, health, metrics, oip, openai, openapi, tei
+from freehold.server import chat, completions, generate, health, metrics, oip, openai, openapi, repository, tei
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models
@@ -39,6 +39,7 @@ def build(
         *chat.routes(plane, formats),
         *completions.routes(plane),
         *oip.routes(plane),
+        *repository.routes(plane),
         *generate.routes(plane),
         *tei.routes(plane),
         *health.routes(plane),

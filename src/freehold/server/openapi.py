@@ -15,6 +15,7 @@ from freehold.protocol import (
     oip,
     oip_config,
     oip_metadata,
+    oip_repository,
     oip_statistics,
     openai,
     rerank,
@@ -36,13 +37,14 @@ _REFERENCE = "#/components/schemas/{name}"
 
 class Operation(NamedTuple):
     """What a path does; the types of which it reads and answers one; whether tensors may follow the JSON of either; the
-    type of its frames where it can stream."""
+    type of its frames where it can stream; whether a request may have no body at all."""
 
     summary: str
     requests: tuple[Any, ...] = ()
     answers: tuple[Any, ...] = ()
     binary: bool = False
     frame: Any = None
+    bodiless: bool = False
 
 
 _EMBEDDINGS = Operation("Vectors of texts (OpenAI)", (openai.EmbeddingsRequest,), (openai.EmbeddingsAnswer,))
@@ -67,6 +69,14 @@ _METADATA = Operation("Inputs and outputs of a model", (), (oip_metadata.ModelMe
 _READY = Operation("Can this model answer?", (), (oip_metadata.ModelReady,))
 _CONFIG = Operation("A model in the terms of Triton's configuration", (), (oip_config.ModelConfig,))
 _STATS = Operation("Requests, rows and runs since the load", (), (oip_statistics.StatisticsAnswer,))
+_INDEX = Operation(
+    "Every model and version, and why it is not ready",
+    (oip_repository.IndexBody,),
+    (list[oip_repository.IndexEntry],),
+    bodiless=True,
+)
+_LOAD = Operation("Load a model, or again", (oip_repository.LoadBody,), bodiless=True)
+_UNLOAD = Operation("Unload a model", (oip_repository.LoadBody,), bodiless=True)
 _INFER = Operation("Run a model", (oip.InferBody[Any],), (oip.AnswerBody,), binary=True)
 _INFO = Operation("Kind and limits of a text model (TEI)", (), (tei.Info,))
 _TOKENIZE = Operation("Tokens of texts (TEI)", (tei.TokenizeRequest,), (list[list[tei.Token]],))
@@ -110,6 +120,12 @@ OPERATIONS: dict[str, Operation] = {
     "GET /v2/models/stats": _STATS,
     "GET /v2/models/{model}/stats": _STATS,
     "GET /v2/models/{model}/versions/{version}/stats": _STATS,
+    "POST /v2/repository/index": _INDEX,
+    "POST /v2/repository/{repository}/index": _INDEX,
+    "POST /v2/repository/models/{model}/load": _LOAD,
+    "POST /v2/repository/{repository}/models/{model}/load": _LOAD,
+    "POST /v2/repository/models/{model}/unload": _UNLOAD,
+    "POST /v2/repository/{repository}/models/{model}/unload": _UNLOAD,
     "POST /v2/models/{model}/infer": _INFER,
     "POST /v2/models/{model}/versions/{version}/infer": _INFER,
     "POST /v2/models/{model}/generate": _GENERATE,
@@ -178,7 +194,8 @@ def _operation(route: Route, operation: Operation | None, schema_of: dict[str, J
     if {Readiness, LiveReady}.intersection(known.answers):
         described["responses"]["503"] = described["responses"]["200"]
     if known.requests:
-        described["requestBody"] = {"required": True, "content": _content(known.requests, known.binary, schema_of)}
+        content = _content(known.requests, known.binary, schema_of)
+        described["requestBody"] = {"required": not known.bodiless, "content": content}
     if known.binary:
         described.setdefault("parameters", []).append(
             {

@@ -127,9 +127,9 @@ _TENSORS: dict[str, Entry] = {
     ),
     "data_twice": Entry(
         Kind.INVALID,
-        "Input {name!r} has both `data` and a `binary_data_size`.",
-        "Send it in one of the two ways.",
-        "输入 {name!r} 同时有 `data` 和 `binary_data_size`。",
+        "Input {name!r} is given twice: only one of `data`, `binary_data_size` and a shared memory region can count.",
+        "Send it in one of these ways.",
+        "输入 {name!r} 给出了两次：`data`、`binary_data_size` 与共享内存区域只能用其一。",
         "请只用其中一种方式发送。",
     ),
     "value_invalid": Entry(
@@ -180,6 +180,23 @@ _TENSORS: dict[str, Entry] = {
         'Ask for binary output: "parameters": {{"binary_data_output": true}}.',
         "输出 {name!r} 含有非 UTF-8 文本的字节，无法用 JSON 表示。",
         '请要求二进制输出："parameters": {{"binary_data_output": true}}。',
+    ),
+}
+
+_REPOSITORY: dict[str, Entry] = {
+    "load_config_invalid": Entry(
+        Kind.INVALID,
+        "The configuration for loading {model!r} cannot be used: {reason}.",
+        "Send a JSON object with fields of Triton's ModelConfig; settings of freehold.yaml stand in `parameters`.",
+        "加载 {model!r} 的配置无法使用：{reason}。",
+        "请发送含 Triton ModelConfig 字段的 JSON 对象；freehold.yaml 的设置放在 `parameters` 中。",
+    ),
+    "repository_unknown": Entry(
+        Kind.NOT_FOUND,
+        "There is no model repository {name!r} here.",
+        "Leave its name out, or call it {known!r}.",
+        "此处没有模型仓库 {name!r}。",
+        "请省略仓库名，或使用 {known!r}。",
     ),
 }
 
@@ -308,4 +325,4 @@ _TEXT: dict[str, Entry] = {
     ),
 }
 
-ENTRIES: dict[str, Entry] = {**_JSON, **_TENSORS, **_BINARY, **_TEXT}
+ENTRIES: dict[str, Entry] = {**_JSON, **_TENSORS, **_REPOSITORY, **_BINARY, **_TEXT}

@@ -1,0 +1,120 @@
+"""Triton's model repository extension, over REST and gRPC: which models there are, load one, unload one."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from freehold.errors import FreeholdError
+from freehold.http import Call, Response, Route
+from freehold.protocol import oip_repository as protocol
+from freehold.protocol.oip_metadata import encode_metadata
+from freehold.protocol.wire import brief
+from freehold.server.dataplane import DataPlane
+from freehold.server.models import Override
+from freehold.server.visible import Visible
+
+OWN = "freehold"
+"""The only name that `repository_name` and the path of a repository know: there is one."""
+
+PLAIN = b"text/plain"
+_BATCH = -1
+_TYPES = {"TYPE_STRING": "BYTES"}  # all others are TYPE_ and the protocol's name
+_BACKENDS = frozenset({"", "onnxruntime", "onnxruntime_onnx", "onnx_onnxv1"})
+
+
+def routes(plane: DataPlane) -> list[Route]:
+    """Index, load and unload, each also with the name of the repository."""
+
+    async def index(call: Call) -> Response:
+        _check_repository(call)
+        asked = protocol.parse_index(await call.body())
+        return Response(encode_metadata(list(entries(plane.seen_by(call), ready=asked.ready))))
+
+    async def load(call: Call) -> Response:
+        _check_repository(call)
+        await load_model(plane.seen_by(call), call.params["model"], protocol.parse_load(await call.body()))
+        return Response(b"", content_type=PLAIN)
+
+    async def unload(call: Call) -> Response:
+        _check_repository(call)
+        protocol.parse_unload(await call.body())
+        await plane.seen_by(call).unload_model(call.params["model"])
+        return Response(b"", content_type=PLAIN)
+
+    return [
+        Route("POST", f"/v2/repository{named}{path}", endpoint, "oip", "repository")
+        for path, endpoint in (("/index", index), ("/models/{model}/load", load), ("/models/{model}/unload", unload))
+        for named in ("", "/{repository}")
+    ]
+
+
+def entries(models: Visible, *, ready: bool) -> Iterator[protocol.IndexEntry]:
+    """Every version of every model; with `ready` those that answer."""
+    for row in models.index():
+        if not ready or row.state == "READY":
+            yield protocol.IndexEntry(*row)
+
+
+async def load_model(models: Visible, model: str, asked: protocol.Wanted) -> None:
+    """Load a model as asked, or again. Raises what `settings_of` and `Models.load_model` do."""
+    await models.load_model(model, Override(settings_of(model, asked.config), asked.files))
+
+
+def settings_of(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of freehold.yaml that a configuration of Triton comes to.
+
+    `input` and `output` become what the graph must have; `parameters`, each `{"string_value": TEXT}`, are settings by
+    their names. Other fields of `ModelConfig` have no effect, as in a `config.pbtxt`. Raises `load_config_invalid`.
+    """
+    if config.get("name", model) != model:
+        raise _wrong(model, f"`name` is {brief(config['name'])!r}")
+    for field in ("backend", "platform"):
+        if config.get(field, "") not in _BACKENDS:
+            raise _wrong(model, f"`{field}` is {brief(config[field])!r}, and ONNX Runtime is what runs models here")
+    batch = config.get("max_batch_size", 0)
+    if type(batch) is not int or batch < 0:
+        raise _wrong(model, "`max_batch_size` is no whole number of at least 0")
+    settings = dict(_parameters(model, config.get("parameters", {})))
+    for field, setting in (("input", "inputs"), ("output", "outputs")):
+        if tensors := config.get(field, []):
+            settings[setting] = [_tensor(model, field, tensor, batched=batch > 0) for tensor in _list(model, tensors)]
+    return settings
+
+
+def _parameters(model: str, parameters: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(parameters, dict):
+        raise _wrong(model, "`parameters` is no object")
+    for name, value in parameters.items():
+        text = value.get("string_value") if isinstance(value, dict) else value
+        if not isinstance(text, str):
+            raise _wrong(model, f'parameter {brief(name)!r} is not {{"string_value": TEXT}}')
+        yield name, text
+
+
+def _tensor(model: str, field: str, tensor: Any, *, batched: bool) -> dict[str, Any]:
+    known = tensor if isinstance(tensor, dict) else {}
+    name, kind, dims = known.get("name"), known.get("data_type"), known.get("dims")
+    if not (isinstance(name, str) and isinstance(kind, str) and kind.startswith("TYPE_") and isinstance(dims, list)):
+        raise _wrong(model, f"an `{field}` lacks `name`, `data_type` or `dims`")
+    shape = [_BATCH, *dims] if batched else dims
+    return {"name": name, "datatype": _TYPES.get(kind, kind.removeprefix("TYPE_")), "shape": shape}
+
+
+def _list(model: str, tensors: Any) -> list[Any]:
+    if not isinstance(tensors, list):
+        raise _wrong(model, "`input` and `output` are lists")
+    return tensors
+
+
+def _wrong(model: str, reason: str) -> FreeholdError:
+    return FreeholdError("load_config_invalid", model=brief(model), reason=reason)
+
+
+def _check_repository(call: Call) -> None:
+    """Raises `repository_unknown` where the path names another one than ours."""
+    check_repository(call.params.get("repository", ""))
+
+
+def check_repository(name: str) -> None:
+    """Raises `repository_unknown` for the name of another one than ours; "" stands for it, too."""
+    if name not in ("", OWN):
+        raise FreeholdError("repository_unknown", name=brief(name), known=OWN)
