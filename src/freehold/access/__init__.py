@@ -1,5 +1,6 @@
 """Who may call: keys and their roles; quotas, usage and audit build on them."""
 
+from freehold.access.database import Database
 from freehold.access.key import DEFAULT_TENANT, UNLIMITED, Key, Limits
 from freehold.access.keys import Keys
 from freehold.access.register import INITIAL_FILE, Record, Register
@@ -11,6 +12,7 @@ __all__ = [
     "RIGHTS",
     "ROLES",
     "UNLIMITED",
+    "Database",
     "Key",
     "Keys",
     "Limits",

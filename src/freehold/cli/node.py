@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from freehold import __version__
+from freehold.cli.access import database_url
 from freehold.cli.banner import banner
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
@@ -23,6 +24,7 @@ from freehold.gateway.routing.selection import Here
 from freehold.http import CROWD, App, BodyLimits, Entrance, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
+from freehold.http.proxies import TrustedProxies
 from freehold.http.tls import Https
 from freehold.machine import docker_bridge, read_memory
 from freehold.server.app import build
@@ -71,7 +73,8 @@ def run_node(
     https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
     listening = bind(wanted, config.server.port if port is None else port)
     with NodeState.of(home(os.environ)) as state:
-        door = choose_door(wanted, config.access.auth, state.home, os.environ, _own_key(config))
+        shared = database_url(config.access, os.environ)
+        door = choose_door(wanted, config.access.auth, state.home, os.environ, _own_key(config), shared)
         for warning in door.warnings:
             log.warning(warning)
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
@@ -109,7 +112,8 @@ class Node:
         self._models = Models(served, self._gateway.shown)
         self._models.troubles = self._troubles
         self._models.configuration = self._traffic.digest
-        self._entrance = None if ground.door.keys is None else Entrance(ground.door.keys)
+        proxies = TrustedProxies(ground.config.access.trusted_proxies)
+        self._entrance = None if ground.door.keys is None else Entrance(ground.door.keys, proxies=proxies)
         self._server: Listener | None = None
         self._hopeless = False
         self._url = ""

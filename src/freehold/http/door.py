@@ -7,10 +7,11 @@ everywhere, and takes the place of the one that would be made. `auth: none` open
 import ipaddress
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.access import Keys
+from freehold.access import Database, Keys, Register
 from freehold.errors import FreeholdError
 
 VARIABLE = "FREEHOLD_AUTH"
@@ -44,13 +45,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str], key: str | None = None) -> Door:
+def choose_door(
+    host: str, auth: str, home: Path, environ: Mapping[str, str], key: str | None = None, database: str | None = None
+) -> Door:
     """The door for a server that listens on `host`; `auth` is the configuration's, which FREEHOLD_AUTH overrides.
 
     `key` is the configuration's own, and counts as `internal`. Without it the initial key is made where one is needed
-    and there is none. Where `home` cannot be used, that key lives in memory
-    and its file in a private temporary folder. Raises `auth_unknown`, `keys_unreadable`, and `keys_homeless` where the
-    key cannot be written anywhere.
+    and there is none. `database` is the address of a shared one: where that cannot be used, DatabaseError is raised.
+    Where `home` cannot be used, the initial key lives in memory and its file in a private temporary folder. Raises
+    `auth_unknown`, `keys_unreadable`, and `keys_homeless` where the key cannot be written anywhere.
     """
     source, way = "access.auth", auth
     if environ.get(VARIABLE):
@@ -60,11 +63,13 @@ def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str], ke
     if way == "none":
         reach = "every program on this machine" if is_loopback(host) else f"everyone who reaches {host}"
         return Door(None, warnings=(f"The door is open ({source}: none): {reach} may call without a key.",))
-    if key is None and is_loopback(host) and _holds_no_keys(home):
+    if key is None and is_loopback(host) and _holds_no_keys(home, database):
         return Door(None)
     try:
-        keys = Keys.open(home)
+        keys = Keys.open(home, database)
     except OSError as failure:
+        if database is not None:
+            raise
         return _temporary_door(home, failure) if key is None else _door_of_one(key, home, failure)
     if key is not None:
         keys.accept(key)
@@ -73,21 +78,20 @@ def choose_door(host: str, auth: str, home: Path, environ: Mapping[str, str], ke
         return Door(keys, keys.create_initial(home))
     except OSError as failure:
         keys.close()
+        if database is not None:
+            raise FreeholdError("keys_homeless", home=home, reason=failure) from failure
         return _temporary_door(home, failure)
 
 
-def _holds_no_keys(home: Path) -> bool:
-    """Whether there surely is no key in `home`. Makes nothing; one that cannot be looked into may hold some."""
+def _holds_no_keys(home: Path, database: str | None) -> bool:
+    """Whether there surely is no key yet. Makes no file; what cannot be looked into may hold some."""
     try:
-        if not Keys.exist_in(home):
+        if database is None and not Keys.exist_in(home):
             return True
-        keys = Keys.open(home)
+        with closing(Database.open(home, database)) as kept:
+            return Register(kept).never_used()
     except OSError:
         return False
-    try:
-        return keys.never_used()
-    finally:
-        keys.close()
 
 
 def _door_of_one(key: str, home: Path, failure: OSError) -> Door:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from freehold.access import Key, Keys
+from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
 
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
@@ -15,18 +16,28 @@ class Entrance:
     `owners` may be replaced at any time; requests that are under way keep those with which they began.
     """
 
-    def __init__(self, keys: Keys, quota: Quota | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        quota: Quota | None = None,
+        ledger: Ledger | None = None,
+        proxies: TrustedProxies | None = None,
+    ) -> None:
         self.owners: Owners = MappingProxyType({})
         self._keys = keys
         self._quota = quota
         self._ledger = ledger
+        self._proxies = proxies or TrustedProxies()
 
     def admit(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
         """The visit of a request with these headers, by their lower-case names. Whoever gets it begins and ends it.
 
-        Raises `key_missing`, `key_wrong`, and what guessing leads to.
+        Raises `key_missing`, `key_wrong`, `key_expired`, and `key_guessing` where too many wrong ones came from there.
         """
-        key = self._keys.check(presented_key(headers))
+        address = self._proxies.client(asked.address, headers)
+        if address != asked.address:
+            asked = asked._replace(address=address)
+        key = self._keys.check(presented_key(headers), address)
         return Visit(key, asked, self.owners, self._quota, self._ledger)
 
     def stranger(self, asked: Asked) -> Visit:

@@ -4,14 +4,14 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 
 
-class Origin:
+class TrustedProxies:
     """Reads `X-Forwarded-For` of the servers that the configuration trusts, and of nobody else."""
 
-    def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
+    def __init__(self, addresses: Iterable[str] = ()) -> None:
         """Addresses and networks, as `access.trusted_proxies` has them."""
-        self._trusted = tuple(ipaddress.ip_network(one) for one in trusted_proxies)
+        self._trusted = tuple(ipaddress.ip_network(one) for one in addresses)
 
-    def of(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
+    def client(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
         """The address of whoever asks, of a request that `peer` sent with these headers, by their lower-case names.
 
         Each proxy appends whom it heard, so that the last entry which is no trusted proxy is the client; what stands
