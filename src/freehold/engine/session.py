@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from freehold.artifact import TensorSpec
 from freehold.artifact.artifact import TENSORRT
+from freehold.engine.brain_float import run_bound
 from freehold.engine.prepacked import discard, prepacked
 from freehold.engine.providers import Feeds, SessionOptions
 from freehold.errors import FreeholdError
@@ -41,6 +42,7 @@ DATATYPES = {
     "tensor(int32)": "INT32",
     "tensor(int64)": "INT64",
     "tensor(float16)": "FP16",
+    "tensor(bfloat16)": "BF16",
     "tensor(float)": "FP32",
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
@@ -83,6 +85,8 @@ class OnnxSession:
         self.precision = options.precision
         self.inputs = tuple(_spec(node, path) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node, path) for node in self._session.get_outputs())
+        specs = (*self.inputs, *self.outputs)
+        self._brain_floats = frozenset(spec.name for spec in specs if spec.datatype == "BF16")
         self.symbols: dict[str, tuple[str | int | None, ...]] = {
             node.name: tuple(node.shape) for node in (*self._session.get_inputs(), *self._session.get_outputs())
         }
@@ -90,6 +94,8 @@ class OnnxSession:
     def run(self, outputs: list[str], feeds: Feeds) -> list[np.ndarray[Any, Any]]:
         """Outputs in the order of `outputs`. Raises FreeholdError `inference_failed` with the runtime's reason."""
         try:
+            if self._brain_floats:
+                return run_bound(self._session, outputs, feeds, self._brain_floats)
             return list(self._run(outputs, feeds, None))
         except RUN_ERRORS as error:
             raise FreeholdError("inference_failed", reason=_reason(error)) from error

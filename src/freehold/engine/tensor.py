@@ -14,6 +14,7 @@ import numpy as np
 from freehold.artifact import Golden, Manifest, TensorSpec, Tolerance, compare
 from freehold.engine.base import Answer, Array, Capacity, Proof, Request, TensorRequest
 from freehold.engine.batcher import Batch, Batcher, Item
+from freehold.engine.brain_float import brain_floats
 from freehold.engine.declared import check_declared
 from freehold.engine.providers import Session, SessionOptions, open_session, runtime_version
 from freehold.engine.settings import DEFAULT_BUDGET_ROWS, EngineSettings
@@ -46,6 +47,7 @@ DTYPES = {
     "INT32": np.dtype("int32"),
     "INT64": np.dtype("int64"),
     "FP16": np.dtype("float16"),
+    "BF16": np.dtype("uint16"),  # its bits
     "FP32": np.dtype("float32"),
     "FP64": np.dtype("float64"),
     "BYTES": np.dtype(object),
@@ -281,7 +283,9 @@ def sample_row(specs: Sequence[TensorSpec], hint: tuple[int, ...] | None, seed: 
     arrays: dict[str, Array] = {}
     for spec in specs:
         dims, dtype = dimensions(spec, hint, FREE_DIMENSION), DTYPES[spec.datatype]
-        if dtype.kind == "f":
+        if spec.datatype == "BF16":
+            arrays[spec.name] = brain_floats(rng.standard_normal(dims))
+        elif dtype.kind == "f":
             arrays[spec.name] = rng.standard_normal(dims).astype(dtype)
         elif dtype.kind == "O":
             arrays[spec.name] = np.full(dims, "freehold", dtype=object)
