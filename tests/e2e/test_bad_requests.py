@@ -77,7 +77,8 @@ def test_a_body_that_is_no_request_is_a_400(node: Any, path: str, body: bytes) -
         ([row(data=None)], "data_missing"),
         ([row(data=None, parameters={"binary_data_size": 12})], "header_length_missing"),
         ([row(parameters={"binary_data_size": "12"})], ""),
-        ([row(data=None, parameters={"shared_memory_region": "r"})], None),
+        ([row(data=None, parameters={"shared_memory_region": "r"})], "parameter_invalid"),
+        ([row(data=None, parameters={"shared_memory_region": "r", "shared_memory_byte_size": 12})], None),
     ],
 )
 def test_a_wrong_tensor_is_a_400(node: Any, inputs: list[dict[str, Any]], code: str | None) -> None:

@@ -190,19 +190,11 @@ def test_a_missing_input_is_named() -> None:
     assert "['n']" in refusal({"inputs": [ROW]}, inputs=(X, N)).cause
 
 
-@pytest.mark.parametrize("parameter", ["shared_memory_region", "classification"])
+@pytest.mark.parametrize("parameter", ["classification"])
 def test_extensions_that_are_not_offered_are_unsupported(parameter: str) -> None:
     """Classification and shared memory are told to be absent, not ignored."""
     output = {"name": "y", "parameters": {parameter: 1}}
     assert refusal({"inputs": [ROW], "outputs": [output]}).kind == "unsupported"
-
-
-def test_shared_memory_inputs_are_unsupported() -> None:
-    """An input that lies in shared memory is told that there is none."""
-    message = {
-        "inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "parameters": {"shared_memory_region": "r"}}]
-    }
-    assert refusal(message).code == "parameter_unsupported"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from freehold.artifact import TensorSpec
 from freehold.errors import FreeholdError
-from freehold.protocol import wire
+from freehold.protocol import oip_regions, wire
+from freehold.protocol.oip_regions import NoRegions, Regions, part_of
 from freehold.protocol.oip_request import (
     InferRequest,
     OutputWanted,
@@ -68,12 +69,13 @@ class InferBody(msgspec.Struct, Generic[Data]):
 
 
 class AnswerTensor(msgspec.Struct):
-    """One output of an answer: `data`, flat and row-major, or a `binary_data_size` among the parameters."""
+    """One output of an answer: `data`, flat and row-major, or among the parameters a `binary_data_size`, or where in
+    shared memory it was written."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
-    parameters: dict[str, int] | UnsetType = UNSET
+    parameters: dict[str, str | int] | UnsetType = UNSET
     data: list[Any] | UnsetType = UNSET
 
 
@@ -87,6 +89,7 @@ class AnswerBody(msgspec.Struct):
 
 
 _FLOATS = frozenset({"FP32", "FP64"})
+_NO_REGIONS = NoRegions()
 _NEAR = 1024  # nested data mostly shows within so many bytes; if not, the fast try fails at its first bracket
 _RAW = msgspec.json.Decoder(InferBody[msgspec.Raw])
 _FLAT_FLOATS = msgspec.json.Decoder(InferBody[list[float]])
@@ -102,12 +105,17 @@ def parse_header_length(value: bytes | None) -> int | None:
 
 
 def parse_infer(
-    body: bytes, header_length: int | None, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
+    body: bytes,
+    header_length: int | None,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    regions: Regions = _NO_REGIONS,
 ) -> InferRequest:
     """Read the body of `infer` for a model with these inputs and outputs.
 
     `header_length` says how many bytes of the body are JSON; None means all of it, 0 that the body is one raw tensor.
-    Raises FreeholdError of kind INVALID for everything that is wrong with the body, and UNSUPPORTED for shared memory.
+    Inputs in shared memory are read from `regions`, and room for outputs there is looked for. Raises FreeholdError of
+    kind INVALID for everything that is wrong with the body, and what `regions` does.
     """
     if header_length == 0:
         return _parse_raw(body, inputs, outputs)
@@ -115,8 +123,11 @@ def parse_infer(
     if end > len(body):
         raise FreeholdError("header_length_invalid", value=end, size=len(body))
     message = _decode(body if end == len(body) else body[:end], inputs)
-    arrays = _read_inputs(message.inputs, inputs, body, None if header_length is None else end)
+    arrays = _read_inputs(message.inputs, inputs, body, None if header_length is None else end, regions)
     wanted = _read_outputs(message, outputs)
+    for output in wanted:
+        if output.part is not None:
+            regions.reserve(*output.part)
     requested = tuple(output.name for output in wanted) if message.outputs else ()
     parameters = message.parameters
     return InferRequest(arrays, wanted, requested, message.id, parameters, schedule(parameters))
@@ -134,7 +145,7 @@ def _decode(text: bytes, specs: Sequence[TensorSpec]) -> InferBody[Any]:
 
 
 def _read_inputs(
-    messages: list[InputBody[Any]], specs: Sequence[TensorSpec], body: bytes, place: int | None
+    messages: list[InputBody[Any]], specs: Sequence[TensorSpec], body: bytes, place: int | None, regions: Regions
 ) -> dict[str, Array]:
     """`place` is where the binary section begins, None when the request has none."""
     declared = {spec.name: spec for spec in specs}
@@ -146,10 +157,13 @@ def _read_inputs(
             size = _binary_size(message, body, place)
             place = (place or 0) + size
             arrays[name] = from_binary(name, datatype, message.shape, body, place - size, size)
+        elif parameters and (part := part_of(parameters)) is not None:
+            if message.data is not UNSET:
+                raise FreeholdError("data_twice", name=name)
+            data = regions.read(*part)
+            arrays[name] = from_binary(name, datatype, message.shape, data, 0, len(data))
         elif message.data is not UNSET:
             arrays[name] = from_json(name, datatype, message.shape, message.data)
-        elif "shared_memory_region" in parameters:
-            raise FreeholdError("parameter_unsupported", parameter="shared_memory_region")
         else:
             raise FreeholdError("data_missing", name=name)
     if place is not None and place != len(body):
@@ -165,7 +179,7 @@ def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int
         raise FreeholdError(
             "parameter_invalid", parameter="binary_data_size", value=wire.brief(size), expected="a byte count"
         )
-    if message.data is not UNSET:
+    if message.data is not UNSET or part_of(message.parameters) is not None:
         raise FreeholdError("data_twice", name=message.name)
     if place is None:
         raise FreeholdError("header_length_missing", name=message.name)
@@ -208,19 +222,26 @@ def _parse_raw(body: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
 
 
 def encode_infer(
-    request: InferRequest, arrays: Mapping[str, Array], model_name: str, model_version: str | None
+    request: InferRequest,
+    arrays: Mapping[str, Array],
+    model_name: str,
+    model_version: str | None,
+    regions: Regions = _NO_REGIONS,
 ) -> Encoded:
-    """Write the answer, each output as JSON or binary as the request wants it.
+    """Write the answer, each output as JSON, as binary or into `regions`, as the request wants it.
 
-    Raises `output_not_finite` (NaN and infinity have no JSON) and `output_not_text` (BYTES that are not UTF-8).
+    Raises `output_not_finite` (NaN and infinity have no JSON), `output_not_text` (BYTES that are not UTF-8), and what
+    `oip_regions.answer` does.
     """
     tensors: list[AnswerTensor] = []
     tail: list[memoryview] = []
-    for name, datatype_name, binary, _ in request.outputs:
+    for name, datatype_name, binary, _, part in request.outputs:
         datatype, array = DATATYPES[datatype_name], arrays[name]
         tensor = AnswerTensor(name, datatype_name, array.shape)
         tensors.append(tensor)
-        if binary:
+        if part is not None:
+            tensor.parameters = oip_regions.answer(regions, name, part, to_binary(datatype, array))
+        elif binary:
             data = to_binary(datatype, array)
             tail.append(data)
             tensor.parameters = {"binary_data_size": data.nbytes}
@@ -230,7 +251,7 @@ def encode_infer(
     identity: str | UnsetType = UNSET if request.id is None else request.id
     body = wire.encode(AnswerBody(model_name, version, identity, tensors))
     if b"null" in body:  # how the encoder writes NaN; the word may also stand in a name
-        for name, _, binary, _ in request.outputs:
+        for name, _, binary, _, _ in request.outputs:
             if not binary:
                 check_finite(name, arrays[name])
     if not tail:

@@ -46,6 +46,22 @@ class Regions(Protocol):
         """Write an output there."""
 
 
+class NoRegions:
+    """Of a server that has none. Raises `parameter_unsupported` for each use."""
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """Refused."""
+        raise FreeholdError("parameter_unsupported", parameter=REGION)
+
+    def reserve(self, name: str, offset: int, size: int) -> None:
+        """Refused."""
+        raise FreeholdError("parameter_unsupported", parameter=REGION)
+
+    def write(self, name: str, offset: int, data: memoryview) -> None:
+        """Refused."""
+        raise FreeholdError("parameter_unsupported", parameter=REGION)
+
+
 class Part(NamedTuple):
     """Where a tensor lies: `byte_size` bytes from `offset` of a region; of an output, the room that there is."""
 
@@ -68,6 +84,19 @@ def part_of(parameters: Mapping[str, object]) -> Part | None:
         if type(count) is not int or count < 0:
             raise _wrong(parameter, count, "a byte count")
     return Part(region, offset, size)  # type: ignore[arg-type] # the loop above looked at both
+
+
+def answer(regions: Regions, name: str, part: Part, data: memoryview) -> dict[str, str | int]:
+    """Write an output where its part is; what the answer says of it in its parameters.
+
+    Raises `shared_memory_room_short` where the part is too small, and what `Regions.write` does.
+    """
+    if data.nbytes > part.byte_size:
+        raise FreeholdError(
+            "shared_memory_room_short", name=name, region=part.region, seen=data.nbytes, room=part.byte_size
+        )
+    regions.write(part.region, part.offset, data)
+    return {REGION: part.region, OFFSET: part.offset, BYTE_SIZE: data.nbytes}
 
 
 def _wrong(parameter: str, value: object, expected: str) -> FreeholdError:

@@ -8,6 +8,7 @@ import msgspec
 from freehold.artifact import TensorSpec
 from freehold.errors import FreeholdError
 from freehold.protocol import wire
+from freehold.protocol.oip_regions import Part, part_of
 from freehold.protocol.oip_tensors import DATATYPES, Array, Datatype
 
 Parameter = str | int | float | bool
@@ -18,12 +19,13 @@ HALVES = ("FP16", "BF16")
 
 class OutputWanted(NamedTuple):
     """One output that the answer carries. `classes` above 0 asks for the best so many in place of the values, as BYTES
-    `value:index[:label]` (Triton's classification extension)."""
+    `value:index[:label]` (Triton's classification extension); `part` is where in shared memory it is to be written."""
 
     name: str
     datatype: str
     binary: bool
     classes: int = 0
+    part: Part | None = None
 
 
 class Schedule(NamedTuple):
@@ -86,8 +88,7 @@ def wanted_outputs(
 ) -> tuple[OutputWanted, ...]:
     """The outputs that a request names, each with its parameters; `binary` where these do not say.
 
-    Raises `output_unknown`, `output_duplicate`, `parameter_invalid`, `half_out_json`, and `parameter_unsupported` for
-    shared memory.
+    Raises `output_unknown`, `output_duplicate`, `parameter_invalid` and `half_out_json`.
     """
     declared = {spec.name: spec for spec in specs}
     found: dict[str, OutputWanted] = {}
@@ -97,25 +98,25 @@ def wanted_outputs(
             raise FreeholdError("output_unknown", name=wire.brief(name), outputs=list(declared))
         if name in found:
             raise FreeholdError("output_duplicate", name=name)
-        if "shared_memory_region" in parameters:
-            raise FreeholdError("parameter_unsupported", parameter="shared_memory_region")
+        part = part_of(parameters) if parameters else None
         found[name] = wanted(
             spec,
-            binary=flag(parameters, "binary_data", binary),
+            binary=part is not None or flag(parameters, "binary_data", binary),
             classes=whole(parameters, "classification") if "classification" in parameters else 0,
+            part=part,
         )
     return tuple(found.values())
 
 
-def wanted(spec: TensorSpec, *, binary: bool, classes: int = 0) -> OutputWanted:
+def wanted(spec: TensorSpec, *, binary: bool, classes: int = 0, part: Part | None = None) -> OutputWanted:
     """One output as it is to be answered. Raises `half_out_json`, `classes_unordered`."""
     if classes:
         if spec.datatype in ("BYTES", "BOOL", "BF16"):
             raise FreeholdError("classes_unordered", name=spec.name, datatype=spec.datatype)
-        return OutputWanted(spec.name, "BYTES", binary, classes)
+        return OutputWanted(spec.name, "BYTES", binary, classes, part)
     if not binary and spec.datatype in HALVES:
         raise FreeholdError("half_out_json", name=spec.name, datatype=spec.datatype)
-    return OutputWanted(spec.name, spec.datatype, binary)
+    return OutputWanted(spec.name, spec.datatype, binary, 0, part)
 
 
 def schedule(parameters: Mapping[str, Parameter]) -> Schedule:
