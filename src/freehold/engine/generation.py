@@ -49,6 +49,7 @@ class GenerateRequest:
     ignore_end: bool = False  # go on past the model's end tokens, for measurements
     logprobs: int | None = None  # None: none; n: of the token taken and of the n most probable
     constraint: Constraint | None = None
+    sharing: str = ""  # among whom the beginnings of prompts are kept: those who name the same
 
 
 @dataclass(frozen=True, slots=True)

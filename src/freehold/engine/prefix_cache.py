@@ -31,10 +31,10 @@ class PrefixCache:
         self._blocks: OrderedDict[bytes, Array] = OrderedDict()
         self.used_bytes = 0
 
-    def keys(self, tokens: Sequence[int]) -> list[bytes]:
-        """The keys of all whole blocks of `tokens`, in order."""
+    def keys(self, tokens: Sequence[int], sharing: str = "") -> list[bytes]:
+        """The keys of all whole blocks of `tokens`, in order; equal among those who name the same `sharing` alone."""
         ids = np.asarray(tokens, np.int64)
-        key = b""
+        key = hashlib.blake2b(sharing.encode(), digest_size=16).digest() if sharing else b""
         keys = []
         for end in range(BLOCK, len(ids) + 1, BLOCK):
             key = hashlib.blake2b(key + ids[end - BLOCK : end].tobytes(), digest_size=16).digest()

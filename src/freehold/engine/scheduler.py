@@ -97,7 +97,7 @@ class Scheduler:
     def _admit(self, sequence: Sequence) -> None:
         self.entering = sequence  # before anything can fail: who stands nowhere would never be answered
         sequence.slot = self._cache.take(sequence.reach)
-        sequence.keys = self._prefixes.keys(sequence.tokens)
+        sequence.keys = self._prefixes.keys(sequence.tokens, sequence.request.sharing)
         # The last token is computed in any case: its logits begin the answer.
         known = sequence.keys[: (sequence.prompt_tokens - 1) // BLOCK]
         sequence.cached_tokens = sequence.computed = self._prefixes.restore(known, sequence.slot)

@@ -25,6 +25,7 @@ from freehold.gateway.routing.selection import READY, Candidate, Here, able, hop
 from freehold.gateway.routing.table import ModelRoute, RouteTable, slot
 from freehold.gateway.upstreams.upstream import Upstream
 from freehold.gateway.wire.pool import Pools
+from freehold.gateway.wire.usage import counted
 from freehold.http import Call, Response, Route, Stream
 from freehold.http.call import Endpoint
 from freehold.http.errors import STATUS
@@ -33,6 +34,8 @@ from freehold.telemetry import RoutedMetrics, Telemetry
 
 T = TypeVar("T")
 
+A_TOKEN = 4
+"""Bytes of a prompt, where nobody says how many tokens it has: of English text, as a rule of thumb."""
 MODEL = b"x-freehold-model"
 """Of an answer: which of the route's models gave it."""
 
@@ -132,10 +135,10 @@ class Front:
                     raise
                 name = None  # its own endpoint says what is wrong in its own words
             if name is not None:
-                return await self._route(place, call, self.table.find(name), body)
+                return await self._route(place, call, self.table.find(name, call.sees), body)
             if place.local is not None:
                 return await place.local(call)  # which may know its only model
-            raise self._unnamed()
+            raise self._unnamed(call)
 
         return choose
 
@@ -144,6 +147,8 @@ class Front:
 
     async def _route(self, place: Place, call: Call, route: ModelRoute, body: bytes) -> Answer:
         """The answer of one of the route's models. Where nothing can have reached it, another one is asked."""
+        if call.visit is not None:
+            call.visit.model = route.name
         model = await self._pick(call, route, waits=call.while_connected)
         tried: list[str] = []
         while True:
@@ -203,13 +208,16 @@ class Front:
             body = renamed(body, there)
         if isinstance(model, Upstream):
             key = conversation(body) if route is not None and route.balance == "prefix" else b""
-            return await forward(call, self._asking(place, call, model, key), body)
+            answer = await forward(call, self._asking(place, call, model, key), body)
+            return answer if call.visit is None else await counted(answer, call.visit, model.id, len(body) // A_TOKEN)
         if place.local is None:
             raise FreeholdError("path_not_local", path=call.path, model=model.id)
         if body:
             call.replace(body)
         if place.of_a_model:
             call.params = {**call.params, "model": model.id}
+        if call.visit is not None:
+            call.visit.grant(model.id)  # which it may not see by that name
         return await place.local(call)
 
     async def _pass_form(self, place: Place, call: Call, form: Form) -> Answer:
@@ -228,8 +236,8 @@ class Front:
         if outer and inner and outer != inner:
             raise conflict({"header or query": outer, "form": inner})
         if not (name := inner or outer):
-            raise self._unnamed()
-        route = self.table.find(name)
+            raise self._unnamed(call)
+        route = self.table.find(name, call.sees)
         model = await self._pick(call, route, waits=_unwatched)  # what is left of the body must not be read here
         if not isinstance(model, Upstream):
             raise FreeholdError("path_not_local", path=call.path, model=model.id)
@@ -239,6 +247,9 @@ class Front:
         length = None if declared is None else int(declared) + len(begun) - form.size
         del form  # where the name came last it holds a copy of all files
         answer = await forward(call, self._asking(place, call, model), Upload(begun, pieces, length))
+        if call.visit is not None:
+            call.visit.model = route.name
+            answer = await counted(answer, call.visit, model.id, 0)  # what a sound or a picture costs, nobody can guess
         return _signed(answer, model.id)
 
     def _asking(self, place: Place, call: Call, model: Upstream, key: bytes = b"") -> Asking:
@@ -266,8 +277,8 @@ class Front:
         """Whether the body is passed on as it came, under its Content-Encoding."""
         return self.alone and is_packed(call.header(b"content-encoding"))
 
-    def _unnamed(self) -> FreeholdError:
-        return FreeholdError("model_not_named", served=self.table.listed())
+    def _unnamed(self, call: Call) -> FreeholdError:
+        return FreeholdError("model_not_named", served=self.table.listed(call.sees))
 
     def _count(self, route: str, model: str, status: int, seconds: float) -> None:
         """An answer is over."""

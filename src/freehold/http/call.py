@@ -132,6 +132,11 @@ class Call:
         """All headers by their lower-case names, for an endpoint that passes a request on."""
         return self._headers
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether whoever asks sees every model there is."""
+        return self.visit is None or self.visit.sees_all
+
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
         return self.visit is None or self.visit.sees(model)

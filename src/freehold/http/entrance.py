@@ -1,30 +1,33 @@
 """The door as requests pass it: whose key, which right, and what is left of its limits."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 
 from freehold.access import Key, Keys
+from freehold.errors import FreeholdError
 from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
 
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
+_ANYONE = Key("", "admin", 0.0, b"")
 
 
 class Entrance:
-    """Lets requests in by their keys. Used from the event loop's thread only, and nothing here waits.
-
-    `owners` may be replaced at any time; requests that are under way keep those with which they began.
-    """
+    """Lets requests in: by their keys, or anyone where the door is open. Used from the event loop's thread only, and
+    nothing here waits."""
 
     def __init__(
         self,
-        keys: Keys,
+        keys: Keys | None,
+        owners: Callable[[], Owners] = dict,
+        *,
         quota: Quota | None = None,
         ledger: Ledger | None = None,
         proxies: TrustedProxies | None = None,
     ) -> None:
-        self.owners: Owners = MappingProxyType({})
+        """`keys` None: the door is open. `owners` tells whose models are as of now; a request keeps what held when it
+        began."""
         self._keys = keys
+        self._owners = owners
         self._quota = quota
         self._ledger = ledger
         self._proxies = proxies or TrustedProxies()
@@ -37,12 +40,19 @@ class Entrance:
         address = self._proxies.client(asked.address, headers)
         if address != asked.address:
             asked = asked._replace(address=address)
-        key = self._keys.check(presented_key(headers), address)
-        return Visit(key, asked, self.owners, self._quota, self._ledger)
+        if self._keys is None:
+            return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
+        try:
+            key = self._keys.check(presented_key(headers), address)
+        except FreeholdError as error:
+            if self._ledger is not None:
+                self._ledger.turned_away(address, error.code)
+            raise
+        return Visit(key, asked, self._owners(), self._quota, self._ledger)
 
     def stranger(self, asked: Asked) -> Visit:
         """The visit of a request to what is public: it sees what belongs to no tenant, and nobody counts it."""
-        return Visit(_STRANGER, asked, self.owners, None, None)
+        return Visit(_STRANGER, asked, self._owners(), None, None)
 
 
 def presented_key(headers: Mapping[bytes, bytes]) -> str | None:

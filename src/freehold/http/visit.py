@@ -1,6 +1,8 @@
 """One request that a key came with: what it may see, what it takes of its limits, and what it came to."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import NamedTuple, Protocol
 
 from freehold.access import DEFAULT_TENANT, Key, Right
@@ -35,10 +37,22 @@ class Quota(Protocol):
 
 
 class Ledger(Protocol):
-    """Where is written who did what: usage, and the audit. Nothing here waits, or raises."""
+    """Where is written who did what: usage, and the audit. Nothing but `attempt` waits."""
+
+    def permit(self) -> None:
+        """Before an inference. Raises the error that keeps it from being written down, where that must be."""
+        ...
+
+    def turned_away(self, address: str, code: str) -> None:
+        """Somebody there had no key, or a wrong one; `code` is the error."""
+        ...
 
     def note(self, visit: "Visit", status: int, seconds: float) -> None:
-        """A request is over. `status` is 0 where its answer was cut short."""
+        """A request is over. `status` is 0 where its answer was cut short. Never raises."""
+        ...
+
+    def attempt(self, visit: "Visit", what: str, model: str) -> AbstractContextManager[object]:
+        """Around an act of administration. Entering and leaving it wait for the disk."""
         ...
 
 
@@ -56,7 +70,7 @@ class Visit:
     """One request of one key. What it came to is filled in by whoever answers it.
 
     `model` is the name that was asked for, `digest` that of the weights that answered, `place` where that was: empty
-    for this process, else the address of another server.
+    for this process, else the model of the configuration whose server it was.
     """
 
     __slots__ = (
@@ -88,13 +102,26 @@ class Visit:
     async def begin(self, tokens: int = 0) -> None:
         """Let it on, and take of the limits what inference takes: of about so many tokens, until more is known.
 
-        Raises `right_missing`, and the error of the limit that it would pass.
+        Raises `right_missing`, `audit_refused`, and the error of the limit that it would pass.
         """
         key, right = self.key, self.asked.right
         if not key.has(right):
             raise FreeholdError("right_missing", right=right, name=key.name, role=key.role)
-        if self._quota is not None and right == "infer":
+        if right != "infer":
+            return
+        if self._ledger is not None:
+            self._ledger.permit()
+        if self._quota is not None:
             self._allowance = await self._quota.enter(key, tokens)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is no model that this caller does not see, also of those that are still to come."""
+        return self.key.models is None and self._runs_the_house
+
+    @property
+    def _runs_the_house(self) -> bool:
+        return self.key.tenant == DEFAULT_TENANT and self.key.role != "client"
 
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for this caller.
@@ -108,15 +135,38 @@ class Visit:
         if not key.covers(model):
             return False
         owner = self._owners.get(model)
-        return not owner or owner == key.tenant or (key.tenant == DEFAULT_TENANT and key.role != "client")
+        return not owner or owner == key.tenant or self._runs_the_house
 
-    def changes(self, model: str) -> bool:
-        """Whether this caller's load and unload of a model that it sees concern nobody else's requests."""
-        return self.key.tenant == DEFAULT_TENANT or self._owners.get(model) == self.key.tenant
+    @asynccontextmanager
+    async def changing(self, what: str, model: str) -> AsyncIterator[None]:
+        """Around an act that changes `model`, which this caller sees: it stands in the audit before it begins.
+
+        Raises `model_shared` where it would concern another tenant's requests, and `audit_refused`.
+        """
+        if self.key.tenant not in (DEFAULT_TENANT, self._owners.get(model)):
+            raise FreeholdError("model_shared", model=model, tenant=self.key.tenant)
+        if self._ledger is None:
+            yield
+            return
+        attempt = self._ledger.attempt(self, what, model)
+        await asyncio.to_thread(attempt.__enter__)
+        try:
+            yield
+        except BaseException as failure:
+            await asyncio.to_thread(attempt.__exit__, type(failure), failure, failure.__traceback__)
+            raise
+        await asyncio.to_thread(attempt.__exit__, None, None, None)
 
     def grant(self, model: str) -> None:
         """Let it see `model`, too: the one that a name which it sees leads to."""
         self._granted = model
+
+    def answered(self, model: str, digest: str, prompt_tokens: int, completion_tokens: int = 0) -> None:
+        """A model has answered, or one more prompt of the same request. The name that was asked for stays."""
+        self.model = self.model or model
+        self.digest = digest
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
 
     def headers(self) -> Headers:
         """What its answer tells of the limits that it was counted against."""

@@ -37,7 +37,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
     async def chat(call: Call) -> Response | Stream:
         body = await call.body()
         request = parse_chat(body)
-        served = chosen(plane.models, request.model, "generate")
+        served = chosen(plane.seen_by(call), request.model, "generate")
         format_ = formats.of(served)
         turn = await asyncio.to_thread(format_.turn, request) if len(body) > LONG_BYTES else format_.turn(request)
         asked = [
@@ -53,7 +53,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
             )
             for number in range(request.choices)
         ]
-        steps = side_by_side([read(plane.generate(served, one), turn.reader()) for one in asked])
+        steps = side_by_side([read(plane.generate(call, served, one), turn.reader()) for one in asked])
         writer = ChatWriter(call.request_id, served, request)
         return Stream(writer.frames(steps)) if request.stream else await call.while_connected(writer.whole(steps))
 

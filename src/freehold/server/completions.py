@@ -40,10 +40,10 @@ def routes(plane: DataPlane) -> list[Route]:
     async def completions(call: Call) -> Response | Stream:
         body = await call.body()
         request = parse_completion(body)
-        served = chosen(plane.models, request.model, "generate")
+        served = chosen(plane.seen_by(call), request.model, "generate")
         long = len(body) > LONG_BYTES
         asked = await asyncio.to_thread(prompts, served, request) if long else prompts(served, request)
-        pieces = side_by_side([plane.generate(served, one) for one in asked.requests])
+        pieces = side_by_side([plane.generate(call, served, one) for one in asked.requests])
         writer = CompletionWriter(call.request_id, served, request, asked.echoes)
         return Stream(writer.frames(pieces)) if request.stream else await call.while_connected(writer.whole(pieces))
 

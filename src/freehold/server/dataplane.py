@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 from freehold.engine.base import Answer, Array, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.batcher import Batch
 from freehold.engine.generation import GenerateRequest, Piece, Step
+from freehold.http.visit import Visit
 from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served, State
+from freehold.server.shared_memory import SharedMemory
 from freehold.server.statistics import Statistics
+from freehold.server.visible import Visible
 from freehold.telemetry import ModelMetrics, Telemetry
 
 T = TypeVar("T")
@@ -28,6 +32,15 @@ BYTES_AN_OBJECT = 64
 class Client(Protocol):
     """Whoever waits for an answer: a `Call` of HTTP, or one of gRPC."""
 
+    @property
+    def visit(self) -> Visit | None:
+        """Whose key it came with; None where none is asked for."""
+        ...
+
+    def sees(self, model: str) -> bool:
+        """Whether there is a model of that name for whoever asks."""
+        ...
+
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
         """The result of `awaitable`, which is cancelled as soon as the client leaves."""
         ...
@@ -36,10 +49,16 @@ class Client(Protocol):
 class DataPlane:
     """Runs requests of all endpoints against the models of the node."""
 
-    def __init__(self, models: Models, telemetry: Telemetry) -> None:
+    def __init__(self, models: Models, telemetry: Telemetry, shared: SharedMemory | None = None) -> None:
+        """`shared`: the shared memory of clients; None turns it off."""
         self.models = models
+        self.shared = shared or SharedMemory()
         self._telemetry = telemetry
         self._metrics: dict[str, ModelMetrics] = {}
+
+    def seen_by(self, client: Client) -> Visible:
+        """The models that there are for this client: what every endpoint asks."""
+        return Visible(self.models, client.sees, client.visit)
 
     async def infer(self, client: Client, served: Served, request: Request, timeout_s: float | None = None) -> Answer:
         """The engine's answer. Its turn must come within `timeout_s` where that is less than the model's own deadline.
@@ -63,15 +82,22 @@ class DataPlane:
             metrics.tokens.inc(answer.tokens)
         if answer.truncated:
             metrics.truncated.inc(answer.truncated)
+        if client.visit is not None:
+            client.visit.answered(served.id, served.engine.digest, answer.tokens)
         return answer
 
-    async def generate(self, served: Served, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
+    async def generate(self, client: Client, served: Served, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer; a place is held until the last of them, or until this generator is closed.
+
+        What prompts share is shared within a tenant: how fast an answer begins tells nobody of another one's prompts.
 
         Raises FreeholdError as `infer` does, and what `TextEngine.generate` raises. Whoever reads watches the client.
         """
         metrics = self._metrics_of(served)
         begun, last, ended = perf_counter(), None, False
+        visit, digest = client.visit, served.engine.digest
+        if visit is not None:
+            request = replace(request, sharing=visit.key.tenant)
         with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt)) as permit:
             try:
                 async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:
@@ -85,10 +111,12 @@ class DataPlane:
                 (served.statistics.succeeded if ended else served.statistics.failed)(perf_counter() - begun)
                 if last is not None:
                     metrics.generated(last.prompt_tokens, last.cached_tokens, last.completion_tokens)
+                    if visit is not None:
+                        visit.answered(served.id, digest, last.prompt_tokens, last.completion_tokens)
 
     def loaded(self, served: Served) -> None:
         """Count what a load came to."""
-        metrics = self._metrics_of(served)
+        metrics = self._metrics[served.id] = self._telemetry.model(served.id)  # one that was gone has new series
         metrics.load_seconds.set(served.load_s)
         metrics.proven(served.proof)
 

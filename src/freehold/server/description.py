@@ -1,19 +1,28 @@
-"""What is said of one model over REST and gRPC: metadata, and Triton's configuration and statistics."""
+"""What is said of the server and of one model over REST and gRPC: metadata, configuration, statistics."""
 
 import json
 
 from msgspec import UNSET
 
+from freehold import __version__
 from freehold.protocol.oip_config import ConfigText, DynamicBatching, Latest, ModelConfig, VersionPolicy, config_tensors
-from freehold.protocol.oip_metadata import ModelMetadata, tensor_metadata
+from freehold.protocol.oip_metadata import EXTENSIONS, ModelMetadata, ServerMetadata, tensor_metadata
 from freehold.protocol.oip_statistics import ModelStatistics
 from freehold.server.inference import signature
 from freehold.server.models import Models, Served
+from freehold.server.shared_memory import SharedMemory
+from freehold.server.visible import Visible
 
 PLATFORM = "onnx_onnxv1"
 """The protocol's name of what Triton's configuration calls `onnxruntime_onnx`."""
 BATCH_ROWS = 64
 """Rows up to which batches are tried when a tensor model is tuned: what its configuration calls its largest batch."""
+
+
+def server(shared: SharedMemory) -> ServerMetadata:
+    """The server itself, with the extensions that it offers as it is configured."""
+    of_choice = ("system_shared_memory",) if shared.is_on else ()
+    return ServerMetadata("freehold", __version__, (*EXTENSIONS, *of_choice))
 
 
 def metadata(models: Models, served: Served) -> ModelMetadata:
@@ -53,7 +62,7 @@ def config(models: Models, served: Served) -> ModelConfig:
     )
 
 
-def statistics(models: Models, model: str = "", version: str = "") -> list[ModelStatistics]:
+def statistics(models: Visible, model: str = "", version: str = "") -> list[ModelStatistics]:
     """What each version did since its load: of all models, or of one, all of its versions or one.
 
     Raises `model_not_found`, `version_unknown`.

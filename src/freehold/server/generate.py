@@ -23,15 +23,15 @@ def routes(plane: DataPlane) -> list[Route]:
     async def begun(call: Call) -> tuple[Served, Pieces, str]:
         """The model, its pieces, and what the answer repeats first."""
         request = parse_generate(await call.body())
-        served = chosen(plane.models, call.params["model"], "generate")
-        plane.models.find(served.id, call.params.get("version", ""))
+        served = chosen(plane.seen_by(call), call.params["model"], "generate")
+        plane.seen_by(call).find(served.id, call.params.get("version", ""))
         if request.choices > 1:
             raise FreeholdError("field_unsupported", field="n", param="n")
         engine, form = text_engine(served), form_of(request.response_format)
         prompt = await asyncio.to_thread(engine.encode, request.text, True)
         limit = request.max_tokens
         asked = engine_request(engine, served.defaults, request, prompt, max_tokens=limit, constraint=form)
-        return served, plane.generate(served, asked), echo(request)
+        return served, plane.generate(call, served, asked), echo(request)
 
     async def generate(call: Call) -> Response:
         served, pieces, text = await begun(call)

@@ -6,6 +6,7 @@ from freehold.errors import FreeholdError
 from freehold.http import Call, Response, Route
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models, Remote, Served
+from freehold.server.visible import Sees, Visible
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,7 +63,7 @@ def routes(plane: DataPlane) -> list[Route]:
         return Response(_encode(Live()))
 
     async def ready(call: Call) -> Response:
-        readiness = state_of(plane.models)
+        readiness = state_of(plane.models, call.sees)
         return Response(_encode(readiness), 200 if readiness.ready else 503)
 
     async def oip_ready(call: Call) -> Response:
@@ -78,9 +79,13 @@ def routes(plane: DataPlane) -> list[Route]:
     ]
 
 
-def state_of(models: Models) -> Readiness:
-    """Every model's state, in the order of the configuration; then those that other servers compute."""
-    rows = [*map(_state, models.all()), *map(_state_elsewhere, models.remotes)]
+def state_of(models: Models, sees: Sees = lambda _: True) -> Readiness:
+    """Every model's state, in the order of the configuration; then those that other servers compute.
+
+    Those that are not seen count, and are not shown.
+    """
+    seen = Visible(models, sees)
+    rows = [*map(_state, seen.all()), *map(_state_elsewhere, seen.remotes())]
     return Readiness(models.ready(), rows, [_told(error) for error in models.troubles()], models.configuration())
 
 

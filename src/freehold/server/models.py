@@ -148,18 +148,19 @@ class Models:
             self._choose(model)
         return self.get(model, version)
 
-    def only(self, *kinds: Kind) -> Served:
-        """The one model of these kinds, able to answer, for calls that name none.
+    def only(self, *kinds: Kind, sees: Callable[[str], bool] = lambda _: True) -> Served:
+        """The one model of these kinds, able to answer, for calls that name none; of those that `sees` is true of.
 
         Raises FreeholdError `model_ambiguous` when there are several or none of them.
         """
         named = "|".join(kinds)
-        fitting = [one for one in self._default.values() if one.kind in kinds]
+        seen = [one for one in self._default.values() if sees(one.id)]
+        fitting = [one for one in seen if one.kind in kinds]
         if len(fitting) == 1:
             return fitting[0].asked()
-        if not fitting and any(one.state is State.LOADING for one in self._default.values()):
+        if not fitting and any(one.state is State.LOADING for one in seen):
             raise FreeholdError("model_loading", model=f"the {named} model")
-        failed = [one for one in self._default.values() if one.state is State.FAILED]
+        failed = [one for one in seen if one.state is State.FAILED]
         if not fitting and failed:
             failed[0].check()  # of what kind it is was never known: why it failed helps more than that none is served
         served = ", ".join(one.id for one in fitting) or "none of that kind is served here"

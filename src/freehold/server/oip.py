@@ -1,10 +1,9 @@
 """Open Inference Protocol v2 over REST: metadata, configuration, statistics and infer, for models of every kind."""
 
-from freehold import __version__
 from freehold.http import Call, Response, Route
 from freehold.http.compression import deflate
 from freehold.protocol import oip
-from freehold.protocol.oip_metadata import ModelReady, ServerMetadata, encode_metadata
+from freehold.protocol.oip_metadata import ModelReady, encode_metadata
 from freehold.protocol.oip_statistics import StatisticsAnswer
 from freehold.server import description, inference
 from freehold.server.dataplane import DataPlane
@@ -18,34 +17,35 @@ VERSIONS = ("", "/versions/{version}")
 def routes(plane: DataPlane) -> list[Route]:
     """Server and model metadata, readiness of a model, configuration, statistics, infer; each model path also with its
     version."""
-    models = plane.models
 
     def named(call: Call) -> Served:
-        return models.find(call.params["model"], call.params.get("version", ""))
+        return plane.seen_by(call).find(call.params["model"], call.params.get("version", ""))
 
     async def server(call: Call) -> Response:
-        return Response(encode_metadata(ServerMetadata("freehold", __version__)))
+        return Response(encode_metadata(description.server(plane.shared)))
 
     async def model(call: Call) -> Response:
-        return Response(encode_metadata(description.metadata(models, named(call))))
+        return Response(encode_metadata(description.metadata(plane.models, named(call))))
 
     async def ready(call: Call) -> Response:
         return Response(encode_metadata(ModelReady(named(call).check().id, ready=True)))
 
     async def config(call: Call) -> Response:
-        return Response(encode_metadata(description.config(models, named(call))))
+        return Response(encode_metadata(description.config(plane.models, named(call))))
 
     async def stats(call: Call) -> Response:
-        told = description.statistics(models, call.params.get("model", ""), call.params.get("version", ""))
+        told = description.statistics(plane.seen_by(call), call.params.get("model", ""), call.params.get("version", ""))
         return Response(encode_metadata(StatisticsAnswer(told)))
 
     async def infer(call: Call) -> Response:
-        served = await models.wake(call.params["model"], call.params.get("version", ""))
+        served = await plane.seen_by(call).wake(call.params["model"], call.params.get("version", ""))
         inputs, outputs = inference.signature(served.engine.manifest)
         length = oip.parse_header_length(call.header(oip.HEADER_LENGTH))
-        request = oip.parse_infer(await call.body(), length, inputs, outputs)
-        inferred = await inference.infer(plane, call, served, request)
-        encoded = oip.encode_infer(request, inferred.arrays, served.id, served.version)
+        body = await call.body()
+        with plane.shared.lease(call.hold) as regions:
+            request = oip.parse_infer(body, length, inputs, outputs, regions)
+            inferred = await inference.infer(plane, call, served, request)
+            encoded = oip.encode_infer(request, inferred.arrays, served.id, served.version, regions)
         body, packed = await deflate(encoded.body, call.header(b"accept-encoding"))
         headers = (*oip.header_length(encoded), *truncation(inferred.answer), *packed)
         return Response(body, content_type=encoded.content_type, headers=headers)

@@ -22,7 +22,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
 
     async def embeddings(call: Call) -> Response:
         request = openai.parse_embeddings(await call.body())
-        served = chosen(plane.models, call.params.get("model") or request.model, "embed")
+        served = chosen(plane.seen_by(call), call.params.get("model") or request.model, "embed")
         answer = await plane.infer(call, served, EmbedRequest(request.texts()))
         vectors = rows(served, answer)
         if request.dimensions is not None:
@@ -32,7 +32,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
 
     async def rerank(call: Call) -> Response:
         request = parse_rerank(await call.body())
-        served = chosen(plane.models, request.model, "rerank")
+        served = chosen(plane.seen_by(call), request.model, "rerank")
         texts = request.texts()
         answer = await plane.infer(call, served, RerankRequest(request.query, texts))
         scores = sigmoid(logits(rows(served, answer)))
@@ -46,14 +46,15 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         return await rerank(call)
 
     async def models(call: Call) -> Response:
-        ready = [_listed(served, formats) for served in plane.models.all() if served.state is State.READY]
-        remote = [_shown(remote) for remote in plane.models.remotes if remote.state == State.READY]
+        ready = [_listed(served, formats) for served in plane.seen_by(call).all() if served.state is State.READY]
+        remote = [_shown(remote) for remote in plane.seen_by(call).remotes() if remote.state == State.READY]
         return Response(openai.encode_models([*ready, *remote]))
 
     async def model(call: Call) -> Response:
-        remote = plane.models.remote(call.params["model"])
+        seen = plane.seen_by(call)
+        remote = seen.remote(call.params["model"])
         if remote is None:
-            return Response(openai.encode_model(_listed(plane.models.get(call.params["model"]), formats)))
+            return Response(openai.encode_model(_listed(seen.get(call.params["model"]), formats)))
         if remote.state != State.READY:
             raise FreeholdError("model_loading", model=remote.id) if remote.error is None else remote.error.again()
         return Response(openai.encode_model(_shown(remote)))

@@ -31,19 +31,19 @@ def routes(plane: DataPlane) -> list[Route]:
     """Info, tokenize, embed and rerank, for the only model and for a named one."""
 
     async def info(call: Call) -> Response:
-        served = chosen(plane.models, call.params.get("model"), "embed", "rerank", "classify")
+        served = chosen(plane.seen_by(call), call.params.get("model"), "embed", "rerank", "classify")
         return Response(tei.encode_info(describe(served)))
 
     async def tokenize(call: Call) -> Response:
         request = tei.parse_tokenize(await call.body())
-        served = chosen(plane.models, call.params.get("model"), "embed", "rerank", "classify")
+        served = chosen(plane.seen_by(call), call.params.get("model"), "embed", "rerank", "classify")
         texts = tei.prompted(request.texts(), request.prompt_name, served.engine.manifest.prompts)
         tokens = await asyncio.to_thread(_tokens, served, texts, request.add_special_tokens)
         return Response(tei.encode_tokens(tokens))
 
     async def embed(call: Call) -> Response:
         request = tei.parse_embed(await call.body())
-        served = chosen(plane.models, call.params.get("model"), "embed")
+        served = chosen(plane.seen_by(call), call.params.get("model"), "embed")
         manifest = served.engine.manifest
         if manifest.normalized and not request.normalize:
             raise FreeholdError("parameter_unsupported", parameter="normalize: false")
@@ -75,7 +75,7 @@ def routes(plane: DataPlane) -> list[Route]:
 async def answer_rerank(plane: DataPlane, call: Call) -> Response:
     """TEI's rerank; at `/rerank` Jina's lies in the same place, so that path belongs to `openai`."""
     request = tei.parse_rerank(await call.body())
-    served = chosen(plane.models, call.params.get("model"), "rerank")
+    served = chosen(plane.seen_by(call), call.params.get("model"), "rerank")
     answer = await plane.infer(call, served, RerankRequest(request.query, request.texts))
     refuse_truncation(served, answer, request.truncate)
     values = logits(rows(served, answer))

@@ -6,7 +6,8 @@ from freehold.artifact import Kind
 from freehold.engine.base import Answer, Array
 from freehold.engine.tokenizer import TextTokenizer
 from freehold.errors import FreeholdError
-from freehold.server.models import Models, Served
+from freehold.server.models import Served
+from freehold.server.visible import Visible
 
 CALLS: dict[str, str] = {
     "tensor": "/v2/models/{model}/infer",
@@ -28,7 +29,7 @@ class Tokenizing(Protocol):
     def tokenizer(self) -> TextTokenizer: ...
 
 
-def chosen(models: Models, model: str | None, *kinds: Kind) -> Served:
+def chosen(models: Visible, model: str | None, *kinds: Kind) -> Served:
     """The named model, or the only one of these kinds when none is named (or "": some clients send that).
 
     Raises FreeholdError `model_not_found`, `model_ambiguous`, `model_kind_wrong`, and why a model is not ready.

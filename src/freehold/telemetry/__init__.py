@@ -3,7 +3,7 @@
 from freehold.telemetry import names
 from freehold.telemetry.instruments import Histogram, Value
 from freehold.telemetry.logs import REQUEST_ID, LogFormat, configure_logs
-from freehold.telemetry.telemetry import ModelMetrics, ReplicaMetrics, RoutedMetrics, RouteMetrics, Telemetry
+from freehold.telemetry.telemetry import ModelMetrics, ReplicaMetrics, RoutedMetrics, RouteMetrics, Shows, Telemetry
 
 __all__ = [
     "REQUEST_ID",
@@ -13,6 +13,7 @@ __all__ = [
     "ReplicaMetrics",
     "RouteMetrics",
     "RoutedMetrics",
+    "Shows",
     "Telemetry",
     "Value",
     "configure_logs",

@@ -1,6 +1,6 @@
 """The instruments of one process, and what a scrape of them says."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -10,6 +10,9 @@ from prometheus_client.registry import Collector
 from freehold.telemetry import names
 from freehold.telemetry.gpu import GpuCollector
 from freehold.telemetry.instruments import Histogram, Histograms, Value, Values
+
+Shows = Callable[[Mapping[str, str]], bool]
+"""Whether the series with these labels is for whoever asks."""
 
 
 class RouteMetrics:
@@ -198,10 +201,18 @@ class Telemetry:
         """Export a gauge without labels that is read when somebody scrapes."""
         self._registry.register(_Families(lambda: [_read_gauge(metric, read)]))
 
-    def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """All series in the format that the scraper's `Accept` header asks for, and its content type."""
+    def values(self, metric: names.Metric) -> Values:
+        """Counters or gauges that are exported from now on, for whoever is not part of every process."""
+        made = Values(metric)
+        self._registry.register(_Families(lambda: [made.family()]))
+        return made
+
+    def exposition(self, accept: str = "", shows: Shows | None = None) -> tuple[bytes, str]:
+        """All series in the format that the scraper's `Accept` header asks for, and its content type; with `shows`,
+        those whose labels it is true of.
+        """
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return encode(self._registry if shows is None else _shown(self._registry.collect(), shows)), content_type
 
     def _families(self) -> Iterable[Family]:
         for family in vars(self).values():
@@ -218,6 +229,17 @@ def _registry(families: Callable[[], Iterable[Family]], process: bool) -> Collec
     gpus = GpuCollector.if_any()
     if gpus is not None:
         registry.register(gpus)
+    return registry
+
+
+def _shown(families: Iterable[Family], shows: Shows) -> CollectorRegistry:
+    found = []
+    for family in families:
+        family.samples = [sample for sample in family.samples if shows(sample.labels)]
+        if family.samples:
+            found.append(family)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(lambda: found))
     return registry
 
 

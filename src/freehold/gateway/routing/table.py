@@ -5,7 +5,7 @@ Envoy with the same routes choose alike: slot = XXH64(`x-request-id`, seed 0) mo
 policies use; the model is the first whose percents, summed up in their order, exceed the slot.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import MappingProxyType
@@ -21,6 +21,13 @@ _LISTED = 64  # names that an error lists
 
 Weights = Mapping[str, Mapping[str, int]]
 """By route, the weight of each model: what a rollout puts in place of the file's."""
+
+Sees = Callable[[str], bool]
+"""Whether there is a name for whoever asks."""
+
+
+def _all_of_them(name: str) -> bool:
+    return True
 
 
 def percents(weights: Sequence[int]) -> tuple[int, ...]:
@@ -92,16 +99,16 @@ class RouteTable:
         """What may be asked for: routes, then models, as the configuration has them."""
         return self.routes.keys()
 
-    def find(self, name: str) -> ModelRoute:
-        """The route of that name. Raises `model_not_found`, which lists those there are."""
+    def find(self, name: str, sees: Sees = _all_of_them) -> ModelRoute:
+        """The route of that name. Raises `model_not_found`, which lists those that are seen."""
         route = self.routes.get(name)
-        if route is None:
-            raise FreeholdError("model_not_found", model=name[:200], served=self.listed())
+        if route is None or not sees(name):
+            raise FreeholdError("model_not_found", model=name[:200], served=self.listed(sees))
         return route
 
-    def listed(self) -> str:
-        """The names, for a message: not all of a thousand."""
-        names = list(self.names)
+    def listed(self, sees: Sees = _all_of_them) -> str:
+        """The names that are seen, for a message: not all of a thousand."""
+        names = [name for name in self.names if sees(name)]
         more = f", ... ({len(names)} in all)" if len(names) > _LISTED else ""
         return ", ".join(names[:_LISTED]) + more or "none"
 

@@ -1,0 +1,58 @@
+"""What visits come to, in the books of `access`: usage for every inference, lines of the audit for what is audited."""
+
+from contextlib import AbstractContextManager
+
+from freehold.access.act import Act
+from freehold.access.audit import Audit
+from freehold.access.usage import Usage
+from freehold.http.visit import Visit
+
+
+class Bookkeeping:
+    """The Ledger of a node. Used from the event loop's thread only, `attempt` aside."""
+
+    def __init__(self, usage: Usage, audit: Audit) -> None:
+        self._usage = usage
+        self._audit = audit
+
+    def permit(self) -> None:
+        """Before an inference. Raises `audit_refused` where its line could not be written."""
+        self._audit.permit()
+
+    def turned_away(self, address: str, code: str) -> None:
+        """Somebody there had no key, or a wrong one."""
+        self._audit.turned_away(address, code)
+
+    def note(self, visit: Visit, status: int, seconds: float) -> None:
+        """A request is over: inference is usage, and audited where that is wanted; what was forbidden always is."""
+        inferred = visit.asked.right == "infer"
+        if inferred:
+            self._usage.count(visit.key, visit.model, visit.prompt_tokens, visit.completion_tokens, status)
+        if (inferred and self._audit.inference) or status == 403:
+            self._audit.note(_line(visit, status, seconds))
+
+    def attempt(self, visit: Visit, what: str, model: str) -> AbstractContextManager[object]:
+        """Around an administrative act: a line before it and one behind it. Entering and leaving wait for the database.
+
+        Raises `audit_refused`.
+        """
+        key, asked = visit.key, visit.asked
+        return self._audit.attempt(
+            Act(what, key.name, key.tenant, model, where=asked.address, details={"request": asked.request_id})
+        )
+
+
+def _line(visit: Visit, status: int, seconds: float) -> Act:
+    key, asked = visit.key, visit.asked
+    return Act(
+        "model.infer" if asked.right == "infer" else f"{asked.right}.denied",
+        key.name,
+        key.tenant,
+        visit.model,
+        visit.digest,
+        visit.place or asked.address,
+        "done" if 0 < status < 400 else str(status or "cut"),
+        visit.prompt_tokens,
+        visit.completion_tokens,
+        {"path": asked.path, "request": asked.request_id, "ms": round(1000 * seconds)},
+    )
