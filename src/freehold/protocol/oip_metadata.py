@@ -15,7 +15,7 @@ EXTENSIONS = (
     "model_repository(unload_dependents)",
     "statistics",
 )
-"""Triton's names of those that are served here, whole."""
+"""Triton's names of those that are always served here, whole."""
 
 
 class TensorMetadata(msgspec.Struct):
@@ -43,7 +43,7 @@ class ServerMetadata(msgspec.Struct):
 
     name: str
     version: str
-    extensions: tuple[str, ...] = EXTENSIONS
+    extensions: tuple[str, ...]
 
 
 class ModelReady(msgspec.Struct):

@@ -26,6 +26,7 @@ from freehold.protocol.oip_regions import RegionBody, RegionStatus
 
 log = logging.getLogger(__name__)
 
+PLAIN = b"text/plain; charset=utf-8"
 _BODY = msgspec.json.Decoder(RegionBody)
 
 FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux keeps POSIX shared memory; nothing is created here
@@ -52,6 +53,11 @@ class SharedMemory:
         self._prefixes = tuple(prefix.removeprefix("/") for prefix in prefixes)
         self._folder = folder
         self._regions: dict[str, _Region] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether clients may use any."""
+        return bool(self._prefixes)
 
     def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
         """Make `byte_size` bytes from `offset` of the object `key` known as `name`, readable and writable.
@@ -122,7 +128,7 @@ class SharedMemory:
             log.info("shared_memory_unregistered", extra={"region": region.status.name})
 
     def _require_on(self) -> None:
-        if not self._prefixes:
+        if not self.is_on:
             raise FreeholdError("shared_memory_off")
 
     def _allowed(self, name: str, key: str) -> str:
@@ -224,11 +230,11 @@ def routes(shared: SharedMemory) -> list[Route]:
     async def register(call: Call) -> Response:
         region = wire.decode(_BODY, await call.body())
         shared.register(call.params["region"], region.key, region.offset, region.byte_size)
-        return Response(b"{}")
+        return Response(b"", content_type=PLAIN)
 
     async def unregister(call: Call) -> Response:
         shared.unregister(call.params.get("region", ""))
-        return Response(b"{}")
+        return Response(b"", content_type=PLAIN)
 
     async def cuda(call: Call) -> Response:
         raise FreeholdError("cuda_shared_memory_off")
