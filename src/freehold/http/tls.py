@@ -86,7 +86,7 @@ class Https:
         self.plain: socket.socket | None = None  # that of the port for plain HTTP
         self.renewal = renewal
         self._files = files
-        self._client_ca = client_ca
+        self.client_ca = client_ca
         self._clock = clock
         self._every_s = every_s
         self._newest: ssl.SSLContext | None = None
@@ -137,9 +137,9 @@ class Https:
         certificate = self._files.read(at)
         newest = server_context()
         self._files.load_into(newest)
-        if self._client_ca is not None:
+        if self.client_ca is not None:
             newest.verify_mode = ssl.CERT_REQUIRED
-            load_authorities(newest, self._client_ca, "server.tls.client_ca")
+            load_authorities(newest, self.client_ca, "server.tls.client_ca")
         self.certificate, self._newest, self._loaded, self.error = certificate, newest, seen, None
         self._expires.set(certificate.expires.timestamp())
         for note in self._files.notes(certificate, at):
@@ -147,6 +147,10 @@ class Https:
         self._reminded = at
         shown = {"names": ", ".join(certificate.names), "days_left": round(certificate.days_left(at), 1)}
         _log.info("certificate_loaded", extra=shown)
+
+    def pem(self) -> tuple[bytes, bytes]:
+        """The private key, and the certificate with its chain, for a listener with a TLS of its own. Raises OSError."""
+        return self._files.key.read_bytes(), self._files.certificate.read_bytes()
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -208,7 +212,7 @@ class Https:
 
     def _fingerprint(self) -> Fingerprint:
         authorities = (
-            () if self._client_ca is None else CertificateFiles(self._client_ca, self._client_ca).fingerprint()
+            () if self.client_ca is None else CertificateFiles(self.client_ca, self.client_ca).fingerprint()
         )
         return (*self._files.fingerprint(), *authorities)
 

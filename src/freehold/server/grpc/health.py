@@ -1,0 +1,67 @@
+"""grpc.health.v1: what orchestrators ask a gRPC server. As `/livez` and `/readyz`, it needs no key."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+
+from freehold.errors import FreeholdError
+from freehold.protocol.grpc.messages import HEALTH, INFERENCE, decode, message
+from freehold.server.grpc.reception import GrpcCall, Handler, Reception
+from freehold.server.models import Models
+from freehold.telemetry import RouteMetrics
+
+LOOK_S = 0.2  # between looks at the models for those who watch
+
+_REQUEST = message("grpc.health.v1.HealthCheckRequest")
+_ANSWER = message("grpc.health.v1.HealthCheckResponse")
+
+
+class HealthService:
+    """`Check` and `Watch`, of the whole server (""), and of its services by their full names."""
+
+    def __init__(self, models: Models, reception: Reception) -> None:
+        self._models = models
+        self._reception = reception
+
+    def handler(self) -> Handler:
+        """What a gRPC server is given to answer these methods."""
+        name = HEALTH.full_name
+        return grpc.method_handlers_generic_handler(
+            name,
+            {
+                "Check": self._reception.unary(f"/{name}/Check", None, self._check),
+                "Watch": self._reception.talk(f"/{name}/Watch", self._watch),
+            },
+        )
+
+    async def _check(self, call: GrpcCall, body: bytes) -> bytes:
+        """Raises `service_unknown`, as the protocol wants it of `Check` and not of `Watch`."""
+        status = self._status(body)
+        if status == "SERVICE_UNKNOWN":
+            raise FreeholdError("service_unknown", service=decode(_REQUEST, body).service[:200])
+        return _encode(status)
+
+    async def _watch(
+        self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
+    ) -> AsyncIterator[bytes]:
+        """The status now, and again whenever it is another, until the server leaves."""
+        body = await self._reception.next(requests) or b""
+        before = ""
+        while not self._reception.leaving:
+            status = self._status(body)
+            if status != before:
+                yield _encode(status)
+                before = status
+            await asyncio.sleep(LOOK_S)
+        yield _encode("NOT_SERVING")
+
+    def _status(self, body: bytes) -> str:
+        if decode(_REQUEST, body).service not in ("", INFERENCE.full_name, HEALTH.full_name):
+            return "SERVICE_UNKNOWN"
+        return "SERVING" if self._models.ready() else "NOT_SERVING"
+
+
+def _encode(status: str) -> bytes:
+    encoded: bytes = _ANSWER(status=status).SerializeToString()
+    return encoded

@@ -1,0 +1,174 @@
+"""The methods of `inference.GRPCInferenceService`, over the data plane that REST uses."""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import grpc
+import msgspec
+
+from freehold import __version__
+from freehold.errors import FreeholdError, Kind
+from freehold.http import Right
+from freehold.protocol import oip_repository
+from freehold.protocol.grpc.infer import read_infer, read_parameters, receive, streamed, write_infer
+from freehold.protocol.grpc.messages import INFERENCE, decode, message
+from freehold.protocol.oip_metadata import EXTENSIONS
+from freehold.server import description, inference, repository
+from freehold.server.dataplane import DataPlane
+from freehold.server.grpc.reception import Answer, GrpcCall, Handler, Reception, told
+from freehold.server.served import Served
+from freehold.server.text import truncation
+from freehold.telemetry import RouteMetrics
+
+ABSENT = (
+    *(f"{kind}SharedMemory{act}" for kind in ("System", "Cuda") for act in ("Status", "Register", "Unregister")),
+    "TraceSetting",
+    "LogSettings",
+)
+"""Methods of Triton's extensions that are not offered."""
+
+_ENDS_A_STREAM = (Kind.UNAUTHENTICATED, Kind.FORBIDDEN)
+"""What ends a stream: nothing that its client sends later would pass."""
+_STREAMED = message("ModelStreamInferResponse")
+
+
+class Method(NamedTuple):
+    """A method with the right that it asks for, None for a public one."""
+
+    name: str
+    right: Right | None
+    answer: Answer
+
+
+class InferenceService:
+    """Every method of the service."""
+
+    def __init__(self, plane: DataPlane, reception: Reception) -> None:
+        self._plane = plane
+        self._reception = reception
+
+    def handler(self) -> Handler:
+        """What a gRPC server is given to answer these methods."""
+        unary = [*self.methods(), *(Method(name, None, _absent) for name in ABSENT)]
+        handlers = {name: self._reception.unary(_path(name), right, answer) for name, right, answer in unary}
+        handlers["ModelStreamInfer"] = self._reception.talk(_path("ModelStreamInfer"), self._talk)
+        return grpc.method_handlers_generic_handler(INFERENCE.full_name, handlers)
+
+    def methods(self) -> tuple[Method, ...]:
+        """Those with one request and one answer. `ModelStreamInfer` asks for what `ModelInfer` does."""
+        return (
+            Method("ServerLive", None, self._live),
+            Method("ServerReady", None, self._ready),
+            Method("ServerMetadata", "metadata", self._server),
+            Method("ModelReady", "metadata", self._model_ready),
+            Method("ModelMetadata", "metadata", self._metadata),
+            Method("ModelConfig", "metadata", self._config),
+            Method("ModelStatistics", "metadata", self._statistics),
+            Method("ModelInfer", "infer", self._infer),
+            Method("RepositoryIndex", "repository", self._index),
+            Method("RepositoryModelLoad", "repository", self._load),
+            Method("RepositoryModelUnload", "repository", self._unload),
+        )
+
+    async def _live(self, call: GrpcCall, body: bytes) -> bytes:
+        return _encode("ServerLiveResponse", live=True)
+
+    async def _ready(self, call: GrpcCall, body: bytes) -> bytes:
+        return _encode("ServerReadyResponse", ready=self._plane.models.ready())
+
+    async def _server(self, call: GrpcCall, body: bytes) -> bytes:
+        return _encode("ServerMetadataResponse", name="freehold", version=__version__, extensions=EXTENSIONS)
+
+    async def _model_ready(self, call: GrpcCall, body: bytes) -> bytes:
+        """Of a model that cannot answer an error tells why, as over REST."""
+        self._find(call, "ModelReadyRequest", body).check()
+        return _encode("ModelReadyResponse", ready=True)
+
+    async def _metadata(self, call: GrpcCall, body: bytes) -> bytes:
+        served = self._find(call, "ModelMetadataRequest", body)
+        return _encode("ModelMetadataResponse", **_plain(description.metadata(self._plane.models, served)))
+
+    async def _config(self, call: GrpcCall, body: bytes) -> bytes:
+        served = self._find(call, "ModelConfigRequest", body)
+        return _encode("ModelConfigResponse", config=_plain(description.config(self._plane.models, served)))
+
+    async def _statistics(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("ModelStatisticsRequest"), body)
+        rows = description.statistics(self._plane.seen_by(call), asked.name, asked.version)
+        return _encode("ModelStatisticsResponse", model_stats=[_plain(row) for row in rows])
+
+    async def _infer(self, call: GrpcCall, body: bytes) -> bytes:
+        received = receive(body)
+        asked = received.message
+        served = await self._plane.seen_by(call).wake(asked.model_name, asked.model_version)
+        request = read_infer(received, *inference.signature(served.engine.manifest), call.remaining_s())
+        inferred = await inference.infer(self._plane, call, served, request)
+        call.told = truncation(inferred.answer)
+        return write_infer(request, inferred.arrays, served.id, served.version)
+
+    async def _talk(
+        self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
+    ) -> AsyncIterator[bytes]:
+        """A stream's requests are answered in their order. One that fails says so, and the stream goes on; each passes
+        the door, so that a key which is taken back ends the stream behind its current answer."""
+        while (body := await self._reception.next(requests)) is not None:
+            try:
+                yield streamed(await self._reception.attend(call, "infer", metrics, body, self._infer))
+            except FreeholdError as error:
+                if error.kind in _ENDS_A_STREAM:
+                    raise
+                yield _failed(body, self._reception.explain(error, call))
+
+    async def _index(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("RepositoryIndexRequest"), body)
+        repository.check_repository(asked.repository_name)
+        rows = repository.entries(self._plane.seen_by(call), ready=asked.ready)
+        return _encode("RepositoryIndexResponse", models=[_plain(row) for row in rows])
+
+    async def _load(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("RepositoryModelLoadRequest"), body)
+        repository.check_repository(asked.repository_name)
+        wanted = oip_repository.wanted(read_parameters(asked.parameters))
+        await repository.load_model(self._plane.seen_by(call), asked.model_name, wanted)
+        return b""
+
+    async def _unload(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("RepositoryModelUnloadRequest"), body)
+        repository.check_repository(asked.repository_name)
+        await self._plane.seen_by(call).unload_model(asked.model_name)
+        return b""
+
+    def _find(self, call: GrpcCall, kind: str, body: bytes) -> Served:
+        """The model that a request names. Raises as `Visible.find`."""
+        asked = decode(message(kind), body)
+        return self._plane.seen_by(call).find(asked.name, asked.version)
+
+
+async def _absent(call: GrpcCall, body: bytes) -> bytes:
+    raise FreeholdError("method_not_offered", method=call.path.rpartition("/")[2])
+
+
+def _path(method: str) -> str:
+    return f"/{INFERENCE.full_name}/{method}"
+
+
+def _encode(kind: str, /, **fields: object) -> bytes:
+    encoded: bytes = message(kind)(**fields).SerializeToString()
+    return encoded
+
+
+def _plain(shown: msgspec.Struct) -> dict[str, Any]:
+    """What REST shows, as what a message of the same fields is made of."""
+    plain: dict[str, Any] = msgspec.to_builtins(shown)
+    return plain
+
+
+def _failed(body: bytes, error: FreeholdError) -> bytes:
+    """What a stream answers to a request that failed; its id, where it has one that can be read, tells which."""
+    try:
+        failed: bytes = _STREAMED(
+            error_message=told(error), infer_response={"id": receive(body).message.id}
+        ).SerializeToString()
+    except FreeholdError:
+        failed = _STREAMED(error_message=told(error)).SerializeToString()
+    return failed
