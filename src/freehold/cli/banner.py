@@ -12,14 +12,14 @@ from freehold.server.models import Models, Remote, Served, State
 QUESTION = "What is March 3rd, 2024 in ISO format?"  # whose answer can be checked
 
 
-def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any], str]:
-    """The same as data and as text."""
+def banner(models: Models, url: str, *, needs_key: bool, grpc: str = "") -> tuple[dict[str, Any], str]:
+    """The same as data and as text. `grpc`: where that is answered, "" for nowhere."""
     rows = [*map(_row, models.all()), *map(_row_elsewhere, models.remotes)]
     ready = [served for served in models.all() if served.state is State.READY]
     first_of_kind = {served.kind: served for served in reversed(ready)}
     examples = [_example(served, url, needs_key) for served in ready if first_of_kind[served.kind] is served]
     width = max(len(row["id"]) for row in rows)
-    lines = [f"Freehold serves on {url}", ""]
+    lines = [f"Freehold serves on {url}" + (f", and gRPC on {grpc}" if grpc else ""), ""]
     for row in rows:
         if "by_another" in row:
             lines.append(f"  {row['id']:<{width}}  by another server: {row['state']}")
@@ -31,7 +31,7 @@ def banner(models: Models, url: str, *, needs_key: bool) -> tuple[dict[str, Any]
             lines.append(f"  {row['id']:<{width}}  {row['state']}: {row['cause']}")
     if examples:
         lines += ["", "Try it:", *(f"  {example}" for example in examples)]
-    facts = {"url": url, "models": rows, "example": next(iter(examples), ""), "examples": examples}
+    facts = {"url": url, "grpc": grpc, "models": rows, "example": next(iter(examples), ""), "examples": examples}
     return facts, "\n".join(lines)
 
 

@@ -6,12 +6,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from freehold import __version__
 from freehold.cli.access import database_url
 from freehold.cli.banner import banner
+from freehold.cli.grpc_port import hold_grpc_port
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
 from freehold.cli.state import State as NodeState
@@ -30,6 +32,9 @@ from freehold.machine import docker_bridge, read_memory
 from freehold.server.app import build
 from freehold.server.models import Models, Served, State
 from freehold.telemetry import Telemetry, configure_logs
+
+if TYPE_CHECKING:
+    from freehold.server.grpc.listener import GrpcListener
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +64,27 @@ Local = Callable[[Ground], Sequence[Served]]
 
 
 def run_node(
-    config: Config, origin: Origin, output: Output, host: str | None, port: int | None, local: Local | None = None
+    config: Config,
+    origin: Origin,
+    output: Output,
+    host: str | None,
+    port: int | None,
+    local: Local | None = None,
+    grpc_port: int | None = None,
 ) -> NoReturn:
     """Serve by `config` until a signal, then end the process: 0 when nothing was cut short and a model was loaded.
 
-    `host` and `port` go before the configuration's, which was read from `origin`. `local` makes the models that this
-    process computes; None: it computes none, and is a gateway alone.
+    `host`, `port` and `grpc_port` go before the configuration's, which was read from `origin`. `local` makes the models
+    that this process computes; None: it computes none, and is a gateway alone, without gRPC.
     """
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
     wanted = config.server.host if host is None else host
     telemetry = Telemetry(__version__)
     https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
-    listening = bind(wanted, config.server.port if port is None else port)
+    port = config.server.port if port is None else port
+    listening = bind(wanted, port)
+    holding = None if local is None else hold_grpc_port(config, wanted, grpc_port, port)
     with NodeState.of(home(os.environ)) as state:
         shared = database_url(config.access, os.environ)
         door = choose_door(wanted, config.access.auth, state.home, os.environ, _own_key(config), shared)
@@ -80,7 +93,7 @@ def run_node(
         in_flight = min(config.limits.in_flight_mb * MEGABYTE, read_memory().available // 4)
         memory = MemoryBudget(max(LEAST_IN_FLIGHT, in_flight))
         node = Node(Ground(config, state, door, https, telemetry, memory, origin, output), local)
-        finished = node.run(listening, wanted)
+        finished = node.run(listening, wanted, holding)
     code = 0 if finished else 1
     if node.computes or (https is not None and https.is_busy):
         # Native code runs on a thread that cannot be stopped. The interpreter's own end would wait for it, or pull the
@@ -115,14 +128,18 @@ class Node:
         proxies = TrustedProxies(ground.config.access.trusted_proxies)
         self._entrance = None if ground.door.keys is None else Entrance(ground.door.keys, proxies=proxies)
         self._server: Listener | None = None
+        self._grpc: GrpcListener | None = None
         self._hopeless = False
         self._url = ""
         self._loads_ended = False
         self.computes = True
         """Whether a thread may be inside a model: one that is loading, or a batch that outlasted the grace time."""
 
-    def run(self, listening: socket.socket, host: str) -> bool:
-        """Serve until a signal. True when nothing in flight was cut short and some model could be loaded."""
+    def run(self, listening: socket.socket, host: str, holding: socket.socket | None) -> bool:
+        """Serve until a signal; `holding` holds gRPC's port. True when nothing in flight was cut short and some model
+        could be loaded."""
+        if holding is not None:
+            self._grpc = self._listen_grpc(holding)
         settings = self._ground.config.server
         self._server = Listener(
             self._app(),
@@ -131,7 +148,7 @@ class Node:
             bounds=CROWD if self._is_alone else None,
             https=self._ground.https,
             on_ready=lambda address: self._say_listening(address.url, host),
-            on_drain=self._models.drain,
+            on_drain=self._drain,
         )
         finished = self._server.run_all()
         self.computes = self.computes or not finished
@@ -150,7 +167,27 @@ class Node:
             on_loaded=self._loaded,
             front=self._gateway.routes,
             beside=self._traffic.life,
+            other_port=self._grpc.life if self._grpc is not None else lambda _: nullcontext(),
         )
+
+    def _listen_grpc(self, holding: socket.socket) -> "GrpcListener":
+        from freehold.server.grpc.listener import GrpcListener
+
+        config = self._ground.config
+        return GrpcListener(
+            holding,
+            entrance=self._entrance,
+            telemetry=self._ground.telemetry,
+            memory=self._ground.memory,
+            grace_s=config.server.grace_s,
+            body_size=config.limits.body_mb * MEGABYTE,
+            https=self._ground.https,
+        )
+
+    def _drain(self) -> None:
+        self._models.drain()
+        if self._grpc is not None:
+            self._grpc.drain()
 
     def _troubles(self) -> list[FreeholdError]:
         https = self._ground.https
@@ -192,9 +229,15 @@ class Node:
     def _show(self) -> None:
         """Say what is served where, once both are known: with nothing to load the port comes last."""
         if self._loads_ended and self._url:
-            facts, text = banner(self._models, self._url, needs_key=not self._ground.door.is_open)
+            facts, text = banner(
+                self._models, self._url, needs_key=not self._ground.door.is_open, grpc=self._grpc_place()
+            )
             self._ground.output.show(facts, text)
             sys.stdout.flush()
+
+    def _grpc_place(self) -> str:
+        """What a gRPC client on this machine connects to."""
+        return "" if self._grpc is None else self._grpc.place
 
 
 def _own_key(config: Config) -> str | None:

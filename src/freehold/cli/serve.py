@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,10 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of gRPC, 8081 where that is free; 0 takes a free one."),
+    ] = None,
     tune: Annotated[
         bool, typer.Option("--tune/--no-tune", help="Measure the fastest setting once, two seconds.")
     ] = True,
@@ -67,7 +72,8 @@ def serve(
     except FreeholdError:
         warn_if_unwritable(home(os.environ))  # a first start often lacks both
         raise
-    run_node(config, origin, output, host, port, local=lambda ground: _served(ground, acceptance, tune))
+    local = partial(_served, acceptance=acceptance, tune=tune)
+    run_node(config, origin, output, host, port, local, grpc_port)
 
 
 def _served(ground: Ground, acceptance: Acceptance, tune: bool) -> list[Served]:

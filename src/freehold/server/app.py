@@ -12,6 +12,8 @@ from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models
 from freehold.telemetry import Telemetry
 
+OtherPort = Callable[[DataPlane], AbstractAsyncContextManager[None]]
+
 log = logging.getLogger(__name__)
 
 
@@ -26,11 +28,13 @@ def build(
     on_loaded: Callable[[Models], None] = lambda _models: None,
     front: Callable[[Sequence[Route]], list[Route]] = list,
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    other_port: OtherPort = lambda _plane: nullcontext(),
 ) -> App:
     """The ASGI app of one node. Models load when its lifespan begins, while health routes already answer.
 
     `on_loaded` is called when all loads have ended, well or not. `front` may put routes before these, for models that
-    are not computed here; `beside` is what lives as long as the models do.
+    are not computed here; `beside` is what lives as long as the models do. `other_port` answers from them in another
+    protocol, and is left before they are closed.
     """
     plane = DataPlane(models, telemetry)
     formats = ChatFormats()
@@ -52,7 +56,7 @@ def build(
         memory=memory,
         entrance=entrance,
         body_limits=body_limits,
-        lifespan=_life(plane, grace_s, on_loaded, beside),
+        lifespan=_life(plane, grace_s, on_loaded, beside, other_port),
         grace_s=grace_s,
     )
 
@@ -62,6 +66,7 @@ def _life(
     grace_s: float,
     on_loaded: Callable[[Models], None],
     beside: Callable[[], AbstractAsyncContextManager[None]],
+    other_port: OtherPort,
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     async def load() -> None:
         await plane.models.load(plane.loaded)
@@ -73,7 +78,8 @@ def _life(
             loading = asyncio.create_task(load())
             loading.add_done_callback(_tell)
             try:
-                yield
+                async with other_port(plane):
+                    yield
             finally:
                 loading.cancel()
                 await asyncio.gather(loading, return_exceptions=True)
