@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from freehold.cli.state import State
 from freehold.config import Config, load
@@ -34,17 +35,38 @@ def origin_of(source: str | None, environ: Mapping[str, str], cwd: Path, port: i
     return Origin(file_of(source, environ, cwd), partial(load, source, dict(environ), cwd, port))
 
 
+class Followers(Protocol):
+    """What follows the configuration beside the gateway."""
+
+    def prepare(self, config: Config) -> Config:
+        """The whole of what the gateway is to serve by. Raises FreeholdError where `config` cannot be followed."""
+        ...
+
+    def follow(self, config: Config) -> None:
+        """`config` is in force."""
+        ...
+
+
 class Traffic:
     """Around one gateway: it lives as long as that. Where names are not looked at there are neither rollouts nor
     shadows, and of a file that changes it is only told whether it can be in force."""
 
     def __init__(
-        self, config: Config, origin: Origin, gateway: Gateway, state: State, memory: MemoryBudget, telemetry: Telemetry
+        self,
+        config: Config,
+        origin: Origin,
+        gateway: Gateway,
+        state: State,
+        memory: MemoryBudget,
+        telemetry: Telemetry,
+        followers: Followers | None = None,
     ) -> None:
         self.gateway = gateway
         self._reload: Reload | None = None
         self._conductor: Conductor | None = None
-        take: Callable[[Config], None] = gateway.adopt
+        self._config = config
+        self._followers = followers
+        self._adopt: Callable[[Config], None] = gateway.adopt
         if gateway.is_in_front:
             ask = gateway.front.ask
             self._conductor = Conductor(
@@ -53,9 +75,13 @@ class Traffic:
             self._shadowing = Shadowing(ask, state.writable / "shadow", telemetry)
             gateway.front.note = self._conductor.tally.note
             gateway.front.shadows = self._shadowing
-            take = self._conductor.take
+            self._adopt = self._conductor.take
         if origin.file is not None:
-            self._reload = Reload(origin.file, origin.load, config, take, telemetry)
+            self._reload = Reload(origin.file, origin.load, config, self._take, telemetry)
+
+    def again(self) -> None:
+        """What is served beside the configuration is not what it was."""
+        self._adopt(self._prepared(self._config))
 
     def troubles(self) -> list[FreeholdError]:
         """What a person should know: a file that is not in force, models that get no weight, rollouts stuck."""
@@ -87,3 +113,13 @@ class Traffic:
         ready = one.state == "ready" and not one.tripped
         error = None if ready else one.error or FreeholdError("model_loading", model=model)
         return Sight(config, error, one.abilities)
+
+    def _take(self, config: Config) -> None:
+        """Put a configuration in force, or raise and leave all as it was."""
+        self._adopt(self._prepared(config))
+        self._config = config
+        if self._followers is not None:
+            self._followers.follow(config)
+
+    def _prepared(self, config: Config) -> Config:
+        return config if self._followers is None else self._followers.prepare(config)

@@ -113,7 +113,7 @@ class Loader:
     async def _sleep(self, served: Served, why: str) -> None:
         async with self._turn:
             if served.state is State.READY and not served.busy:
-                await served.unload(State.ASLEEP, FreeholdError("model_asleep", model=served.id, why=why), 0.0)
+                await served.unload(State.ASLEEP, _asleep(served, why), 0.0)
 
     async def _make_room(self, coming: Served) -> None:
         """Put models to sleep, least recently used first, until `coming` fits. Raises `models_memory_full`.
@@ -131,7 +131,7 @@ class Loader:
             if idle:
                 why = f"{coming.id} needed its memory"
                 oldest = min(idle, key=lambda one: one.used_at)
-                await oldest.unload(State.ASLEEP, FreeholdError("model_asleep", model=oldest.id, why=why), 0.0)
+                await oldest.unload(State.ASLEEP, _asleep(oldest, why), 0.0)
             elif movable and time.monotonic() < until:
                 await asyncio.sleep(_ROOM_S)
             else:
@@ -143,6 +143,10 @@ class Loader:
         return FreeholdError(
             "models_memory_full", model=coming.id, needed=coming.bytes >> 20, budget=budget, held=names, retry_after_s=5
         )
+
+
+def _asleep(served: Served, why: str) -> FreeholdError:
+    return FreeholdError("model_asleep", model=served.id, version=served.version, why=why)
 
 
 async def _retire(engine: Engine) -> None:
