@@ -1,42 +1,80 @@
-"""Keys: made once, kept as hashes, checked from memory."""
+"""The keys that count now: checked from memory, followed in the database."""
 
-import hashlib
-import sqlite3
-import stat
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.access import Keys
+from freehold.access import Database, Keys, Limits, Register
 from freehold.access import keys as keys_module
+from freehold.access.guessing import ATTEMPTS
 from freehold.errors import FreeholdError
+from tests.access.conftest import Place
+
+PATIENCE_S = 20.0  # only a broken test waits this long
+MANY = 2_000
+
+
+class Clock:
+    """Goes where it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home that does not exist yet."""
-    return tmp_path / "home"
+def clock() -> Clock:
+    """A clock that stands."""
+    return Clock()
 
 
 @pytest.fixture
-def keys(home: Path) -> Iterator[Keys]:
-    """An empty set of keys."""
-    made = Keys.open(home)
+def keys(database: Database, clock: Clock) -> Keys:
+    """An empty set of keys that nobody follows."""
+    return Keys(Register(database, clock), clock)
+
+
+@pytest.fixture
+def followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
+    """An empty set of keys that follows its database closely."""
+    monkeypatch.setattr(keys_module, "REFRESH_S", 0.01)
+    made = Keys.open(place.home, place.url)
     yield made
     made.close()
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    limit = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def opens(keys: Keys, key: str) -> bool:
+    """Whether it counts."""
+    try:
+        keys.check(key)
+    except FreeholdError as refused:
+        assert refused.code in ("key_wrong", "key_expired")  # noqa: PT017 - the other half of the answer
+        return False
+    return True
+
+
 def test_a_key_opens_and_nothing_near_it_does(keys: Keys) -> None:
-    """256 random bits behind the prefix by which leaked keys are found."""
+    """Not even one character less."""
     key = keys.create("dify", "client")
-    assert key.startswith("fh_")
-    assert len(key) == len("fh_") + 43
     found = keys.check(key)
     assert (found.name, found.role) == ("dify", "client")
+    assert key not in repr(found)
     for near in (key[:-1], key + "x", key.upper(), key[3:], "fh_"):
         with pytest.raises(FreeholdError, match="key_wrong"):
             keys.check(near)
@@ -49,125 +87,192 @@ def test_no_key_is_another_error_than_a_wrong_one(keys: Keys, absent: str | None
         keys.check(absent)
 
 
-def test_the_key_itself_is_kept_nowhere(keys: Keys, home: Path) -> None:
-    """The database has its hash, and only its owner may read even that."""
-    key = keys.create("dify", "client")
-    database = home / "access.db"
-    assert key.encode() not in database.read_bytes()
-    assert hashlib.sha256(key.encode()).digest() in database.read_bytes()
-    assert stat.S_IMODE(database.stat().st_mode) == 0o600
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert key not in repr(keys.check(key))
-
-
-def test_keys_outlive_the_process(home: Path) -> None:
+def test_keys_outlive_the_process(place: Place) -> None:
     """Another start accepts them."""
-    first = Keys.open(home)
+    first = Keys.open(place.home, place.url)
     key = first.create("dify", "client")
     first.close()
-    second = Keys.open(home)
+    second = Keys.open(place.home, place.url)
     assert second.check(key).name == "dify"
     second.close()
 
 
-def test_a_name_is_taken_once(keys: Keys) -> None:
-    """A key cannot be shown again, so that its name must not be given again unnoticed."""
+def test_changes_of_another_process_are_noticed_without_a_request(place: Place, followed: Keys) -> None:
+    """A new key opens, a rotated one in its place, a revoked one no more, nobody asking meanwhile."""
+    with place.open() as database:
+        register = Register(database)
+        key = register.create("late", "client", models=["a"], limits=Limits(parallel=3))
+        until(lambda: opens(followed, key))
+        assert followed.check(key).models == {"a"}
+        second = register.rotate("late", 3600)
+        until(lambda: opens(followed, second))
+        assert opens(followed, key)
+        register.rotate("late", 3600)
+        until(lambda: not opens(followed, key))
+        register.revoke("late")
+        until(lambda: not opens(followed, second))
+
+
+def test_two_rotations_between_two_looks_end_the_first_key(keys: Keys) -> None:
+    """What is in the database no more is not remembered."""
     first = keys.create("dify", "client")
-    with pytest.raises(FreeholdError, match="key_name_taken"):
-        keys.create("dify", "client")
-    assert keys.check(first).name == "dify"
+    second = keys.register.rotate("dify", 3600)
+    third = keys.register.rotate("dify", 3600)
+    keys.refresh()
+    assert [opens(keys, key) for key in (first, second, third)] == [False, True, True]
 
 
-def test_the_initial_key_is_made_once(keys: Keys, home: Path) -> None:
-    """In a private file that holds exactly it; never where any key was made before."""
-    path = keys.create_initial(home)
-    assert path == home / "initial-key"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert keys.check(path.read_text().strip()).name == "initial"
-    assert keys.create_initial(home) is None
+def test_the_hot_path_asks_no_database(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks are answered from memory, by a right key and by a wrong one."""
+    key = keys.create("dify", "client")
+    monkeypatch.setattr(keys.register.database, "reading", None)
+    monkeypatch.setattr(keys.register.database, "writing", None)
+    assert keys.recall(keys.check(key)).name == "dify"
+    assert not opens(keys, "fh_wrong")
 
 
-def test_processes_that_start_at_once_make_one_initial_key(home: Path) -> None:
-    """The file holds the one that is valid."""
-    home.mkdir()
-    Keys.open(home).close()
-    gate = threading.Barrier(4)
-    made: list[Path | None] = []
-
-    def start() -> None:
-        keys = Keys.open(home)
-        gate.wait()
-        made.append(keys.create_initial(home))
-        keys.close()
-
-    threads = [threading.Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(path is None for path in made) == [False, True, True, True]
-    keys = Keys.open(home)
-    assert keys.check((home / "initial-key").read_text().strip()).name == "initial"
-    keys.close()
-
-
-def test_no_initial_key_is_valid_when_its_file_cannot_be_written(keys: Keys, tmp_path: Path) -> None:
-    """A key in nobody's hands would lock the house: the next start may make another."""
-    with pytest.raises(OSError, match="gone"):
-        keys.create_initial(tmp_path / "gone")
-    assert keys.never_used()
-
-
-def test_another_process_changes_are_noticed(home: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New keys open, revoked ones no longer do, without a restart."""
-    monkeypatch.setattr(keys_module, "REFRESH_S", 0.0)
-    other = Keys.open(home)
-    key = other.create("late", "client")
-    assert keys.check(key).name == "late"
-    other._database.execute("UPDATE keys SET revoked_at = 1 WHERE name = 'late'")
-    with pytest.raises(FreeholdError, match="key_wrong"):
+def test_an_expired_key_stays_so_when_the_clock_is_set_back(keys: Keys, clock: Clock) -> None:
+    """Until then it opens; who holds it is told why it does no more."""
+    key = keys.register.create("brief", "client", expires_at=clock.now + 60)
+    keys.refresh()
+    held = keys.check(key)
+    clock.now += 60
+    for again in (lambda: keys.check(key), lambda: keys.recall(held)):
+        with pytest.raises(FreeholdError, match="key_expired"):
+            again()
+    clock.now -= 3600
+    with pytest.raises(FreeholdError, match="key_expired"):
         keys.check(key)
+
+
+def test_a_key_before_another_ends_with_its_overlap(keys: Keys, clock: Clock) -> None:
+    """The one in its place goes on."""
+    first = keys.create("dify", "client")
+    second = keys.register.rotate("dify", 60)
+    keys.refresh()
+    clock.now += 61
+    assert [opens(keys, key) for key in (first, second)] == [False, True]
+
+
+def test_what_began_with_a_key_can_ask_for_it_again(keys: Keys) -> None:
+    """A stream whose key was revoked ends."""
+    held = keys.check(keys.create("dify", "client"))
+    assert keys.recall(held) is held
+    keys.register.revoke("dify")
+    keys.refresh()
+    with pytest.raises(FreeholdError, match="key_wrong"):
+        keys.recall(held)
+
+
+def test_who_guesses_is_not_heard(keys: Keys) -> None:
+    """And who is known from there goes on."""
+    known, other = keys.create("known", "client"), keys.create("other", "client")
+    keys.check(known, "192.0.2.1")
+    for _ in range(ATTEMPTS):
+        with pytest.raises(FreeholdError, match="key_wrong"):
+            keys.check("fh_guess", "192.0.2.1")
+    for key in ("fh_guess", other):
+        with pytest.raises(FreeholdError, match="key_guessing"):
+            keys.check(key, "192.0.2.1")
+    assert keys.check(known, "192.0.2.1").name == "known"
+    assert keys.check(other, "192.0.2.2").name == "other"
+
+
+def test_known_keys_go_on_while_the_database_is_away(
+    place: Place, followed: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said once, and changes are noticed again when it is back."""
+    key = followed.create("dify", "client")
+    database = followed.register.database
+    connect = database._connect
+
+    def away() -> None:
+        raise FreeholdError("database_gone", place="here", reason="away")
+
+    with caplog.at_level(logging.WARNING):
+        database._connect = away  # type: ignore[assignment]
+        database.close()
+        until(lambda: followed.trouble is not None)
+        assert opens(followed, key)
+        with place.open() as other:
+            late = Register(other).create("late", "client")
+        database._connect = connect
+        until(lambda: opens(followed, late))
+    until(lambda: followed.trouble is None)
+    assert len([record for record in caplog.records if "not noticed now" in record.message]) == 1
+
+
+def test_an_older_state_of_the_database_is_taken_whole(keys: Keys) -> None:
+    """A backup was restored: keys that were made since are none."""
+    old, new = keys.create("old", "client"), keys.create("new", "client")
+    with keys.register.database.writing() as transaction:
+        transaction.execute("DELETE FROM keys WHERE name = 'new'")
+    keys.refresh()
+    assert [opens(keys, key) for key in (old, new)] == [True, False]
+
+
+def test_a_key_that_is_accepted_is_written_nowhere_and_outlives_changes(place: Place) -> None:
+    """Another process that makes keys does not end it; a reopened database knows nothing of it."""
+    keys, other = Keys.open(place.home, place.url), Keys.open(place.home, place.url)
+    keys.accept("x" * 600)
+    other.create("dify", "client")
+    keys.refresh()
+    assert keys.check("x" * 600).name == "internal"
+    assert not opens(other, "x" * 600)
+    keys.close()
     other.close()
 
 
-def test_the_hot_path_asks_no_database(keys: Keys) -> None:
-    """Between two looks at the database, checks are answered from memory."""
-    key = keys.create("dify", "client")
-    keys.check(key)
-    statements: list[str] = []
-    keys._refresh_at = float("inf")
-    keys._database.set_trace_callback(statements.append)
-    for _ in range(100):
-        keys.check(key)
-    assert statements == []
+def test_nothing_runs_on_after_close(followed: Keys) -> None:
+    """No thread is left that asks a database."""
+    followed.close()
+    assert "keys" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_home_that_is_no_folder_is_an_os_error(tmp_path: Path) -> None:
-    """The door decides what that means."""
+def test_whether_there_are_keys_is_seen_without_making_any(tmp_path: Path) -> None:
+    """Nor a folder."""
+    assert not Keys.exist_in(tmp_path / "home")
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        Keys.open(tmp_path / "file")
     assert not Keys.exist_in(tmp_path / "file")
+    Keys.open(tmp_path / "home").close()
+    assert Keys.exist_in(tmp_path / "home")
 
 
-def test_a_locked_database_is_an_os_error(home: Path, keys: Keys) -> None:
-    """Another writer that does not end is no defect of the file."""
-    blocker = sqlite3.connect(home / "access.db", isolation_level=None)
-    blocker.execute("BEGIN EXCLUSIVE")
-    keys._database.execute("PRAGMA busy_timeout = 0")
-    with pytest.raises(OSError, match="locked"):
-        keys.create("late", "client")
-    blocker.close()
+def test_many_keys_are_followed_change_by_change(database: Database) -> None:
+    """Of thousands of keys one look reads those that changed."""
+    many(database, MANY)
+    keys = Keys(Register(database))
+    key = keys.register.create("one-more", "client")
+    read: list[int] = []
+    changes = keys.register.changes
+    keys.register.changes = lambda known: (found := changes(known), read.append(len(found[1])))[0]  # type: ignore[method-assign]
+    keys.refresh()
+    keys.refresh()
+    assert read == [1, 0]
+    assert opens(keys, key)
+    assert len(keys._keys) == MANY + 1
 
 
-def test_a_damaged_database_is_told_as_such(home: Path) -> None:
-    """With its path, and the way out."""
-    home.mkdir()
-    (home / "access.db").write_bytes(b"SQLite format 3\x00" + b"rubbish" * 1000)
-    with pytest.raises(FreeholdError) as caught:
-        Keys.open(home)
-    assert caught.value.code == "keys_unreadable"
-    assert str(home / "access.db") in caught.value.cause
+@pytest.mark.soak
+def test_a_hundred_thousand_keys(database: Database) -> None:
+    """They share what is equal: less than 100 MB in memory."""
+    import tracemalloc
+
+    many(database, 100_000)
+    tracemalloc.start()
+    keys = Keys(Register(database))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(keys._keys) == 100_000
+    assert taken < 100 << 20
+
+
+def many(database: Database, count: int) -> None:
+    """So many keys, in one transaction."""
+    Register(database)
+    insert = "INSERT INTO keys (name, role, sha256, created_at, change) VALUES (?, 'client', ?, 1.0, ?)"
+    with database.writing() as transaction:
+        transaction.execute_many(insert, [(f"key-{n}", n.to_bytes(32, "big"), n + 1) for n in range(count)])
 
 
 @given(st.text())
@@ -178,16 +283,3 @@ def test_whatever_is_presented_is_a_key_or_a_client_error(presented: str) -> Non
         with pytest.raises(FreeholdError, match=r"key_wrong|key_missing"):
             keys.check(text)
     keys.close()
-
-
-def test_a_key_that_is_accepted_is_written_nowhere_and_outlives_changes(tmp_path: Path) -> None:
-    """Another process that makes keys does not end it; a reopened database knows nothing of it."""
-    keys, other = Keys.open(tmp_path), Keys.open(tmp_path)
-    keys.accept("x" * 600)
-    other.create("dify", "client")
-    keys._refresh_at = 0.0
-    assert keys.check("x" * 600).name == "internal"
-    with pytest.raises(FreeholdError):
-        other.check("x" * 600)
-    keys.close()
-    other.close()

@@ -134,6 +134,12 @@ class Database:
         """One that ends with the process."""
         return cls(lambda: Sqlite(None, PATIENCE_S))
 
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def place(self) -> str:
         """Where it is, for people: a path, or server and name without user and password."""

@@ -16,11 +16,13 @@ try:
 except ImportError as failure:
     raise FreeholdError("database_driver_missing", reason=failure) from None
 
+SCHEMES = ("postgresql://", "postgres://")
 CONNECT_S = 5
 """How long a server may take to accept a connection."""
 SILENT_MS = 10_000
 """After so long without a sign of life, a connection is lost (TCP_USER_TIMEOUT)."""
 
+_PARTS = (("host", "localhost"), ("port", "5432"), ("dbname", ""))
 _ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtextextended('freehold ' || current_schema(), 0))"
 
 
@@ -30,12 +32,8 @@ class Postgres:
     clock = "SELECT EXTRACT(EPOCH FROM clock_timestamp())"
 
     def __init__(self, url: str, patience_s: float) -> None:
-        """Raises `database_url_invalid` for what libpq cannot read, without repeating it: it holds a password."""
-        try:
-            told = conninfo_to_dict(url)
-        except psycopg.ProgrammingError:
-            raise FreeholdError("database_url_invalid") from None
-        self.place = f"PostgreSQL {told.get('host', 'localhost')}:{told.get('port', 5432)}/{told.get('dbname', '')}"
+        """Raises `database_url_invalid`."""
+        self.place = _place(url)
         self._begin = f"BEGIN; SET LOCAL lock_timeout = {round(patience_s * 1000)}; {_ONE_WRITER}"
         with self._told():
             self._connection = psycopg.connect(
@@ -105,6 +103,22 @@ class Postgres:
             raise DatabaseError("database_full", self.place, _line(failure)) from None
         except psycopg.OperationalError as failure:
             raise DatabaseError("database_gone", self.place, _line(failure)) from None
+
+
+def _place(url: str) -> str:
+    """Host, port and name of `url`; nothing else of it is told, since a password is in it.
+
+    One with an unescaped `/` parses as port and name, which gives it away by an `@` or letters where none belong.
+    Raises `database_url_invalid`.
+    """
+    try:
+        told = conninfo_to_dict(url) if url.startswith(SCHEMES) else {"port": "none"}
+    except psycopg.ProgrammingError:
+        raise FreeholdError("database_url_invalid") from None
+    host, port, name = (str(told.get(key, default)) for key, default in _PARTS)
+    if not port.replace(",", "").isdecimal() or "@" in name:
+        raise FreeholdError("database_url_invalid")
+    return f"PostgreSQL {host}:{port}/{name}"
 
 
 def _placed(statement: str) -> str:

@@ -1,0 +1,104 @@
+"""`freehold keys`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from freehold.access import Keys, Limits
+
+Freehold = Callable[..., Any]
+
+
+@pytest.fixture
+def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home."""
+    monkeypatch.setenv("FREEHOLD_HOME", str(folder / "home"))
+    return folder / "home"
+
+
+def test_a_key_is_shown_once_and_opens(freehold: Freehold, home: Path) -> None:
+    """With --json as data for scripts."""
+    made = freehold("keys", "create", "--name", "ci", "--role", "operator", "--json").data
+    assert (made["name"], made["role"], made["state"]) == ("ci", "operator", "valid")
+    keys = Keys.open(home)
+    assert keys.check(made["key"]).name == "ci"
+    keys.close()
+    assert made["key"] not in freehold("keys", "list").out
+    assert made["key"] not in freehold("keys", "list", "--json").out
+
+
+def test_scopes_and_limits_are_as_they_were_given(freehold: Freehold, home: Path) -> None:
+    """And the key stands alone on its line, to be copied."""
+    words = ["--team", "a", "--tenant", "acme", "--model", "m1", "--model", "m2", "--expires", "90d"]
+    words += ["--requests-per-minute", "60", "--tokens-per-day", "1000000", "--parallel", "4"]
+    text = freehold("keys", "create", "--name", "dify", *words).out
+    keys = Keys.open(home)
+    key = keys.check(text.splitlines()[-1])
+    keys.close()
+    assert (key.role, key.team, key.tenant, key.models) == ("client", "a", "acme", {"m1", "m2"})
+    assert key.limits == Limits(requests_per_minute=60, tokens_per_day=1_000_000, parallel=4)
+    assert key.expires_at is not None
+    assert round(key.expires_at - key.created_at) == 90 * 86_400
+    (row,) = freehold("keys", "list", "--json").data
+    assert row["limits"] == {"requests_per_minute": 60, "tokens_per_day": 1_000_000, "parallel": 4}
+    assert "m1,m2" in freehold("keys", "list").out
+
+
+def test_rotate_overlaps_and_revoke_ends(freehold: Freehold, home: Path) -> None:
+    """A running server knows both within a second (tests/access)."""
+    first = freehold("keys", "create", "--name", "dify", "--json").data["key"]
+    second = freehold("keys", "rotate", "dify", "--overlap", "30m", "--json").data
+    keys = Keys.open(home)
+    assert keys.check(first).name == keys.check(second["key"]).name == "dify"
+    assert second["previous_until"] > second["rotated_at"]
+    assert freehold("keys", "revoke", "dify").code == 0
+    keys.refresh()
+    assert keys._keys == {}
+    keys.close()
+    assert freehold("keys", "list", "--json").data[0]["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["create", "--name", "a b"], "key_name_invalid"),
+        (["create", "--name", "a", "--role", "root"], "role_unknown"),
+        (["create", "--name", "a", "--expires", "soon"], "key_time_invalid"),
+        (["create", "--name", "a", "--expires", "2020-01-01"], "key_expiry_past"),
+        (["create", "--name", "a", "--expires", "0d"], "key_expiry_past"),
+        (["create", "--name", "a", "--expires", "99999999999d"], "key_time_invalid"),
+        (["revoke", "nobody"], "key_unknown"),
+        (["rotate", "nobody"], "key_unknown"),
+        (["rotate", "nobody", "--overlap", "-1s"], "key_time_invalid"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_what_is_wrong_is_told_and_changes_nothing(freehold: Freehold, words: list[str], code: str) -> None:
+    """By its code; no key is printed."""
+    ran = freehold("keys", *words)
+    assert ran.code == 1
+    assert code in ran.err
+    assert freehold("keys", "list", "--json").data == []
+
+
+def test_the_configuration_names_the_database(
+    freehold: Freehold, home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given, or found in the folder; an address that is none is told before anything is made."""
+    config = {"models": [{"id": "a", "source": "https://models.example/v1"}], "access": {"database": "${env:KEYS_AT}"}}
+    (folder / "freehold.yaml").write_text(json.dumps(config))
+    monkeypatch.setenv("KEYS_AT", "mysql://hush@h/x")
+    for words in (["list"], ["create", "--name", "a"], ["list", "--config", "freehold.yaml"]):
+        ran = freehold("keys", *words)
+        assert "database_url_invalid" in ran.err
+        assert "hush" not in ran.err
+    assert not home.exists()
+
+
+def test_a_home_that_cannot_be_used_is_told(freehold: Freehold, home: Path) -> None:
+    """With its cause, and no traceback."""
+    home.write_text("no folder")
+    assert "database_gone" in freehold("keys", "list").err
