@@ -21,11 +21,11 @@ def run_bound(
     """What `session` makes of `feeds`; `brain_floats` names those inputs and outputs that are BF16."""
     values = {}
     for name, array in feeds.items():
+        whole = np.asarray(array, order="C")
         if name in brain_floats:
-            bits = np.ascontiguousarray(array)
-            values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, BFLOAT16)
+            values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(whole, BFLOAT16)
         else:
-            values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+            values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(whole)
     results = session.run_with_ort_values(outputs, values)
     return [
         _bits(value) if name in brain_floats else value.numpy() for name, value in zip(outputs, results, strict=True)

@@ -90,7 +90,8 @@ class Admission:
             if start_s > within_s:
                 seen, limit = f"expected start in {start_s:.1f} s", f"{within_s:g} s"
                 retry_after_s = min(max(1, ceil(start_s - within_s)), LONGEST_RETRY_AFTER_S)
-                raise self._refusal("deadline", seen, limit, "limits.deadline_s", retry_after_s)
+                setting = "limits.deadline_s" if within_s == self._deadline_s else "timeout"
+                raise self._refusal("deadline", seen, limit, setting, retry_after_s)
 
     def _refusal(self, reason: str, seen: str, limit: str, setting: str, retry_after_s: int) -> FreeholdError:
         return FreeholdError(

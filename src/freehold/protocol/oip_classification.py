@@ -4,6 +4,7 @@ Source: `extension_classification.md` of Triton's documents: each element is the
 `value:index:label` where the model has labels, the value with six decimals; best first.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ def classified(values: Array, classes: int, labels: Sequence[str]) -> Array:
 
     Of fewer values all are given. Equal ones keep their order, and NaN comes last.
     """
-    rows = values.reshape(len(values), -1) if values.ndim > 1 else values.reshape(1, -1)
+    rows = values.reshape(len(values), math.prod(values.shape[1:])) if values.ndim > 1 else values.reshape(1, -1)
     count = min(classes, rows.shape[1])
     texts = np.empty((len(rows), count), object)
     for place, row in enumerate(rows):

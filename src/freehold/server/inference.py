@@ -12,7 +12,7 @@ from freehold.protocol.oip_request import InferRequest
 from freehold.protocol.vectors import logits, sigmoid
 from freehold.server.dataplane import Client, DataPlane
 from freehold.server.models import Served
-from freehold.server.text import CALLS, rows
+from freehold.server.text import CALLS
 
 Specs = tuple[TensorSpec, ...]
 
@@ -36,7 +36,7 @@ async def infer(plane: DataPlane, client: Client, served: Served, request: Infer
     """
     manifest = served.engine.manifest
     answer = await plane.infer(client, served, engine_request(served.id, manifest, request), request.schedule.timeout_s)
-    arrays = _arrays(served, answer)
+    arrays = _arrays(manifest, answer)
     for output in request.outputs:
         if output.classes:
             arrays[output.name] = classified(arrays[output.name], output.classes, manifest.labels)
@@ -89,13 +89,14 @@ def _text(name: str, array: Array) -> Array:
     return np.array(flat, object).reshape(array.shape)
 
 
-def _arrays(served: Served, answer: Answer) -> dict[str, Array]:
-    match served.engine.manifest.kind:
+def _arrays(manifest: Manifest, answer: Answer) -> dict[str, Array]:
+    if manifest.kind == "tensor":
+        return answer.outputs
+    rows = answer.outputs[manifest.outputs[0].name]
+    match manifest.kind:
         case "embed":
-            return {"embedding": rows(served, answer)}
+            return {"embedding": rows}
         case "classify":
-            return {"logits": rows(served, answer)}
-        case "rerank":
-            return {"score": sigmoid(logits(rows(served, answer)))}
+            return {"logits": rows}
         case _:
-            return answer.outputs
+            return {"score": sigmoid(logits(rows))}
