@@ -5,7 +5,7 @@ before they use them, so that a node that is killed has taken too much and never
 1970 by the database's clock, and no node's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,24 +79,37 @@ class Leases(Protocol):
 
     def exchange(self, asks: Sequence[Ask], holds: Sequence[Hold]) -> tuple[list[Grant], list[Place]]:
         """All of it or nothing. Raises OSError where the budgets cannot be reached."""
+        ...
+
+    def close(self) -> None:
+        """Nothing is exchanged any more."""
+        ...
 
 
 class SharedLeases:
     """The leases of `node`, whose name no other one has, in a database that all nodes share."""
 
-    def __init__(self, database: Database, node: str) -> None:
-        """Raises OSError where the tables cannot be made, `database_newer`."""
-        self._database = database
+    def __init__(self, connect: Callable[[], Database], node: str) -> None:
+        """`connect` is called by the first exchange: without limits nothing is opened."""
+        self._connect = connect
         self._node = node
-        database.migrate("quotas", _STEPS)
+        self._database: Database | None = None
 
     def exchange(self, asks: Sequence[Ask], holds: Sequence[Hold]) -> tuple[list[Grant], list[Place]]:
         """As `Leases` says, in one transaction: the database lets one writer in at a time."""
+        if self._database is None:
+            self._database = _opened(self._connect)
         with self._database.writing() as transaction:
             now = transaction.now()
             grants = _take_all(transaction, asks, now) if asks else []
             places = self._hold_all(transaction, holds, now) if holds else []
         return grants, places
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def _hold_all(self, transaction: Transaction, holds: Sequence[Hold], now: float) -> list[Place]:
         subjects = [hold.subject for hold in holds]
@@ -117,6 +130,16 @@ class SharedLeases:
             ],
         )
         return answers
+
+
+def _opened(connect: Callable[[], Database]) -> Database:
+    database = connect()
+    try:
+        database.migrate("quotas", _STEPS)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _take_all(transaction: Transaction, asks: Sequence[Ask], now: float) -> list[Grant]:

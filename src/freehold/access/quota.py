@@ -19,6 +19,7 @@ from freehold.access.permit import Permit, headers
 from freehold.access.register import INTERNAL
 from freehold.access.slices import RECHECK_S, Measure, Places, Slice
 from freehold.access.supply import Supply
+from freehold.config import Access, KeyLimits
 from freehold.errors import FreeholdError
 
 FORGET_S = 600.0  # what nobody used for so long takes no memory any more
@@ -36,6 +37,12 @@ class Rules:
     each_key: Limits = UNLIMITED
     teams: Mapping[str, Limits] = field(default_factory=dict)
     when_unreachable: Literal["go_on", "refuse"] = "go_on"
+
+    @classmethod
+    def of(cls, access: Access) -> "Rules":
+        """As the configuration's `access` says."""
+        teams = {name: _limits(team) for name, team in access.teams.items()}
+        return cls(_limits(access.limits), teams, access.when_unreachable)
 
 
 class Account:
@@ -58,7 +65,7 @@ class Quota:
 
     def __init__(self, leases: Leases, rules: Rules | None = None) -> None:
         self._rules = rules or Rules()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[bytes, Account] = {}
         self._slices: dict[tuple[str, Measure], Slice] = {}
         self._places: dict[str, Places] = {}
         self._forget_at = monotonic() + FORGET_S
@@ -75,7 +82,7 @@ class Quota:
         `quota_requests`, `quota_tokens`, `quota_parallel` with `retry_after_s`; `quota_unreachable` where the database
         is gone and the rules refuse then.
         """
-        account = self._accounts.get(key.name)
+        account = self._accounts.get(key.sha256)
         if account is None or account.key is not key or account.rules is not self._rules:
             account = self._open_account(key)
         tokens = min(max(1, tokens), account.most_tokens)
@@ -150,7 +157,7 @@ class Quota:
             if limits.parallel is not None:
                 places.append(self._places_of(subject, limits.parallel))
         account = Account(key, self._rules, slices, places, now)
-        self._accounts[key.name] = account
+        self._accounts[key.sha256] = account
         return account
 
     def _slice(self, subject: str, measure: Measure, limit: int) -> Slice:
@@ -195,6 +202,10 @@ def _subjects(key: Key, rules: Rules) -> Sequence[tuple[str, Limits]]:
     if key.team in rules.teams:
         found.append((f"team:{key.tenant}/{key.team}", rules.teams[key.team]))
     return found
+
+
+def _limits(configured: KeyLimits) -> Limits:
+    return Limits(*(getattr(configured, name) for name in _FIELDS))
 
 
 def _key_subject(key: Key) -> str:

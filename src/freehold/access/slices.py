@@ -95,7 +95,6 @@ class Slice:
         """The next exchange. What it gives back can no longer be used here."""
         if now >= self.until:
             self.left = min(self.left, 0)
-        self.left = max(self.left, -self.limit)  # what was used while nobody could be asked closes one window, not two
         self._debt = max(0, -self.left)
         filling = self.size if self.awaited or self.used else 0
         self._wanted = max(0, self.awaited + filling - max(0, self.left))

@@ -60,6 +60,7 @@ class Supply:
                 if self.is_reachable:
                     self._surrender()
                     await self._exchange(thread)
+                await asyncio.get_running_loop().run_in_executor(thread, self._leases.close)
 
     async def _take_turns(self, thread: ThreadPoolExecutor) -> None:
         turn_at = monotonic() + TURN_S

@@ -9,6 +9,7 @@ from freehold.config.invalid import ConfigInvalidError
 from freehold.config.listening import Acme, Server, Tls
 from freehold.config.load import Reading, load, read
 from freehold.config.locate import locate
+from freehold.config.quotas import KeyLimits
 from freehold.config.routing import Hold, Route, RouteTarget, Shadow
 from freehold.config.secret import resolve
 from freehold.config.shapes import (
@@ -24,6 +25,7 @@ from freehold.config.shapes import (
     Require,
 )
 from freehold.config.source import Source, parse
+from freehold.config.tenants import owners
 
 __all__ = [
     "Ability",
@@ -37,6 +39,7 @@ __all__ = [
     "Generation",
     "Gpus",
     "Hold",
+    "KeyLimits",
     "Limits",
     "ModelConfig",
     "Network",
@@ -54,6 +57,7 @@ __all__ = [
     "id_from",
     "load",
     "locate",
+    "owners",
     "parse",
     "read",
     "resolve",

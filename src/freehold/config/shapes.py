@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from freehold.config.auditing import Auditing, UsageKeeping
 from freehold.config.deploying import Deploy, Resources, Scale
 from freehold.config.dify import Dify
 from freehold.config.forms import (
@@ -22,11 +23,13 @@ from freehold.config.forms import (
     Seconds,
     Secret,
     Shape,
+    Subnet,
     Text,
     Url,
     doc,
 )
 from freehold.config.listening import Server
+from freehold.config.quotas import KeyLimits
 from freehold.config.routing import Gateway, Route
 from freehold.config.source import Source, parse
 
@@ -58,6 +61,14 @@ class Limits(Shape, frozen=True):
     in_flight_mb: Annotated[
         Count, doc("Bodies and tensors of all admitted requests; of the whole server, too.", "MiB")
     ] = 512
+    models_mb: Annotated[
+        Count | None,
+        doc(
+            "All loaded models, by the size of their files; of the whole server, too. For one that does not fit, the"
+            " least recently used are put to sleep; null: nine tenths of what is available at the start.",
+            "MiB",
+        ),
+    ] = None
     in_flight_tokens: Annotated[
         Count | None, doc("Tokens of all admitted requests together; null: bounded by `in_flight_mb` alone.", "tokens")
     ] = None
@@ -141,6 +152,10 @@ class ModelConfig(Shape, frozen=True):
         Text,
         doc("A folder or .onnx file, NAME:TAG of the store, oci://, hf://, ms://, or an upstream's https://HOST/v1."),
     ]
+    versions: Annotated[
+        Mapping[str, Text],
+        doc("Versions served side by side, by number, like `source`; the highest is meant where none is named."),
+    ] = msgspec.field(default_factory=dict)
     engine: Annotated[
         Literal["auto", "onnx", "vllm", "openai"], doc("What runs it; `auto` is `openai` for an upstream, else `onnx`.")
     ] = "auto"
@@ -178,7 +193,14 @@ class ModelConfig(Shape, frozen=True):
         doc("Engine processes, sharing one copy of the weights; 0: threads of the server."),
     ] = 0
     limits: Annotated[Limits, doc("Overrides the top-level `limits`, key by key.")] = Limits()
-    keep_alive: Annotated[Duration, doc("How long an idle model stays loaded.")] = "forever"
+    keep_alive: Annotated[Duration, doc("How long an idle model stays loaded; a later request loads it again.")] = (
+        "forever"
+    )
+    pin: Annotated[bool, doc("It is never put to sleep because another model needs its memory.")] = False
+    tenant: Annotated[
+        Identifier | None,
+        doc("Whose it is: for the keys of all other tenants there is no such model; null: it is everybody's."),
+    ] = None
     require: Annotated[Require, doc("Overrides the top-level `require`, key by key.")] = Require()
     defaults: Annotated[Defaults, doc("Sampling of generate requests that do not say otherwise.")] = Defaults()
     chat_template_kwargs: Annotated[
@@ -234,6 +256,11 @@ class ModelConfig(Shape, frozen=True):
         return parse(self.source)
 
     @property
+    def sources(self) -> Mapping[str, Source]:
+        """The source of each version; the only one of a model without `versions` is 1."""
+        return {number: parse(text) for number, text in self.versions.items()} or {"1": self.parsed_source}
+
+    @property
     def gpu_request(self) -> Gpus | None:
         """The GPUs asked for, in the long form; None for none."""
         if isinstance(self.gpus, int):
@@ -258,6 +285,34 @@ class Access(Shape, frozen=True):
     key: Annotated[Secret | None, doc("One key that counts besides those that were created, for our own servers.")] = (
         None
     )
+    database: Annotated[
+        Secret | None,
+        doc(
+            "The address of a PostgreSQL database (postgresql://USER:PASSWORD@HOST/NAME) in which several nodes keep"
+            " keys, budgets, usage and audit together.",
+            default="access.db under FREEHOLD_HOME",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[Subnet, ...],
+        doc("Servers before this one whose `X-Forwarded-For` says who calls. Of others it is not read."),
+    ] = ()
+    limits: Annotated[
+        KeyLimits,
+        doc("What each key may use; a key's own limits, `keys create --requests-per-minute 60`, go before it."),
+    ] = KeyLimits()
+    teams: Annotated[
+        Mapping[Identifier, KeyLimits], doc("What all keys of a team may use together, by the team's name.")
+    ] = msgspec.field(default_factory=dict)
+    when_unreachable: Annotated[
+        Literal["go_on", "refuse"],
+        doc(
+            "While the database of limits cannot be asked, and what this node holds of them is used up: requests go on"
+            " and are counted later, or are refused with 503."
+        ),
+    ] = "go_on"
+    audit: Annotated[Auditing, doc("Who did what, in a chain of hashes.")] = Auditing()
+    usage: Annotated[UsageKeeping, doc("What each key used.")] = UsageKeeping()
 
 
 class Network(Shape, frozen=True):

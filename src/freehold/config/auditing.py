@@ -1,0 +1,28 @@
+"""What the configuration says of audit and usage."""
+
+from typing import Annotated, Literal
+
+from freehold.config.forms import Count, Shape, doc
+
+
+class Auditing(Shape, frozen=True):
+    """What is written into the audit. Administrative acts always are."""
+
+    inference: Annotated[
+        bool,
+        doc("Every request has a line, too: who, model, digest, tokens, where it was answered; never its content."),
+    ] = False
+    when_full: Annotated[
+        Literal["refuse", "go_on"],
+        doc(
+            "While lines cannot be written, as on a full disk: `refuse` what they would tell of, or `go_on` and tell"
+            " later how many are missing."
+        ),
+    ] = "refuse"
+    keep_days: Annotated[Count, doc("Lines older than this are dropped; the chain says where it begins.", "days")] = 180
+
+
+class UsageKeeping(Shape, frozen=True):
+    """How long usage is kept."""
+
+    keep_days: Annotated[Count, doc("Days older than this are dropped.", "days")] = 400
