@@ -15,6 +15,7 @@ from freehold.protocol import (
     oip,
     oip_config,
     oip_metadata,
+    oip_regions,
     oip_repository,
     oip_statistics,
     openai,
@@ -75,6 +76,8 @@ _INDEX = Operation(
     (list[oip_repository.IndexEntry],),
     bodiless=True,
 )
+_REGIONS = Operation("Regions of shared memory that are registered", (), (list[oip_regions.RegionStatus],))
+_UNREGISTER = Operation("Forget one region of shared memory, or all")
 _LOAD = Operation("Load a model, or again", (oip_repository.LoadBody,), bodiless=True)
 _UNLOAD = Operation("Unload a model", (oip_repository.LoadBody,), bodiless=True)
 _INFER = Operation("Run a model", (oip.InferBody[Any],), (oip.AnswerBody,), binary=True)
@@ -128,6 +131,13 @@ OPERATIONS: dict[str, Operation] = {
     "POST /v2/repository/{repository}/models/{model}/unload": _UNLOAD,
     "POST /v2/models/{model}/infer": _INFER,
     "POST /v2/models/{model}/versions/{version}/infer": _INFER,
+    "GET /v2/systemsharedmemory/status": _REGIONS,
+    "GET /v2/systemsharedmemory/region/{region}/status": _REGIONS,
+    "POST /v2/systemsharedmemory/region/{region}/register": Operation(
+        "Make a region of shared memory known", (oip_regions.RegionBody,)
+    ),
+    "POST /v2/systemsharedmemory/region/{region}/unregister": _UNREGISTER,
+    "POST /v2/systemsharedmemory/unregister": _UNREGISTER,
     "POST /v2/models/{model}/generate": _GENERATE,
     "POST /v2/models/{model}/versions/{version}/generate": _GENERATE,
     "POST /v2/models/{model}/generate_stream": _GENERATE_STREAM,
