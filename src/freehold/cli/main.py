@@ -39,6 +39,8 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb("freehold.cli.doctor:doctor", "Check whether this machine can run it."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
     "keys": Verb("freehold.cli.keys:app", "Make, list, revoke and rotate the keys of callers."),
+    "audit": Verb("freehold.cli.audit:audit", "Show who did what, verify it, export it."),
+    "usage": Verb("freehold.cli.usage:usage", "Show what keys, teams and tenants used of which models."),
     "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),
     "deploy": Verb("freehold.cli.deploy:app", "Put a configuration in force where services run."),
     "down": Verb("freehold.cli.deploy:down", "Stop all services of a deployment."),

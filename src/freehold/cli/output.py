@@ -26,6 +26,7 @@ TERMINATION_LOG = Path("/dev/termination-log")
 _USAGE_CODES = frozenset(
     {
         "accept_needs_reason",
+        "audit_option_invalid",
         "bundle_key_needed",
         "config_no_model",
         "config_not_found",

@@ -147,6 +147,23 @@ SHADOW_DIFFERED = Metric(
     ("route", "kind"),
 )
 
+USED_REQUESTS = Metric(
+    "freehold_usage_requests_total",
+    "counter",
+    "Requests of a tenant's key, answered or failed; beyond 500 keys the others are one, named other.",
+    ("tenant", "key", "outcome"),
+)
+USED_TOKENS = Metric(
+    "freehold_usage_tokens_total",
+    "counter",
+    "Tokens in and out of such requests.",
+    ("tenant", "key", "direction"),
+)
+USAGE_FAILING = Metric("freehold_usage_failing", "gauge", "1 while usage cannot be written and waits in memory.")
+AUDIT_LINES = Metric("freehold_audit_lines_total", "counter", "Lines that were written into the audit.")
+AUDIT_LOST = Metric("freehold_audit_lost_total", "counter", "Lines that never were, since the database could not.")
+AUDIT_FAILING = Metric("freehold_audit_failing", "gauge", "1 while the audit cannot be written.")
+
 GPU_USED_BYTES = Metric("freehold_gpu_memory_used_bytes", "gauge", "Memory in use on a GPU, by anyone.", ("gpu",))
 GPU_TOTAL_BYTES = Metric("freehold_gpu_memory_total_bytes", "gauge", "Memory of a GPU.", ("gpu",))
 GPU_BUSY_RATIO = Metric("freehold_gpu_busy_ratio", "gauge", "Share of time in which a GPU had work, 0 to 1.", ("gpu",))
@@ -233,6 +250,12 @@ ALL: tuple[Metric, ...] = (
     SHADOW_DROPPED,
     SHADOW_FAILED,
     SHADOW_DIFFERED,
+    USED_REQUESTS,
+    USED_TOKENS,
+    USAGE_FAILING,
+    AUDIT_LINES,
+    AUDIT_LOST,
+    AUDIT_FAILING,
     GPU_USED_BYTES,
     GPU_TOTAL_BYTES,
     GPU_BUSY_RATIO,
