@@ -43,6 +43,14 @@ def test_keys_are_those_of_whole_blocks_and_of_all_before_them(memory: KvMemory)
     assert cache.keys(prompt(rest=BLOCK - 1)) == []
 
 
+def test_beginnings_are_shared_among_those_who_name_the_same(memory: KvMemory) -> None:
+    """Equal prompts of two tenants have no key in common: neither tells by its time that the other was there."""
+    cache = PrefixCache(memory, 1 << 20)
+    tokens = prompt(1, 2)
+    assert cache.keys(tokens, "a") == cache.keys(tokens, "a")
+    assert not set(cache.keys(tokens, "a")) & {*cache.keys(tokens, "b"), *cache.keys(tokens)}
+
+
 def test_what_was_kept_comes_back_bit_by_bit(memory: KvMemory) -> None:
     """Up to the first block that is not known."""
     cache = PrefixCache(memory, 1 << 20)

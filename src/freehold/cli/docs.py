@@ -12,6 +12,7 @@ from msgspec import inspect as mi
 from freehold.cli.explain import with_brackets
 from freehold.cli.main import VERBS, build_app
 from freehold.cli.output import EPILOG
+from freehold.cli.route_page import routes_page
 from freehold.config.canonical import ALIASES
 from freehold.config.decode import notation
 from freehold.config.schema import SCHEMA_FILE, schema_text
@@ -209,6 +210,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors_page,
     "docs/reference/dify-checks.md": dify_checks_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/routes.md": lambda: f"{_WRITTEN}\n{routes_page()}",
     f"src/freehold/config/{SCHEMA_FILE.name}": schema_text,
 }
 """Every generated file of the repository: its path from the root, and what writes it."""

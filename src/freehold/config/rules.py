@@ -1,8 +1,10 @@
 """What must hold between the keys of a configuration, beyond each one's own type."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
+from freehold.config.access_rules import broken_access_rules
 from freehold.config.canonical import located
 from freehold.config.deploying_rules import broken_deploying_rules
 from freehold.config.dify_connect_rules import broken_dify_connect_rules
@@ -14,6 +16,7 @@ from freehold.config.loopback import is_loopback
 from freehold.config.routing import Route
 from freehold.config.shapes import Config, ModelConfig
 from freehold.config.source import parse
+from freehold.config.tenants import tenants_of
 from freehold.errors import FreeholdError
 
 LISTED = 64  # models that a message lists
@@ -32,6 +35,7 @@ def broken_rules(config: Config, tree: Node) -> list[FreeholdError]:
         *_twice("config_route_twice", [(route.model, node.at("model")) for route, node in routes]),
         *(problem for model, node in models for problem in _model(model, node, config.server)),
         *(problem for route, node in routes for problem in _route(route, node, known)),
+        *broken_access_rules(config.access, tree.at("access")),
         *broken_listening_rules(config, tree),
         *broken_deploying_rules(config, tree),
         *broken_dify_rules(config, tree),
@@ -62,6 +66,8 @@ def _model(model: ModelConfig, node: Node, server: Server) -> Iterator[FreeholdE
         engine = node.at("engine")
         yield FreeholdError(misplaced, where=engine.where, id=model.id, engine=model.engine, source=model.source)
     yield from _addresses(model, node, is_upstream, server)
+    if model.versions:
+        yield from _versions(model, node)
     if model.command:
         yield from _command(model, node.at("command"), is_upstream)
     if model.require.signed:
@@ -78,6 +84,20 @@ def _model(model: ModelConfig, node: Node, server: Server) -> Iterator[FreeholdE
             output=model.max_output_tokens,
             context=model.context_length,
         )
+
+
+def _versions(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
+    """Numbers as clients write them in paths, of what this process loads; the source is the highest one's."""
+    versions = node.at("versions")
+    if model.hosting != "here":
+        yield FreeholdError("config_versions_elsewhere", where=versions.where, id=model.id)
+    wrong = [number for number in model.versions if not re.fullmatch("[1-9][0-9]{0,17}", number)]
+    for number in wrong:
+        yield FreeholdError("config_version_number", where=versions.at(number).where, id=model.id, version=number)
+    highest = "" if wrong else max(model.versions, key=int)
+    if highest and model.versions[highest] != model.source:
+        where = node.at("source").where
+        yield FreeholdError("config_versions_source", where=where, id=model.id, version=highest, source=model.source)
 
 
 def _signed(model: ModelConfig, require: Node) -> Iterator[FreeholdError]:
@@ -135,6 +155,9 @@ def _route(route: Route, node: Node, models: Mapping[str, ModelConfig]) -> Itera
     if route.shadowed is not None:
         yield from _target(route, route.shadowed.id, node.at("shadow", "id"), models)
     yield from _twice("config_target_twice", targets, route=route.model)
+    tenants = tenants_of(route, models)
+    if len(tenants) > 1:
+        yield FreeholdError("config_route_of_tenants", where=node.where, route=route.model, tenants=", ".join(tenants))
     total = sum(target.weight for target in route.to)
     if total == 0:
         to = node.at("to")

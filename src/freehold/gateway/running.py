@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
-from freehold.config import Config, ModelConfig
+from freehold.config import Config, ModelConfig, owners
 from freehold.errors import FreeholdError
 from freehold.gateway.front import Front
 from freehold.gateway.routing.selection import Absent, Candidate, Here, able, hopeful, unable
@@ -83,13 +83,16 @@ class Gateway:
         self._make = make
         self._started = started
         self._children = children
-        self._here = {model.id: model for model in here}
+        self.here: Mapping[str, Here] = {model.id: model for model in here}
+        """The models that this process computes; `adopt` takes up others."""
         self._trusted = trusted
         self.is_in_front = front.alone or len(config.models) > 1 or bool(config.routes) or not here
         """Whether names are looked at: a node with one model of its own answers without."""
         self.config = Config()
         self.configured: Mapping[str, ModelConfig] = {}
         """The models of `config` by their ids: a thousand of them are looked up many times a second."""
+        self.owners: Mapping[str, str] = {}
+        """The tenants of those names that belong to one."""
         self._routes: dict[str, Shown] = {}
         self._watches: dict[Upstream, asyncio.Task[None]] = {}
         self.adopt(config)
@@ -98,15 +101,17 @@ class Gateway:
         """Serve by `config` from now on, with `weights` of routes in place of its own.
 
         What is not said otherwise keeps its connections and what is known of it; requests under way end where they are.
-        Models that this node computes or starts stay as they were when it began. Raises `gateway_not_in_front`.
+        Servers that this node starts stay as they were when it began. Raises `gateway_not_in_front`.
         """
         table = RouteTable.of(config, weights)
-        if not self.is_in_front and len(table.routes) > 1:
+        elsewhere = any(model.hosting == "upstream" for model in config.models)
+        if not self.is_in_front and (config.routes or elsewhere):
             raise FreeholdError("gateway_not_in_front")
         configured = {model.id: model for model in config.models}
         before = self.configured if config.gateway == self.config.gateway else {}
         models = {name: self._model(model, config, before.get(name)) for name, model in configured.items()}
         gone = self.configured.keys() - models.keys()
+        self.owners = owners(config)
         self.config, self.configured, self.front.models, self.front.table = config, configured, models, table
         self.upstreams[:] = [model for model in models.values() if isinstance(model, Upstream)]
         routes = [self._routes.get(name) or Shown(name, self.front) for name in table.names if name not in models]
@@ -120,7 +125,7 @@ class Gateway:
     def _model(self, model: ModelConfig, config: Config, before: ModelConfig | None) -> Candidate:
         """Who answers for it: who did, where the configuration says the same of it as `before`."""
         if model.hosting != "upstream":
-            return self._started.get(model.id) or self._here.get(model.id) or Absent(model.id)
+            return self._started.get(model.id) or self.here.get(model.id) or Absent(model.id)
         known = self.front.models.get(model.id)
         if known is not None and model == before:
             return known

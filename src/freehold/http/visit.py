@@ -137,13 +137,17 @@ class Visit:
         owner = self._owners.get(model)
         return not owner or owner == key.tenant or self._runs_the_house
 
+    def owns(self, model: str) -> bool:
+        """Whether to change `model` concerns nobody but this caller's tenant, or is the house's own business."""
+        return self.key.tenant in (DEFAULT_TENANT, self._owners.get(model))
+
     @asynccontextmanager
     async def changing(self, what: str, model: str) -> AsyncIterator[None]:
         """Around an act that changes `model`, which this caller sees: it stands in the audit before it begins.
 
         Raises `model_shared` where it would concern another tenant's requests, and `audit_refused`.
         """
-        if self.key.tenant not in (DEFAULT_TENANT, self._owners.get(model)):
+        if not self.owns(model):
             raise FreeholdError("model_shared", model=model, tenant=self.key.tenant)
         if self._ledger is None:
             yield

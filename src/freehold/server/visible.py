@@ -29,6 +29,10 @@ class Visible:
         """As `Models.all`."""
         return [one for one in self._models.all() if self._sees(one.id)]
 
+    def defaults(self) -> list[Served]:
+        """As `Models.defaults`."""
+        return [one for one in self._models.defaults() if self._sees(one.id)]
+
     def remotes(self) -> list[Remote]:
         """The models that other servers compute, and routes."""
         return [remote for remote in self._models.remotes if self._sees(remote.id)]
@@ -69,8 +73,8 @@ class Visible:
 
     async def load_model(self, model: str, override: Override | None = None) -> None:
         """As `Models.load_model`. Raises `model_shared`, `audit_refused`, too."""
-        if not self._sees(model):
-            raise self._missing(model)
+        if not self._sees(model) or not (self._owns(model) or self._models.versions(model)):
+            raise self._missing(model)  # who may load no model of that name is not told whether one could be
         async with self._changing("model.load", model):
             await self._models.load_model(model, override)
 
@@ -79,6 +83,9 @@ class Visible:
         self.find(model)
         async with self._changing("model.unload", model):
             await self._models.unload_model(model)
+
+    def _owns(self, model: str) -> bool:
+        return self._visit is None or self._visit.owns(model)
 
     def _changing(self, what: str, model: str) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._visit is None else self._visit.changing(what, model)

@@ -231,6 +231,13 @@ _RULES: dict[str, Entry] = {
         "{where}：路由 `{id}` 已存在（{first}）。",
         "请将所有目标写在同一个 `to` 下。",
     ),
+    "config_route_of_tenants": Entry(
+        Kind.INVALID,
+        "{where}: the route {route} leads to models of several tenants: {tenants}.",
+        "Make one route a tenant: what one asks must not reach another one's model, shadow and fallback included.",
+        "{where}：路由 {route} 指向多个租户的模型：{tenants}。",
+        "请为每个租户单独设置路由：一个租户的请求不得到达另一租户的模型，包括影子与回退模型。",
+    ),
     "config_route_empty": Entry(
         Kind.INVALID,
         "{where}: `{key}` of the route `{route}` has no target with a weight above 0.",

@@ -1,0 +1,83 @@
+"""Who is let in, by which header, and what is told of who is not."""
+
+from typing import Any
+
+import pytest
+
+from freehold.access import Keys
+from freehold.errors import FreeholdError
+from freehold.http.entrance import Entrance, presented_key
+from freehold.http.visit import Asked
+
+ASKED = Asked("infer", "POST", "/v1/embeddings", "r-1", "10.0.0.1")
+
+
+class Gate:
+    """A ledger that remembers who was turned away."""
+
+    def __init__(self) -> None:
+        self.away: list[tuple[str, str]] = []
+
+    def turned_away(self, address: str, code: str) -> None:
+        self.away.append((address, code))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was asked")
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({}, None),
+        ({b"authorization": b"Bearer k"}, "k"),
+        ({b"authorization": b"bEARER   k "}, "k"),
+        ({b"api-key": b" k "}, "k"),
+        ({b"authorization": b"", b"api-key": b"k"}, "k"),
+        ({b"authorization": b"Bearer ", b"api-key": b"k"}, "k"),
+        ({b"authorization": b"Basic dTpw", b"api-key": b"k"}, "k"),
+        ({b"authorization": b"Basic dTpw"}, None),
+        ({b"authorization": b"Bearer k", b"api-key": b"other"}, "k"),
+        ({b"authorization": b"Bearer \xff"}, "\xff"),
+    ],
+)
+def test_a_key_stands_in_either_header_and_an_empty_one_is_none(headers: dict[bytes, bytes], key: str | None) -> None:
+    """Bearer first; what is no Bearer is no key."""
+    assert presented_key(headers) == key
+
+
+def test_whoever_is_turned_away_is_told_to_the_ledger_without_the_key() -> None:
+    """By address and code."""
+    keys, gate = Keys.in_memory(), Gate()
+    entrance = Entrance(keys, ledger=gate)
+    for headers in ({}, {b"api-key": b"fh_no"}):
+        with pytest.raises(FreeholdError):
+            entrance.admit(headers, ASKED)
+    keys.close()
+    assert gate.away == [("10.0.0.1", "key_missing"), ("10.0.0.1", "key_wrong")]
+
+
+def test_an_open_door_lets_everybody_do_everything() -> None:
+    """Loopback without keys stays as free as it was, and no limit counts."""
+    visit = Entrance(None, lambda: {"m": "them"}).admit({}, ASKED)
+    assert visit.sees("m")
+    assert visit.sees_all
+    assert visit.key.has("admin")
+
+
+def test_a_stranger_sees_what_belongs_to_nobody() -> None:
+    """Whether the door is open or not: probes come without a key."""
+    visit = Entrance(None, lambda: {"m": "them"}).stranger(ASKED)
+    assert not visit.sees("m")
+    assert visit.sees("free")
+    visit.end(200, 0.0)
+    assert visit.headers() == ()
+
+
+def test_a_request_keeps_the_tenants_that_held_when_it_began() -> None:
+    """The file may change meanwhile."""
+    owners = {"m": "us"}
+    entrance = Entrance(None, lambda: owners)
+    before = entrance.stranger(ASKED)
+    owners = {}
+    assert not before.sees("m")
+    assert entrance.stranger(ASKED).sees("m")
