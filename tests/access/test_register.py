@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from freehold.access import UNLIMITED, Database, Limits, Register
+from freehold.access.trail import Query, Trail
+from freehold.access.verdict import verify
+from freehold.access.witness import Witness
 from freehold.errors import FreeholdError
 from tests.access.conftest import Place
 
@@ -205,6 +208,29 @@ def test_the_key_itself_is_kept_nowhere(tmp_path: Path) -> None:
         kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert key.encode() not in kept
     assert hashlib.sha256(key.encode()).digest() in kept
+
+
+def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Path) -> None:
+    """Written with it or not at all: a change that failed has none."""
+    trail = Trail(database, "node", Witness(tmp_path))
+    register = Register(database, trail=trail, who="ada@terminal")
+    register.create_initial(tmp_path)
+    register.create("dify", "client", tenant="acme")
+    with pytest.raises(FreeholdError, match="key_name_taken"):
+        register.create("dify", "client")
+    register.rotate("dify", 60)
+    register.revoke("dify")
+    with pytest.raises(FreeholdError, match="key_revoked"):
+        register.rotate("dify", 60)
+    lines = [kept.document() for page in trail.pages(Query(None)) for kept in page]
+    assert [(line["what"], line["tenant"], line["details"]["key"]) for line in lines] == [
+        ("keys.create", "default", "initial"),
+        ("keys.create", "acme", "dify"),
+        ("keys.rotate", "acme", "dify"),
+        ("keys.revoke", "acme", "dify"),
+    ]
+    assert {line["who"] for line in lines} == {"ada@terminal"}
+    assert verify(trail).whole
 
 
 def _sha256(key: str) -> bytes:

@@ -140,7 +140,8 @@ def test_a_killed_writer_leaves_what_it_committed(home: Path) -> None:
         "import os, pathlib, sys; from freehold.access import Database\n"
         "database = Database.open(pathlib.Path(sys.argv[1]))\n"
         "with database.writing() as t: t.execute(\"INSERT INTO notes VALUES ('kept')\")\n"
-        "transaction = database.writing().__enter__()\n"
+        "held = database.writing()\n"
+        "transaction = held.__enter__()\n"
         "transaction.execute(\"INSERT INTO notes VALUES ('lost')\")\n"
         "os.kill(os.getpid(), 9)\n"
     )

@@ -11,15 +11,18 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from freehold.access.act import Act
 from freehold.access.database import Database, Row, Transaction
 from freehold.access.key import DEFAULT_TENANT, UNLIMITED, Key, Limits
 from freehold.access.private import write_private
 from freehold.access.roles import ROLES, Role
+from freehold.access.trail import Trail
 from freehold.config.forms import ID
 from freehold.errors import FreeholdError
 
@@ -101,15 +104,23 @@ class Record:
 
 
 class Register:
-    """The keys of one installation as they are kept. Every method raises what its Database raises.
+    """The keys of one installation as they are kept. Every method raises what its Database raises."""
 
-    `clock` gives the seconds since 1970.
-    """
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        trail: Trail | None = None,
+        who: str = "",
+    ) -> None:
+        """Brings the tables of `database` to this release's version. Raises `database_newer`.
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        """Brings the tables of `database` to this release's version. Raises `database_newer`."""
+        `clock` gives the seconds since 1970. What `who` changes is written to `trail` with it or not at all.
+        """
         self.database = database
         self._clock = clock
+        self._trail = trail
+        self._who = who
         database.migrate(AREA, STEPS)
 
     def never_used(self) -> bool:
@@ -142,7 +153,7 @@ class Register:
             raise FreeholdError("key_expiry_past")
         scope = None if models is None else sorted(set(models))
         key = new_key()
-        with self.database.writing() as transaction:
+        with self._changing("keys.create", name, tenant, role=role) as transaction:
             self._insert(transaction, key, (name, role, tenant, team, _json(scope), _json(limits), expires_at))
         return key
 
@@ -154,13 +165,15 @@ class Register:
         """
         if not self.never_used():
             return None  # before the transaction, which a folder that may only be read does not allow
-        with self.database.writing() as transaction:
-            if transaction.rows("SELECT 1 FROM keys LIMIT 1"):
-                return None
-            key = new_key()
-            path = folder / INITIAL_FILE
-            write_private(path, key.encode("ascii") + b"\n")
-            self._insert(transaction, key, (INITIAL, "client", DEFAULT_TENANT, "", None, _json(UNLIMITED), None))
+        key, path = new_key(), folder / INITIAL_FILE
+        try:
+            with self._changing("keys.create", INITIAL, DEFAULT_TENANT, role="client") as transaction:
+                if transaction.rows("SELECT 1 FROM keys LIMIT 1"):
+                    raise _MadeMeanwhile
+                write_private(path, key.encode("ascii") + b"\n")
+                self._insert(transaction, key, (INITIAL, "client", DEFAULT_TENANT, "", None, _json(UNLIMITED), None))
+        except _MadeMeanwhile:
+            return None
         return path
 
     def records(self) -> list[Record]:
@@ -176,8 +189,8 @@ class Register:
 
     def revoke(self, name: str) -> Record:
         """End a key, and the one before it, for good; one that was revoked stays as it is. Raises `key_unknown`."""
-        with self.database.writing() as transaction:
-            self._known(transaction, name)
+        tenant = self.find(name).tenant
+        with self._changing("keys.revoke", name, tenant) as transaction:
             transaction.execute(
                 f"UPDATE keys SET revoked_at = ?, change = {_NEXT} WHERE name = ? AND revoked_at IS NULL",  # noqa: S608
                 (self._clock(), name),
@@ -189,9 +202,9 @@ class Register:
 
         Name, role, scopes, limits and expiry stay. Raises `key_unknown`, `key_revoked`.
         """
-        key, now = new_key(), self._clock()
-        with self.database.writing() as transaction:
-            if self._known(transaction, name) is not None:
+        key, now, tenant = new_key(), self._clock(), self.find(name).tenant
+        with self._changing("keys.rotate", name, tenant, overlap_s=round(overlap_s)) as transaction:
+            if transaction.rows("SELECT 1 FROM keys WHERE name = ? AND revoked_at IS NOT NULL", (name,)):
                 raise FreeholdError("key_revoked", name=name)
             transaction.execute(
                 "UPDATE keys SET previous_sha256 = sha256, previous_until = ?, sha256 = ?, rotated_at = ?,"  # noqa: S608
@@ -223,13 +236,22 @@ class Register:
             (*columns, digest(key), self._clock()),
         )
 
-    def _known(self, transaction: Transaction, name: str) -> float | None:
-        """When the key of this name was revoked; None for one that counts. Raises `key_unknown`."""
-        rows = transaction.rows("SELECT revoked_at FROM keys WHERE name = ?", (name,))
-        if not rows:
-            raise FreeholdError("key_unknown", name=name)
-        revoked_at: float | None = rows[0][0]
-        return revoked_at
+    @contextmanager
+    def _changing(self, what: str, name: str, tenant: str, **details: str | int) -> Iterator[Transaction]:
+        """A transaction in which the key `name` is changed, and the audit's line of that."""
+        if self._trail is None:
+            with self.database.writing() as transaction:
+                yield transaction
+            return
+        act = Act(what, self._who, tenant, details={"key": name, **details})
+        with self.database.writing() as transaction:
+            yield transaction
+            head = self._trail.append_in(transaction, [act])
+        self._trail.keep(head)
+
+
+class _MadeMeanwhile(Exception):  # noqa: N818 - an event, no error
+    """Another process made the first key."""
 
 
 def new_key() -> str:

@@ -1,5 +1,8 @@
 """The database of keys, usage and audit that a command works on."""
 
+import getpass
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,8 @@ import typer
 
 from freehold.access import Register
 from freehold.access.database import Database
+from freehold.access.trail import Trail
+from freehold.access.witness import Witness
 from freehold.config import Access, load, resolve
 from freehold.config.home import home
 from freehold.config.load import file_of
@@ -42,6 +47,20 @@ def database_of(config: str | None, environ: Mapping[str, str], cwd: Path) -> It
 
 @contextmanager
 def register_of(config: str | None, environ: Mapping[str, str], cwd: Path) -> Iterator[Register]:
-    """The register of keys in that database."""
+    """The register of keys in that database; what is changed there, the audit says of this person."""
     with database_of(config, environ, cwd) as database:
-        yield Register(database)
+        trail = Trail(database, node(), Witness(home(environ)))
+        yield Register(database, trail=trail, who=person())
+
+
+def node() -> str:
+    """This machine's name, as the audit has it."""
+    return platform.node()
+
+
+def person() -> str:
+    """Who sits at this terminal, as the audit has it."""
+    try:
+        return f"{getpass.getuser()}@terminal"
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"{os.getuid()}@terminal"
