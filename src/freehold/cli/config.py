@@ -9,8 +9,10 @@ import typer
 import yaml
 
 from freehold.cli.output import EPILOG, FAILED, LABELS, Output, describe
+from freehold.cli.ps import KEY
 from freehold.cli.references import absent, local_store
 from freehold.config import Config, Reading, Source, absolute, home, id_from, load, locate, parse, read
+from freehold.config.load import file_of
 from freehold.config.schema import schema, schema_text
 from freehold.config.template import models_in, template
 from freehold.errors import FreeholdError
@@ -75,6 +77,35 @@ def check(ctx: typer.Context, config: Argument = None) -> None:
     }
     output.show(data, "\n".join([*_findings(reading, problems, notes, output), *_days_left(found, output)]))
     if problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog=EPILOG)
+def apply(
+    ctx: typer.Context,
+    config: Argument = None,
+    url: Annotated[str, typer.Option(help="The server that reads the file.")] = "http://127.0.0.1:8080",
+    wait: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for its models.")] = 600,
+) -> None:
+    """Check a configuration, and wait until the running server that reads it serves by it: nothing is restarted.
+
+    The server looks at its file by itself, and at SIGHUP; models are loaded, replaced and unloaded beside the requests
+    under way. Exit 1 where the server refuses the file, or a model of it does not answer.
+    """
+    from freehold.cli.applying import applied
+
+    output: Output = ctx.obj
+    load(config, os.environ, Path.cwd())
+    file = file_of(config, os.environ, Path.cwd())
+    if file is None:
+        raise FreeholdError("config_not_found", path=config or Path.cwd() / "freehold.yaml")
+    readiness = applied(file, url, os.environ.get(KEY, ""), wait)
+    failed = [model for model in readiness.models if model.error is not None and model.error.code != "model_asleep"]
+    rows = msgspec.to_builtins(readiness.models)
+    told = [(f"{model.id}: {model.state}", model.error) for model in readiness.models]
+    lines = [state if error is None else f"{state}: {error.cause}" for state, error in told]
+    output.show({"url": url, "file": str(file), "models": rows}, "\n".join([f"{file}: {url}", *lines]))
+    if failed:
         raise typer.Exit(FAILED)
 
 

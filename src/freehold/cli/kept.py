@@ -12,6 +12,8 @@ from typing import Any
 from freehold.config.forms import ID
 from freehold.errors import FreeholdError
 
+LOADED = "loaded"
+"""The folder below FREEHOLD_HOME."""
 _SUFFIX = ".json"
 
 

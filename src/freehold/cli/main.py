@@ -27,6 +27,8 @@ VERBS: dict[str, Verb] = {
     "gateway": Verb("freehold.cli.gateway:gateway", "Pass requests on to servers that have the models."),
     "run": Verb("freehold.cli.run:run", "Answer one request, without a server."),
     "ps": Verb("freehold.cli.ps:ps", "Show what a running server serves."),
+    "load": Verb("freehold.cli.load:load", "Load a model into a running server."),
+    "unload": Verb("freehold.cli.load:unload", "Unload a model of a running server."),
     "fetch": Verb("freehold.cli.fetch:fetch", "Fetch a model from Hugging Face or ModelScope."),
     "convert": Verb("freehold.cli.convert:convert", "Convert a raw model, prove it, and keep it in the store."),
     "verify": Verb("freehold.cli.verify:verify", "Check that a model computes what was recorded with it."),

@@ -16,6 +16,7 @@ from freehold.cli.banner import banner
 from freehold.cli.grpc_port import hold_grpc_port
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
+from freehold.cli.residents import Residents
 from freehold.cli.state import State as NodeState
 from freehold.cli.traffic import Origin, Traffic
 from freehold.config import Config, resolve
@@ -30,7 +31,8 @@ from freehold.http.proxies import TrustedProxies
 from freehold.http.tls import Https
 from freehold.machine import docker_bridge, read_memory
 from freehold.server.app import build
-from freehold.server.models import Models, Served, State
+from freehold.server.models import Models, State
+from freehold.server.shared_memory import SharedMemory
 from freehold.telemetry import Telemetry, configure_logs
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Ground:
     output: Output
 
 
-Local = Callable[[Ground], Sequence[Served]]
+Local = Callable[[Ground], Residents]
 
 
 def run_node(
@@ -110,23 +112,27 @@ class Node:
     def __init__(self, ground: Ground, local: Local | None) -> None:
         self._ground = ground
         self._is_alone = local is None
-        served = [] if local is None else local(ground)
+        self._residents = None if local is None else local(ground)
+        config = ground.config if self._residents is None else self._residents.whole(ground.config)
         self._gateway = build_gateway(
-            ground.config,
+            config,
             ground.telemetry,
             ground.memory,
             os.environ,
-            here=[_here(one) for one in served],
+            here=self._here(),
             alone=self._is_alone,
         )
         self._traffic = Traffic(
-            ground.config, ground.origin, self._gateway, ground.state, ground.memory, ground.telemetry
+            ground.config, ground.origin, self._gateway, ground.state, ground.memory, ground.telemetry, self
         )
-        self._models = Models(served, self._gateway.shown)
+        served = [] if self._residents is None else self._residents.served()
+        self._models = Models(served, self._gateway.shown, self._residents, _budget(ground.config))
+        self._models.on_change = self._traffic.again
         self._models.troubles = self._troubles
         self._models.configuration = self._traffic.digest
         proxies = TrustedProxies(ground.config.access.trusted_proxies)
-        self._entrance = None if ground.door.keys is None else Entrance(ground.door.keys, proxies=proxies)
+        keys = ground.door.keys
+        self._entrance = None if keys is None else Entrance(keys, lambda: self._gateway.owners, proxies=proxies)
         self._server: Listener | None = None
         self._grpc: GrpcListener | None = None
         self._hopeless = False
@@ -164,6 +170,7 @@ class Node:
             entrance=self._entrance,
             body_limits=BodyLimits(body_mb * MEGABYTE, config.server.body_timeout_s),
             grace_s=self._ground.config.server.grace_s,
+            shared=SharedMemory(config.server.shared_memory.prefixes),
             on_loaded=self._loaded,
             front=self._gateway.routes,
             beside=self._traffic.life,
@@ -189,9 +196,40 @@ class Node:
         if self._grpc is not None:
             self._grpc.drain()
 
+    def prepare(self, config: Config) -> Config:
+        """As `Followers.prepare`: `config` with what was loaded while the node ran."""
+        if self._residents is None:
+            return config
+        self._residents.check(config)
+        whole = self._residents.whole(config)
+        self._gateway.here = {name: self._one(name) for name in self._residents.here(config)}
+        return whole
+
+    def follow(self, config: Config) -> None:
+        """As `Followers.follow`."""
+        if self._residents is not None:
+            self._residents.follow(config, self._models)
+
+    def _here(self) -> list[Here]:
+        names = [] if self._residents is None else self._residents.here(self._ground.config)
+        return [self._one(name) for name in names]
+
+    def _one(self, name: str) -> Here:
+        return Here(name, lambda: self._look(name))
+
+    def _look(self, name: str) -> tuple[str, FreeholdError | None, Sequence[str]]:
+        """How it is with a model of this process. One that sleeps is as good as ready: who asks waits for its load."""
+        try:
+            served = self._models.find(name)
+        except FreeholdError as error:
+            return State.LOADING, error, ()
+        state = State.READY if served.sleeps else served.now()
+        return state, served.error, ABILITIES.get(served.kind or "", ())
+
     def _troubles(self) -> list[FreeholdError]:
         https = self._ground.https
-        return [*self._traffic.troubles(), *(https.troubles() if https is not None else ())]
+        kept = [] if self._residents is None else self._residents.troubles
+        return [*kept, *self._traffic.troubles(), *(https.troubles() if https is not None else ())]
 
     def _say_listening(self, url: str, host: str) -> None:
         self._url = url
@@ -236,7 +274,7 @@ class Node:
             sys.stdout.flush()
 
     def _grpc_place(self) -> str:
-        """What a gRPC client on this machine connects to."""
+        """What to tell a gRPC client on this machine to connect to."""
         return "" if self._grpc is None else self._grpc.place
 
 
@@ -245,5 +283,7 @@ def _own_key(config: Config) -> str | None:
     return None if config.access.key is None else resolve(config.access.key, os.environ)
 
 
-def _here(served: Served) -> Here:
-    return Here(served.id, lambda: (served.now(), served.error, ABILITIES.get(served.kind or "", ())))
+def _budget(config: Config) -> int:
+    """Bytes that loaded models may take together."""
+    wanted = config.limits.models_mb
+    return read_memory().available * 9 // 10 if wanted is None else wanted * MEGABYTE

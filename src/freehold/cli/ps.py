@@ -22,6 +22,7 @@ from freehold.telemetry import names
 
 KEY = "FREEHOLD_KEY"
 TIMEOUT_S = 5.0
+HEADINGS = {"id": "MODEL", "origin": "FROM"}
 LONGEST = 16 << 20  # bytes of an answer that are read; what is larger is no answer of ours
 
 
@@ -47,6 +48,7 @@ def ps(
 ) -> None:
     """Show the models of a running server: state, proof, precision, digest, and what they have done since its start.
 
+    from: "file" is a model that the configuration names, "runtime" one that was loaded into the running server.
     in flight: admitted requests that wait or run. queue: mean wait before a batch, in milliseconds. Where the server
     wants a key, FREEHOLD_KEY holds it.
     """
@@ -112,6 +114,10 @@ class Server:
         return read_numbers(body.decode("utf-8", "replace"))
 
     def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body. Raises as `ask`."""
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, timeout_s: float = TIMEOUT_S) -> tuple[int, bytes]:
         """Status and body. Whom https believes and what it shows is the `network` of the configuration in this folder.
 
         Raises FreeholdError `server_absent` or `server_foreign`, and as `trust`.
@@ -123,15 +129,15 @@ class Server:
         if self.secure:
             context = trust(network_here(os.environ, Path.cwd()), now()) or ssl.create_default_context()
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                self.host, self.port, timeout=TIMEOUT_S, context=context
+                self.host, self.port, timeout=timeout_s, context=context
             )
         else:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
         headers = {"Accept": "application/json, text/plain", "Connection": "close"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
-            connection.request("GET", self.prefix + path, headers=headers)
+            connection.request(method, self.prefix + path, body, headers)
             response = connection.getresponse()
             return response.status, response.read(LONGEST)
         except OSError as error:
@@ -188,6 +194,8 @@ def _row(model: ModelState, numbers: Mapping[str, Numbers] | None) -> dict[str, 
     counted = numbers is not None
     return {
         "id": model.id,
+        "version": model.version,
+        "origin": model.origin,
         "kind": model.kind,
         "state": model.state,
         "proof": model.proof,
@@ -202,8 +210,9 @@ def _row(model: ModelState, numbers: Mapping[str, Numbers] | None) -> dict[str, 
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    head = ("MODEL", "KIND", "STATE", "PROOF", "PRECISION", "DIGEST", "IN FLIGHT", "QUEUE MS", "TOKENS", "REFUSED")
-    keys = ("id", "kind", "state", "proof", "precision", "digest", "in_flight", "queue_ms", "tokens", "refused")
+    facts = ("id", "version", "origin", "kind", "state", "proof", "precision", "digest")
+    keys = (*facts, "in_flight", "queue_ms", "tokens", "refused")
+    head = tuple(HEADINGS.get(key, key.upper().replace("_", " ")) for key in keys)
     cells = [head, *(tuple(_cell(key, row[key]) for key in keys) for row in rows)]
     return columns(cells, range(keys.index("in_flight"), len(keys)))
 

@@ -8,20 +8,24 @@ from typing import Annotated
 
 import typer
 
+from freehold.cli.kept import LOADED, Kept
 from freehold.cli.node import Ground, run_node
 from freehold.cli.output import Output
-from freehold.cli.references import local_store, require_here
+from freehold.cli.references import local_store, located, require_here
+from freehold.cli.residents import Residents
 from freehold.cli.sources import Place, open_model
 from freehold.cli.state import warn_if_unwritable
 from freehold.cli.traffic import origin_of
 from freehold.config import Config, ModelConfig
 from freehold.config.home import home
+from freehold.deploy.fitting.facts import size_of
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
 from freehold.http.admission import Admission
 from freehold.machine import check_onnxruntime, read_cpu, runtime_versions
 from freehold.server.dataplane import batch_observer, step_observer
 from freehold.server.models import ProofPolicy, Served
+from freehold.server.served import Terms
 from freehold.server.statistics import Statistics
 
 
@@ -68,22 +72,29 @@ def serve(
     try:
         for model in config.models:
             if model.hosting == "here":
-                require_here(model.parsed_source, local_store(os.environ))
+                for source_ in model.sources.values():
+                    require_here(source_, local_store(os.environ))
     except FreeholdError:
         warn_if_unwritable(home(os.environ))  # a first start often lacks both
         raise
-    local = partial(_served, acceptance=acceptance, tune=tune)
+    local = partial(_residents, acceptance=acceptance, tune=tune)
     run_node(config, origin, output, host, port, local, grpc_port)
 
 
-def _served(ground: Ground, acceptance: Acceptance, tune: bool) -> list[Served]:
+def _residents(ground: Ground, acceptance: Acceptance, tune: bool) -> Residents:
     """The models that this process computes; none is opened yet."""
     cpu, state = read_cpu(), ground.state
     cache = state.writable / "cache"
     store = local_store(os.environ, cache)
     place = Place(cpu, cpu.usable_cores, cache / "graphs", store, cache if state.kept else None, tune)
-    here = [model for model in ground.config.models if model.hosting == "here"]
-    return [_one_served(model, ground, place, acceptance) for model in here]
+    origin = ground.origin
+    return Residents(
+        ground.config,
+        origin.load if origin.file is None else Config,
+        lambda model: _one_served(model, ground, place, acceptance),
+        Kept(state.writable / LOADED),
+        store,
+    )
 
 
 def _one_served(model: ModelConfig, ground: Ground, place: Place, acceptance: Acceptance) -> Served:
@@ -100,9 +111,25 @@ def _one_served(model: ModelConfig, ground: Ground, place: Place, acceptance: Ac
 
     accepted = acceptance.reason if acceptance.model == model.id else None
     policy = ProofPolicy(model.require.proof == "always", accepted)
+    terms = Terms(model.keep_alive_s, model.pin, model.limits.deadline_for(model.kind), lambda: _size(model, place))
     return Served(
-        model.id, opened, admission, policy, model.defaults, model.chat_template_kwargs, statistics=statistics
+        model.id,
+        opened,
+        admission,
+        policy,
+        model.defaults,
+        model.chat_template_kwargs,
+        terms=terms,
+        statistics=statistics,
     )
+
+
+def _size(model: ModelConfig, place: Place) -> int:
+    """Bytes of its files; 0 where they cannot be read: its load says why."""
+    try:
+        return size_of(located(model.parsed_source, place.store))
+    except (FreeholdError, OSError):
+        return 0
 
 
 def _acceptance(model: str, reason: str, config: Config) -> Acceptance:

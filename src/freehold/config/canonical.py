@@ -25,7 +25,7 @@ PATHS = (
     (("network",), ("ca", "client_certificate", "client_key"), ("proxy",)),
     (("server", "tls"), ("certificate", "key", "client_ca"), ()),
     (("server", "tls", "acme"), ("ca",), ()),
-    (("access",), (), ("key",)),
+    (("access",), (), ("key", "database")),
     (("deploy",), ("data",), ()),
     (("dify",), ("plugin_key",), ("admin_key", "password", "models_key")),
     (("dify", "tls"), ("certificate", "key"), ()),
@@ -103,6 +103,7 @@ def _model(node: Node, index: int, base: Path, shared: Mapping[str, Node], probl
                 FreeholdError("config_alias_twice", where=entry.where, key=entry.key, alias=alias, name=name)
             )
         entries.setdefault(name, entry)
+    _place_versions(entries, base, problems)
     _place(entries, base, problems)
     entries.setdefault("id", replace(node, value=f"model-{index}"))  # why there is none is among the problems
     if "device" not in entries and "gpus" in entries and entries["gpus"].value != 0:
@@ -159,6 +160,24 @@ def _place_paths(
     else:
         below = _with_paths(below, base, paths, secrets)
     entries[place[0]] = replace(node, value=below)
+
+
+def _place_versions(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) -> None:
+    """Make the sources of versions absolute; the highest one's is the model's where it has none of its own."""
+    versions = entries.get("versions")
+    if versions is None or not isinstance(versions.value, dict):
+        return
+    placed = dict(versions.value)
+    for number, written in versions.value.items():
+        if isinstance(written.value, str) and written.value:
+            try:
+                placed[number] = replace(written, value=str(absolute(parse(written.value), base)))
+            except FreeholdError as error:
+                problems.append(located(error, written))
+    entries["versions"] = replace(versions, value=placed)
+    numbers = [number for number in placed if number.isdecimal()]
+    if numbers:
+        entries.setdefault("source", placed[max(numbers, key=int)])
 
 
 def _place(entries: dict[str, Node], base: Path, problems: list[FreeholdError]) -> None:

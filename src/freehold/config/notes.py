@@ -13,7 +13,7 @@ _COMPUTED_HERE = ("input_shape", "inputs", "outputs", "workers", "precision", "g
 _GIVEN_TO_VLLM = ("context_length", "max_output_tokens", "defaults", "chat_template_kwargs")
 """On its command line, unless `command` is another."""
 _LOCAL_ONLY = (*_COMPUTED_HERE, "device", "gpus", *_GIVEN_TO_VLLM)
-_SERVER_WIDE = ("body_mb", "in_flight_mb")  # counted before it is known which model a request asks for
+_SERVER_WIDE = ("body_mb", "in_flight_mb", "models_mb")  # counted before it is known which model a request asks for
 _ON_CLUSTERS = (
     *("pull_secrets", "kubernetes", "namespace", "ingress", "clients", "control_plane", "monitoring", "storage"),
     *("pull_from", "spot"),
@@ -107,7 +107,7 @@ def is_tensor(model: ModelConfig) -> bool:
 def _on_secrets(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator[FreeholdError]:
     references = [(model.key, tree.at("models", index, "key")) for index, model in enumerate(config.models)]
     references.append((config.network.proxy, tree.at("network", "proxy")))
-    references.append((config.access.key, tree.at("access", "key")))
+    references += [(getattr(config.access, name), tree.at("access", name)) for name in ("key", "database")]
     for reference, node in references:
         if reference is None or not is_reference(reference):
             continue

@@ -18,8 +18,8 @@ def absent_models(
     problems: list[FreeholdError] = []
     notes: list[FreeholdError] = []
     config = reading.config
-    for index, model in enumerate(config.models if config is not None else ()):
-        source = model.parsed_source
+    models = config.models if config is not None else ()
+    for index, model, source in ((*one, source) for one in enumerate(models) for source in one[1].sources.values()):
         try:
             if source.kind == "store":
                 in_store(source)

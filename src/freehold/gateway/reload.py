@@ -22,8 +22,10 @@ from freehold.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-AT_START = ("server", "access", "observe", "limits", "network")
-"""What of a configuration is only read when a node starts; of its models, those that it computes or starts itself."""
+AT_START = ("server", "access", "observe", "network")
+"""What of a configuration is only read when a node starts; of its models, those whose servers it starts itself."""
+OF_THE_SERVER = ("body_mb", "in_flight_mb", "models_mb")
+"""Limits that are, too; all others are each model's."""
 
 Signature = tuple[int, int, int] | None
 
@@ -130,8 +132,10 @@ def only_at_start(begun: Config, config: Config) -> list[str]:
     """What `config` says otherwise than `begun` and a running node cannot take up."""
     changed = [name for name in AT_START if getattr(begun, name) != getattr(config, name)]
     changed += ["gateway.body_mb"] if begun.gateway.body_mb != config.gateway.body_mb else []
-    mine = {model.id: model for model in begun.models if model.hosting != "upstream"}
-    theirs = {model.id: model for model in config.models if model.hosting != "upstream"}
+    limits = [name for name in OF_THE_SERVER if getattr(begun.limits, name) != getattr(config.limits, name)]
+    changed += [f"limits.{name}" for name in limits]
+    mine = {model.id: model for model in begun.models if model.hosting == "child"}
+    theirs = {model.id: model for model in config.models if model.hosting == "child"}
     ids = {**mine, **theirs}
     return changed + [f"model {model}" for model in ids if mine.get(model) != theirs.get(model)]
 

@@ -6,10 +6,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from freehold.http import App, BodyLimits, Entrance, MemoryBudget, Route
-from freehold.server import chat, completions, generate, health, metrics, oip, openai, openapi, repository, tei
+from freehold.server import (
+    chat,
+    completions,
+    generate,
+    health,
+    metrics,
+    oip,
+    openai,
+    openapi,
+    repository,
+    shared_memory,
+    tei,
+)
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Models
+from freehold.server.shared_memory import SharedMemory
+from freehold.server.waking import waking
 from freehold.telemetry import Telemetry
 
 OtherPort = Callable[[DataPlane], AbstractAsyncContextManager[None]]
@@ -25,6 +39,7 @@ def build(
     entrance: Entrance | None,
     body_limits: BodyLimits,
     grace_s: float,
+    shared: SharedMemory | None = None,
     on_loaded: Callable[[Models], None] = lambda _models: None,
     front: Callable[[Sequence[Route]], list[Route]] = list,
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
@@ -36,20 +51,8 @@ def build(
     are not computed here; `beside` is what lives as long as the models do. `other_port` answers from them in another
     protocol, and is left before they are closed.
     """
-    plane = DataPlane(models, telemetry)
-    formats = ChatFormats()
-    own = [
-        *openai.routes(plane, formats),
-        *chat.routes(plane, formats),
-        *completions.routes(plane),
-        *oip.routes(plane),
-        *repository.routes(plane),
-        *generate.routes(plane),
-        *tei.routes(plane),
-        *health.routes(plane),
-        *metrics.routes(plane, telemetry),
-    ]
-    routes = front(own)
+    plane = DataPlane(models, telemetry, shared)
+    routes = front([waking(models, route) for route in own_routes(plane, telemetry)])
     return App(
         [*routes, *openapi.routes(routes)],
         telemetry=telemetry,
@@ -59,6 +62,23 @@ def build(
         lifespan=_life(plane, grace_s, on_loaded, beside, other_port),
         grace_s=grace_s,
     )
+
+
+def own_routes(plane: DataPlane, telemetry: Telemetry) -> list[Route]:
+    """Every route of a node that computes, the description of them all aside."""
+    formats = ChatFormats()
+    return [
+        *openai.routes(plane, formats),
+        *chat.routes(plane, formats),
+        *completions.routes(plane),
+        *oip.routes(plane),
+        *repository.routes(plane),
+        *shared_memory.routes(plane.shared),
+        *generate.routes(plane),
+        *tei.routes(plane),
+        *health.routes(plane),
+        *metrics.routes(plane, telemetry),
+    ]
 
 
 def _life(
@@ -76,13 +96,16 @@ def _life(
     async def life() -> AsyncIterator[None]:
         async with beside():
             loading = asyncio.create_task(load())
-            loading.add_done_callback(_tell)
+            resting = asyncio.create_task(plane.models.loader.rest())
+            for task in (loading, resting):
+                task.add_done_callback(_tell)
             try:
                 async with other_port(plane):
                     yield
             finally:
                 loading.cancel()
-                await asyncio.gather(loading, return_exceptions=True)
+                resting.cancel()
+                await asyncio.gather(loading, resting, return_exceptions=True)
                 await plane.models.close(grace_s)
 
     return life

@@ -20,7 +20,10 @@ class Trouble(msgspec.Struct):
 
 
 class ModelState(msgspec.Struct, omit_defaults=True):
-    """One model; kind and digest are known once it is loaded. `proof`: raw | self | none | failed."""
+    """One version of a model; kind and digest are known once it was loaded. `proof`: raw | self | none | failed.
+
+    `origin`: "file" where the configuration wants it, "runtime" where somebody loaded it into a running server.
+    """
 
     id: str
     state: str
@@ -29,18 +32,22 @@ class ModelState(msgspec.Struct, omit_defaults=True):
     digest: str | None = None
     precision: str | None = None
     error: Trouble | None = None
+    version: str = "1"
+    origin: str = "file"
 
 
 class Readiness(msgspec.Struct, omit_defaults=True):
     """The answer of `/readyz`: ready when every model is. `troubles` do not keep the node from answering.
 
-    `configuration` is the sha256 of the file in force, in hex: who wrote it can tell by that when it is.
+    `configuration` is the sha256 of the file in force, in hex: who wrote it can tell by that when it is; `changing`,
+    while models that it changed are still being loaded or unloaded.
     """
 
     ready: bool
     models: list[ModelState]
     troubles: list[Trouble] = []
     configuration: str = ""
+    changing: bool = False
 
 
 class Live(msgspec.Struct):
@@ -86,13 +93,15 @@ def state_of(models: Models, sees: Sees = lambda _: True) -> Readiness:
     """
     seen = Visible(models, sees)
     rows = [*map(_state, seen.all()), *map(_state_elsewhere, seen.remotes())]
-    return Readiness(models.ready(), rows, [_told(error) for error in models.troubles()], models.configuration())
+    troubles = [_told(error) for error in models.troubles()]
+    return Readiness(models.ready(), rows, troubles, models.configuration(), models.changing)
 
 
 def _state(served: Served) -> ModelState:
     state = ModelState(served.id, str(served.now()), served.proof, served.kind)
-    if served.kind is not None:
-        state.digest, state.precision = served.engine.digest, served.engine.precision
+    state.version, state.origin = served.version, served.origin
+    if served.facts is not None:
+        state.digest, state.precision = served.facts.digest, served.facts.precision
     state.error = _trouble(served.error)
     return state
 

@@ -1,6 +1,7 @@
 """The models that this node serves, each in one version or several, and what becomes of them while it runs."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -10,9 +11,23 @@ from freehold.errors import FreeholdError
 from freehold.server.loader import Loader
 from freehold.server.served import ProofPolicy, Served, State
 
-__all__ = ["IndexRow", "Models", "Offer", "Override", "ProofPolicy", "Remote", "Repository", "Served", "State"]
+log = logging.getLogger(__name__)
 
-_ANSWERING = frozenset({State.READY, State.ASLEEP})
+__all__ = [
+    "ANSWERING",
+    "IndexRow",
+    "Models",
+    "Offer",
+    "Override",
+    "ProofPolicy",
+    "Remote",
+    "Repository",
+    "Served",
+    "State",
+]
+
+ANSWERING = frozenset({State.READY, State.ASLEEP})
+"""States in which a request is answered, after a load where it must be."""
 _BY_WISH = frozenset({State.ASLEEP, State.UNLOADING, State.UNLOADED})
 
 
@@ -104,6 +119,7 @@ class Models:
         self._default: dict[str, Served] = {}
         self._changing = asyncio.Lock()
         self._loads: dict[str, tuple[Override, asyncio.Task[None]]] = {}
+        self._following: set[asyncio.Task[None]] = set()
         self._draining = False
         for one in served:
             self._add(one)
@@ -111,6 +127,15 @@ class Models:
     def all(self) -> list[Served]:
         """Every version of every model in whatever state."""
         return [one for versions in self._versions.values() for one in versions.values()]
+
+    def defaults(self) -> list[Served]:
+        """Every model in its default version, in whatever state."""
+        return list(self._default.values())
+
+    @property
+    def changing(self) -> bool:
+        """Whether models that a changed configuration brought or took are still being loaded or unloaded."""
+        return bool(self._following)
 
     def find(self, model: str, version: str = "") -> Served:
         """The model of that id in whatever state, in its default version where none is named: the highest that answers.
@@ -225,14 +250,35 @@ class Models:
             leaving = list(self._versions[model].values())
             why = FreeholdError("model_unloaded", model=model)
             await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
+            self._choose(model)
             if any(one.origin == "runtime" for one in leaving):
                 await asyncio.to_thread(self._repository.forget, model)
                 self._drop(model, self.versions(model))
                 self.on_change()
 
-    async def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float = 30.0) -> None:
+    def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float = 30.0) -> None:
         """Serve what a changed configuration says: `offers` are models that are new or other than before, `gone` those
-        that it has no more. What cannot be loaded says so by its state, and changes nothing for the others."""
+        that it has no more. It goes on by itself, while `changing`.
+
+        What cannot be loaded says so by its state, and changes nothing for the others.
+        """
+        task = asyncio.create_task(self._follow(offers, gone, grace_s))
+        self._following.add(task)
+        task.add_done_callback(self._followed)
+
+    async def settled(self) -> None:
+        """Wait until nothing is `changing`."""
+        while self._following:
+            await asyncio.wait(self._following)
+
+    async def close(self, grace_s: float) -> None:
+        """Close all at once."""
+        for task in self._following:
+            task.cancel()
+        await self.settled()
+        await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in self.all()))
+
+    async def _follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float) -> None:
         async with self._changing:
             for model in gone:
                 leaving = list(self._versions.get(model, {}).values())
@@ -242,9 +288,10 @@ class Models:
             for model, versions in offers.items():
                 await self._put(model, versions, grace_s)
 
-    async def close(self, grace_s: float) -> None:
-        """Close all at once."""
-        await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in self.all()))
+    def _followed(self, task: "asyncio.Task[None]") -> None:
+        self._following.discard(task)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            log.error("follow_broke", exc_info=defect)
 
     async def _load_model(self, model: str, override: Override) -> None:
         async with self._changing:
@@ -303,7 +350,7 @@ class Models:
     def _choose(self, model: str) -> None:
         """The default is the highest version that answers, else the highest."""
         versions = list(self._versions[model].values())
-        self._default[model] = next((one for one in reversed(versions) if one.state in _ANSWERING), versions[-1])
+        self._default[model] = next((one for one in reversed(versions) if one.state in ANSWERING), versions[-1])
 
 
 def _by_number(entry: tuple[str, Served]) -> tuple[bool, int, str]:
@@ -316,7 +363,7 @@ def _is_fine(versions: Mapping[str, Served]) -> bool:
     """Whether a node that was to serve these versions of a model may be called ready."""
     vital = [one.now() for one in versions.values() if one.vital]
     return all(state in _BY_WISH for state in vital) or (
-        State.LOADING not in vital and any(state in _ANSWERING for state in vital)
+        State.LOADING not in vital and any(state in ANSWERING for state in vital)
     )
 
 

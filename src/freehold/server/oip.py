@@ -28,7 +28,7 @@ def routes(plane: DataPlane) -> list[Route]:
         return Response(encode_metadata(description.metadata(plane.models, named(call))))
 
     async def ready(call: Call) -> Response:
-        return Response(encode_metadata(ModelReady(named(call).check().id, ready=True)))
+        return Response(encode_metadata(ModelReady(named(call).available().id, ready=True)))
 
     async def config(call: Call) -> Response:
         return Response(encode_metadata(description.config(plane.models, named(call))))

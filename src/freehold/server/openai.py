@@ -12,7 +12,7 @@ from freehold.protocol.vectors import logits, shortened, sigmoid
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
 from freehold.server.generation import text_engine
-from freehold.server.models import Remote, Served, State
+from freehold.server.models import ANSWERING, Remote, Served, State
 from freehold.server.tei import answer_rerank
 from freehold.server.text import chosen, rows, truncation
 
@@ -46,7 +46,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         return await rerank(call)
 
     async def models(call: Call) -> Response:
-        ready = [_listed(served, formats) for served in plane.seen_by(call).all() if served.state is State.READY]
+        ready = [_listed(served, formats) for served in plane.seen_by(call).defaults() if served.state in ANSWERING]
         remote = [_shown(remote) for remote in plane.seen_by(call).remotes() if remote.state == State.READY]
         return Response(openai.encode_models([*ready, *remote]))
 
@@ -73,9 +73,11 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
 
 
 def _listed(served: Served, formats: ChatFormats) -> openai.Model:
-    engine = served.engine
-    details = openai.ModelDetails(engine.manifest.kind, engine.digest, engine.proof.status)
-    if engine.manifest.kind == "generate":
+    facts = served.facts
+    if facts is None:
+        return openai.Model(served.id, "model", served.created, "freehold", [], openai.ModelDetails(None, None, "none"))
+    details = openai.ModelDetails(facts.manifest.kind, facts.digest, facts.proof)
+    if facts.manifest.kind == "generate" and served.loaded:
         text = text_engine(served)
         details.context_length, details.max_output_tokens = text.context_length, text.max_output_tokens
     return openai.Model(served.id, "model", served.created, "freehold", abilities(served, formats), details)
@@ -88,9 +90,11 @@ def _shown(remote: Remote) -> openai.Model:
 
 def abilities(served: Served, formats: ChatFormats) -> list[str]:
     """What clients can ask of a model: chat needs a template, tools one that shows them in a form that is known."""
-    kind = served.engine.manifest.kind
+    kind = served.manifest.kind
     if kind != "generate":
         return [kind] if kind in ("embed", "rerank") else []
+    if not served.loaded:
+        return ["chat"]
     try:
         return ["chat", "tools"] if formats.of(served).calls_tools else ["chat"]
     except FreeholdError:  # no template, or one that cannot be read: a chat says which

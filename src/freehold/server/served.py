@@ -187,6 +187,10 @@ class Served:
         self.used_at = time.monotonic()
         return self.check()
 
+    def available(self) -> "Served":
+        """As `check`, of one that sleeps too: a request would be answered."""
+        return self if self.sleeps else self.check()
+
     @property
     def sleeps(self) -> bool:
         """Whether a request would be answered after a load, or after the one that it is in because of a request."""

@@ -51,19 +51,21 @@ def test_a_folder_without_a_configuration_is_a_model(lay: Lay) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "version", "others"),
+    ("policy", "versions"),
     [
-        ("", "3", None),
-        ("version_policy: { latest { num_versions: 2 }}", "3", "2"),
-        ("version_policy: { all { }}", "3", "1, 2"),
-        ("version_policy: { specific { versions: [1, 2, 7] }}", "2", "1"),
+        ("", "3"),
+        ("version_policy: { latest { num_versions: 2 }}", "2 3"),
+        ("version_policy: { all { }}", "1 2 3"),
+        ("version_policy: { specific { versions: [1, 2, 7] }}", "1 2"),
     ],
 )
-def test_the_policy_chooses_the_version(lay: Lay, policy: str, version: str, others: str | None) -> None:
-    """Of the versions that it allows the newest is served, and the others are told of."""
-    model = read_triton_model(lay("m", policy, tuple(f"{n}/model.onnx" for n in (1, 2, 3))))
-    assert model.graph.parent.name == version
-    assert [note.details["others"] for note in model.notes] == ([others] if others else [])
+def test_the_policy_chooses_the_versions(lay: Lay, policy: str, versions: str) -> None:
+    """All that it allows are served, and the newest is the model where none is named."""
+    folder = lay("m", policy, tuple(f"{n}/model.onnx" for n in (1, 2, 3)))
+    model = read_triton_model(folder)
+    assert dict(model.versions) == {number: folder / number / "model.onnx" for number in versions.split()}
+    assert model.graph.parent.name == versions[-1]
+    assert model.notes == ()
 
 
 def test_another_file_name_is_honoured(lay: Lay) -> None:

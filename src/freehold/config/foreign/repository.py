@@ -52,13 +52,14 @@ def _entries(model: ForeignModel) -> Iterator[tuple[str, Node]]:
         "id": model.name,
         "source": str(model.graph.absolute()),
         "kind": "tensor",
+        "versions": {number: Node(str(graph.absolute()), model.where) for number, graph in model.versions.items()},
         "inputs": [_declared(tensor, model.where) for tensor in model.inputs],
         "outputs": [_declared(tensor, model.where) for tensor in model.outputs],
     }
     if len(model.inputs) == 1:
         values["input_shape"] = [Node(size, model.where) for size in model.inputs[0].shape]
     for key, value in values.items():
-        if value != []:
+        if value:
             yield key, Node(value, model.where, key=key)
 
 

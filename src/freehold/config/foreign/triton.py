@@ -53,7 +53,7 @@ def is_triton_model(folder: Path) -> bool:
 
 
 def read_triton_model(folder: Path) -> ForeignModel:
-    """One model: its newest version that the policy allows, and what its configuration declares.
+    """One model: the versions that the policy allows, and what its configuration declares.
 
     Raises FreeholdError `repository_file_invalid`, `triton_version_missing`, `triton_stateful`, `triton_reshape` or
     `triton_backend_...` for models that are no ONNX graph.
@@ -69,18 +69,20 @@ def read_triton_model(folder: Path) -> ForeignModel:
         raise FreeholdError("triton_stateful", where=_field(config, "sequence_batching").where, model=folder.name)
     allowed = _allowed(config, versions)
     file = str(_one(config, "default_model_filename", GRAPH))
-    graph = versions[allowed[-1]] / file if allowed else folder / "VERSION" / file
-    if not graph.exists():
-        found = ", ".join(map(str, sorted(versions))) or "-"
-        raise FreeholdError("triton_version_missing", where=where, model=folder.name, path=graph, found=found)
+    graphs = {str(number): versions[number] / file for number in allowed} or {"": folder / "VERSION" / file}
+    for graph in graphs.values():
+        if not graph.exists():
+            found = ", ".join(map(str, sorted(versions))) or "-"
+            raise FreeholdError("triton_version_missing", where=where, model=folder.name, path=graph, found=found)
     batched = int(_one(config, "max_batch_size", 0)) > 0
     return ForeignModel(
         name=str(_one(config, "name", "")) or folder.name,
         graph=graph,
         where=where,
+        versions=graphs,
         inputs=tuple(_tensor(node, batched) for node in _all(config, "input")),
         outputs=tuple(_tensor(node, batched) for node in _all(config, "output")),
-        notes=tuple(_notes(config, folder.name, allowed)),
+        notes=tuple(_notes(config, folder.name)),
     )
 
 
@@ -146,16 +148,11 @@ def _dims(node: Node, field: str) -> Iterator[int]:
         yield entry.value
 
 
-def _notes(config: Node, model: str, allowed: list[int]) -> Iterator[FreeholdError]:
+def _notes(config: Node, model: str) -> Iterator[FreeholdError]:
     left = sorted(_fields(config).keys() - _READ)
     if left:
         where = _field(config, left[0]).where
         yield FreeholdError("note_repository_settings", where=where, model=model, keys=", ".join(left))
-    if len(allowed) > 1:
-        others = ", ".join(map(str, allowed[:-1]))
-        yield FreeholdError(
-            "note_repository_versions", where=config.where, model=model, version=allowed[-1], others=others
-        )
 
 
 def _fields(node: Node) -> dict[str, Node]:

@@ -119,13 +119,6 @@ ENTRIES: dict[str, Entry] = {
         "{where}：模型 {model} 的这些设置在此无效：{keys}。",
         "无需处理：批次和线程在加载模型时实测确定。若要指定设备、限额或工作进程，请在 freehold.yaml 中设置。",
     ),
-    "note_repository_versions": Entry(
-        Kind.INVALID,
-        "{where}: of model {model} version {version} is served; its policy allows {others}, too.",
-        "To serve several at a time, name each version's graph as a model of its own in a freehold.yaml.",
-        "{where}：模型 {model} 提供的是版本 {version}；其策略还允许 {others}。",
-        "若要同时提供多个版本，请在 freehold.yaml 中把每个版本的图写成单独的模型。",
-    ),
     "note_repository_code": Entry(
         Kind.INVALID,
         "{where}: the code of {implementation} is not run; the graph of model {model} is served as it is.",

@@ -20,12 +20,8 @@ from freehold.server.served import Served
 from freehold.server.text import truncation
 from freehold.telemetry import RouteMetrics
 
-ABSENT = (
-    *(f"{kind}SharedMemory{act}" for kind in ("System", "Cuda") for act in ("Status", "Register", "Unregister")),
-    "TraceSetting",
-    "LogSettings",
-)
-"""Methods of Triton's extensions that are not offered."""
+ABSENT = ("TraceSetting", "LogSettings")
+"""Methods of Triton's extensions that nothing here answers to; CUDA's shared memory is refused as over REST."""
 
 _ENDS_A_STREAM = (Kind.UNAUTHENTICATED, Kind.FORBIDDEN)
 """What ends a stream: nothing that its client sends later would pass."""
@@ -49,8 +45,7 @@ class InferenceService:
 
     def handler(self) -> Handler:
         """What a gRPC server is given to answer these methods."""
-        unary = [*self.methods(), *(Method(name, None, _absent) for name in ABSENT)]
-        handlers = {name: self._reception.unary(_path(name), right, answer) for name, right, answer in unary}
+        handlers = {one.name: self._reception.unary(_path(one.name), one.right, one.answer) for one in self.methods()}
         handlers["ModelStreamInfer"] = self._reception.talk(_path("ModelStreamInfer"), self._talk)
         return grpc.method_handlers_generic_handler(INFERENCE.full_name, handlers)
 
@@ -68,6 +63,11 @@ class InferenceService:
             Method("RepositoryIndex", "repository", self._index),
             Method("RepositoryModelLoad", "repository", self._load),
             Method("RepositoryModelUnload", "repository", self._unload),
+            Method("SystemSharedMemoryStatus", "admin", self._regions),
+            Method("SystemSharedMemoryRegister", "admin", self._register),
+            Method("SystemSharedMemoryUnregister", "admin", self._unregister),
+            *(Method(f"CudaSharedMemory{act}", "admin", _cuda) for act in ("Status", "Register", "Unregister")),
+            *(Method(name, "admin", _absent) for name in ABSENT),
         )
 
     async def _live(self, call: GrpcCall, body: bytes) -> bytes:
@@ -81,7 +81,7 @@ class InferenceService:
 
     async def _model_ready(self, call: GrpcCall, body: bytes) -> bytes:
         """Of a model that cannot answer an error tells why, as over REST."""
-        self._find(call, "ModelReadyRequest", body).check()
+        self._find(call, "ModelReadyRequest", body).available()
         return _encode("ModelReadyResponse", ready=True)
 
     async def _metadata(self, call: GrpcCall, body: bytes) -> bytes:
@@ -101,10 +101,12 @@ class InferenceService:
         received = receive(body)
         asked = received.message
         served = await self._plane.seen_by(call).wake(asked.model_name, asked.model_version)
-        request = read_infer(received, *inference.signature(served.engine.manifest), call.remaining_s())
-        inferred = await inference.infer(self._plane, call, served, request)
-        call.told = truncation(inferred.answer)
-        return write_infer(request, inferred.arrays, served.id, served.version)
+        inputs, outputs = inference.signature(served.engine.manifest)
+        with self._plane.shared.lease(call.hold) as regions:
+            request = read_infer(received, inputs, outputs, regions, call.remaining_s())
+            inferred = await inference.infer(self._plane, call, served, request)
+            call.told = truncation(inferred.answer)
+            return write_infer(request, inferred.arrays, served.id, served.version, regions)
 
     async def _talk(
         self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
@@ -138,6 +140,20 @@ class InferenceService:
         await self._plane.seen_by(call).unload_model(asked.model_name)
         return b""
 
+    async def _regions(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("SystemSharedMemoryStatusRequest"), body)
+        regions = {region.name: _plain(region) for region in self._plane.shared.status(asked.name)}
+        return _encode("SystemSharedMemoryStatusResponse", regions=regions)
+
+    async def _register(self, call: GrpcCall, body: bytes) -> bytes:
+        asked = decode(message("SystemSharedMemoryRegisterRequest"), body)
+        self._plane.shared.register(asked.name, asked.key, asked.offset, asked.byte_size)
+        return b""
+
+    async def _unregister(self, call: GrpcCall, body: bytes) -> bytes:
+        self._plane.shared.unregister(decode(message("SystemSharedMemoryUnregisterRequest"), body).name)
+        return b""
+
     def _find(self, call: GrpcCall, kind: str, body: bytes) -> Served:
         """The model that a request names. Raises as `Visible.find`."""
         asked = decode(message(kind), body)
@@ -146,6 +162,10 @@ class InferenceService:
 
 async def _absent(call: GrpcCall, body: bytes) -> bytes:
     raise FreeholdError("method_not_offered", method=call.path.rpartition("/")[2])
+
+
+async def _cuda(call: GrpcCall, body: bytes) -> bytes:
+    raise FreeholdError("cuda_shared_memory_off")
 
 
 def _path(method: str) -> str:
