@@ -227,7 +227,7 @@ class Batcher:
     def _run_batch(self, batch: list[Waiting], clock: Callable[[], float]) -> tuple[list[Any], Batch]:
         if not batch:
             return [], Batch([], 0.0, 0, 0, self._unit)
-        begun = clock()
+        begun, started = clock(), time.perf_counter()  # a loop's clock may tick in milliseconds
         payloads = [waiting.payload for waiting in batch]
         outcome = self._attempt(payloads)
         if isinstance(outcome, Exception):
@@ -236,7 +236,7 @@ class Batcher:
             results = [one if isinstance(one, Exception) else one[0] for one in alone]
         else:
             results = list(outcome)
-        compute_s = clock() - begun
+        compute_s = time.perf_counter() - started
         cost = sum(waiting.cost for waiting in batch)
         queued_s = [begun - waiting.job.enqueued for waiting in batch]
         return results, Batch(queued_s, compute_s, len(batch), cost, self._unit)
