@@ -10,7 +10,9 @@ import numpy as np
 
 from freehold.artifact import TensorSpec
 from freehold.errors import FreeholdError
+from freehold.protocol import oip_regions
 from freehold.protocol.grpc.messages import Message, decode, message
+from freehold.protocol.oip_regions import Regions, part_of
 from freehold.protocol.oip_request import (
     InferRequest,
     Parameter,
@@ -26,6 +28,9 @@ from freehold.protocol.oip_tensors import DATATYPES, Array, Datatype, element_co
 
 LARGE = 1 << 14
 """From so many bytes on, finding raw tensors in a message by hand costs less than copying them out of it twice."""
+
+MOST_FIELDS = 256
+"""So many fields are looked at by hand: a request has about three for each of its tensors."""
 
 CONTENTS = {
     "BOOL": "bool_contents",
@@ -44,6 +49,7 @@ _ANSWER = message("ModelInferResponse")
 _OUTPUT = _ANSWER.InferOutputTensor
 _ASKS_FOR_FINAL, _FINAL = "triton_enable_empty_final_response", "triton_final_response"
 """By these Triton's clients ask for, and know, the last answer to a request of a stream; here each has one answer."""
+_NOTHING = memoryview(b"")
 _RAW_IN = 7 << 3 | 2  # raw_input_contents, length-delimited
 _RAW_OUT = b"\x32"  # raw_output_contents = 6, length-delimited
 _STREAMED = b"\x12"  # ModelStreamInferResponse.infer_response = 2, length-delimited
@@ -66,22 +72,26 @@ class Received(NamedTuple):
 
 def receive(data: bytes) -> Received:
     """Decode a ModelInferRequest. Raises FreeholdError `message_malformed`."""
-    if len(data) < LARGE:
-        received = decode(_REQUEST, data)
-        return Received(received, [RawTensor(one, 0, len(one)) for one in received.raw_input_contents])
-    head, raw = _without_raw(data)
-    return Received(decode(_REQUEST, head), raw)
+    found = _find_raw(data) if len(data) >= LARGE else None
+    if found is not None:
+        head, raw = found
+        return Received(decode(_REQUEST, head), raw)
+    received = decode(_REQUEST, data)
+    return Received(received, [RawTensor(one, 0, len(one)) for one in received.raw_input_contents])
 
 
 def read_infer(
     received: Received,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
+    regions: Regions,
     remaining_s: float | None = None,
 ) -> InferRequest:
     """Check a request for a model with these inputs and outputs, whose client waits `remaining_s` seconds yet.
 
-    Raises FreeholdError of kind INVALID for everything that is wrong with it.
+    Inputs in shared memory are read from `regions`, and room for outputs there is looked for.
+
+    Raises FreeholdError of kind INVALID for everything that is wrong with it, and what `regions` does.
     """
     asked = received.message
     parameters = read_parameters(asked.parameters)
@@ -90,8 +100,12 @@ def read_infer(
         if asked.outputs
         else all_outputs(outputs, binary=True)
     )
+    arrays = _read_inputs(received, inputs, regions)
+    for output in wanted:
+        if output.part is not None:
+            regions.reserve(*output.part)
     return InferRequest(
-        _read_inputs(received, inputs),
+        arrays,
         wanted,
         tuple([one.name for one in asked.outputs]),
         asked.id or None,
@@ -100,14 +114,23 @@ def read_infer(
     )
 
 
-def write_infer(request: InferRequest, arrays: Mapping[str, Array], model_name: str, model_version: str) -> bytes:
-    """A ModelInferResponse with the outputs that `request` wants, all raw."""
+def write_infer(
+    request: InferRequest, arrays: Mapping[str, Array], model_name: str, model_version: str, regions: Regions
+) -> bytes:
+    """A ModelInferResponse with the outputs that `request` wants: raw, or in `regions` and with an empty raw tensor.
+
+    Raises what `oip_regions.answer` does.
+    """
     tensors: list[Message] = []
     parts: list[bytes | memoryview] = [b""]
     for output in request.outputs:
         array = arrays[output.name]
-        tensors.append(_OUTPUT(name=output.name, datatype=output.datatype, shape=array.shape))
+        tensor = _OUTPUT(name=output.name, datatype=output.datatype, shape=array.shape)
         data = to_binary(DATATYPES[output.datatype], array)
+        if output.part is not None:
+            _set(tensor.parameters, oip_regions.answer(regions, output.name, output.part, data))
+            data = _NOTHING  # clients count raw tensors along with outputs
+        tensors.append(tensor)
         parts += (_RAW_OUT, _varint(data.nbytes), data)
     answer = _ANSWER(model_name=model_name, model_version=model_version, id=request.id or "", outputs=tensors)
     if request.parameters.get(_ASKS_FOR_FINAL):
@@ -142,25 +165,36 @@ def _value(name: str, parameter: Message) -> Parameter:
     return value
 
 
-def _read_inputs(received: Received, specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    messages, raw = received.message.inputs, received.raw
-    if raw and len(raw) != len(messages):
-        raise FreeholdError("raw_count_wrong", raw=len(raw), inputs=len(messages))
+def _set(parameters: Message, values: Mapping[str, str | int]) -> None:
+    for name, value in values.items():
+        if isinstance(value, str):
+            parameters[name].string_param = value
+        else:
+            parameters[name].int64_param = value
+
+
+def _read_inputs(received: Received, specs: Sequence[TensorSpec], regions: Regions) -> dict[str, Array]:
+    """Raw tensors are those of the inputs that lie in no region, in their order."""
     declared = {spec.name: spec for spec in specs}
     arrays: dict[str, Array] = {}
-    for index, one in enumerate(messages):
-        name = one.name
-        spec = declared_input(name, declared, arrays)
-        shape = list(one.shape)
-        datatype = check_input(spec, one.datatype, shape)
-        if one.parameters and "shared_memory_region" in one.parameters:
-            raise FreeholdError("parameter_unsupported", parameter="shared_memory_region")
-        if raw:
-            if one.HasField("contents"):
-                raise FreeholdError("raw_and_contents", name=name)
-            arrays[name] = from_binary(name, datatype, shape, *raw[index])
-        else:
+    used = 0
+    for one in received.message.inputs:
+        name, shape = one.name, list(one.shape)
+        datatype = check_input(declared_input(name, declared, arrays), one.datatype, shape)
+        part = part_of(read_parameters(one.parameters)) if one.parameters else None
+        if one.HasField("contents") and (part is not None or received.raw):
+            raise FreeholdError("data_twice" if part is not None else "raw_and_contents", name=name)
+        if part is not None:
+            data = regions.read(*part)
+            arrays[name] = from_binary(name, datatype, shape, data, 0, len(data))
+        elif not received.raw:
             arrays[name] = _from_contents(name, datatype, shape, one.contents)
+        else:
+            if used < len(received.raw):
+                arrays[name] = from_binary(name, datatype, shape, *received.raw[used])
+            used += 1
+    if received.raw and used != len(received.raw):
+        raise FreeholdError("raw_count_wrong", raw=len(received.raw), inputs=used)
     check_complete(declared, arrays)
     return arrays
 
@@ -183,8 +217,9 @@ def _from_contents(name: str, datatype: Datatype, shape: Sequence[int], contents
     return array.reshape(shape)
 
 
-def _without_raw(data: bytes) -> tuple[bytes, list[RawTensor]]:
-    """A ModelInferRequest less its raw tensors, and where in `data` these lie. Raises `message_malformed`.
+def _find_raw(data: bytes) -> tuple[bytes, list[RawTensor]] | None:
+    """A ModelInferRequest less its raw tensors, and where in `data` these lie; None where it has too many fields for
+    a walk in Python. Raises `message_malformed`.
 
     Source: protobuf.dev/programming-guides/encoding. A field is a varint of its number and wire type, then its value.
     """
@@ -192,6 +227,8 @@ def _without_raw(data: bytes) -> tuple[bytes, list[RawTensor]]:
     raw: list[RawTensor] = []
     place, end = 0, len(data)
     while place < end:
+        if len(kept) + len(raw) == MOST_FIELDS:
+            return None
         key, after = _read_varint(data, place)
         match key & 7:
             case 0:

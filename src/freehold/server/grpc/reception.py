@@ -31,15 +31,16 @@ _log = logging.getLogger(__name__)
 class GrpcCall:
     """One call: who asks, and how long its client waits. `path` is its method with its service."""
 
-    __slots__ = ("_context", "_metadata", "address", "held", "path", "request_id", "told", "visit")
+    __slots__ = ("_context", "_memory", "_metadata", "address", "held", "path", "request_id", "told", "visit")
 
-    def __init__(self, context: Context, path: str) -> None:
+    def __init__(self, context: Context, path: str, memory: MemoryBudget) -> None:
         self._context = context
+        self._memory = memory
         self._metadata: dict[bytes, bytes] | None = None
         self.path = path
         self.address = _address(context.peer())
         self.request_id = ""
-        self.held = 0  # bytes of the memory budget taken by its message
+        self.held = 0  # bytes of the memory budget that it has taken
         self.visit: Visit | None = None
         """Whose key it came with; None where the door is open."""
         self.told: Headers = ()
@@ -51,6 +52,11 @@ class GrpcCall:
         if self._metadata is None:
             self._metadata = {_bytes(name): _bytes(value) for name, value in self._context.invocation_metadata()}
         return self._metadata
+
+    def hold(self, size: int) -> None:
+        """Take `size` bytes of the memory budget until it ends. Raises what `MemoryBudget.take` does."""
+        self._memory.take(size)
+        self.held += size
 
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
@@ -206,7 +212,7 @@ class Reception:
         return len(self._under_way)
 
     def _arrive(self, context: Context, path: str) -> GrpcCall:
-        call = GrpcCall(context, path)
+        call = GrpcCall(context, path, self._memory)
         call.request_id = self._ids.name(call.headers.get(b"x-request-id"))
         REQUEST_ID.set(call.request_id)
         return call
@@ -220,8 +226,7 @@ class Reception:
             else:
                 call.visit = self._entrance.admit(call.headers, asked)
                 await call.visit.begin(size // BYTES_A_TOKEN)
-        self._memory.take(size)
-        call.held = size
+        call.hold(size)
 
 
 def told(error: FreeholdError) -> str:
