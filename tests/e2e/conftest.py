@@ -180,7 +180,7 @@ def start(home: Path, folder: Path, words: Words, prefix: tuple[str, ...], verb:
 
     def serving() -> re.Match[str] | None:
         assert process.poll() is None, f"it left with {process.returncode}: {err.read_text()}"
-        return re.search(r"^Freehold serves on (http://\S+)$", out.read_text(), re.MULTILINE)
+        return re.search(r"^Freehold serves on (http://[^\s,]+)", out.read_text(), re.MULTILINE)
 
     try:
         url = eventually(serving, "serving")[1]

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import onnx
@@ -25,7 +26,9 @@ from freehold.engine.text import OnnxTextEngine
 from freehold.http import BodyLimits, Listener, MemoryBudget, bind
 from freehold.http.admission import Admission
 from freehold.server.app import build
+from freehold.server.dataplane import batch_observer, step_observer
 from freehold.server.models import Models, Served
+from freehold.server.statistics import Statistics
 from freehold.telemetry import Telemetry
 
 SETTINGS = EngineSettings(tune=False, threads=1)
@@ -33,9 +36,15 @@ TYPES = {
     "FP32": TensorProto.FLOAT,
     "FP64": TensorProto.DOUBLE,
     "FP16": TensorProto.FLOAT16,
+    "BF16": TensorProto.BFLOAT16,
     "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
     "INT64": TensorProto.INT64,
     "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
     "BOOL": TensorProto.BOOL,
     "BYTES": TensorProto.STRING,
 }
@@ -59,21 +68,28 @@ def write_log(path: Path) -> Path:
     return path
 
 
-def served(name: str, path: Path) -> Served:
-    """A model of this node: an artifact folder or a bare graph."""
+def served(name: str, path: Path, version: str = "1") -> Served:
+    """A model of this node: an artifact folder or a bare graph, and what counts its runs."""
     opener = partial(open_artifact, path) if path.is_dir() else partial(open_graph_file, path, name)
-    memory = MemoryBudget(1 << 28)
+    memory, metrics, statistics = MemoryBudget(1 << 28), Telemetry(process=False).model(name), Statistics()
+    batches, steps = batch_observer(metrics, statistics), step_observer(metrics, statistics)
     return Served(
-        name, lambda: opener(SETTINGS), lambda engine: Admission(Limits(), engine.capacity, memory, model=name)
+        name,
+        lambda: opener(replace(SETTINGS, on_batch=batches, on_step=steps)),
+        lambda engine: Admission(Limits(), engine.capacity, memory, model=name),
+        version=version,
+        statistics=statistics,
     )
 
 
 @contextmanager
-def running(models: list[Served]) -> Iterator[str]:
-    """The URL of a server that runs these models in a thread; loading may still go on."""
+def running(models: list[Served], **more: Any) -> Iterator[str]:
+    """The URL of a server that runs these models in a thread; loading may still go on. `more` goes to its `build`."""
     telemetry = Telemetry(process=False)
     limits = BodyLimits(size=8 << 20)
-    app = build(Models(models), telemetry, MemoryBudget(1 << 28), entrance=None, body_limits=limits, grace_s=5.0)
+    app = build(
+        Models(models), telemetry, MemoryBudget(1 << 28), entrance=None, body_limits=limits, grace_s=5.0, **more
+    )
     started = threading.Event()
     server = Listener(app, bind("127.0.0.1", 0), grace_s=5.0, on_ready=lambda _: started.set())
     thread = threading.Thread(target=server.run_all)
@@ -106,6 +122,12 @@ def model_paths(
         "log": write_log(folder / "log.onnx"),
         **identities,
     }
+
+
+@pytest.fixture(scope="session")
+def serve_one() -> Callable[..., Served]:
+    """`serve_one(name, path)` is a model of a node, for tests that compose their own."""
+    return served
 
 
 @pytest.fixture(scope="session")

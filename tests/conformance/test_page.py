@@ -1,0 +1,22 @@
+"""What is said of the protocol is what is proven: the page, and the extensions that the server names."""
+
+import httpx
+
+from tests.conformance.calls import CALLS, proves
+from tests.conformance.page import PAGE, extensions, page, proofs
+
+
+def test_the_page_is_current() -> None:
+    """`python -m tests.conformance.page` writes it again."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_every_call_is_proven() -> None:
+    """The table lists nothing that no test has tried."""
+    assert set(CALLS) == set(proofs())
+
+
+@proves("server metadata")
+def test_the_server_names_the_extensions_that_are_proven(node: httpx.Client) -> None:
+    """Neither one more nor one less."""
+    assert sorted(node.get("/v2").json()["extensions"]) == extensions()

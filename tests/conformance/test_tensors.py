@@ -1,0 +1,92 @@
+"""Any tensor of any datatype and shape comes back as it was sent, however it and the answer are encoded."""
+
+import json
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.calls import proves
+from tests.conformance.graphs import TYPES
+from tests.conformance.samples import Array
+from tests.conformance.wire import Address, exchange
+
+SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+HALVES = ("FP16", "BF16")
+FORMS = ("flat", "nested", "binary")
+
+
+def values_of(datatype: str) -> st.SearchStrategy[Any]:
+    """One element: every number that the datatype has and JSON too, and any text."""
+    if datatype == "BYTES":
+        return st.text(max_size=6)
+    if datatype == "BOOL":
+        return st.booleans()
+    kind = np.dtype(TYPES[datatype][1])
+    if kind.kind == "f":
+        return st.floats(width=kind.itemsize * 8, allow_nan=False, allow_infinity=False)
+    limits = np.iinfo(kind)
+    return st.integers(int(limits.min), int(limits.max))
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> tuple[str, Array]:
+    """A datatype, and rows by columns of it, either of which may be none."""
+    datatype = draw(st.sampled_from(list(TYPES)))
+    shape = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    count = shape[0] * shape[1]
+    array = np.empty(count, TYPES[datatype][1])
+    array[:] = draw(st.lists(values_of(datatype), min_size=count, max_size=count))
+    return datatype, array.reshape(shape)
+
+
+def packed(array: Array) -> bytes:
+    """The bytes of a tensor: little endian, row by row; of texts each with its length in front."""
+    if array.dtype != object:
+        return array.tobytes()
+    texts = [text.encode() for text in array.ravel()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+def ask(address: Address, model: str, datatype: str, array: Array, form: str, wanted: str) -> tuple[list[int], Any]:
+    """Send the tensor in one form and have it back in another: its shape there, and bytes or a flat list."""
+    put: dict[str, Any] = {"name": "x", "datatype": datatype, "shape": list(array.shape)}
+    tail = packed(array) if form == "binary" else b""
+    if form == "binary":
+        put["parameters"] = {"binary_data_size": len(tail)}
+    else:
+        put["data"] = array.ravel().tolist() if form == "flat" else array.tolist()
+    output = {"name": "y", "parameters": {"binary_data": wanted == "binary"}}
+    text = json.dumps({"inputs": [put], "outputs": [output]}).encode()
+    headers = [f"Inference-Header-Content-Length: {len(text)}"] if form == "binary" else []
+    answer = exchange(address, f"POST /v2/models/{model}/infer", text + tail, *headers)
+    assert answer.status == 200, answer.body
+    (given_back,) = answer.json()["outputs"]
+    return given_back["shape"], answer.tail() if wanted == "binary" else given_back["data"]
+
+
+@proves("infer", "infer binary")
+@SETTINGS
+@given(tensors(), st.sampled_from(FORMS), st.sampled_from(FORMS))
+def test_a_tensor_comes_back_as_it_was_sent(
+    address: Address, tensor: tuple[str, Array], form: str, wanted: str
+) -> None:
+    """Zero rows and columns included; half precision has no JSON, so it travels as bytes."""
+    datatype, array = tensor
+    if datatype in HALVES:
+        form = wanted = "binary"
+    shape, data = ask(address, f"echo_{datatype.lower()}", datatype, array, form, wanted)
+    assert shape == list(array.shape)
+    assert data == (packed(array) if wanted == "binary" else array.ravel().tolist())
+
+
+@proves("infer", "infer binary")
+@SETTINGS
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.sampled_from(FORMS), st.sampled_from(FORMS))
+def test_a_tensor_without_dimensions_comes_back(address: Address, number: float, form: str, wanted: str) -> None:
+    """One number, shape []: as a list of one, as the number itself, as its bytes."""
+    array = np.array(number, "<f4")
+    shape, data = ask(address, "scalar", "FP32", array, form, wanted)
+    assert shape == []
+    assert data == (array.tobytes() if wanted == "binary" else [float(array)])
