@@ -5,8 +5,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +14,7 @@ from freehold import __version__
 from freehold.cli.access import database_url
 from freehold.cli.banner import banner
 from freehold.cli.grpc_port import hold_grpc_port
+from freehold.cli.guard import Guard
 from freehold.cli.https import open_https
 from freehold.cli.output import Output
 from freehold.cli.residents import Residents
@@ -24,10 +25,9 @@ from freehold.config.home import home
 from freehold.errors import FreeholdError
 from freehold.gateway.build import build as build_gateway
 from freehold.gateway.routing.selection import Here
-from freehold.http import CROWD, App, BodyLimits, Entrance, MemoryBudget
+from freehold.http import CROWD, App, BodyLimits, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
-from freehold.http.proxies import TrustedProxies
 from freehold.http.tls import Https
 from freehold.machine import docker_bridge, read_memory
 from freehold.server.app import build
@@ -130,9 +130,8 @@ class Node:
         self._models.on_change = self._traffic.again
         self._models.troubles = self._troubles
         self._models.configuration = self._traffic.digest
-        proxies = TrustedProxies(ground.config.access.trusted_proxies)
-        keys = ground.door.keys
-        self._entrance = None if keys is None else Entrance(keys, lambda: self._gateway.owners, proxies=proxies)
+        self._guard = self._guarded(ground)
+        self._entrance = None if self._guard is None else self._guard.entrance
         self._server: Listener | None = None
         self._grpc: GrpcListener | None = None
         self._hopeless = False
@@ -173,9 +172,21 @@ class Node:
             shared=SharedMemory(config.server.shared_memory.prefixes),
             on_loaded=self._loaded,
             front=self._gateway.routes,
-            beside=self._traffic.life,
+            beside=self._life,
             other_port=self._grpc.life if self._grpc is not None else lambda _: nullcontext(),
         )
+
+    def _guarded(self, ground: Ground) -> Guard | None:
+        """What stands behind the door; None where it is open."""
+        keys, home = ground.door.keys, ground.state.home
+        if keys is None:
+            return None
+        return Guard(ground.config.access, keys, home, ground.telemetry, lambda: self._gateway.owners)
+
+    @asynccontextmanager
+    async def _life(self) -> AsyncIterator[None]:
+        async with self._guard.life() if self._guard is not None else nullcontext(), self._traffic.life():
+            yield
 
     def _listen_grpc(self, holding: socket.socket) -> "GrpcListener":
         from freehold.server.grpc.listener import GrpcListener

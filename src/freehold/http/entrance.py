@@ -8,24 +8,21 @@ from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
 
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
-_ANYONE = Key("", "admin", 0.0, b"")
 
 
 class Entrance:
-    """Lets requests in: by their keys, or anyone where the door is open. Used from the event loop's thread only, and
-    nothing here waits."""
+    """Lets requests in by their keys. Used from the event loop's thread only, and nothing here waits."""
 
     def __init__(
         self,
-        keys: Keys | None,
+        keys: Keys,
         owners: Callable[[], Owners] = dict,
         *,
         quota: Quota | None = None,
         ledger: Ledger | None = None,
         proxies: TrustedProxies | None = None,
     ) -> None:
-        """`keys` None: the door is open. `owners` tells whose models are as of now; a request keeps what held when it
-        began."""
+        """`owners` tells whose models are as of now; a request keeps what held when it began."""
         self._keys = keys
         self._owners = owners
         self._quota = quota
@@ -40,8 +37,6 @@ class Entrance:
         address = self._proxies.client(asked.address, headers)
         if address != asked.address:
             asked = asked._replace(address=address)
-        if self._keys is None:
-            return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
         try:
             key = self._keys.check(presented_key(headers), address)
         except FreeholdError as error:

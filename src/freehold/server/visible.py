@@ -91,5 +91,6 @@ class Visible:
         return nullcontext() if self._visit is None else self._visit.changing(what, model)
 
     def _missing(self, model: str) -> FreeholdError:
-        names = dict.fromkeys(one.id for one in (*self.all(), *self.remotes()))
+        here, elsewhere = [one.id for one in self.all()], [remote.id for remote in self.remotes()]
+        names = dict.fromkeys(here + elsewhere)
         return FreeholdError("model_not_found", model=model[:200], served=", ".join(names) or "none")

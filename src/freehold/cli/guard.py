@@ -1,0 +1,78 @@
+"""What stands behind a door that asks for keys: limits that are counted, usage and audit that are written."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from freehold.access import Database, Keys, Limits
+from freehold.access.books import Books
+from freehold.access.leases import SharedLeases
+from freehold.access.quota import Quota, Rules
+from freehold.cli.access import database_url
+from freehold.config import Access, KeyLimits
+from freehold.http import Entrance
+from freehold.http.bookkeeping import Bookkeeping
+from freehold.http.proxies import TrustedProxies
+from freehold.http.visit import Owners
+from freehold.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """The entrance of one node by `access`, and what lives beside it."""
+
+    def __init__(
+        self, access: Access, keys: Keys, home: Path, telemetry: Telemetry, owners: Callable[[], Owners]
+    ) -> None:
+        """Raises OSError where the database that `access` names cannot be used.
+
+        Where there is none but that of `home`, and it cannot be used, usage and audit last as long as the process.
+        """
+        url = database_url(access, os.environ)
+        connect: Callable[[], Database] = partial(Database.open, home, url)
+        try:
+            database = connect()
+        except OSError as failure:
+            if url is not None:
+                raise
+            log.warning("usage and audit are kept in memory: %s", failure)
+            connect = Database.in_memory
+            database = connect()
+        host = socket.gethostname()
+        self._books = Books(database, host, telemetry, access, home if home.is_dir() else None)
+        self._quota = Quota(SharedLeases(connect, f"{host}-{os.getpid()}"), rules_of(access))
+        self.entrance = Entrance(
+            keys,
+            owners,
+            quota=self._quota,
+            ledger=Bookkeeping(self._books.usage, self._books.audit),
+            proxies=TrustedProxies(access.trusted_proxies),
+        )
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[None]:
+        """While it lasts limits are shared with other nodes and books are written; at its end nothing is left over."""
+        self._books.start()
+        try:
+            async with self._quota.running():
+                yield
+        finally:
+            await asyncio.to_thread(self._books.close)
+
+
+def rules_of(access: Access) -> Rules:
+    """The limits that the configuration sets."""
+    teams = {name: _limits(team) for name, team in access.teams.items()}
+    return Rules(_limits(access.limits), teams, access.when_unreachable)
+
+
+def _limits(said: KeyLimits) -> Limits:
+    return Limits(
+        said.requests_per_minute, said.requests_per_day, said.tokens_per_minute, said.tokens_per_day, said.parallel
+    )
