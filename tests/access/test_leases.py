@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -88,7 +89,7 @@ def test_places_lapse_with_a_node_that_does_not_renew_them(connect: Connect) -> 
     a, b = SharedLeases(connect, "a"), SharedLeases(connect, "b")
     assert a.exchange([], [Hold("key:one", 4, 0, 0, 3)])[1][0].granted == 3
     assert b.exchange([], [Hold("key:one", 4, 0, 0, 3)])[1][0].granted == 1
-    with connect().writing() as transaction:
+    with closing(connect()) as database, database.writing() as transaction:
         transaction.execute("UPDATE quota_places SET until = until - 60 WHERE node = ?", ("a",))
     (place,) = b.exchange([], [Hold("key:one", 4, 1, 0, 3)])[1]
     assert (place.granted, place.taken) == (3, 4)

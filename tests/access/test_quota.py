@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from freehold.access import Key, Limits
+from freehold.access import slices as slices_module
 from freehold.access import supply as supply_module
 from freehold.access.database import Database
 from freehold.access.leases import SharedLeases
@@ -127,11 +128,11 @@ async def test_a_keys_own_limits_go_before_the_configurations(tmp_path: Path) ->
 async def test_tokens_are_settled_by_what_was_used(tmp_path: Path) -> None:
     """An estimate that was too high is given back; what nobody settles used none."""
     async with node(Rules(day(tokens=100)), at(tmp_path)) as quota:
-        for _ in range(3):
+        for _ in range(2):
             (await quota.enter(ONE, 90)).settle(10)
-        with await quota.enter(ONE, 70):
+        with await quota.enter(ONE, 80):
             assert await outcome(quota, tokens=1) == "quota_tokens"
-        (await quota.enter(ONE, 70)).settle(70)
+        (await quota.enter(ONE, 80)).settle(80)
         assert await outcome(quota) == "quota_tokens"
 
 
@@ -179,13 +180,14 @@ async def test_a_node_that_ends_gives_back_what_it_holds(tmp_path: Path) -> None
 async def test_what_a_node_does_not_use_another_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle slices and places are given back within a turn or two, while their node lives."""
     monkeypatch.setattr(supply_module, "TURN_S", 0.02)
+    monkeypatch.setattr(slices_module, "RECHECK_S", 0.05)
     rules = Rules(day(requests=3, parallel=3))
     async with node(rules, at(tmp_path)) as idle, node(dataclasses.replace(rules), at(tmp_path)) as busy:
         (await idle.enter(ONE)).settle(0)
         passed = 0
         while passed < 2:
             passed += await outcome(busy) == "ok"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.02)
 
 
 async def test_new_rules_count_on_from_what_was_used(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_headers_say_when_to_come_back_what_is_allowed_and_how_to_show_a_key() -
     assert respond(FreeholdError("internal", request_id="1"), "openai").headers == ()
 
 
+def test_a_refusal_by_a_limit_tells_what_is_left_of_it() -> None:
+    """The headers of an answer, beside the time to come back."""
+    left = ((b"x-ratelimit-remaining-requests", b"0"),)
+    error = FreeholdError("quota_parallel", who="Key a", who_zh="密钥 a", limit=2, retry_after_s=3, headers=left)
+    assert respond(error, "openai").headers == ((b"retry-after", b"3"), *left)
+
+
 def test_an_overload_without_a_time_says_one_second() -> None:
     """`deadline_exceeded` comes from the engine, which knows no HTTP."""
     error = FreeholdError("deadline_exceeded", waited_s=1.0, deadline_s=1.0)

@@ -28,7 +28,8 @@ class Supply:
         self._held_slices: set[Slice] = set()  # that may have something to give back
         self._held_places: set[Places] = set()
         self._thirst = asyncio.Event()
-        self._ended = asyncio.Event()  # set, and replaced, when an exchange has ended
+        self._settled = asyncio.Event()  # set when the next exchange has ended that has not begun yet
+        self._leaving = asyncio.Event()
 
     def ask_for(self, one: Slice | Places) -> None:
         """Have the next exchange fill `one`, at once."""
@@ -40,11 +41,8 @@ class Supply:
         self._thirst.set()
 
     async def wait(self) -> None:
-        """Until an exchange has ended, or PATIENCE_S have shown that none will soon."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._ended.wait()
-        except TimeoutError:
+        """Until what was asked for so far was answered, or PATIENCE_S have shown that it will not be soon."""
+        if not await _within(PATIENCE_S, self._settled):
             self._lose(f"no answer within {PATIENCE_S:g} s")
 
     @asynccontextmanager
@@ -55,8 +53,9 @@ class Supply:
             try:
                 yield
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                self._leaving.set()
+                self._thirst.set()
+                await task  # what an exchange under way brings is given back, too
                 if self.is_reachable:
                     self._surrender()
                     await self._exchange(thread)
@@ -64,16 +63,14 @@ class Supply:
 
     async def _take_turns(self, thread: ThreadPoolExecutor) -> None:
         turn_at = monotonic() + TURN_S
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, turn_at - monotonic())):
-                    await self._thirst.wait()
+        while not self._leaving.is_set():
+            await _within(turn_at - monotonic(), self._thirst)
             now = monotonic()
             if now >= turn_at:
                 turn_at = now + TURN_S
                 self._look_through(now)
             if not await self._exchange(thread):
-                await asyncio.sleep(RECHECK_S)
+                await _within(RECHECK_S, self._leaving)
 
     def _look_through(self, now: float) -> None:
         """Have given back what lies idle, and renewed what is held."""
@@ -107,6 +104,7 @@ class Supply:
             return True
         self._slices.clear()
         self._places.clear()
+        settled, self._settled = self._settled, asyncio.Event()
         began = monotonic()
         asks, holds = [one.ask(began) for one in slices], [one.ask(began) for one in places]
         try:
@@ -114,14 +112,14 @@ class Supply:
         except Exception as failure:  # noqa: BLE001 - the top of a loop that must not end
             self._slices.update(slices)
             self._places.update(places)
+            self._thirst.set()  # all of it again, a little later
             self._lose(failure)
             return False
         else:
             self._take(slices, places, answers, began)
             return True
         finally:
-            self._ended.set()
-            self._ended = asyncio.Event()
+            settled.set()
 
     def _take(
         self, slices: list[Slice], places: list[Places], answers: tuple[list[Grant], list[Place]], began: float
@@ -142,3 +140,13 @@ class Supply:
         if self.is_reachable:
             self.is_reachable = False
             _log.error("the database of limits cannot be asked: %s", failure)
+        self._settled.set()  # nobody waits while it is gone
+        self._settled = asyncio.Event()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether `event` was set within so long; as soon as it is."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await event.wait()
+    return event.is_set()

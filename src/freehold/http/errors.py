@@ -97,6 +97,7 @@ def _headers(error: FreeholdError) -> tuple[tuple[bytes, bytes], ...]:
     if error.kind is Kind.METHOD:
         return ((b"allow", str(error.details.get("allowed", "")).encode("ascii")),)
     retry_after = error.details.get("retry_after_s", 1 if error.kind is Kind.OVERLOADED else None)
-    if isinstance(retry_after, int):
-        return ((b"retry-after", b"%d" % retry_after),)
-    return ()
+    if not isinstance(retry_after, int):
+        return ()
+    limits = error.details.get("headers")  # what is left of the limits that refused it
+    return ((b"retry-after", b"%d" % retry_after), *(limits if isinstance(limits, tuple) else ()))
