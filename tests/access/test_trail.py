@@ -1,8 +1,8 @@
-"""The chain in its database."""
+"""The chain in its database: everything here runs on both."""
 
-import multiprocessing
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +13,24 @@ from freehold.access.trail import DAY_S, PAGE, PRUNED, Kept, Query, Trail
 from freehold.access.verdict import verify
 from freehold.access.witness import Head, Witness
 from freehold.errors import FreeholdError
+from tests.access.conftest import Place
 
 EVERY = Query(tenant=None)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty one."""
-    opened = Database.open(tmp_path)
-    yield opened
-    opened.close()
+WRITER = """
+import sys
+from pathlib import Path
+from freehold.access.act import Act
+from freehold.access.database import Database
+from freehold.access.trail import Trail
+from freehold.access.witness import Witness
+home, url, count, who = sys.argv[1:]
+database = Database.open(Path(home), url or None)
+trail = Trail(database, who, Witness(Path(home)))
+for _ in range(int(count)):
+    trail.append([Act("keys.create", who)])
+"""
 
 
 class Clock:
@@ -118,37 +126,25 @@ def test_threads_keep_one_chain(database: Database) -> None:
     assert (verify(trail).whole, verify(trail).lines) == (True, 40)
 
 
-def _write(home: Path, who: str, count: int) -> None:
-    database = Database.open(home)
-    trail = Trail(database, who, Witness(home))
-    for _ in range(count):
-        trail.append([Act("keys.create", who)])
-    database.close()
-
-
-def _crowd(home: Path, writers: int, each: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_write, args=(home, f"w{number}", each)) for number in range(writers)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * writers
-    database = Database.open(home)
-    verdict = verify(Trail(database, "n", Witness(home)))
+def _crowd(place: Place, writers: int, each: int) -> None:
+    words = [str(place.home), place.url or "", str(each)]
+    processes = [subprocess.Popen([sys.executable, "-c", WRITER, *words, f"w{number}"]) for number in range(writers)]
+    assert [process.wait() for process in processes] == [0] * writers
+    database = place.open()
+    verdict = verify(Trail(database, "n", Witness(place.home)))
     assert (verdict.whole, verdict.lines) == (True, writers * each)
     database.close()
 
 
-def test_processes_keep_one_chain(tmp_path: Path) -> None:
+def test_processes_keep_one_chain(place: Place) -> None:
     """They exclude one another in the database, and the head beside it is of the last one's or a little older."""
-    _crowd(tmp_path, 2, 20)
+    _crowd(place, 2, 20)
 
 
 @pytest.mark.soak
-def test_many_processes_keep_one_chain(tmp_path: Path) -> None:
+def test_many_processes_keep_one_chain(place: Place) -> None:
     """64 writers at once lose nothing."""
-    _crowd(tmp_path, 64, 50)
+    _crowd(place, 64, 50)
 
 
 def test_what_is_old_goes_and_the_chain_says_so(database: Database) -> None:

@@ -1,7 +1,6 @@
 """What keys used of models."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from freehold.access.database import Database
 from freehold.access.key import Key
 from freehold.access.usage import By, Usage, Used, report
 from freehold.telemetry import Telemetry
+from tests.access.conftest import Place
 from tests.access.full_disk import full
 
 NOON = 1_795_435_200.0  # 2026-11-23T12:00Z
@@ -18,14 +18,6 @@ NOON = 1_795_435_200.0  # 2026-11-23T12:00Z
 
 def key(name: str, tenant: str = "default", team: str = "") -> Key:
     return Key(name, "client", 0.0, name.encode(), tenant=tenant, team=team)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty one."""
-    opened = Database.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def total(database: Database) -> Used:
@@ -86,9 +78,9 @@ def test_counting_goes_on_while_it_is_written(database: Database) -> None:
     assert total(database) == Used(("",), 20_000, 0, 20_000, 40_000)
 
 
-def test_two_processes_add_to_one_sum(database: Database, tmp_path: Path) -> None:
+def test_two_processes_add_to_one_sum(database: Database, place: Place) -> None:
     """As several fronts do."""
-    other = Database.open(tmp_path)
+    other = place.open()
     for usage in (Usage(database, Telemetry(process=False)), Usage(other, Telemetry(process=False))):
         usage.count(key("a"), "m", 1, 1, 200)
         usage.flush()
@@ -97,8 +89,9 @@ def test_two_processes_add_to_one_sum(database: Database, tmp_path: Path) -> Non
     assert total(database) == Used(("",), 2, 0, 2, 2)
 
 
-def test_a_full_disk_loses_nothing(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What could not be written is written later; the log says so once."""
+    database = Database.open(tmp_path)
     usage = Usage(database, Telemetry(process=False))
     with full(database):
         for number in range(3000):
@@ -110,6 +103,7 @@ def test_a_full_disk_loses_nothing(database: Database, caplog: pytest.LogCapture
     usage.flush()
     assert total(database).requests == 3001
     assert caplog.text.count("usage cannot be written") == 1
+    database.close()
 
 
 def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def audit(
     who: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this key, or of PERSON@terminal.")] = None,
     what: Annotated[
         str | None,
-        typer.Option(metavar="VERB", help="Only this: `keys.create`, or all of `keys`, `login`, `inference`."),
+        typer.Option(metavar="VERB", help="Only this: `keys.create`, or all of `keys`, `model`, `login`."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Only what concerns this model.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only what concerns this tenant.")] = None,
