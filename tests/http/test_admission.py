@@ -51,6 +51,18 @@ async def test_a_request_whose_turn_comes_too_late_is_refused_with_numbers() -> 
     assert (door.in_flight, budget.used) == (0, 0)
 
 
+@pytest.mark.anyio
+async def test_a_request_may_wait_less_than_the_model_lets_it() -> None:
+    """Its own timeout shortens the deadline and never lengthens it; a refusal names it as what to raise."""
+    door, _ = admission(queued=5000, per_second=1000.0)
+    for timeout_s in (6.0, 60.0, None):
+        with door.admit(1, timeout_s) as permit:
+            assert permit.deadline - asyncio.get_running_loop().time() <= (timeout_s or 50)
+    with pytest.raises(FreeholdError) as caught, door.admit(1, 4.0):
+        pass
+    assert (caught.value.details["limit"], caught.value.details["setting"]) == ("4 s", "timeout")
+
+
 @pytest.mark.parametrize(
     ("limits", "kind", "deadline"),
     [(Limits(), "embed", "50 s"), (Limits(), "generate", "120 s"), (Limits(deadline_s=5), "generate", "5 s")],

@@ -13,6 +13,7 @@ from freehold.artifact import TensorSpec
 from freehold.errors import FreeholdError
 from freehold.protocol import oip
 from freehold.protocol.oip import InferRequest, encode_infer, parse_infer
+from freehold.protocol.oip_request import OutputWanted
 
 X = TensorSpec("x", "FP32", (-1, 3))
 Y = TensorSpec("y", "FP32", (-1, 2))
@@ -50,7 +51,7 @@ def test_a_json_request_becomes_arrays() -> None:
         assert np.array_equal(request.inputs["x"], FLOATS)
         assert request.inputs["x"].dtype == np.float32
         assert (request.id, request.parameters) == ("7", {"priority": 1})
-        assert request.outputs == (("y", "FP32", False),)
+        assert request.outputs == (OutputWanted("y", "FP32", False),)
         assert request.requested == ()
 
 
@@ -98,7 +99,7 @@ def test_a_raw_request_is_one_tensor() -> None:
     """Header value 0: the body is the only input's bytes, the free dimension follows, all outputs come in binary."""
     request = parse_infer(np.arange(6, dtype="<f4").tobytes(), 0, (X,), (Y,))
     assert request.inputs["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert request.outputs == (("y", "FP32", True),)
+    assert request.outputs == (OutputWanted("y", "FP32", True),)
 
 
 def test_a_raw_request_takes_the_first_of_two_free_dimensions_as_a_batch_of_one() -> None:
@@ -188,13 +189,6 @@ def test_a_wrong_request_has_its_own_error(message: object, code: str) -> None:
 def test_a_missing_input_is_named() -> None:
     """The names that are missing stand in the text."""
     assert "['n']" in refusal({"inputs": [ROW]}, inputs=(X, N)).cause
-
-
-@pytest.mark.parametrize("parameter", ["classification"])
-def test_extensions_that_are_not_offered_are_unsupported(parameter: str) -> None:
-    """Classification and shared memory are told to be absent, not ignored."""
-    output = {"name": "y", "parameters": {parameter: 1}}
-    assert refusal({"inputs": [ROW], "outputs": [output]}).kind == "unsupported"
 
 
 @pytest.mark.parametrize(
@@ -326,13 +320,6 @@ def test_bytes_in_json_answers_must_be_text() -> None:
 def test_half_precision_outputs_are_refused_before_the_model_runs() -> None:
     """A JSON answer with an FP16 output cannot be: the request already says so."""
     assert refusal({"inputs": [ROW]}, outputs=(H,)).code == "half_out_json"
-
-
-def test_metadata_lists_what_is_there() -> None:
-    """The extensions are those that really work; specs become metadata as they are."""
-    assert json.loads(oip.encode_metadata(oip.ServerMetadata("freehold", "1")))["extensions"] == ["binary_tensor_data"]
-    assert oip.tensor_metadata((X,)) == (oip.TensorMetadata("x", "FP32", (-1, 3)),)
-    assert json.loads(oip.encode_metadata(oip.ModelReady("m", ready=True))) == {"name": "m", "ready": True}
 
 
 NAMES = st.sampled_from(["x", "n", "s", "z"])

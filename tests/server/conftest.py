@@ -83,13 +83,12 @@ def served(name: str, path: Path, version: str = "1") -> Served:
 
 
 @contextmanager
-def running(models: list[Served], **more: Any) -> Iterator[str]:
+def running(models: list[Served] | Models, **more: Any) -> Iterator[str]:
     """The URL of a server that runs these models in a thread; loading may still go on. `more` goes to its `build`."""
     telemetry = Telemetry(process=False)
     limits = BodyLimits(size=8 << 20)
-    app = build(
-        Models(models), telemetry, MemoryBudget(1 << 28), entrance=None, body_limits=limits, grace_s=5.0, **more
-    )
+    known = models if isinstance(models, Models) else Models(models)
+    app = build(known, telemetry, MemoryBudget(1 << 28), entrance=None, body_limits=limits, grace_s=5.0, **more)
     started = threading.Event()
     server = Listener(app, bind("127.0.0.1", 0), grace_s=5.0, on_ready=lambda _: started.set())
     thread = threading.Thread(target=server.run_all)

@@ -17,7 +17,7 @@ from freehold.engine.batcher import Batch
 from freehold.engine.generation import GenerateRequest, Step
 from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
-from freehold.http import MemoryBudget
+from freehold.http import Call, MemoryBudget
 from freehold.http.admission import Admission
 from freehold.server.dataplane import BYTES_A_TEXT, DataPlane, batch_observer, footprint, step_observer
 from freehold.server.models import Models, Served
@@ -107,7 +107,8 @@ async def test_an_answer_holds_its_place_until_it_is_closed(talker_path: Path) -
     plane = DataPlane(Models([one]), telemetry)
     await one.load()
     try:
-        pieces = plane.generate(one, GenerateRequest([40, 41, 42], 1000, ignore_end=True))
+        caller = Call.own("/v1/completions", b"", "1", MemoryBudget(1))
+        pieces = plane.generate(caller, one, GenerateRequest([40, 41, 42], 1000, ignore_end=True))
         first = await anext(pieces)
         assert one.admission.in_flight == 1
         assert first.prompt_tokens == 3

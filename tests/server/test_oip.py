@@ -7,19 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from freehold.adapt import graphs
+from freehold.protocol.oip_metadata import EXTENSIONS
 
 INPUTS: dict[str, np.ndarray[Any, Any]] = {
     "FP32": np.array([[1.5, -2, 3e38]], np.float32),
     "FP64": np.array([[1.5, -2, 1e300]]),
     "INT8": np.array([[-128, 0, 127]], np.int8),
+    "INT16": np.array([[-(2**15), 0, 2**15 - 1]], np.int16),
+    "INT32": np.array([[-(2**31), 0, 2**31 - 1]], np.int32),
     "INT64": np.array([[-(2**63), 0, 2**63 - 1]]),
     "UINT8": np.array([[0, 1, 255]], np.uint8),
+    "UINT16": np.array([[0, 1, 2**16 - 1]], np.uint16),
+    "UINT32": np.array([[0, 1, 2**32 - 1]], np.uint32),
+    "UINT64": np.array([[0, 1, 2**64 - 1]], np.uint64),
     "BOOL": np.array([[True, False, True]]),
     "BYTES": np.array([["a", "", "你好"]], object),
 }
@@ -55,12 +62,14 @@ def test_tritonclient_infers_in_every_type(client: triton.InferenceServerClient,
     assert answer.get_response()["id"] == "7"
 
 
-def test_half_precision_infers_in_binary(client: triton.InferenceServerClient) -> None:
-    """FP16 has no JSON form and passes as bytes."""
-    array = np.array([[1.5, -2, 65504]], np.float16)
-    given = triton.InferInput("x", [1, 3], "FP16")
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_half_precision_infers_in_binary(client: triton.InferenceServerClient, dtype: type[np.generic]) -> None:
+    """FP16 and BF16 have no JSON form and pass as bytes."""
+    array = np.array([[1.5, -2, 65024]], dtype)
+    given = triton.InferInput("x", [1, 3], np_to_triton_dtype(dtype))
     given.set_data_from_numpy(array)
-    assert np.array_equal(client.infer("fp16", [given]).as_numpy("y"), array)
+    answer = client.infer(given.datatype().lower(), [given])
+    assert np.array_equal(answer.as_numpy("y"), array)
 
 
 def test_compressed_requests_and_versions_infer(client: triton.InferenceServerClient) -> None:
@@ -80,7 +89,7 @@ def test_tritonclient_reads_health_and_metadata(client: triton.InferenceServerCl
     assert client.is_model_ready("fp32")
     assert client.is_model_ready("fp32", "1")
     assert not client.is_model_ready("none")
-    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert client.get_server_metadata()["extensions"] == list(EXTENSIONS)
     metadata = client.get_model_metadata("fp32")
     assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
     assert (metadata["platform"], metadata["versions"]) == ("onnx_onnxv1", ["1"])
@@ -97,6 +106,14 @@ def test_the_metadata_of_a_classifier_has_its_labels(
     assert json.loads(metadata["properties"]["labels"]) == ["LABEL_0", "LABEL_1", "LABEL_2"]
     assert metadata["outputs"][0]["shape"] == [-1, 3]
     assert "labels" not in client.get("/v2/models/tiny").json()["properties"]
+    text = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a cat"]}
+    best = {"name": "logits", "parameters": {"classification": 1}}
+    (output,) = infer(client, "classes", inputs=[text], outputs=[best]).json()["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", [1, 1])
+    value, index, label = output["data"][0].split(":")
+    assert label == f"LABEL_{index}"
+    logits = infer(client, "classes", inputs=[text]).json()["outputs"][0]["data"]
+    assert float(value) == pytest.approx(max(logits), abs=1e-6)
 
 
 def test_tritonclient_reads_our_errors(client: triton.InferenceServerClient) -> None:
@@ -208,10 +225,66 @@ def test_every_refusal_has_the_protocols_body(node: httpx.Client, method: str, p
     assert list(answer.json()) == ["error"]
 
 
-def test_unsupported_parameters_are_a_501(node: httpx.Client) -> None:
-    """Shared memory and classification are told to be absent."""
-    answer = infer(node, "fp32", inputs=[row()], outputs=[{"name": "y", "parameters": {"classification": 2}}])
-    assert answer.status_code == 501
+def test_the_best_values_come_in_their_place(client: triton.InferenceServerClient) -> None:
+    """By Triton's client in binary and JSON."""
+    given = triton.InferInput("x", [1, 3], "FP32")
+    given.set_data_from_numpy(np.array([[1, 5, 3]], np.float32))
+    for binary in (True, False):
+        wanted = triton.InferRequestedOutput("y", binary_data=binary, class_count=2)
+        best = client.infer("fp32", [given], outputs=[wanted]).as_numpy("y").astype(str)
+        assert best.tolist() == [["5.000000:1", "3.000000:2"]]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_compression_goes_both_ways(client: triton.InferenceServerClient, coding: str) -> None:
+    """What goes in and what comes out, tensors as bytes and as JSON."""
+    array = np.arange(3000, dtype=np.float32).reshape(1000, 3)
+    given = triton.InferInput("x", [1000, 3], "FP32")
+    given.set_data_from_numpy(array)
+    for binary in (True, False):
+        answer = client.infer(
+            "fp32",
+            [given],
+            outputs=[triton.InferRequestedOutput("y", binary_data=binary)],
+            request_compression_algorithm=coding,
+            response_compression_algorithm=coding,
+        )
+        assert np.array_equal(answer.as_numpy("y"), array)
+
+
+def test_a_configuration_is_told_in_tritons_words(client: triton.InferenceServerClient) -> None:
+    """Of one row, where the first dimension is a batch; `max_batch_size` 0 and whole shapes else."""
+    config = client.get_model_config("bytes", "1")
+    assert config["input"] == [{"name": "x", "data_type": "TYPE_STRING", "dims": [3]}]
+    assert config["max_batch_size"] > 1
+    assert client.get_model_config("tiny")["max_batch_size"] == 0
+    assert client.get_model_config("tiny")["input"] == [{"name": "text", "data_type": "TYPE_STRING", "dims": [-1]}]
+
+
+def test_statistics_count_requests_rows_and_runs(client: triton.InferenceServerClient) -> None:
+    """Per model and version, and of all models; a refused request counts as none, since it never reached the model."""
+    given = triton.InferInput("x", [4, 3], "INT16")
+    given.set_data_from_numpy(np.zeros((4, 3), np.int16))
+    (before,) = client.get_inference_statistics("int16")["model_stats"]
+    client.infer("int16", [given])
+    (after,) = client.get_inference_statistics("int16", "1")["model_stats"]
+    counted = [after[name] - before[name] for name in ("inference_count", "execution_count")]
+    assert counted == [4, 1]
+    assert after["inference_stats"]["success"]["count"] == before["inference_stats"]["success"]["count"] + 1
+    assert 4 in [batch["batch_size"] for batch in after["batch_stats"]]
+    assert after["last_inference"] >= before["last_inference"]
+    assert {"int16", "tiny"} <= {one["name"] for one in client.get_inference_statistics()["model_stats"]}
+    with pytest.raises(InferenceServerException, match="model_not_found"):
+        client.get_inference_statistics("none")
+
+
+def test_a_timeout_is_a_deadline(client: triton.InferenceServerClient, node: httpx.Client) -> None:
+    """In microseconds; one that is enough changes nothing, one that is no number is refused."""
+    given = triton.InferInput("text", [1], "BYTES")
+    given.set_data_from_numpy(np.array([b"a cat"], object))
+    assert client.infer("tiny", [given], timeout=10_000_000, priority=1).as_numpy("embedding").shape == (1, 32)
+    answer = infer(node, "fp32", inputs=[row()], parameters={"timeout": "soon"})
+    assert (answer.status_code, "[parameter_invalid]" in answer.json()["error"]) == (400, True)
 
 
 def test_server_metadata_answers_with_and_without_a_slash(node: httpx.Client) -> None:

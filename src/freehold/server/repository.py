@@ -73,10 +73,11 @@ def settings_of(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     batch = config.get("max_batch_size", 0)
     if type(batch) is not int or batch < 0:
         raise _wrong(model, "`max_batch_size` is no whole number of at least 0")
-    settings = dict(_parameters(model, config.get("parameters", {})))
+    settings: dict[str, Any] = dict(_parameters(model, config.get("parameters", {})))
     for field, setting in (("input", "inputs"), ("output", "outputs")):
-        if tensors := config.get(field, []):
-            settings[setting] = [_tensor(model, field, tensor, batched=batch > 0) for tensor in _list(model, tensors)]
+        tensors = _list(model, config.get(field, []))
+        if tensors:
+            settings[setting] = [_tensor(model, field, tensor, batched=batch > 0) for tensor in tensors]
     return settings
 
 
