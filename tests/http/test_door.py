@@ -186,7 +186,7 @@ def test_a_database_whose_only_key_was_revoked_keeps_the_door_closed(doors: Door
     """Revoking the last key is not an invitation."""
     keys = Keys.open(doors.home)
     keys.create("only", "client")
-    keys._database.execute("UPDATE keys SET revoked_at = 1")
+    keys.register.revoke("only")
     keys.close()
     assert not doors.choose("127.0.0.1").is_open
     assert doors.choose().initial_key is None

@@ -42,7 +42,7 @@ class Key:
 
     def has(self, right: Right) -> bool:
         """Whether its role has `right`."""
-        return right in RIGHTS[self.role]
+        return right in RIGHTS.get(self.role, frozenset())  # a role that somebody wrote by hand has none
 
     def covers(self, model: str) -> bool:
         """Whether `model` is among those that it may use; whose tenant the model is, is another question."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from pathlib import Path
 
@@ -137,7 +137,7 @@ class Keys:
                 self._take(records)
             self._change, self._openings = latest, openings
 
-    def _take(self, records: "list[Record]") -> None:
+    def _take(self, records: Sequence[Record]) -> None:
         """What changed takes the place of what was known under its names. Requests are answered meanwhile."""
         names = {record.name for record in records}
         before = {sha256 for sha256, key in self._keys.items() if key.name in names}
@@ -160,7 +160,7 @@ class Keys:
     def _tell(self, failure: Exception) -> None:
         """Once, however long it lasts."""
         known = self.trouble is not None
-        self.trouble = FreeholdError("keys_unfollowed", reason=failure)
+        self.trouble = FreeholdError("keys_unfollowed", reason=str(failure).removesuffix("."))
         if not known:
             log.warning("%s %s", self.trouble.cause, self.trouble.fix)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -266,13 +267,14 @@ def digest(key: str) -> bytes:
 
 def _record(row: Row, scopes: dict[str | None, frozenset[str] | None], limits: dict[str, Limits]) -> Record:
     """A row as a Record; equal scopes and limits of 100,000 keys are one object each."""
+    role: Role
     name, role, tenant, team, models, limited, *rest = row
     if models not in scopes:
         scopes[models] = frozenset(map(sys.intern, msgspec.json.decode(models, type=list[str])))
     if limited not in limits:
         limits[limited] = msgspec.json.decode(limited, type=Limits)
-    words = map(sys.intern, (role, tenant, team))
-    return Record(name, *words, scopes[models], limits[limited], *rest)  # type: ignore[arg-type]
+    known = cast(Role, sys.intern(role))  # as `create` wrote it
+    return Record(name, known, sys.intern(tenant), sys.intern(team), scopes[models], limits[limited], *rest)
 
 
 def _json(value: object) -> str | None:

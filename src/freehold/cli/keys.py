@@ -1,6 +1,8 @@
 """`freehold keys`: who may call."""
 
 import os
+import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +16,13 @@ from freehold.cli.columns import columns
 from freehold.cli.output import EPILOG, Output
 from freehold.errors import FreeholdError
 
-DAY_S = 86_400
 OVERLAP = "24h"
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": DAY_S}
+LONGEST_S = 36_525 * 86_400
+"""A hundred years."""
+
+_DURATION = re.compile("([0-9]{1,12})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LEAST = typer.Option(min=1, show_default="no limit")
 
 app = typer.Typer()
@@ -116,7 +121,7 @@ def _row(record: Record) -> dict[str, Any]:
 def _state(record: Record) -> str:
     if record.revoked_at is not None:
         return "revoked"
-    has_ended = record.expires_at is not None and record.expires_at <= datetime.now(UTC).timestamp()
+    has_ended = record.expires_at is not None and record.expires_at <= time.time()
     return "expired" if has_ended else "valid"
 
 
@@ -144,8 +149,8 @@ def _role(text: str) -> Role:
 
 def _moment(text: str) -> float:
     """Seconds since 1970 of a duration from now, or of a date or time of ISO 8601; without a zone it is UTC."""
-    if text[-1:] in _SECONDS and text[:-1].isdecimal():
-        return datetime.now(UTC).timestamp() + _duration("--expires", text)
+    if _DURATION.fullmatch(text):
+        return time.time() + _duration("--expires", text)
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
@@ -155,9 +160,9 @@ def _moment(text: str) -> float:
 
 def _duration(option: str, text: str) -> float:
     """Seconds of `90s`, `30m`, `12h`, `7d`; at most a hundred years."""
-    unit, count = _SECONDS.get(text[-1:], 0), text[:-1]
-    seconds = int(count) * unit if count.isascii() and count.isdecimal() and len(count) <= 10 else 0
-    if not unit or not count.isdecimal() or seconds > 36_525 * DAY_S:
+    parts = _DURATION.fullmatch(text)
+    seconds = int(parts[1]) * _SECONDS[parts[2]] if parts is not None else LONGEST_S + 1
+    if seconds > LONGEST_S:
         raise FreeholdError("key_time_invalid", option=option, value=text)
     return float(seconds)
 

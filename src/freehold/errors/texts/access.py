@@ -20,9 +20,9 @@ ENTRIES: dict[str, Entry] = {
     "right_missing": Entry(
         Kind.FORBIDDEN,
         "This call needs the right `{right}`, which the key {name} of the role {role} does not have.",
-        "Use a key of a role that has it; `freehold keys create --role ROLE` makes one.",
+        "Use a key of a role that has it; `freehold keys create --name NAME --role ROLE` makes one.",
         "此调用需要权限 `{right}`，而角色为 {role} 的密钥 {name} 没有该权限。",
-        "请使用具备该权限的角色的密钥；可用 `freehold keys create --role ROLE` 创建。",
+        "请使用具备该权限的角色的密钥；可用 `freehold keys create --name NAME --role ROLE` 创建。",
     ),
     "model_shared": Entry(
         Kind.FORBIDDEN,
@@ -153,9 +153,9 @@ ENTRIES: dict[str, Entry] = {
     "database_driver_missing": Entry(
         Kind.INVALID,
         "`access.database` needs the driver of PostgreSQL, which is not installed: {reason}.",
-        "pip install 'freehold[postgres]'",
+        "Install it: pip install 'freehold[postgres]'.",
         "`access.database` 需要 PostgreSQL 驱动，但未安装：{reason}。",
-        "pip install 'freehold[postgres]'",
+        "请安装：pip install 'freehold[postgres]'。",
     ),
     "keys_homeless": Entry(
         Kind.UNAVAILABLE,
