@@ -172,12 +172,22 @@ def test_what_waits_for_a_restart_is_named(tmp_path: Path) -> None:
     changed(tmp_path, test)
 
 
-def test_models_of_this_process_wait_for_a_restart(tmp_path: Path) -> None:
-    """Those of other servers do not."""
+def test_servers_that_are_started_here_wait_for_a_restart(tmp_path: Path) -> None:
+    """Models of this process and of other servers do not; of limits, only those of the whole server."""
     (tmp_path / "m.onnx").write_bytes(b"")
     file = File(tmp_path)
-    file.write(MODELS + "  - {id: c, source: ./m.onnx}\n  - {id: d, source: 'http://127.0.0.1:11/v1'}\n")
-    assert only_at_start(file.begun, file.load()) == ["model c"]
+    models = "  - {id: c, source: ./m.onnx, command: [x, '{port}']}\n  - {id: d, source: 'http://127.0.0.1:11/v1'}\n"
+    file.write(MODELS + models + "  - {id: e, source: ./m.onnx}\nlimits: {models_mb: 7, concurrency: 3}\n")
+    assert only_at_start(file.begun, file.load()) == ["limits.models_mb", "model c"]
+
+
+def test_limits_of_keys_do_not_wait_for_a_restart(tmp_path: Path) -> None:
+    """What else is said of access does, and is named."""
+    file = File(tmp_path)
+    file.write(MODELS + "access: {limits: {parallel: 3}, teams: {a: {parallel: 9}}, when_unreachable: refuse}\n")
+    assert only_at_start(file.begun, file.load()) == []
+    file.write(MODELS + "access: {audit: {keep_days: 7}, limits: {parallel: 3}}\n")
+    assert only_at_start(file.begun, file.load()) == ["access.audit"]
 
 
 def test_a_file_that_is_asked_for_is_read_again(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
-from freehold.access import Database, Keys, Limits
+from freehold.access import Database, Keys
 from freehold.access.books import Books
 from freehold.access.leases import SharedLeases
 from freehold.access.quota import Quota, Rules
 from freehold.cli.access import database_url
-from freehold.config import Access, KeyLimits
+from freehold.config import Access
 from freehold.http import Entrance
 from freehold.http.bookkeeping import Bookkeeping
 from freehold.http.proxies import TrustedProxies
@@ -46,7 +47,7 @@ class Guard:
             database = connect()
         host = socket.gethostname()
         self._books = Books(database, host, telemetry, access, home if home.is_dir() else None)
-        self._quota = Quota(SharedLeases(connect, f"{host}-{os.getpid()}"), rules_of(access))
+        self._quota = Quota(SharedLeases(connect, f"{host}-{token_hex(8)}"), Rules.of(access))
         self.entrance = Entrance(
             keys,
             owners,
@@ -54,6 +55,10 @@ class Guard:
             ledger=Bookkeeping(self._books.usage, self._books.audit),
             proxies=TrustedProxies(access.trusted_proxies),
         )
+
+    def follow(self, access: Access) -> None:
+        """Go on by the limits of a file that has changed; its other settings of access wait for a restart."""
+        self._quota.follow(Rules.of(access))
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -64,15 +69,3 @@ class Guard:
                 yield
         finally:
             await asyncio.to_thread(self._books.close)
-
-
-def rules_of(access: Access) -> Rules:
-    """The limits that the configuration sets."""
-    teams = {name: _limits(team) for name, team in access.teams.items()}
-    return Rules(_limits(access.limits), teams, access.when_unreachable)
-
-
-def _limits(said: KeyLimits) -> Limits:
-    return Limits(
-        said.requests_per_minute, said.requests_per_day, said.tokens_per_minute, said.tokens_per_day, said.parallel
-    )

@@ -218,6 +218,8 @@ class Node:
 
     def follow(self, config: Config) -> None:
         """As `Followers.follow`."""
+        if self._guard is not None:
+            self._guard.follow(config.access)
         if self._residents is not None:
             self._residents.follow(config, self._models)
 

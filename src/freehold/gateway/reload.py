@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from freehold.config import Config
+from freehold.config import Access, Config
 from freehold.errors import FreeholdError
 from freehold.gateway.recurring import recurring
 from freehold.telemetry import Telemetry
@@ -22,10 +22,12 @@ from freehold.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-AT_START = ("server", "access", "observe", "network")
+AT_START = ("server", "observe", "network")
 """What of a configuration is only read when a node starts; of its models, those whose servers it starts itself."""
 OF_THE_SERVER = ("body_mb", "in_flight_mb", "models_mb")
 """Limits that are, too; all others are each model's."""
+OF_THE_DOOR = frozenset(Access.__struct_fields__) - {"limits", "teams", "when_unreachable"}
+"""Settings of `access` that are, too; its limits are taken up."""
 
 Signature = tuple[int, int, int] | None
 
@@ -134,6 +136,8 @@ def only_at_start(begun: Config, config: Config) -> list[str]:
     changed += ["gateway.body_mb"] if begun.gateway.body_mb != config.gateway.body_mb else []
     limits = [name for name in OF_THE_SERVER if getattr(begun.limits, name) != getattr(config.limits, name)]
     changed += [f"limits.{name}" for name in limits]
+    door = sorted(name for name in OF_THE_DOOR if getattr(begun.access, name) != getattr(config.access, name))
+    changed += [f"access.{name}" for name in door]
     mine = {model.id: model for model in begun.models if model.hosting == "child"}
     theirs = {model.id: model for model in config.models if model.hosting == "child"}
     ids = {**mine, **theirs}
