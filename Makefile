@@ -53,8 +53,9 @@ bench: $(VENV)/.torch ## our servers beside their peers, in one run (docs/perfor
 	@tools/need.sh wrk=wrk docker-registry=docker-registry
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(VENV)/.dev ## write the reference pages again from the code
+docs: $(VENV)/.dev ## write the reference pages again from the code and the conformance suite
 	$(BIN)/python -m freehold.cli.docs
+	$(BIN)/python -m tests.conformance.page
 
 dist: $(VENV)/.base ## wheel and sdist into dist/, the same bytes from the same commit
 	rm -rf dist

@@ -26,6 +26,8 @@ SHARED = "/v2/systemsharedmemory"
 
 CALLS: dict[str, Call] = {
     "live": Call("Is the server alive?", ("GET /v2/health/live",), "ServerLive"),
+    "grpc health": Call("Health as gRPC's own tools ask for it", (), "grpc.health.v1.Health/Check"),
+    "infer typed": Call("Tensors as typed contents", (), "ModelInfer"),
     "ready": Call("Can every model answer?", ("GET /v2/health/ready",), "ServerReady"),
     "model ready": Call("Can this model answer?", (f"GET {MODEL}/ready", f"GET {VERSION}/ready"), "ModelReady"),
     "server metadata": Call("Name, version and extensions", ("GET /v2",), "ServerMetadata"),
@@ -48,21 +50,28 @@ CALLS: dict[str, Call] = {
         "model_repository(unload_dependents)",
     ),
     "classification": Call("The best classes of an output", INFER, "ModelInfer", extension="classification"),
-    "infer shared": Call("Tensors in shared memory", INFER, extension="system_shared_memory"),
+    "infer shared": Call("Tensors in shared memory", INFER, "ModelInfer", extension="system_shared_memory"),
     "shared status": Call(
         "Regions that are registered",
         (f"GET {SHARED}/status", f"GET {SHARED}/region/{{region}}/status"),
-        extension="system_shared_memory",
+        "SystemSharedMemoryStatus",
+        "system_shared_memory",
     ),
     "shared register": Call(
-        "Make a region known", (f"POST {SHARED}/region/{{region}}/register",), extension="system_shared_memory"
+        "Make a region known",
+        (f"POST {SHARED}/region/{{region}}/register",),
+        "SystemSharedMemoryRegister",
+        "system_shared_memory",
     ),
     "shared unregister": Call(
         "Forget one region or all",
         (f"POST {SHARED}/region/{{region}}/unregister", f"POST {SHARED}/unregister"),
-        extension="system_shared_memory",
+        "SystemSharedMemoryUnregister",
+        "system_shared_memory",
     ),
-    "cuda shared": Call("CUDA shared memory: 501", ("/v2/cudasharedmemory/...",)),
+    "cuda shared": Call(
+        "CUDA shared memory: refused as not offered", ("every path below /v2/cudasharedmemory",), "CudaSharedMemory..."
+    ),
     "config": Call(
         "A model in Triton's terms",
         (f"GET {MODEL}/config", f"GET {VERSION}/config"),

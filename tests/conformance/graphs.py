@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
+import onnx.parser
 from onnx import TensorProto, helper
 
 TYPES: dict[str, tuple[int, str]] = {
@@ -24,6 +25,14 @@ TYPES: dict[str, tuple[int, str]] = {
 }
 """For each datatype ONNX's number of it, and numpy's name, which for BF16 is that of its bits."""
 
+_SLOW = """<ir_version: 8, opset_import: ["": 17]>
+slow (int64[1] steps, float[1, 65536] x) => (float[1, 65536] y) {
+    y = Loop<body = turn (int64 i, bool c, float[1, 65536] a) => (bool d, float[1, 65536] b) {
+        d = Identity(c)
+        b = Tanh(a)
+    }>(steps, , x)
+}"""
+
 Dimension = str | int
 Port = tuple[str, int, Sequence[Dimension]]
 
@@ -42,7 +51,8 @@ def write(path: Path, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Se
 
 def write_all(folder: Path) -> dict[str, Path]:
     """`echo_X` of each datatype: x [n, m] -> y, the same. `scalar`: x [] -> y []. `row`: x [n, 3] -> y [n, 3].
-    `pair`: a, b [n, 4] -> sum, difference [n, 4]. All but the first are FP32."""
+    `pair`: a, b [n, 4] -> sum, difference [n, 4]. `slow`: steps [1], x [1, 65536] -> y, as slow as `steps` says. All
+    but the first are FP32."""
     made = {}
     for datatype, (number, _) in TYPES.items():
         name = f"echo_{datatype.lower()}"
@@ -55,4 +65,6 @@ def write_all(folder: Path) -> dict[str, Path]:
     fours: list[Port] = [(port, TensorProto.FLOAT, ("n", 4)) for port in ("a", "b", "sum", "difference")]
     nodes = [("Add", "a b", "sum"), ("Sub", "a b", "difference")]
     made["pair"] = write(folder / "pair.onnx", fours[:2], fours[2:], nodes)
+    made["slow"] = folder / "slow.onnx"
+    onnx.save(onnx.parser.parse_model(_SLOW), made["slow"])
     return made

@@ -1,117 +1,142 @@
-"""System shared memory by Triton's client and its own utilities: tensors that no socket carries."""
+"""System shared memory by Triton's clients and their own utilities: tensors that no socket carries."""
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
 import pytest
-import tritonclient.http as triton
+import tritonclient.grpc as over_grpc
+import tritonclient.http as over_http
 from tritonclient.utils import InferenceServerException, serialize_byte_tensor
 from tritonclient.utils import shared_memory as shm
 
 from tests.conformance.calls import proves
 from tests.conformance.graphs import write_all
 from tests.conformance.samples import SAMPLES, Array, same
+from tests.crowd import PATIENCE_S, eventually
+from tests.e2e.conftest import Node
 from tests.server.conftest import running, served, wait_ready
+
+SLOW_STEPS = 15000
+"""Of the model `slow`: most of a second."""
 
 Region = Callable[[str, int], Any]
 
 
-@pytest.fixture
-def client(url: str) -> Iterator[triton.InferenceServerClient]:
-    """The client; what it registered is unregistered in the end."""
-    with triton.InferenceServerClient(url.removeprefix("http://")) as connected:
-        yield connected
-        connected.unregister_system_shared_memory()
+class Api(NamedTuple):
+    """One of Triton's clients, the module with its types, and how it writes statuses."""
+
+    client: Any
+    types: Any
+    invalid: str
+    not_found: str
+    unsupported: str
+
+    def infer(self, model: str, datatype: str, array: Array, size: int) -> Any:
+        """The tensor in region `in`, the answer wanted in region `out`."""
+        put = self.types.InferInput("x", list(array.shape), datatype)
+        put.set_shared_memory("in", size)
+        wanted = self.types.InferRequestedOutput("y")
+        wanted.set_shared_memory("out", size)
+        return self.client.infer(model, [put], outputs=[wanted])
+
+    def listed(self, name: str = "") -> list[tuple[str, str, int, int]]:
+        """Name, key, offset and size of what is registered, in alphabetical order."""
+        if self.types is over_http:
+            rows = self.client.get_system_shared_memory_status(name)
+            return sorted((one["name"], one["key"], one["offset"], one["byte_size"]) for one in rows)
+        regions = self.client.get_system_shared_memory_status(name).regions
+        return sorted((one.name, one.key, one.offset, one.byte_size) for one in regions.values())
+
+
+@pytest.fixture(params=["http", "grpc"])
+def api(request: pytest.FixtureRequest, url: str, grpc_address: str) -> Iterator[Api]:
+    """The client of each transport; what it registered is unregistered in the end."""
+    if request.param == "http":
+        made = Api(over_http.InferenceServerClient(url.removeprefix("http://")), over_http, "400", "404", "501")
+    else:
+        words = [f"StatusCode.{name}" for name in ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED")]
+        made = Api(over_grpc.InferenceServerClient(grpc_address), over_grpc, *words)
+    with made.client:
+        yield made
+        made.client.unregister_system_shared_memory()
 
 
 @pytest.fixture
-def region(client: triton.InferenceServerClient, region_key: str) -> Iterator[Region]:
+def region(api: Api, region_key: str) -> Iterator[Region]:
     """`region("in", 64)` creates an object of that size and registers all of it under that name."""
     with ExitStack() as stack:
 
         def make(name: str, size: int) -> Any:
             handle = shm.create_shared_memory_region(name, f"{region_key}_{name}", size, create_only=True)
             stack.callback(shm.destroy_shared_memory_region, handle)
-            client.register_system_shared_memory(name, f"{region_key}_{name}", size)
+            api.client.register_system_shared_memory(name, f"{region_key}_{name}", size)
             return handle
 
         yield make
 
 
-def infer(client: triton.InferenceServerClient, model: str, datatype: str, array: Array, size: int) -> Any:
-    """The tensor in region `in`, the answer wanted in region `out`."""
-    put = triton.InferInput("x", list(array.shape), datatype)
-    put.set_shared_memory("in", size)
-    wanted = triton.InferRequestedOutput("y")
-    wanted.set_shared_memory("out", size)
-    return client.infer(model, [put], outputs=[wanted])
-
-
 @proves("infer shared", "shared register")
 @pytest.mark.parametrize("datatype", [name for name in SAMPLES if name != "BF16"])
-def test_every_datatype_infers_through_regions(
-    client: triton.InferenceServerClient, region: Region, datatype: str
-) -> None:
+def test_every_datatype_infers_through_regions(api: Api, region: Region, datatype: str) -> None:
     """In by one region, out by another; the answer itself has no data."""
     array = SAMPLES[datatype]
     content = serialize_byte_tensor(array) if array.dtype == object else array
     size = len(content.item()) if array.dtype == object else array.nbytes
     given, out = region("in", size), region("out", size)
     shm.set_shared_memory_region(given, [content])
-    output = infer(client, f"echo_{datatype.lower()}", datatype, array, size).get_output("y")
-    assert "data" not in output
-    assert output["parameters"]["shared_memory_byte_size"] == size
+    answer = api.infer(f"echo_{datatype.lower()}", datatype, array, size)
+    if api.types is over_http:
+        assert "data" not in answer.get_output("y")
+        assert answer.get_output("y")["parameters"]["shared_memory_byte_size"] == size
+    else:
+        assert answer.get_output("y").parameters["shared_memory_byte_size"].int64_param == size
+        assert list(answer.get_response().raw_output_contents) == [b""]
     kind = array.dtype if array.dtype != object else np.object_
     assert same(shm.get_contents_as_numpy(out, kind, array.shape), array)
 
 
 @proves("infer shared")
-def test_parts_of_one_region_hold_inputs_and_outputs(client: triton.InferenceServerClient, region: Region) -> None:
+def test_parts_of_one_region_hold_inputs_and_outputs(api: Api, region: Region) -> None:
     """Offsets on both sides, and a second output beside them in the answer."""
     both = region("all", 48)
     shm.set_shared_memory_region(both, [np.full((1, 4), 5, np.float32), np.full((1, 4), 3, np.float32)])
     inputs = []
     for name, offset in (("a", 0), ("b", 16)):
-        put = triton.InferInput(name, [1, 4], "FP32")
+        put = api.types.InferInput(name, [1, 4], "FP32")
         put.set_shared_memory("all", 16, offset)
         inputs.append(put)
-    total = triton.InferRequestedOutput("sum")
+    total = api.types.InferRequestedOutput("sum")
     total.set_shared_memory("all", 16, 32)
-    answer = client.infer("pair", inputs, outputs=[total, triton.InferRequestedOutput("difference")])
+    answer = api.client.infer("pair", inputs, outputs=[total, api.types.InferRequestedOutput("difference")])
     assert shm.get_contents_as_numpy(both, np.float32, [1, 4], 32).tolist() == [[8] * 4]
     assert answer.as_numpy("difference").tolist() == [[2] * 4]
 
 
 @proves("shared status", "shared register", "shared unregister")
-def test_regions_are_listed_and_forgotten(
-    client: triton.InferenceServerClient, region: Region, region_key: str
-) -> None:
+def test_regions_are_listed_and_forgotten(api: Api, region: Region, region_key: str) -> None:
     """One, all, after one is gone, after all are; what is not there is no error to unregister, but to ask for."""
     region("first", 64)
     region("second", 32)
-    assert [one["name"] for one in client.get_system_shared_memory_status()] == ["first", "second"]
-    assert client.get_system_shared_memory_status("second") == [
-        {"name": "second", "key": f"{region_key}_second", "offset": 0, "byte_size": 32}
-    ]
-    client.unregister_system_shared_memory("first")
-    client.unregister_system_shared_memory("first")
-    assert [one["name"] for one in client.get_system_shared_memory_status()] == ["second"]
+    assert [name for name, *_ in api.listed()] == ["first", "second"]
+    assert api.listed("second") == [("second", f"{region_key}_second", 0, 32)]
+    api.client.unregister_system_shared_memory("first")
+    api.client.unregister_system_shared_memory("first")
+    assert [name for name, *_ in api.listed()] == ["second"]
     with pytest.raises(InferenceServerException, match="Unable to find system shared memory region") as caught:
-        client.get_system_shared_memory_status("first")
-    assert caught.value.status() == "404"
-    client.unregister_system_shared_memory()
-    assert client.get_system_shared_memory_status() == []
+        api.listed("first")
+    assert caught.value.status() == api.not_found
+    api.client.unregister_system_shared_memory()
+    assert api.listed() == []
 
 
 @proves("shared register")
-def test_what_cannot_be_registered_is_refused(
-    client: triton.InferenceServerClient, region: Region, region_key: str
-) -> None:
+def test_what_cannot_be_registered_is_refused(api: Api, region: Region, region_key: str) -> None:
     """A name twice, beyond the object, an object that is not there, or not of an allowed prefix."""
     region("in", 64)
     for name, key, size, offset, words in (
@@ -123,56 +148,80 @@ def test_what_cannot_be_registered_is_refused(
         ("new", f"{region_key}/../../../etc/passwd", 1, 0, "Cannot register shared memory region"),
     ):
         with pytest.raises(InferenceServerException, match=words) as caught:
-            client.register_system_shared_memory(name, key, size, offset)
-        assert caught.value.status() == "400"
+            api.client.register_system_shared_memory(name, key, size, offset)
+        assert caught.value.status() == api.invalid
 
 
 @proves("infer shared")
-def test_use_beyond_a_region_is_refused(client: triton.InferenceServerClient, region: Region) -> None:
+def test_use_beyond_a_region_is_refused(api: Api, region: Region) -> None:
     """Unknown, too small for the input, too small for the output; and nothing is written."""
     given, out = region("in", 12), region("out", 8)
     row = np.ones((1, 3), np.float32)
     shm.set_shared_memory_region(given, [row])
     with pytest.raises(InferenceServerException, match="Invalid offset \\+ byte size"):
-        infer(client, "row", "FP32", row, 12)
+        api.infer("row", "FP32", row, 12)
     assert shm.get_contents_as_numpy(out, np.float32, [2]).tolist() == [0, 0]
-    client.unregister_system_shared_memory("in")
+    api.client.unregister_system_shared_memory("in")
     with pytest.raises(InferenceServerException, match="Unable to find") as caught:
-        infer(client, "row", "FP32", row, 8)
-    assert caught.value.status() == "404"
+        api.infer("row", "FP32", row, 8)
+    assert caught.value.status() == api.not_found
 
 
 @proves("infer shared")
-def test_an_object_that_shrinks_or_goes_harms_nobody(
-    client: triton.InferenceServerClient, region: Region, region_key: str
-) -> None:
+def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, region_key: str) -> None:
     """A server that had mapped it would die by SIGBUS; this one answers 400, and goes on."""
     given, _ = region("in", 1 << 16), region("out", 1 << 16)
     shm.set_shared_memory_region(given, [np.ones((1, 3), np.float32)])
     row = np.ones((1, 3), np.float32)
-    infer(client, "row", "FP32", row, 12)
+    api.infer("row", "FP32", row, 12)
     os.truncate(f"/dev/shm{region_key}_in", 4)
     with pytest.raises(InferenceServerException, match="shrank") as caught:
-        infer(client, "row", "FP32", row, 12)
-    assert caught.value.status() == "400"
+        api.infer("row", "FP32", row, 12)
+    assert caught.value.status() == api.invalid
     os.truncate(f"/dev/shm{region_key}_in", 1 << 16)
     os.truncate(f"/dev/shm{region_key}_out", 0)
     with pytest.raises(InferenceServerException, match="shrank"):
-        infer(client, "row", "FP32", row, 12)
-    assert client.is_server_live()
+        api.infer("row", "FP32", row, 12)
+    assert api.client.is_server_live()
+
+
+@proves("shared unregister")
+def test_a_region_in_use_is_forgotten_when_its_request_has_ended(
+    api: Api, region: Region, server: Node, url: str, grpc_address: str, region_key: str
+) -> None:
+    """Meanwhile it is listed and its name taken, and the request is answered into it."""
+    size = 4 * 65536
+    given, out = region("in", size), region("out", size)
+    shm.set_shared_memory_region(given, [np.ones((1, 65536), np.float32)])
+    steps = api.types.InferInput("steps", [1], "INT64")
+    steps.set_data_from_numpy(np.array([SLOW_STEPS]))
+    put, wanted = api.types.InferInput("x", [1, 65536], "FP32"), api.types.InferRequestedOutput("y")
+    put.set_shared_memory("in", size)
+    wanted.set_shared_memory("out", size)
+    address = grpc_address if api.types is over_grpc else url.removeprefix("http://")
+    with api.types.InferenceServerClient(address) as elsewhere, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(elsewhere.infer, "slow", [steps, put], outputs=[wanted])
+        eventually(lambda: server.metric("freehold_model_requests_in_flight", model="slow") == 1, "in flight")
+        api.client.unregister_system_shared_memory()
+        assert [name for name, *_ in api.listed()] == ["in", "out"]
+        with pytest.raises(InferenceServerException, match="already in manager"):
+            api.client.register_system_shared_memory("in", f"{region_key}_in", size)
+        asked.result(PATIENCE_S)
+    assert 0 < shm.get_contents_as_numpy(out, np.float32, [1, 65536])[0, 0] < 1
+    assert eventually(lambda: not api.listed(), "forgotten")
 
 
 @proves("cuda shared")
-def test_cuda_shared_memory_is_told_to_be_absent(client: triton.InferenceServerClient) -> None:
+def test_cuda_shared_memory_is_told_to_be_absent(api: Api) -> None:
     """Status, register and unregister."""
     for call in (
-        client.get_cuda_shared_memory_status,
-        client.unregister_cuda_shared_memory,
-        lambda: client.register_cuda_shared_memory("r", b"handle", 0, 64),
+        api.client.get_cuda_shared_memory_status,
+        api.client.unregister_cuda_shared_memory,
+        lambda: api.client.register_cuda_shared_memory("r", b"aGFuZGxl", 0, 64),
     ):
         with pytest.raises(InferenceServerException, match="CUDA shared memory is not offered") as caught:
             call()
-        assert caught.value.status() == "501"
+        assert caught.value.status() == api.unsupported
 
 
 @proves("shared status", "shared register", "shared unregister", "infer shared")
