@@ -95,7 +95,14 @@ def test_nothing_of_ours_is_said_that_was_not_declared(telemetry: Telemetry) -> 
     assert said <= declared
     undeclared_gpu = {metric.name for metric in names.ALL if metric.name.startswith("freehold_gpu_")}
     memory = {names.MEMORY_BUDGET_BYTES.name, names.MEMORY_USED_BYTES.name}
-    assert declared - said <= undeclared_gpu | memory
+    books = {name for name in declared if name.startswith(("freehold_usage_", "freehold_audit_"))}
+    assert declared - said <= undeclared_gpu | memory | books
+
+
+def test_what_not_every_process_counts_is_exported_once_it_does(telemetry: Telemetry) -> None:
+    """Whoever counts it has its series, and a scrape sees them."""
+    telemetry.values(names.AUDIT_LINES).of().inc(3)
+    assert ("freehold_audit_lines_total", {}, 3.0) in samples(telemetry)
 
 
 def test_the_process_is_measured_unless_unwanted(telemetry: Telemetry) -> None:
