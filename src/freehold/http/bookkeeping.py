@@ -44,15 +44,16 @@ class Bookkeeping:
 
 def _line(visit: Visit, status: int, seconds: float) -> Act:
     key, asked = visit.key, visit.asked
+    inferred = asked.right == "infer"
     return Act(
-        "model.infer" if asked.right == "infer" else f"{asked.right}.denied",
+        "model.infer" if inferred else f"{asked.right}.denied",
         key.name,
         key.tenant,
         visit.model,
         visit.digest,
-        visit.place or asked.address,
+        visit.place if inferred else asked.address,
         "done" if 0 < status < 400 else str(status or "cut"),
         visit.prompt_tokens,
         visit.completion_tokens,
-        {"path": asked.path, "request": asked.request_id, "ms": round(1000 * seconds)},
+        {"path": asked.path, "address": asked.address, "request": asked.request_id, "ms": round(1000 * seconds)},
     )
