@@ -10,7 +10,9 @@ from freehold.server.health import Readiness
 
 LOOK_S = 0.1
 NOTICE_S = 5.0
-"""How long a server that reads the file takes at most to have seen it: it looks ten times a second."""
+"""How long a server that reads the file takes at most to have read it: it looks ten times a second."""
+TROUBLE_S = 1.5
+"""The same where it says that something is wrong, most likely with the file."""
 
 
 def applied(file: Path, url: str, key: str, wait_s: float) -> Readiness:
@@ -25,7 +27,7 @@ def applied(file: Path, url: str, key: str, wait_s: float) -> Readiness:
         readiness = server.readiness()
         waited = time.monotonic() - begun
         if readiness.configuration != digest:
-            if waited > NOTICE_S:
+            if waited > (TROUBLE_S if readiness.troubles else NOTICE_S):
                 told = "; ".join(trouble.cause for trouble in readiness.troubles) or "it serves by another file."
                 raise FreeholdError("config_not_taken", url=url, file=file, reason=told)
         elif not readiness.changing or waited > wait_s:

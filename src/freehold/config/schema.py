@@ -22,7 +22,8 @@ def schema() -> dict[str, Any]:
     top["properties"] |= {
         "model": {"description": "The only model: short for `models` with one entry.", "$ref": "#/$defs/ModelConfig"},
     }
-    top["properties"]["models"]["items"]["oneOf"] = [{"required": ["source"]}, {"required": ["path"]}]
+    named = ({"required": [name]} for name in ("source", "path", "versions"))
+    top["properties"]["models"]["items"]["anyOf"] = list(named)
     top["not"] = {"required": ["model", "models"]}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "freehold.yaml"}
     return {**head, **{key: value for key, value in top.items() if key != "title"}, "$defs": definitions}

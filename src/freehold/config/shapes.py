@@ -63,11 +63,7 @@ class Limits(Shape, frozen=True):
     ] = 512
     models_mb: Annotated[
         Count | None,
-        doc(
-            "All loaded models, by the size of their files; of the whole server, too. For one that does not fit, the"
-            " least recently used are put to sleep; null: nine tenths of what is available at the start.",
-            "MiB",
-        ),
+        doc("All loaded models together, of the whole server, too; null: nine tenths of what is free at start.", "MiB"),
     ] = None
     in_flight_tokens: Annotated[
         Count | None, doc("Tokens of all admitted requests together; null: bounded by `in_flight_mb` alone.", "tokens")
