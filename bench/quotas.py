@@ -29,10 +29,10 @@ async def measure(rules: Rules, home: Path) -> dict[str, float]:
     """Microseconds of a request that is counted and settled, and of writing its headers."""
     quota = Quota(SharedLeases(lambda: Database.open(home), "bench"), rules)
     async with quota.running():
-        permit = await quota.enter(KEY, 20)
-        permit.settle(30)
+        allowance = await quota.enter(KEY, 20)
+        allowance.settle(30)
         counted = [await _counted(quota) for _ in range(REPEATS)]
-        written = [_timed(permit.headers, REQUESTS // 10) for _ in range(REPEATS)]
+        written = [_timed(allowance.headers, REQUESTS // 10) for _ in range(REPEATS)]
     return {"enter_settle_us": round(median(counted), 2), "headers_us": round(median(written), 2)}
 
 

@@ -12,9 +12,9 @@ import pytest
 from freehold.access import Key, Limits
 from freehold.access import slices as slices_module
 from freehold.access import supply as supply_module
+from freehold.access.allowance import Headers, duration
 from freehold.access.database import Database
 from freehold.access.leases import SharedLeases
-from freehold.access.permit import Headers, duration
 from freehold.access.quota import Quota, Rules
 from freehold.access.register import INTERNAL
 from freehold.config import Access, KeyLimits
@@ -84,9 +84,9 @@ async def test_headers_are_those_of_openai_and_of_the_tightest_limit(tmp_path: P
     """Six headers, by the limit of which least is left: here the team's of a day."""
     rules = Rules(Limits(requests_per_minute=50, tokens_per_day=1000), {"search": day(requests=10)})
     async with node(rules, at(tmp_path)) as quota:
-        permit = await quota.enter(dataclasses.replace(ONE, team="search"), 40)
-        permit.settle(100)
-        headers = permit.headers()
+        allowance = await quota.enter(dataclasses.replace(ONE, team="search"), 40)
+        allowance.settle(100)
+        headers = allowance.headers()
     assert [told(headers, f"x-ratelimit-{what}-requests") for what in ("limit", "remaining")] == ["10", "9"]
     assert [told(headers, f"x-ratelimit-{what}-tokens") for what in ("limit", "remaining")] == ["1000", "900"]
     for unit in ("requests", "tokens"):
@@ -96,9 +96,9 @@ async def test_headers_are_those_of_openai_and_of_the_tightest_limit(tmp_path: P
 async def test_a_key_without_limits_is_not_counted_and_told_nothing(tmp_path: Path) -> None:
     """No header, and no database."""
     async with node(Rules(), at(tmp_path / "home")) as quota:
-        permit = await quota.enter(ONE, 10)
-        permit.settle(10)
-        assert permit.headers() == ()
+        allowance = await quota.enter(ONE, 10)
+        allowance.settle(10)
+        assert allowance.headers() == ()
     assert not (tmp_path / "home").exists()
 
 
@@ -169,9 +169,9 @@ async def test_a_node_that_ends_gives_back_what_it_holds(tmp_path: Path) -> None
     """The next one, or another, has all that was not used, at once."""
     for _ in range(2):
         async with node(Rules(day(requests=200, parallel=3)), at(tmp_path)) as quota:
-            permits = [await quota.enter(ONE) for _ in range(3)]
-            for permit in permits:
-                permit.settle(0)
+            allowances = [await quota.enter(ONE) for _ in range(3)]
+            for allowance in allowances:
+                allowance.settle(0)
     async with node(Rules(day(requests=200)), at(tmp_path)) as quota:
         headers = (await quota.enter(ONE)).headers()
         assert told(headers, "x-ratelimit-remaining-requests") == "193"

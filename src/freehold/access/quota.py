@@ -13,9 +13,9 @@ from math import ceil
 from time import monotonic
 from typing import Literal
 
+from freehold.access.allowance import Allowance, headers
 from freehold.access.key import UNLIMITED, Key, Limits
 from freehold.access.leases import Leases
-from freehold.access.permit import Permit, headers
 from freehold.access.register import INTERNAL
 from freehold.access.slices import RECHECK_S, Measure, Places, Slice
 from freehold.access.supply import Supply
@@ -75,7 +75,7 @@ class Quota:
         """Go on by other rules. What was used stays used."""
         self._rules = rules
 
-    async def enter(self, key: Key, tokens: int = 0) -> Permit:
+    async def enter(self, key: Key, tokens: int = 0) -> Allowance:
         """Count one request, of about `tokens` tokens until it is settled, or refuse it.
 
         Does not suspend while the node's slices suffice. An estimate beyond a whole limit counts as all of it. Raises
@@ -126,7 +126,7 @@ class Quota:
             one.left = min(one.left, 0)  # what was left of a window that is over is no credit in the next
         return False
 
-    def _count(self, account: Account, tokens: int, now: float) -> Permit:
+    def _count(self, account: Account, tokens: int, now: float) -> Allowance:
         account.used_at = now
         for one in account.requests:
             one.left -= 1
@@ -143,7 +143,7 @@ class Quota:
             some.busy += 1
             if some.left < some.least:
                 some.least = some.left
-        return Permit(account.requests, account.tokens, account.places, tokens, now)
+        return Allowance(account.requests, account.tokens, account.places, tokens, now)
 
     def _open_account(self, key: Key) -> Account:
         """The account of `key` as it and the rules are now, on the slices that are in use already."""

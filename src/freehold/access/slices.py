@@ -83,13 +83,14 @@ class Slice:
         return min(self.limit, max(0, self.limit - self.taken + self.left))
 
     def give_back(self, now: float) -> bool:
-        """Have the next exchange give back what was not touched since the last call; whether there is any."""
+        """Have the next exchange give back what was not touched since the last call; whether it has that, or a debt,
+        to tell."""
         idle = not self.used and self.left > 0 and now < self.until
         self.used = False
         if idle:
             self._back += self.left
             self.left = 0
-        return idle
+        return idle or self.left < 0
 
     def ask(self, now: float) -> Ask:
         """The next exchange. What it gives back can no longer be used here."""

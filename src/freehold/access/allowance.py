@@ -9,7 +9,7 @@ from freehold.access.slices import Places, Slice
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class Permit:
+class Allowance:
     """One request that was counted, until it is settled. As a context it settles what nobody settled: at no tokens."""
 
     __slots__ = ("_entered", "_is_open", "_places", "_requests", "_reserved", "_tokens")
@@ -56,12 +56,8 @@ class Permit:
         return headers(self._requests, self._tokens)
 
 
-FREE = Permit((), (), (), 0, 0.0)
-"""The permit of whoever has no limits. It is shared: it has nothing to settle or to give back."""
-
-
 def headers(requests: tuple[Slice, ...], tokens: tuple[Slice, ...]) -> Headers:
-    """The headers of `Permit.headers`, for an answer without one, too."""
+    """The headers of `Allowance.headers`, for an answer without one, too."""
     now = monotonic()
     found: list[tuple[bytes, bytes]] = []
     for unit, slices in ((b"requests", requests), (b"tokens", tokens)):
