@@ -37,8 +37,10 @@ class GrpcNode:
 
 
 @contextmanager
-def running(served: list[Served], keys: Keys | None = None, grace_s: float = 5.0, **more: Any) -> Iterator[GrpcNode]:
-    """A node with these models, its loading ended; `more` goes to its listener of gRPC."""
+def running(
+    served: list[Served], keys: Keys | None = None, grace_s: float = 5.0, wait_loaded: bool = True, **more: Any
+) -> Iterator[GrpcNode]:
+    """A node with these models, its loading ended unless told; `more` goes to its listener of gRPC."""
     telemetry, memory, models = Telemetry(process=False), MemoryBudget(64 * MEGABYTE), Models(served)
     entrance = None if keys is None else Entrance(keys)
     listener = GrpcListener(
@@ -68,7 +70,7 @@ def running(served: list[Served], keys: Keys | None = None, grace_s: float = 5.0
     thread.start()
     try:
         assert started.wait(30)
-        assert loaded.wait(30)
+        assert not wait_loaded or loaded.wait(30)
         yield GrpcNode(listener.place, listener, server, models, telemetry)
     finally:
         server.should_exit = True
@@ -91,12 +93,18 @@ def client(open_node: GrpcNode) -> Iterator[triton.InferenceServerClient]:
 
 
 @pytest.fixture
-def serve(model_paths: dict[str, Path], serve_one: Callable[..., Served]) -> Iterator[Callable[..., GrpcNode]]:
-    """`serve("fp32", keys=..., ...)`: a node of its own with these models."""
+def serve_grpc() -> Iterator[Callable[..., GrpcNode]]:
+    """`serve_grpc(models, keys=..., ...)`: a node of its own with these models."""
     with ExitStack() as stack:
-        yield lambda *names, **more: stack.enter_context(
-            running([serve_one(name, model_paths[name]) for name in names], **more)
-        )
+        yield lambda models, **more: stack.enter_context(running(models, **more))
+
+
+@pytest.fixture
+def serve(
+    serve_grpc: Callable[..., GrpcNode], model_paths: dict[str, Path], serve_one: Callable[..., Served]
+) -> Callable[..., GrpcNode]:
+    """`serve("fp32", keys=..., ...)`: the same with models of `model_paths`."""
+    return lambda *names, **more: serve_grpc([serve_one(name, model_paths[name]) for name in names], **more)
 
 
 @pytest.fixture(scope="session")

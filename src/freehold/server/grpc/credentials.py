@@ -18,8 +18,9 @@ def credentials(https: Https) -> Any:
         nonlocal shown
         if https.certificate is shown:
             return None  # it stays
-        shown = https.certificate
-        return _configuration(https)
+        certificate, found = https.certificate, _configuration(https)
+        shown = certificate
+        return found
 
     return grpc.dynamic_ssl_server_credentials(
         _configuration(https), newest, require_client_authentication=https.client_ca is not None

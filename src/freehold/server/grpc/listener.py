@@ -20,6 +20,7 @@ from freehold.server.grpc.reception import Reception
 from freehold.server.grpc.service import InferenceService
 from freehold.telemetry import Telemetry
 
+LOOK_S = 0.2  # between looks for the first certificate, which its authority has yet to issue
 LAST_WORDS_S = 1.0  # for the statuses of calls that are cut short
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class GrpcListener:
         host, port = held.getsockname()[:2]
         self.place = Address(host, port).url.removeprefix("http://")
         """What a client on this machine connects to."""
-        self._held_at = host, port
+        self.address = host, port
         self._held = held
         self._reception = Reception(entrance, telemetry, memory, grace_s)
         self._grace_s = grace_s
@@ -61,15 +62,20 @@ class GrpcListener:
 
     @asynccontextmanager
     async def life(self, plane: DataPlane) -> AsyncIterator[None]:
-        """While it lasts, calls are answered from `plane`. Raises FreeholdError `address_unavailable`."""
+        """While it lasts, calls are answered from `plane`; with HTTPS, as soon as that has a certificate.
+
+        Raises FreeholdError `address_unavailable`.
+        """
         self._server = grpc.aio.server(options=self._options)
         services = (InferenceService(plane, self._reception), HealthService(plane.models, self._reception))
         self._server.add_generic_rpc_handlers([service.handler() for service in services])
-        self._bind(self._server)
-        await self._server.start()
+        opening = asyncio.create_task(self._open(self._server))
+        if self._https is None or self._https.certificate is not None:
+            await opening
         try:
             yield
         finally:
+            opening.cancel()
             self.drain()
             if self._leaving is not None:
                 await self._leaving
@@ -80,6 +86,12 @@ class GrpcListener:
             self._reception.leave()
             self._leaving = asyncio.create_task(self._leave(self._server))
 
+    async def _open(self, server: grpc.aio.Server) -> None:
+        while self._https is not None and self._https.certificate is None:  # noqa: ASYNC110 - it is for all who look
+            await asyncio.sleep(LOOK_S)
+        self._bind(server)
+        await server.start()
+
     async def _leave(self, server: grpc.aio.Server) -> None:
         stopping = asyncio.create_task(server.stop(self._grace_s + LAST_WORDS_S))
         await asyncio.wait([stopping], timeout=self._grace_s)
@@ -89,7 +101,7 @@ class GrpcListener:
 
     def _bind(self, server: grpc.aio.Server) -> None:
         self._held.close()
-        host, port = self._held_at
+        host, port = self.address
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             if self._https is None:
