@@ -45,7 +45,8 @@ def keys(database: Database, clock: Clock) -> Keys:
 @pytest.fixture
 def followed(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
     """An empty set of keys that follows its database closely."""
-    monkeypatch.setattr(keys_module, "REFRESH_S", 0.01)
+    for name in ("REFRESH_S", "LEAST_S"):
+        monkeypatch.setattr(keys_module, name, 0.005)
     made = Keys.open(place.home, place.url)
     yield made
     made.close()
@@ -111,6 +112,16 @@ def test_changes_of_another_process_are_noticed_without_a_request(place: Place, 
         until(lambda: not opens(followed, key))
         register.revoke("late")
         until(lambda: not opens(followed, second))
+
+
+def test_a_key_that_nobody_knows_may_be_new(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for at once, however seldom the database is asked else: who makes a key uses it."""
+    monkeypatch.setattr(keys_module, "REFRESH_S", 10 * PATIENCE_S)
+    keys = Keys.open(place.home, place.url)
+    with place.open() as database:
+        key = Register(database).create("new", "client")
+    until(lambda: opens(keys, key))
+    keys.close()
 
 
 def test_two_rotations_between_two_looks_end_the_first_key(keys: Keys) -> None:

@@ -16,8 +16,10 @@ from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
 
-REFRESH_S = 0.5
+REFRESH_S = 0.25
 """How long a key that another process made or revoked may go unnoticed, beside the time that the database takes."""
+LEAST_S = 0.05
+"""A key that nobody knows has the database asked at once, since it may be new; but not more often than this."""
 
 
 class Keys:
@@ -37,6 +39,7 @@ class Keys:
         self._openings = register.database.openings
         self._refreshing = threading.Lock()
         self._ended = threading.Event()
+        self._wanted = threading.Event()
         self._follower: threading.Thread | None = None
         self.refresh()
 
@@ -73,6 +76,7 @@ class Keys:
     def close(self) -> None:
         """Follow no longer, and close the database."""
         self._ended.set()
+        self._wanted.set()
         if self._follower is not None:
             self._follower.join()
         self.register.database.close()
@@ -108,6 +112,7 @@ class Keys:
         sha256 = digest(presented)
         key = self._keys.get(sha256) or self._given.get(sha256)
         if key is None or not compare_digest(key.sha256, sha256):
+            self._wanted.set()
             self.guessing.failed(address)
             raise FreeholdError("key_wrong")
         if address:
@@ -139,15 +144,18 @@ class Keys:
 
     def _take(self, records: Sequence[Record]) -> None:
         """What changed takes the place of what was known under its names. Requests are answered meanwhile."""
-        names = {record.name for record in records}
-        before = {sha256 for sha256, key in self._keys.items() if key.name in names}
         now = {key.sha256: key for record in records for key in record.counting()}
         self._keys.update(now)
-        for sha256 in before - now.keys():
-            del self._keys[sha256]
+        changed = {record.name for record in records if record.rotated_at or record.revoked_at}
+        if changed:  # a new key has no other in its place, and all need not be walked
+            before = {sha256 for sha256, key in self._keys.items() if key.name in changed}
+            for sha256 in before - now.keys():
+                del self._keys[sha256]
 
     def _follow(self) -> None:
-        while not self._ended.wait(REFRESH_S):
+        while not self._ended.wait(LEAST_S):
+            self._wanted.wait(REFRESH_S)
+            self._wanted.clear()
             try:
                 self.refresh()
             except Exception as failure:  # noqa: BLE001 - whatever it is: a revoked key must not count for ever after

@@ -97,9 +97,9 @@ ENTRIES: dict[str, Entry] = {
     "keys_unfollowed": Entry(
         Kind.UNAVAILABLE,
         "Changes of keys are not noticed now: {reason}.",
-        "The keys that are known go on counting. Bring their database back: it is asked again every half second.",
+        "The keys that are known go on counting. Bring their database back: it is asked again all the time.",
         "目前无法获知密钥的变更：{reason}。",
-        "已知的密钥继续有效。请恢复其数据库：程序每半秒重试一次。",
+        "已知的密钥继续有效。请恢复其数据库：程序会不断重试。",
     ),
     "keys_unreadable": Entry(
         Kind.INVALID,
