@@ -1,11 +1,11 @@
 """The calls of the Open Inference Protocol, and `proves`, by which a test says which of them it proves.
 
 From both the table in docs/reference/open-inference-protocol.md is written (page.py), and the list of extensions that
-the server may name: one counts as soon as a test proves every call of it.
+the server may name: one counts when tests prove every call of it, over REST and over gRPC.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -90,9 +90,9 @@ CALLS: dict[str, Call] = {
 }
 
 
-def proves(*calls: str) -> Callable[[Test], Test]:
-    """Say which of `CALLS` a test proves. Raises ValueError for one that is not listed."""
-    unknown = [call for call in calls if call not in CALLS]
+def proves(*calls: str, over: Literal["REST", "gRPC", "both"] = "REST") -> Callable[[Test], Test]:
+    """Say which of `CALLS` a test proves, and over what. Raises ValueError for one that is not listed, or not there."""
+    unknown = [call for call in calls if call not in CALLS or (over != "REST" and not CALLS[call].grpc)]
     if unknown or not calls:
         raise ValueError(f"not among the calls of the protocol: {unknown}")
     return lambda test: test

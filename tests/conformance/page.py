@@ -1,9 +1,9 @@
 """docs/reference/open-inference-protocol.md, written from the suite: `python -m tests.conformance.page`."""
 
 import ast
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.conformance.calls import CALLS
 
@@ -18,26 +18,42 @@ _HEAD = """\
 What works, and the test that shows it: each one is run against a live server, most of them by the clients of others.
 The protocol is OIP v2 as of kserve/open-inference-protocol d49cc23, with extensions of Triton's.
 
-| call | REST | gRPC | extension | proven by |
-|---|---|---|---|---|
+| call | REST, and what proves it | gRPC, and what proves it | extension |
+|---|---|---|---|
 """
 
 
-def proofs() -> dict[str, list[str]]:
-    """For each call the tests that prove it, as `file.py::test`, read from the source of the suite."""
-    found: dict[str, list[str]] = defaultdict(list)
+class Proofs(NamedTuple):
+    """The tests that prove one call, as `file.py::test`."""
+
+    rest: list[str]
+    grpc: list[str]
+
+
+def proofs() -> dict[str, Proofs]:
+    """What proves each call, read from the source of the suite."""
+    found = {call: Proofs([], []) for call in CALLS}
     for path in sorted(SUITE.glob("test_*.py")):
-        for test, calls in _marked(ast.parse(path.read_text(encoding="utf-8"))):
+        for test, calls, over in _marked(ast.parse(path.read_text(encoding="utf-8"))):
             for call in calls:
-                found[call].append(f"{path.name}::{test}")
-    return dict(found)
+                if over != "gRPC":
+                    found[call].rest.append(f"{path.name}::{test}")
+                if over != "REST":
+                    found[call].grpc.append(f"{path.name}::{test}")
+    return found
+
+
+def unproven() -> list[str]:
+    """What `CALLS` claims and no test shows, as `call over REST` or `call over gRPC`."""
+    proven = proofs()
+    rest = [f"{key} over REST" for key, call in CALLS.items() if call.rest and not proven[key].rest]
+    return rest + [f"{key} over gRPC" for key, call in CALLS.items() if call.grpc and not proven[key].grpc]
 
 
 def extensions() -> list[str]:
     """Extensions of the protocol all of whose calls are proven, by name."""
-    proven = proofs()
-    named = {call.extension for call in CALLS.values() if call.extension}
-    return sorted(name for name in named if all(key in proven for key, call in CALLS.items() if call.extension == name))
+    lacking = {CALLS[claim.rpartition(" over ")[0]].extension for claim in unproven()}
+    return sorted({call.extension for call in CALLS.values()} - lacking - {""})
 
 
 def page() -> str:
@@ -45,21 +61,26 @@ def page() -> str:
     proven = proofs()
     rows = []
     for key, call in CALLS.items():
-        rest = "<br>".join(f"`{path}`" for path in call.rest) or "-"
-        tests = "<br>".join(_link(test) for test in proven.get(key, ())) or "nothing yet"
-        grpc = f"`{call.grpc}`" if call.grpc else "-"
+        rest = _cell(call.rest, proven[key].rest)
+        grpc = _cell((call.grpc,) if call.grpc else (), proven[key].grpc)
         extension = f"`{call.extension}`" if call.extension else "-"
-        rows.append(f"| {call.does} | {rest} | {grpc} | {extension} | {tests} |\n")
+        rows.append(f"| {call.does} | {rest} | {grpc} | {extension} |\n")
     return _HEAD + "".join(rows)
 
 
-def _marked(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """Names of tests that say what they prove, and what that is."""
+def _marked(tree: ast.Module) -> Iterator[tuple[str, list[str], str]]:
+    """Names of tests that say what they prove, what that is, and over what."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "proves":
-                    yield node.name, [ast.literal_eval(argument) for argument in decorator.args]
+                    over = [ast.literal_eval(keyword.value) for keyword in decorator.keywords]
+                    calls = [ast.literal_eval(argument) for argument in decorator.args]
+                    yield node.name, calls, over[0] if over else "REST"
+
+
+def _cell(paths: Sequence[str], tests: Sequence[str]) -> str:
+    return "<br>".join([f"`{path}`" for path in paths] + [_link(test) for test in tests]) or "-"
 
 
 def _link(test: str) -> str:

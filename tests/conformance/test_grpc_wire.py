@@ -54,7 +54,7 @@ def refusal(call: Any, message: Any) -> grpc.RpcError:
     return caught.value
 
 
-@proves("infer typed")
+@proves("infer typed", over="gRPC")
 @pytest.mark.parametrize("datatype", CONTENTS)
 def test_typed_contents_are_the_same_as_raw_ones(stub: Any, datatype: str) -> None:
     """The answer, which is raw, sent again gives the same answer."""
@@ -66,7 +66,7 @@ def test_typed_contents_are_the_same_as_raw_ones(stub: Any, datatype: str) -> No
     assert stub.ModelInfer(again, timeout=20).raw_output_contents == answer.raw_output_contents
 
 
-@proves("infer typed", "errors")
+@proves("infer typed", "errors", over="gRPC")
 def test_what_does_not_belong_together_is_refused(stub: Any) -> None:
     """Raw beside typed, the wrong field, values out of range, too few of them, half precision that is not raw."""
     both = request("FP32", "fp32_contents", [1.0])
@@ -86,7 +86,7 @@ def test_what_does_not_belong_together_is_refused(stub: Any) -> None:
         assert refusal(stub.ModelInfer, wrong).code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-@proves("errors")
+@proves("errors", over="gRPC")
 def test_what_is_not_there_is_told(stub: Any, channel: grpc.Channel) -> None:
     """Methods of Triton's that are not offered, methods that nobody knows, broken messages, unknown models."""
     for call, message, status in (
@@ -100,7 +100,7 @@ def test_what_is_not_there_is_told(stub: Any, channel: grpc.Channel) -> None:
         assert refusal(call, message).code() is status
 
 
-@proves("grpc health")
+@proves("grpc health", over="gRPC")
 def test_grpcs_own_health_is_answered(channel: grpc.Channel) -> None:
     """SERVING is 1: of the server, of the service; a service that is not there is NOT_FOUND."""
     check = channel.unary_unary("/grpc.health.v1.Health/Check")

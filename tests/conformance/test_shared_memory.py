@@ -81,7 +81,7 @@ def region(api: Api, region_key: str) -> Iterator[Region]:
         yield make
 
 
-@proves("infer shared", "shared register")
+@proves("infer shared", "shared register", over="both")
 @pytest.mark.parametrize("datatype", [name for name in SAMPLES if name != "BF16"])
 def test_every_datatype_infers_through_regions(api: Api, region: Region, datatype: str) -> None:
     """In by one region, out by another; the answer itself has no data."""
@@ -101,7 +101,7 @@ def test_every_datatype_infers_through_regions(api: Api, region: Region, datatyp
     assert same(shm.get_contents_as_numpy(out, kind, array.shape), array)
 
 
-@proves("infer shared")
+@proves("infer shared", over="both")
 def test_parts_of_one_region_hold_inputs_and_outputs(api: Api, region: Region) -> None:
     """Offsets on both sides, and a second output beside them in the answer."""
     both = region("all", 48)
@@ -118,7 +118,7 @@ def test_parts_of_one_region_hold_inputs_and_outputs(api: Api, region: Region) -
     assert answer.as_numpy("difference").tolist() == [[2] * 4]
 
 
-@proves("shared status", "shared register", "shared unregister")
+@proves("shared status", "shared register", "shared unregister", over="both")
 def test_regions_are_listed_and_forgotten(api: Api, region: Region, region_key: str) -> None:
     """One, all, after one is gone, after all are; what is not there is no error to unregister, but to ask for."""
     region("first", 64)
@@ -135,7 +135,7 @@ def test_regions_are_listed_and_forgotten(api: Api, region: Region, region_key: 
     assert api.listed() == []
 
 
-@proves("shared register")
+@proves("shared register", over="both")
 def test_what_cannot_be_registered_is_refused(api: Api, region: Region, region_key: str) -> None:
     """A name twice, beyond the object, an object that is not there, or not of an allowed prefix."""
     region("in", 64)
@@ -152,7 +152,7 @@ def test_what_cannot_be_registered_is_refused(api: Api, region: Region, region_k
         assert caught.value.status() == api.invalid
 
 
-@proves("infer shared")
+@proves("infer shared", over="both")
 def test_use_beyond_a_region_is_refused(api: Api, region: Region) -> None:
     """Unknown, too small for the input, too small for the output; and nothing is written."""
     given, out = region("in", 12), region("out", 8)
@@ -167,7 +167,7 @@ def test_use_beyond_a_region_is_refused(api: Api, region: Region) -> None:
     assert caught.value.status() == api.not_found
 
 
-@proves("infer shared")
+@proves("infer shared", over="both")
 def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, region_key: str) -> None:
     """A server that had mapped it would die by SIGBUS; this one answers 400, and goes on."""
     given, _ = region("in", 1 << 16), region("out", 1 << 16)
@@ -185,7 +185,7 @@ def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, r
     assert api.client.is_server_live()
 
 
-@proves("shared unregister")
+@proves("shared unregister", over="both")
 def test_a_region_in_use_is_forgotten_when_its_request_has_ended(
     api: Api, region: Region, server: Node, url: str, grpc_address: str, region_key: str
 ) -> None:
@@ -211,7 +211,7 @@ def test_a_region_in_use_is_forgotten_when_its_request_has_ended(
     assert eventually(lambda: not api.listed(), "forgotten")
 
 
-@proves("cuda shared")
+@proves("cuda shared", over="both")
 def test_cuda_shared_memory_is_told_to_be_absent(api: Api) -> None:
     """Status, register and unregister."""
     for call in (

@@ -3,14 +3,17 @@
 import asyncio
 import queue
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
+from onnx import TensorProto
 from tritonclient.utils import InferenceServerException
 
 from tests.conformance.calls import proves
+from tests.conformance.graphs import Port, write
 from tests.conformance.samples import SAMPLES, same
 
 PATIENCE_S = 20
@@ -37,7 +40,7 @@ def row(first: float, columns: int = 3) -> triton.InferInput:
     return put
 
 
-@proves("infer binary")
+@proves("infer binary", over="gRPC")
 @pytest.mark.parametrize("datatype", SAMPLES)
 def test_every_datatype_infers(client: triton.InferenceServerClient, datatype: str) -> None:
     """Raw contents in, raw contents out; id, name and version come back."""
@@ -47,7 +50,7 @@ def test_every_datatype_infers(client: triton.InferenceServerClient, datatype: s
     assert (response.id, response.model_name, response.model_version) == ("a 7", f"echo_{datatype.lower()}", "1")
 
 
-@proves("infer binary")
+@proves("infer binary", over="gRPC")
 def test_some_or_all_of_several_outputs_are_given(client: triton.InferenceServerClient) -> None:
     """Without a wish all of them, else those that were named."""
     inputs = []
@@ -61,7 +64,7 @@ def test_some_or_all_of_several_outputs_are_given(client: triton.InferenceServer
     assert answer.as_numpy("sum") is None
 
 
-@proves("infer binary")
+@proves("infer binary", over="gRPC")
 def test_a_tensor_of_no_rows_infers(client: triton.InferenceServerClient) -> None:
     """No bytes at all."""
     put = triton.InferInput("x", [0, 3], "FP32")
@@ -69,7 +72,7 @@ def test_a_tensor_of_no_rows_infers(client: triton.InferenceServerClient) -> Non
     assert client.infer("row", [put]).as_numpy("y").shape == (0, 3)
 
 
-@proves("compression")
+@proves("compression", over="gRPC")
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
 def test_packed_messages_infer(client: triton.InferenceServerClient, packing: str) -> None:
     """By gRPC's own compression."""
@@ -77,7 +80,7 @@ def test_packed_messages_infer(client: triton.InferenceServerClient, packing: st
     assert same(answer.as_numpy("y"), SAMPLES["FP32"])
 
 
-@proves("live", "ready", "model ready", "server metadata", "model metadata", "versions")
+@proves("live", "ready", "model ready", "server metadata", "model metadata", "versions", over="gRPC")
 def test_health_and_metadata_are_told(client: triton.InferenceServerClient) -> None:
     """Of the server, a model, a version."""
     assert client.is_server_live()
@@ -94,7 +97,7 @@ def test_health_and_metadata_are_told(client: triton.InferenceServerClient) -> N
         client.get_model_metadata("pair", "2")
 
 
-@proves("config", "statistics")
+@proves("config", "statistics", over="gRPC")
 def test_configuration_and_statistics_are_told(client: triton.InferenceServerClient) -> None:
     """The messages of Triton's extensions, filled."""
     config = client.get_model_config("pair").config
@@ -106,7 +109,7 @@ def test_configuration_and_statistics_are_told(client: triton.InferenceServerCli
     assert after.inference_stats.success.count >= 1
 
 
-@proves("classification")
+@proves("classification", over="gRPC")
 def test_the_best_classes_are_given_as_texts(client: triton.InferenceServerClient) -> None:
     """`value:index`, the best first."""
     put = triton.InferInput("x", [1, 3], "FP32")
@@ -115,7 +118,23 @@ def test_the_best_classes_are_given_as_texts(client: triton.InferenceServerClien
     assert [text.decode().split(":")[1] for text in answer.as_numpy("y").ravel()] == ["1", "2"]
 
 
-@proves("errors")
+@proves("index", "load", "unload", over="gRPC")
+def test_a_model_is_loaded_with_its_files_and_unloaded(client: triton.InferenceServerClient, tmp_path: Path) -> None:
+    """It answers, stands in the index as READY, and is gone; a load that fails says why."""
+    ports: list[Port] = [(port, TensorProto.FLOAT, ("n", 3)) for port in ("x", "y")]
+    graph = write(tmp_path / "model.onnx", ports[:1], ports[1:], [("Neg", "x", "y")])
+    client.load_model("caller", config="{}", files={"file:1/model.onnx": graph.read_bytes()})
+    assert client.infer("caller", [row(4)]).as_numpy("y")[0, 0] == -4
+    states = {one.name: one.state for one in client.get_model_repository_index().models}
+    assert states["caller"] == "READY"
+    with pytest.raises(InferenceServerException, match="caller"):
+        client.load_model("caller", config="{}", files={"file:1/model.onnx": b"no graph at all"})
+    client.unload_model("caller")
+    with pytest.raises(InferenceServerException):
+        client.infer("caller", [row(4)])
+
+
+@proves("errors", over="gRPC")
 @pytest.mark.parametrize(
     ("model", "version", "columns", "status"),
     [("none", "", 3, "NOT_FOUND"), ("row", "7", 3, "NOT_FOUND"), ("row", "", 4, "INVALID_ARGUMENT")],
@@ -130,7 +149,7 @@ def test_errors_have_a_status_and_our_words(
     assert caught.value.message()
 
 
-@proves("infer stream")
+@proves("infer stream", over="gRPC")
 def test_a_stream_answers_in_order_and_survives_an_error(client: triton.InferenceServerClient) -> None:
     """Requests on one stream; one of them is wrong, and those behind it are answered."""
     answers: queue.Queue[tuple[triton.InferResult | None, InferenceServerException | None]] = queue.Queue()
@@ -143,7 +162,7 @@ def test_a_stream_answers_in_order_and_survives_an_error(client: triton.Inferenc
     assert "shape" in str(seen[2][1])
 
 
-@proves("infer binary", "infer stream", "live", "ready", "model ready", "server metadata", "errors")
+@proves("infer binary", "infer stream", "live", "ready", "model ready", "server metadata", "errors", over="gRPC")
 def test_the_client_of_asyncio_does_the_same(grpc_address: str) -> None:
     """All datatypes side by side, a stream, health, an error."""
 
