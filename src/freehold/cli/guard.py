@@ -14,7 +14,7 @@ from freehold.access import Database, Keys
 from freehold.access.books import Books
 from freehold.access.leases import SharedLeases
 from freehold.access.quota import Quota, Rules
-from freehold.cli.access import database_url
+from freehold.cli.access import database_url, node
 from freehold.config import Access
 from freehold.http import Entrance
 from freehold.http.bookkeeping import Bookkeeping
@@ -33,20 +33,21 @@ class Guard:
     ) -> None:
         """Raises OSError where the database that `access` names cannot be used.
 
-        Where there is none but that of `home`, and it cannot be used, usage and audit last as long as the process.
+        Where there is none but that of `home`, and it cannot be used, usage and audit last as long as the process; but
+        who wants a line for every request, or else no request, has none of that.
         """
         url = database_url(access, os.environ)
+        must_last = access.audit.inference and access.audit.when_full == "refuse"
         connect: Callable[[], Database] = partial(Database.open, home, url)
         try:
-            database = connect()
+            self._books = _books(connect(), access, telemetry, home if home.is_dir() else None)
         except OSError as failure:
-            if url is not None:
+            if url is not None or must_last:
                 raise
-            log.warning("usage and audit are kept in memory: %s", failure)
+            log.warning("usage and audit are kept in memory, and end with this process: %s", failure)
             connect = Database.in_memory
-            database = connect()
+            self._books = _books(connect(), access, telemetry, None)
         host = socket.gethostname()
-        self._books = Books(database, host, telemetry, access, home if home.is_dir() else None)
         self._quota = Quota(SharedLeases(connect, f"{host}-{token_hex(8)}"), Rules.of(access))
         self.entrance = Entrance(
             keys,
@@ -69,3 +70,12 @@ class Guard:
                 yield
         finally:
             await asyncio.to_thread(self._books.close)
+
+
+def _books(database: Database, access: Access, telemetry: Telemetry, home: Path | None) -> Books:
+    """The books in `database`, which is theirs. The head of a chain that is kept stands in `home`, too."""
+    try:
+        return Books(database, node(), telemetry, access, home)
+    except BaseException:
+        database.close()
+        raise

@@ -1,0 +1,57 @@
+"""What stands behind a door that asks for keys."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from freehold.access import Database, Keys
+from freehold.access.trail import Query, Trail
+from freehold.access.verdict import verify
+from freehold.access.witness import FILE, Witness
+from freehold.cli.guard import Guard
+from freehold.config import Access
+from freehold.config.auditing import Auditing
+from freehold.errors import FreeholdError
+from freehold.http.visit import Asked
+from freehold.telemetry import Telemetry
+
+ASKED = Asked("infer", "POST", "/v1/embeddings", "r1", "192.0.2.9")
+
+
+def guard(home: Path, access: Access | None = None) -> Guard:
+    return Guard(access or Access(), Keys.in_memory(), home, Telemetry(process=False), dict)
+
+
+async def turned_away(guard: Guard) -> None:
+    """One who has no key."""
+    async with guard.life():
+        with pytest.raises(FreeholdError, match="key_missing"):
+            guard.entrance.admit({}, ASKED)
+
+
+def test_who_is_turned_away_stands_in_the_audit(tmp_path: Path) -> None:
+    """In the database of the keys, when the node has ended; the head of the chain lies beside it."""
+    asyncio.run(turned_away(guard(tmp_path)))
+    database = Database.open(tmp_path)
+    trail = Trail(database, "n", Witness(tmp_path))
+    assert [(kept.what, kept.document()["where"]) for page in trail.pages(Query(None)) for kept in page] == [
+        ("login", "192.0.2.9")
+    ]
+    assert verify(trail).whole
+    assert (tmp_path / FILE).exists()
+    database.close()
+
+
+def test_without_a_place_they_are_kept_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says that they end with the process."""
+    (tmp_path / "file").touch()
+    asyncio.run(turned_away(guard(tmp_path / "file" / "home")))
+    assert "kept in memory" in caplog.text
+
+
+def test_who_wants_every_line_gets_no_node_without_them(tmp_path: Path) -> None:
+    """Nothing would be left of what it did."""
+    (tmp_path / "file").touch()
+    with pytest.raises(FreeholdError, match="cannot be reached"):
+        guard(tmp_path / "file" / "home", Access(audit=Auditing(inference=True)))
