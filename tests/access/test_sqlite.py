@@ -152,6 +152,21 @@ def test_a_killed_writer_leaves_what_it_committed(home: Path) -> None:
         write(database)
 
 
+def test_databases_of_one_process_keep_one_anothers_locks(home: Path) -> None:
+    """Closing any descriptor of a file ends the process's locks on it (fcntl(2)): others would take away its log."""
+    script = (
+        "import pathlib, sys; from freehold.access import Database\n"
+        "with Database.open(pathlib.Path(sys.argv[1])) as database, database.writing() as t:\n"
+        "    t.execute(\"INSERT INTO notes VALUES ('x')\")\n"
+    )
+    with Database.open(home) as database:
+        assert count(database) == 1
+        Database.open(home).close()
+        for rows in (2, 3):
+            subprocess.run([sys.executable, "-c", script, home], check=True)
+            assert count(database) == rows
+
+
 def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
     """An OSError that has a cause and a fix."""
     (tmp_path / "file").touch()

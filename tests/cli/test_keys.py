@@ -1,6 +1,7 @@
 """`freehold keys`."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from freehold.access import Keys, Limits
 
 Freehold = Callable[..., Any]
+
+PATIENCE_S = 30.0  # only a broken test waits this long
 
 
 @pytest.fixture
@@ -102,3 +105,33 @@ def test_a_home_that_cannot_be_used_is_told(freehold: Freehold, home: Path) -> N
     """With its cause, and no traceback."""
     home.write_text("no folder")
     assert "database_gone" in freehold("keys", "list").err
+
+
+def test_a_running_server_takes_keys_as_they_change(
+    freehold: Freehold, home: Path, folder: Path, serve: Callable[..., Any]
+) -> None:
+    """Made, rotated without overlap, revoked, and gone altogether, without a restart."""
+    config = {"models": [{"id": "a", "source": "http://127.0.0.1:9/v1"}]}
+    (folder / "freehold.yaml").write_text(json.dumps(config))
+    first = freehold("keys", "create", "--name", "first", "--json").data["key"]
+    running = serve(verb="gateway")
+
+    def until(key: str, wanted: int) -> None:
+        limit = time.monotonic() + PATIENCE_S
+        while running.ask("GET", "/v1/models", key=key)[0] != wanted:
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+
+    assert [running.ask("GET", "/v1/models", key=key)[0] for key in ("", "fh_wrong", first)] == [401, 401, 200]
+    second = freehold("keys", "create", "--name", "second", "--json").data["key"]
+    until(second, 200)
+    third = freehold("keys", "rotate", "second", "--overlap", "0s", "--json").data["key"]
+    until(third, 200)
+    until(second, 401)
+    freehold("keys", "revoke", "first")
+    until(first, 401)
+    for file in home.glob("access.db*"):
+        file.unlink()
+    assert "no keys" in freehold("keys", "list").out  # a new file, in which there is none
+    until(third, 401)
+    assert running.leave() == 0

@@ -5,6 +5,8 @@ takes by its rules of affinity (sqlite.org/datatype3.html, 3.1). On both there i
 transaction reads stays true until it ends.
 """
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -118,13 +120,13 @@ class Database:
         if url is not None:
             postgres = import_module("freehold.access.postgres")  # its driver is an extra
             return cls(lambda: postgres.Postgres(url, PATIENCE_S))
-        path = home / FILE
+        path = home / FILE  # never opened by ourselves: closing it would end SQLite's locks in this whole process
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if path.exists():
-                path.open("rb").close()  # SQLite's own message for a file that may not be read names no cause
-            else:
+            if not path.exists():
                 path.touch(mode=0o600)
+            elif not os.access(path, os.R_OK):  # SQLite's own message names no cause
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as failure:
             raise DatabaseError("database_gone", str(path), failure) from None
         return cls(lambda: Sqlite(path, PATIENCE_S))
