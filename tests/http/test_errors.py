@@ -79,7 +79,7 @@ def test_headers_say_when_to_come_back_what_is_allowed_and_how_to_show_a_key() -
 def test_a_refusal_by_a_limit_tells_what_is_left_of_it() -> None:
     """The headers of an answer, beside the time to come back."""
     left = ((b"x-ratelimit-remaining-requests", b"0"),)
-    error = FreeholdError("quota_parallel", who="Key a", who_zh="密钥 a", limit=2, retry_after_s=3, headers=left)
+    error = FreeholdError("quota_parallel", owner="key a", setting="parallel", limit=2, retry_after_s=3, headers=left)
     assert respond(error, "openai").headers == ((b"retry-after", b"3"), *left)
 
 

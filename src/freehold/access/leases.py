@@ -144,8 +144,11 @@ def _opened(connect: Callable[[], Database]) -> Database:
 
 def _take_all(transaction: Transaction, asks: Sequence[Ask], now: float) -> list[Grant]:
     subjects = sorted({ask.subject for ask in asks})
-    statement = f"SELECT subject, measure, span, taken FROM quota_budgets WHERE subject IN ({_marks(subjects)})"  # noqa: S608
-    found = transaction.rows(statement, subjects)
+    columns = "subject, measure, span, taken"
+    found = transaction.rows(
+        f"SELECT {columns} FROM quota_budgets WHERE subject IN ({_marks(subjects)})",  # noqa: S608 - marks alone
+        subjects,
+    )
     budgets = {(subject, measure): (int(window), int(taken)) for subject, measure, window, taken in found}
     answers = [take(ask, *budgets.get((ask.subject, ask.measure), (-1, 0)), now) for ask in asks]
     transaction.execute_many(

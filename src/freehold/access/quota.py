@@ -24,7 +24,8 @@ from freehold.errors import FreeholdError
 
 FORGET_S = 600.0  # what nobody used for so long takes no memory any more
 _DAY_S = 86400
-_WINDOWS = {60: ("minute", "每分钟"), _DAY_S: ("day", "每天")}
+_WINDOWS = {60: "minute", _DAY_S: "day"}
+_CODES = {"requests": "quota_requests", "tokens": "quota_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,19 +233,17 @@ def _measured(limits: Limits) -> Sequence[tuple[Measure, int]]:
 
 def _refusal(account: Account, one: Slice | Places, now: float) -> FreeholdError:
     key = account.key
-    of_key = one.subject == _key_subject(key)
-    who, who_zh = (f"Key {key.name}", f"密钥 {key.name}") if of_key else (f"Team {key.team}", f"团队 {key.team}")
+    owner = f"key {key.name}" if one.subject == _key_subject(key) else f"team {key.team}"
     told = headers(account.requests, account.tokens)
     if isinstance(one, Places):
-        return FreeholdError("quota_parallel", who=who, who_zh=who_zh, limit=one.limit, retry_after_s=1, headers=told)
-    window, window_zh = _WINDOWS[one.measure.span_s]
+        return FreeholdError(
+            "quota_parallel", owner=owner, setting="parallel", limit=one.limit, retry_after_s=1, headers=told
+        )
     return FreeholdError(
-        f"quota_{one.measure.unit}",
-        who=who,
-        who_zh=who_zh,
+        _CODES[one.measure.unit],
+        owner=owner,
+        setting=f"{one.measure.unit}_per_{_WINDOWS[one.measure.span_s]}",
         limit=one.limit,
-        window=window,
-        window_zh=window_zh,
         retry_after_s=max(1, ceil(one.until - now)),
         headers=told,
     )

@@ -12,12 +12,12 @@ from freehold.access.leases import LAPSE_S, Ask, Grant, Hold, Place
 PARTS = 50  # a slice is this part of its limit: three nodes that are killed strand 6 % of it
 RECHECK_S = 1.0  # a budget that gave less than was wanted is asked again after this long
 
-Unit = Literal["requests", "tokens", "parallel"]
+Unit = Literal["requests", "tokens"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is counted, and over how many seconds; 0 is no window: requests that are under way at once."""
+    """What is counted, and over how many seconds."""
 
     unit: Unit
     span_s: int

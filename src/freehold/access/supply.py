@@ -107,19 +107,17 @@ class Supply:
         settled, self._settled = self._settled, asyncio.Event()
         began = monotonic()
         asks, holds = [one.ask(began) for one in slices], [one.ask(began) for one in places]
-        try:
-            answers = await asyncio.get_running_loop().run_in_executor(thread, self._leases.exchange, asks, holds)
-        except Exception as failure:  # noqa: BLE001 - the top of a loop that must not end
+        exchange = asyncio.get_running_loop().run_in_executor(thread, self._leases.exchange, asks, holds)
+        (outcome,) = await asyncio.gather(exchange, return_exceptions=True)  # whatever it was: the next one is tried
+        if isinstance(outcome, BaseException):
             self._slices.update(slices)
             self._places.update(places)
             self._thirst.set()  # all of it again, a little later
-            self._lose(failure)
-            return False
+            self._lose(outcome)
         else:
-            self._take(slices, places, answers, began)
-            return True
-        finally:
-            settled.set()
+            self._take(slices, places, outcome, began)
+        settled.set()
+        return not isinstance(outcome, BaseException)
 
     def _take(
         self, slices: list[Slice], places: list[Places], answers: tuple[list[Grant], list[Place]], began: float
