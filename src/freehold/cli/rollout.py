@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from freehold.cli import rollout_shadow
+from freehold.cli.audited import audited
 from freehold.cli.output import EPILOG, FAILED, Output
 from freehold.cli.rollout_text import show, small
 from freehold.config.forms import ID
@@ -70,7 +71,8 @@ def start(
     ledger = _ledger()
     if ledger.conductor() is None:
         raise FreeholdError("rollout_no_gateway", home=home(os.environ))
-    ledger.change(route, lambda before: _upon(before, wanted), recording)
+    with audited("rollout.start", new, route=route, steps=steps):
+        ledger.change(route, lambda before: _upon(before, wanted), recording)
     rollout = _await(ledger, route, lambda now: now.phase != "asked")
     show(ledger, [rollout], output)
     if rollout.phase == "refused" and rollout.reason is not None:
@@ -125,7 +127,9 @@ def clear(ctx: typer.Context, route: RouteName) -> None:
 
     _check_name(route)
     ledger = _ledger()
-    show(ledger, [ledger.change(route, cleared)], ctx.obj)
+    with audited("rollout.clear", "", route=route):
+        rollout = ledger.change(route, cleared)
+    show(ledger, [rollout], ctx.obj)
 
 
 def read_steps(text: str) -> tuple[int, ...]:
@@ -192,7 +196,8 @@ def _wish(output: Output, route: str, wish: Wish) -> None:
 
     _check_name(route)
     ledger = _ledger()
-    rollout = ledger.change(route, wished)
+    with audited(f"rollout.{wish}", "", route=route):
+        rollout = ledger.change(route, wished)
     if ledger.conductor() is not None:
         rollout = _await(ledger, route, lambda now: now.wish == "")
     show(ledger, [rollout], output)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from freehold.cli.audited import note_in_audit
 from freehold.cli.kept import LOADED, Kept
 from freehold.cli.node import Ground, run_node
 from freehold.cli.output import Output
@@ -77,6 +78,8 @@ def serve(
     except FreeholdError:
         warn_if_unwritable(home(os.environ))  # a first start often lacks both
         raise
+    if accept_failed_proof:
+        note_in_audit("proof.accept", accept_failed_proof, config.access, reason=reason)
     local = partial(_residents, acceptance=acceptance, tune=tune)
     run_node(config, origin, output, host, port, local, grpc_port)
 

@@ -1,0 +1,74 @@
+"""What a person does at this terminal stands in the audit: before it begins, and how it ended."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from freehold.access import Database
+from freehold.access.act import Act
+from freehold.access.audit import Audit
+from freehold.access.failures import DatabaseError
+from freehold.access.trail import Trail
+from freehold.access.witness import Witness
+from freehold.cli.access import database_url, node, person
+from freehold.config import Access, load
+from freehold.config.home import home
+from freehold.config.load import file_of
+from freehold.errors import FreeholdError
+from freehold.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def audited(what: str, model: str, **details: str | int) -> Iterator[None]:
+    """Around an act; in the database of the configuration in this folder.
+
+    Where that file is broken or its secrets are not known here, the line is written under FREEHOLD_HOME: a rollout can
+    be taken back all the same. Raises `audit_refused` before the act begins where the line cannot be written, unless
+    `access.audit.when_full` is to go on.
+    """
+    try:
+        access = _access_here()
+        url = database_url(access, os.environ)
+    except FreeholdError:
+        access, url = Access(), None
+    with _audit(access, url) as audit, audit.attempt(Act(what, person(), model=model, details=details)):
+        yield
+
+
+def note_in_audit(what: str, model: str, access: Access, **details: str | int) -> None:
+    """The line of an act that is done as soon as it is written, in the database of `access`. Raises `audit_refused`."""
+    with _audit(access, database_url(access, os.environ)) as audit:
+        audit.write(Act(what, person(), model=model, details=details))
+
+
+@contextmanager
+def _audit(access: Access, url: str | None) -> Iterator[Audit]:
+    where = home(os.environ)
+    database = None
+    try:
+        database = Database.open(where, url)
+        trail = Trail(database, node(), Witness(where))
+    except DatabaseError as failure:
+        if database is not None:
+            database.close()
+        if access.audit.when_full == "refuse":
+            raise FreeholdError("audit_refused", reason=failure.cause) from None
+        log.warning("the audit cannot be written, and lacks what is done now: %s", failure)
+        database = Database.in_memory()
+        trail = Trail(database, node())
+    audit = Audit(trail, Telemetry(process=False), when_full=access.audit.when_full)
+    try:
+        yield audit
+        audit.flush()
+    finally:
+        database.close()
+
+
+def _access_here() -> Access:
+    if file_of(None, os.environ, Path.cwd()) is None:
+        return Access()
+    return load(None, os.environ, Path.cwd()).access
