@@ -193,7 +193,7 @@ class Register:
         tenant = self.find(name).tenant
         with self._changing("keys.revoke", name, tenant) as transaction:
             transaction.execute(
-                f"UPDATE keys SET revoked_at = ?, change = {_NEXT} WHERE name = ? AND revoked_at IS NULL",  # noqa: S608
+                f"UPDATE keys SET revoked_at = ?, change = {_NEXT} WHERE name = ? AND revoked_at IS NULL",  # noqa: S608 - words of our own
                 (self._clock(), name),
             )
         return self.find(name)
@@ -208,7 +208,7 @@ class Register:
             if transaction.rows("SELECT 1 FROM keys WHERE name = ? AND revoked_at IS NOT NULL", (name,)):
                 raise FreeholdError("key_revoked", name=name)
             transaction.execute(
-                "UPDATE keys SET previous_sha256 = sha256, previous_until = ?, sha256 = ?, rotated_at = ?,"  # noqa: S608
+                "UPDATE keys SET previous_sha256 = sha256, previous_until = ?, sha256 = ?, rotated_at = ?,"  # noqa: S608 - words of our own
                 f" change = {_NEXT} WHERE name = ?",
                 (now + overlap_s, digest(key), now, name),
             )
@@ -222,7 +222,7 @@ class Register:
 
     def _records(self, which: str, *values: str | int) -> list[Record]:
         with self.database.reading() as transaction:
-            rows = transaction.rows(f"SELECT {_COLUMNS} FROM keys {which}", values)  # noqa: S608
+            rows = transaction.rows(f"SELECT {_COLUMNS} FROM keys {which}", values)  # noqa: S608 - words of our own
         scopes: dict[str | None, frozenset[str] | None] = {None: None}
         limits: dict[str, Limits] = {}
         return [_record(row, scopes, limits) for row in rows]
@@ -232,7 +232,7 @@ class Register:
         if name == INTERNAL or transaction.rows("SELECT 1 FROM keys WHERE name = ?", (name,)):
             raise FreeholdError("key_name_taken", name=name)
         transaction.execute(
-            "INSERT INTO keys (name, role, tenant, team, models, limits, expires_at, sha256, created_at, change)"  # noqa: S608
+            "INSERT INTO keys (name, role, tenant, team, models, limits, expires_at, sha256, created_at, change)"  # noqa: S608 - words of our own
             f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT})",
             (*columns, digest(key), self._clock()),
         )
