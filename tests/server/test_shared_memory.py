@@ -187,3 +187,16 @@ def test_a_lease_that_fails_gives_its_regions_back(shared: SharedMemory) -> None
         regions.read("in", 0, 33)
     shared.unregister("in")
     assert shared.status() == []
+
+
+def test_tenants_have_regions_of_their_own(shared: SharedMemory) -> None:
+    """One does not see, use or unregister the other's, and may have one of the same name."""
+    shared.register("in", "/app_in", 0, 1, "other")
+    assert [status.byte_size for status in shared.status(tenant="other")] == [1]
+    with shared.lease(free, "other") as regions, pytest.raises(FreeholdError, match="Invalid offset"):
+        regions.read("in", 0, 2)
+    shared.unregister(tenant="other")
+    assert [status.byte_size for status in shared.status()] == [32]
+    for call in (lambda: shared.status("in", "third"), lambda: shared.acquire("in", "third")):
+        with pytest.raises(FreeholdError, match="Unable to find"):
+            call()

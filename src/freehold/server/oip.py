@@ -8,6 +8,7 @@ from freehold.protocol.oip_statistics import StatisticsAnswer
 from freehold.server import description, inference
 from freehold.server.dataplane import DataPlane
 from freehold.server.models import Served
+from freehold.server.shared_memory import tenant_of
 from freehold.server.text import truncation
 
 VERSIONS = ("", "/versions/{version}")
@@ -42,7 +43,7 @@ def routes(plane: DataPlane) -> list[Route]:
         inputs, outputs = inference.signature(served.engine.manifest)
         length = oip.parse_header_length(call.header(oip.HEADER_LENGTH))
         body = await call.body()
-        with plane.shared.lease(call.hold) as regions:
+        with plane.shared.lease(call.hold, tenant_of(call.visit)) as regions:
             request = oip.parse_infer(body, length, inputs, outputs, regions)
             inferred = await inference.infer(plane, call, served, request)
             encoded = oip.encode_infer(request, inferred.arrays, served.id, served.version, regions)

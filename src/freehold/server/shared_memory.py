@@ -21,6 +21,7 @@ import msgspec
 
 from freehold.errors import FreeholdError
 from freehold.http import Call, Response, Route
+from freehold.http.visit import Visit
 from freehold.protocol import wire
 from freehold.protocol.oip_regions import RegionBody, RegionStatus
 
@@ -41,25 +42,29 @@ _NAME_MAX = 255
 class _Region:
     status: RegionStatus
     descriptor: int
+    tenant: str
     uses: int = 0
     leaving: bool = False
 
 
 class SharedMemory:
-    """The regions that are registered. All calls come from the event loop: there is no lock."""
+    """The regions that are registered, those of each tenant for itself ("" where no keys are asked for).
+
+    All calls come from the event loop: there is no lock.
+    """
 
     def __init__(self, prefixes: Sequence[str] = (), folder: Path = FOLDER) -> None:
         """`prefixes`: what names of objects in `folder` must begin with, no slash in front; () turns all off."""
         self._prefixes = tuple(prefix.removeprefix("/") for prefix in prefixes)
         self._folder = folder
-        self._regions: dict[str, _Region] = {}
+        self._regions: dict[tuple[str, str], _Region] = {}  # by tenant and name
 
     @property
     def is_on(self) -> bool:
         """Whether clients may use any."""
         return bool(self._prefixes)
 
-    def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
+    def register(self, name: str, key: str, offset: int, byte_size: int, tenant: str = "") -> None:
         """Make `byte_size` bytes from `offset` of the object `key` known as `name`, readable and writable.
 
         Raises FreeholdError `shared_memory_off`, `shared_memory_key_refused`, `shared_memory_exists`,
@@ -67,7 +72,7 @@ class SharedMemory:
         """
         self._require_on()
         file_name = self._allowed(name, key)
-        if name in self._regions:
+        if (tenant, name) in self._regions:
             raise FreeholdError("shared_memory_exists", name=name)
         if len(self._regions) >= MOST_REGIONS:
             raise FreeholdError("shared_memory_crowded", most=MOST_REGIONS)
@@ -78,39 +83,38 @@ class SharedMemory:
             raise FreeholdError(
                 "shared_memory_size_wrong", name=name, key=key, offset=offset, byte_size=byte_size, size=size
             )
-        self._regions[name] = _Region(RegionStatus(name, key, offset, byte_size), descriptor)
+        self._regions[tenant, name] = _Region(RegionStatus(name, key, offset, byte_size), descriptor, tenant)
         log.info("shared_memory_registered", extra={"region": name, "key": key, "bytes": byte_size})
 
-    def status(self, name: str = "") -> list[RegionStatus]:
+    def status(self, name: str = "", tenant: str = "") -> list[RegionStatus]:
         """The region of that name; "" stands for all. Raises `shared_memory_off` and `shared_memory_unknown`."""
         self._require_on()
         if not name:
-            return [region.status for region in self._regions.values()]
-        if name not in self._regions:
+            return [region.status for region in self._regions.values() if region.tenant == tenant]
+        if (tenant, name) not in self._regions:
             raise FreeholdError("shared_memory_unknown", name=name)
-        return [self._regions[name].status]
+        return [self._regions[tenant, name].status]
 
-    def unregister(self, name: str = "") -> None:
+    def unregister(self, name: str = "", tenant: str = "") -> None:
         """Forget a region, "" all of them; one that is not there is no error.
 
         A region that requests are using takes no new ones and is forgotten when the last of them has ended; until then
         `status` lists it and its name is taken. Raises `shared_memory_off`.
         """
         self._require_on()
-        for one in [name] if name else list(self._regions):
-            region = self._regions.get(one)
-            if region is not None:
+        for region in list(self._regions.values()):
+            if region.tenant == tenant and name in ("", region.status.name):
                 region.leaving = True
                 self._forget_if_over(region)
 
-    def lease(self, hold: Callable[[int], None]) -> "Lease":
+    def lease(self, hold: Callable[[int], None], tenant: str = "") -> "Lease":
         """What one request uses of the regions; `hold` is told how many bytes it reads, before it does."""
-        return Lease(self, hold)
+        return Lease(self, hold, tenant)
 
-    def acquire(self, name: str) -> _Region:
+    def acquire(self, name: str, tenant: str) -> _Region:
         """A use of the region, for `Lease`. Raises `shared_memory_off` and `shared_memory_unknown`."""
         self._require_on()
-        region = self._regions.get(name)
+        region = self._regions.get((tenant, name))
         if region is None or region.leaving:
             raise FreeholdError("shared_memory_unknown", name=name)
         region.uses += 1
@@ -123,7 +127,7 @@ class SharedMemory:
 
     def _forget_if_over(self, region: _Region) -> None:
         if region.leaving and not region.uses:
-            del self._regions[region.status.name]
+            del self._regions[region.tenant, region.status.name]
             os.close(region.descriptor)
             log.info("shared_memory_unregistered", extra={"region": region.status.name})
 
@@ -156,11 +160,12 @@ class SharedMemory:
 class Lease:
     """The regions that one request uses, held until it has ended: `with shared.lease(call.hold) as regions`."""
 
-    __slots__ = ("_held", "_hold", "_shared")
+    __slots__ = ("_held", "_hold", "_shared", "_tenant")
 
-    def __init__(self, shared: SharedMemory, hold: Callable[[int], None]) -> None:
+    def __init__(self, shared: SharedMemory, hold: Callable[[int], None], tenant: str) -> None:
         self._shared = shared
         self._hold = hold
+        self._tenant = tenant
         self._held: dict[str, _Region] = {}
 
     def __enter__(self) -> Self:
@@ -207,7 +212,7 @@ class Lease:
     def _part(self, name: str, offset: int, size: int) -> _Region:
         region = self._held.get(name)
         if region is None:
-            region = self._held[name] = self._shared.acquire(name)
+            region = self._held[name] = self._shared.acquire(name, self._tenant)
         if offset < 0 or size < 0 or offset + size > region.status.byte_size:
             raise FreeholdError(
                 "shared_memory_beyond", name=name, offset=offset, byte_size=size, size=region.status.byte_size
@@ -221,19 +226,24 @@ class Lease:
             raise FreeholdError("shared_memory_shrank", name=name, offset=offset, byte_size=size, seen=max(there, 0))
 
 
+def tenant_of(visit: Visit | None) -> str:
+    """Whose regions a call means."""
+    return "" if visit is None else visit.key.tenant
+
+
 def routes(shared: SharedMemory) -> list[Route]:
     """Status, register and unregister of system shared memory; of CUDA's, that it is not offered."""
 
     async def status(call: Call) -> Response:
-        return Response(wire.encode(shared.status(call.params.get("region", ""))))
+        return Response(wire.encode(shared.status(call.params.get("region", ""), tenant_of(call.visit))))
 
     async def register(call: Call) -> Response:
         region = wire.decode(_BODY, await call.body())
-        shared.register(call.params["region"], region.key, region.offset, region.byte_size)
+        shared.register(call.params["region"], region.key, region.offset, region.byte_size, tenant_of(call.visit))
         return Response(b"", content_type=PLAIN)
 
     async def unregister(call: Call) -> Response:
-        shared.unregister(call.params.get("region", ""))
+        shared.unregister(call.params.get("region", ""), tenant_of(call.visit))
         return Response(b"", content_type=PLAIN)
 
     async def cuda(call: Call) -> Response:

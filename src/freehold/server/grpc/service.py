@@ -17,6 +17,7 @@ from freehold.server import description, inference, repository
 from freehold.server.dataplane import DataPlane
 from freehold.server.grpc.reception import Answer, GrpcCall, Handler, Reception, told
 from freehold.server.served import Served
+from freehold.server.shared_memory import tenant_of
 from freehold.server.text import truncation
 from freehold.telemetry import RouteMetrics
 
@@ -102,7 +103,7 @@ class InferenceService:
         asked = received.message
         served = await self._plane.seen_by(call).wake(asked.model_name, asked.model_version)
         inputs, outputs = inference.signature(served.engine.manifest)
-        with self._plane.shared.lease(call.hold) as regions:
+        with self._plane.shared.lease(call.hold, tenant_of(call.visit)) as regions:
             request = read_infer(received, inputs, outputs, regions, call.remaining_s())
             inferred = await inference.infer(self._plane, call, served, request)
             call.told = truncation(inferred.answer)
@@ -142,16 +143,19 @@ class InferenceService:
 
     async def _regions(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("SystemSharedMemoryStatusRequest"), body)
-        regions = {region.name: _plain(region) for region in self._plane.shared.status(asked.name)}
+        listed = self._plane.shared.status(asked.name, tenant_of(call.visit))
+        regions = {region.name: _plain(region) for region in listed}
         return _encode("SystemSharedMemoryStatusResponse", regions=regions)
 
     async def _register(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("SystemSharedMemoryRegisterRequest"), body)
-        self._plane.shared.register(asked.name, asked.key, asked.offset, asked.byte_size)
+        tenant = tenant_of(call.visit)
+        self._plane.shared.register(asked.name, asked.key, asked.offset, asked.byte_size, tenant)
         return b""
 
     async def _unregister(self, call: GrpcCall, body: bytes) -> bytes:
-        self._plane.shared.unregister(decode(message("SystemSharedMemoryUnregisterRequest"), body).name)
+        asked = decode(message("SystemSharedMemoryUnregisterRequest"), body)
+        self._plane.shared.unregister(asked.name, tenant_of(call.visit))
         return b""
 
     def _find(self, call: GrpcCall, kind: str, body: bytes) -> Served:
