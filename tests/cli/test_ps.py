@@ -63,7 +63,7 @@ def test_every_model_has_its_row(
     assert (tensor["tokens"], tensor["queue_ms"]) == (0, None)
     assert (bad["state"], bad["error"]["code"]) == ("failed", "graph_invalid")
     lines = freehold("ps", "--url", url).out.splitlines()
-    assert lines[0].split()[:4] == ["MODEL", "KIND", "STATE", "PROOF"]
+    assert lines[0].split()[:4] == ["MODEL", "VERSION", "FROM", "KIND"]
     assert minilm["digest"].removeprefix("sha256:")[:12] in lines[1]
     assert any(line.startswith("bad: ") for line in lines)
 
