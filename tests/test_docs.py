@@ -96,6 +96,7 @@ def test_what_is_imported_is_what_is_asked_for() -> None:
     """Every outside module of the source is a declared dependency, or in a lock; every one of the base is imported."""
     chosen_by = {"httptools": "uvicorn", "uvloop": "uvicorn"}
     packages = {"yaml": "pyyaml", "pynvml": "nvidia-ml-py", "tensorflow": "tensorflow-cpu", "google": "protobuf"}
+    packages["grpc"] = "grpcio"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = {normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for line in project["dependencies"]}
     extras = [line for extra in project["optional-dependencies"].values() for line in extra]

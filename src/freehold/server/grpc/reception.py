@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -108,18 +109,10 @@ class Reception:
         metrics = self._telemetry.route(path)
 
         async def handle(body: bytes, context: Context) -> bytes:
-            task = asyncio.current_task()
-            self._under_way.add(task)
             call = self._arrive(context, path)
-            answered = b""  # where the status is not OK, it is sent without a message
-            try:
-                answered = await self.attend(call, right, metrics, body, answer)
-                call.end()
-            except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every call
-                call.end(self.explain(failure, call))
-            finally:
-                self._under_way.discard(task)
-            return answered
+            with self._ending(call):
+                return await self.attend(call, right, metrics, body, answer)
+            return b""  # a status that is not OK is sent without a message
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -128,17 +121,10 @@ class Reception:
         metrics = self._telemetry.route(path)
 
         async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-            task = asyncio.current_task()
-            self._under_way.add(task)
             call = self._arrive(context, path)
-            try:
+            with self._ending(call):
                 async for answer in talk(call, requests, metrics):
                     yield answer
-                call.end()
-            except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every call
-                call.end(self.explain(failure, call))
-            finally:
-                self._under_way.discard(task)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
@@ -216,6 +202,19 @@ class Reception:
         call.request_id = self._ids.name(call.headers.get(b"x-request-id"))
         REQUEST_ID.set(call.request_id)
         return call
+
+    @contextmanager
+    def _ending(self, call: GrpcCall) -> Iterator[None]:
+        """Whatever happens within, the call ends with a status."""
+        task = asyncio.current_task()
+        self._under_way.add(task)
+        try:
+            yield
+            call.end()
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every call
+            call.end(self.explain(failure, call))
+        finally:
+            self._under_way.discard(task)
 
     async def _enter(self, call: GrpcCall, right: Right | None, size: int) -> None:
         call.visit = None
