@@ -298,7 +298,7 @@ class Access(Shape, frozen=True):
         doc("What each key may use; a key's own limits, `keys create --requests-per-minute 60`, go before it."),
     ] = KeyLimits()
     teams: Annotated[
-        Mapping[Identifier, KeyLimits], doc("What all keys of a team may use together, by the team's name.")
+        Mapping[str, KeyLimits], doc("What all keys of a team may use together, by the team's name.")
     ] = msgspec.field(default_factory=dict)
     when_unreachable: Annotated[
         Literal["go_on", "refuse"],
