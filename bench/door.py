@@ -79,8 +79,10 @@ class Place:
     @staticmethod
     def _fill(keys: Keys, count: int) -> str:
         """So many keys, written at once; the last of them is used."""
-        for number in range(count - 1):
-            keys.register.create(f"other-{number}", "client")
+        rows = [(f"other-{number}", number.to_bytes(32, "big"), number + 1) for number in range(count - 1)]
+        insert = "INSERT INTO keys (name, role, sha256, created_at, change) VALUES (?, 'client', ?, 1.0, ?)"
+        with keys.register.database.writing() as transaction:
+            transaction.execute_many(insert, rows)
         return keys.create("bench", "client")
 
     @asynccontextmanager

@@ -7,10 +7,11 @@ import pytest
 
 from freehold.access import Database, Keys
 from freehold.access.trail import Query, Trail
+from freehold.access.usage import report
 from freehold.access.verdict import verify
 from freehold.access.witness import FILE, Witness
 from freehold.cli.guard import Guard
-from freehold.config import Access
+from freehold.config import Access, KeyLimits
 from freehold.config.auditing import Auditing
 from freehold.errors import FreeholdError
 from freehold.http.visit import Asked
@@ -55,3 +56,32 @@ def test_who_wants_every_line_gets_no_node_without_them(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FreeholdError, match="cannot be reached"):
         guard(tmp_path / "file" / "home", Access(audit=Auditing(inference=True)))
+
+
+async def ask(guard: Guard, key: str, times: int) -> list[str]:
+    """So many requests; what became of each."""
+    outcomes = []
+    async with guard.life():
+        for _ in range(times):
+            visit = guard.entrance.admit({b"api-key": key.encode()}, ASKED)
+            try:
+                await visit.begin()
+                visit.answered("m", "sha256:1", 5)
+                visit.end(200, 0.0)
+                outcomes.append("ok")
+            except FreeholdError as error:
+                visit.end(429, 0.0)
+                outcomes.append(error.code)
+    return outcomes
+
+
+def test_requests_are_limited_and_what_they_used_is_on_disk_at_the_end(tmp_path: Path) -> None:
+    """The limit of the configuration, and all of the key's usage, although no request waited for the books."""
+    keys = Keys.open(tmp_path)
+    key, access = keys.create("dify", "client"), Access(limits=KeyLimits(requests_per_day=2))
+    limited = Guard(access, keys, tmp_path, Telemetry(process=False), dict)
+    assert asyncio.run(ask(limited, key, 3)) == ["ok", "ok", "quota_requests"]
+    keys.close()
+    with Database.open(tmp_path) as database:
+        used = report(database, ("key", "model"), tenant=None)
+    assert [(one.group, one.requests, one.tokens_in) for one in used] == [(("dify", ""), 1, 0), (("dify", "m"), 2, 10)]

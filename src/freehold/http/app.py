@@ -128,7 +128,7 @@ class App:
         finally:
             self.in_flight -= 1
             if call is not None:
-                cut = response is not None and delivery is not None and delivery.started
+                cut = delivery is not None and delivery.started and response not in (None, _LEFT)
                 self._let_go(call, 0 if cut else status, perf_counter() - began)
         ended = status
         if delivery is not None and delivery.started:
