@@ -128,9 +128,10 @@ class Residents:
             settings["source"] = self._store.find(Source("store", model)).ref
         return settings
 
-    def _note(self, found: ModelConfig) -> None:
+    def _note(self, model: ModelConfig) -> None:
         """Have a model that came to the folder since among those that there are."""
-        self._found = {**self._found, found.id: found}
+        if self._config.model(model.id) is None:
+            self._found = {**self._found, model.id: model}
 
     def _found_again(self, model: str) -> ModelConfig | None:
         """A model as it is by now in the folder of another server's models that is served."""
