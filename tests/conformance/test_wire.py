@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -117,13 +118,13 @@ def test_a_header_that_is_no_length_is_400(address: Address, value: str) -> None
 
 @proves("compression")
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_a_packed_body_is_counted_unpacked(address: Address, encoding: str, pack: object) -> None:
+def test_a_packed_body_is_counted_unpacked(address: Address, encoding: str, pack: Callable[[bytes], bytes]) -> None:
     """JSON and bytes are packed together; the header counts the JSON before that."""
     text = json.dumps({"inputs": [BINARY_ROW]}).encode()
     answer = exchange(
         address,
         "POST /v2/models/row/infer",
-        pack(text + ROW.tobytes()),  # type: ignore[operator]
+        pack(text + ROW.tobytes()),
         f"Content-Encoding: {encoding}",
         f"Inference-Header-Content-Length: {len(text)}",
     )
