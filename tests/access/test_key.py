@@ -17,7 +17,7 @@ def test_a_key_has_the_rights_of_its_role(right: Right, has: bool) -> None:
 
 def test_a_role_that_there_is_not_has_no_right() -> None:
     """As somebody may have written it into the database by hand."""
-    assert not replace(KEY, role="root").has("metadata")  # type: ignore[arg-type] - what a database may hold
+    assert not replace(KEY, role="root").has("metadata")
 
 
 def test_a_scope_covers_its_models_alone() -> None:

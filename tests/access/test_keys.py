@@ -201,7 +201,7 @@ def test_known_keys_go_on_while_the_database_is_away(
         raise FreeholdError("database_gone", place="here", reason="away")
 
     with caplog.at_level(logging.WARNING):
-        database._connect = away  # type: ignore[assignment]
+        database._connect = away
         database.close()
         until(lambda: followed.trouble is not None)
         assert opens(followed, key)
@@ -256,7 +256,7 @@ def test_many_keys_are_followed_change_by_change(database: Database) -> None:
     key = keys.register.create("one-more", "client")
     read: list[int] = []
     changes = keys.register.changes
-    keys.register.changes = lambda known: (found := changes(known), read.append(len(found[1])))[0]  # type: ignore[method-assign]
+    keys.register.changes = lambda known: (found := changes(known), read.append(len(found[1])))[0]
     keys.refresh()
     keys.refresh()
     assert read == [1, 0]

@@ -91,7 +91,7 @@ def test_names_are_plain(register: Register, name: str) -> None:
 def test_what_makes_no_sense_is_not_created(register: Register) -> None:
     """A role that there is not; a key that has expired before it is made."""
     with pytest.raises(FreeholdError, match="role_unknown"):
-        register.create("a", "root")  # type: ignore[arg-type]
+        register.create("a", "root")
     with pytest.raises(FreeholdError, match="key_expiry_past"):
         register.create("a", "client", expires_at=time.time() - 1)
     assert register.never_used()
