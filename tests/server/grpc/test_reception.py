@@ -222,7 +222,7 @@ def test_a_defect_shows_nothing_of_the_inside(
     async def broken(request: Request, deadline: float) -> Answer:
         raise ZeroDivisionError("a secret of the inside")
 
-    engine.infer = broken  # type: ignore[method-assign]
+    engine.infer = broken  # type: ignore[method-assign] # from here on the engine is broken
     call = ask(node.place, "ModelInfer", infer_request(), ("x-request-id", "mine"))
     assert refused(call) == ("INTERNAL", "internal")
     assert "mine" in call.details()
