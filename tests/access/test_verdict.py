@@ -216,7 +216,7 @@ def test_pruning_under_a_verification_is_no_fault(monkeypatch: pytest.MonkeyPatc
 
         def pages(query: Query, order: str = "oldest") -> Iterator[object]:
             if order == "oldest" and not pruned:
-                trail._clock = lambda: 1_900_000_000.0  # type: ignore[method-assign]
+                monkeypatch.setattr(trail, "_clock", lambda: 1_900_000_000.0)
                 pruned.append(trail.prune(180))
             return walk(query, order)
 
