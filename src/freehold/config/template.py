@@ -62,9 +62,15 @@ def _settings(shape: type[msgspec.Struct], names: Sequence[str]) -> list[str]:
     info = msgspec.inspect.type_info(shape)
     assert isinstance(info, msgspec.inspect.StructType)
     fields = {field.encode_name: field for field in info.fields}
-    settings = {f"{name}: {_scalar(fields[name].default)}": description(fields[name].type) for name in names}
+    settings = {f"{name}: {_scalar(_default(fields[name]))}": description(fields[name].type) for name in names}
     width = max(map(len, settings))
     return [f"{setting:<{width}}  # {text}" for setting, text in settings.items()]
+
+
+def _default(field: msgspec.inspect.Field) -> object:
+    """What a key is where it is left out; mappings are made anew for each."""
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()
 
 
 def description(kind: msgspec.inspect.Type) -> str:
