@@ -33,7 +33,7 @@ async def test_a_refusal_says_whose_limit_when_and_what_is_left(tmp_path: Path) 
     assert error.cause == "The key one has used up its `requests_per_day: 1`."
     assert error.in_language("zh")[0] == "key one 的限额 `requests_per_day: 1` 已用完。"
     assert 1 <= int(str(error.details["retry_after_s"])) <= 86400
-    headers = dict(error.details["headers"])  # type: ignore[call-overload]
+    headers = dict(error.details["headers"])  # type: ignore[call-overload]  # details are objects
     assert headers[b"x-ratelimit-remaining-requests"] == b"0"
     assert headers[b"x-ratelimit-limit-tokens"] == b"1000"
 

@@ -21,7 +21,8 @@ def test_a_mistyped_key_gets_the_nearest_one() -> None:
     """The line, the path, what was meant, and what is allowed."""
     (problem,) = problems("server:\n  prot: 80\n")
     assert problem.cause == "f.yaml:2: unknown key `server.prot`."
-    assert problem.fix == "Did you mean `port`? Allowed here: host, port, grace_s, body_timeout_s, tls."
+    known = "host, port, grpc, grpc_port, grace_s, body_timeout_s, tls, shared_memory"
+    assert problem.fix == f"Did you mean `port`? Allowed here: {known}."
 
 
 def test_a_key_that_resembles_nothing_lists_what_is_allowed() -> None:

@@ -284,8 +284,7 @@ class Access(Shape, frozen=True):
     database: Annotated[
         Secret | None,
         doc(
-            "The address of a PostgreSQL database (postgresql://USER:PASSWORD@HOST/NAME) in which several nodes keep"
-            " keys, budgets, usage and audit together.",
+            "A PostgreSQL (postgresql://USER:PASSWORD@HOST/NAME) where several nodes keep keys, limits, usage and audit.",
             default="access.db under FREEHOLD_HOME",
         ),
     ] = None
@@ -297,9 +296,9 @@ class Access(Shape, frozen=True):
         KeyLimits,
         doc("What each key may use; a key's own limits, `keys create --requests-per-minute 60`, go before it."),
     ] = KeyLimits()
-    teams: Annotated[
-        Mapping[str, KeyLimits], doc("What all keys of a team may use together, by the team's name.")
-    ] = msgspec.field(default_factory=dict)
+    teams: Annotated[Mapping[str, KeyLimits], doc("What all keys of a team may use together, by the team's name.")] = (
+        msgspec.field(default_factory=dict)
+    )
     when_unreachable: Annotated[
         Literal["go_on", "refuse"],
         doc(

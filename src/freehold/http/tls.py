@@ -211,9 +211,7 @@ class Https:
             _log.warning(note.cause, extra={"fix": note.fix})
 
     def _fingerprint(self) -> Fingerprint:
-        authorities = (
-            () if self.client_ca is None else CertificateFiles(self.client_ca, self.client_ca).fingerprint()
-        )
+        authorities = () if self.client_ca is None else CertificateFiles(self.client_ca, self.client_ca).fingerprint()
         return (*self._files.fingerprint(), *authorities)
 
     def _hand_on(self, handshake: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
