@@ -49,15 +49,16 @@ def test_a_client_of_openai_sees_routes_as_models(gateway: Any, node: Any) -> No
 
 
 def test_requests_are_shared_as_the_route_says(gateway: Any) -> None:
-    """Each by its id, and counted so."""
-    chosen = []
-    for number in range(20):
+    """Each by its id, and counted so; while a variant is looked at anew, on a busy machine, it has no share."""
+
+    def chosen(number: int) -> str:
         headers = {"X-Request-ID": f"share-{number}"}
         answer = gateway.client.post("/v1/embeddings", json={"model": "vectors", "input": "a"}, headers=headers)
         assert answer.status_code == 200
-        chosen.append(answer.headers["x-freehold-model"])
+        return str(answer.headers["x-freehold-model"])
+
     wanted = ["blue" if slot(b"share-%d" % number) < 75 else "green" for number in range(20)]
-    assert chosen == wanted
+    eventually(lambda: [chosen(number) for number in range(20)] == wanted, "each id has its variant")
     assert gateway.metric("freehold_routed_requests_total", route="vectors", model="green") >= wanted.count("green")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def busy(launch: Any, soon: Any, graphs: dict[str, Path]) -> Any:
     node = launch(slow_model(graphs), "--no-tune")
     with ThreadPoolExecutor(16) as pool:
         running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG)) for _ in range(16)]
-        soon(lambda: in_flight(node) == len(running), "all are in")
+        soon(lambda: taken_in(node, running) >= len(running), "all are in")
         yield node, running
     assert all(one.result().status_code == 200 for one in running)
     assert in_flight(node) == 0
@@ -51,6 +51,12 @@ def in_flight(node: Any) -> float:
     return float(node.metric("freehold_model_requests_in_flight", model="slow"))
 
 
+def taken_in(node: Any, requests: list[Future[Any]]) -> float:
+    """Requests that hold a place or were answered already: on a slow machine the first leaves before the last is in."""
+    answered = sum(one.done() for one in requests)  # counted first: who leaves in between is missed, not doubled
+    return in_flight(node) + answered
+
+
 def test_a_client_that_leaves_the_queue_frees_its_place(busy: Any, soon: Any) -> None:
     """Its place and its memory come back while the others still compute, and nobody else is disturbed."""
     node, running = busy
@@ -58,7 +64,7 @@ def test_a_client_that_leaves_the_queue_frees_its_place(busy: Any, soon: Any) ->
     leaving = [socket.create_connection(node.address) for _ in range(8)]
     for client in leaving:
         client.sendall(raw_request(node, "/v2/models/slow/infer", infer(STEPS_LONG)))
-    soon(lambda: in_flight(node) == len(running) + len(leaving), "those who will leave are in")
+    soon(lambda: taken_in(node, running) >= len(running) + len(leaving), "those who will leave are in")
     for client in leaving:
         client.close()
     soon(lambda: in_flight(node) <= len(running), "their places are free")
@@ -92,8 +98,9 @@ def test_a_term_signal_lets_what_was_accepted_finish(launch: Any, soon: Any, gra
     """Queued and running requests are answered, new connections are refused, the exit code is 0."""
     node = launch(slow_model(graphs), "--no-tune")
     with ThreadPoolExecutor(6) as pool:
-        running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(10_000)) for _ in range(6)]
-        soon(lambda: in_flight(node) == len(running), "all are in")
+        running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG)) for _ in range(6)]
+        soon(lambda: taken_in(node, running) >= len(running), "all are in")
+        assert not all(one.done() for one in running), "nothing was left to finish"
         node.process.terminate()
         assert [one.result().status_code for one in running] == [200] * len(running)
     node.left()
@@ -108,7 +115,7 @@ def test_requests_that_cannot_finish_within_the_grace_time_are_told_so(
     node = launch({**slow_model(graphs), "server": {"grace_s": 0.2}}, "--no-tune")
     with ThreadPoolExecutor(12) as pool:
         running = [pool.submit(node.ask, "/v2/models/slow/infer", **infer(STEPS_LONG)) for _ in range(12)]
-        soon(lambda: in_flight(node) == len(running), "all are in")
+        soon(lambda: taken_in(node, running) >= len(running), "all are in")
         node.process.terminate()
         statuses = [one.result().status_code for one in running]
     assert set(statuses) <= {200, 503}

@@ -31,7 +31,7 @@ def descriptors() -> int:
 
 
 def children() -> set[int]:
-    """Direct children of this process that are engine processes or zombies; other tests' servers are none of ours."""
+    """Direct children of this process that are engine processes or zombies; compare: other tests leave some."""
     tasks = Path("/proc/self/task").iterdir()
     pids = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
     return {pid for pid in pids if _is_engine_or_zombie(pid)}
@@ -107,6 +107,7 @@ def test_close_ends_what_does_not_finish_in_time(
 
 def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path, engines: Any) -> None:
     """With no process left and a restart under way, nobody waits until a far deadline."""
+    before = children()
 
     async def body() -> None:
         pool = WorkerPool(slow_graph, "slow", PLAIN, 1)
@@ -120,7 +121,7 @@ def test_close_releases_requests_that_wait_for_a_process(slow_graph: Path, engin
             await waiting
 
     asyncio.run(body())
-    assert not children()
+    assert children() <= before
 
 
 def test_a_model_that_cannot_be_loaded_fails_with_its_own_reason(tmp_path: Path) -> None:
@@ -153,6 +154,7 @@ def test_a_process_killed_while_it_loads_fails_the_load(mlp_graph: Path, engines
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.4])
 def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> None:
     """The server stops while a model loads: at whatever point it is."""
+    before = children()
 
     async def body() -> None:
         pool = WorkerPool(mlp_graph, "mlp", PLAIN, 2)
@@ -165,7 +167,7 @@ def test_a_cancelled_load_leaves_no_process(mlp_graph: Path, after_s: float) -> 
             await pool.close(5.0)
 
     asyncio.run(body())
-    assert not children()
+    assert children() <= before
 
 
 def test_a_restart_that_fails_is_tried_again(slow_graph: Path, caplog: pytest.LogCaptureFixture, engines: Any) -> None:

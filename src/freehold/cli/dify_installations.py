@@ -14,6 +14,7 @@ import typer
 from freehold.cli.deployments import named, releases_of
 from freehold.config import home
 from freehold.deploy.compose.docker import Docker
+from freehold.deploy.compose.project import FOLDER, PROJECT
 from freehold.deploy.dify.backup.place import Place
 from freehold.deploy.dify.upgrading import journal
 from freehold.deploy.releases.lock import held
@@ -30,7 +31,6 @@ ComposeDir = Annotated[
 Named = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="`deploy.name`; default: of this folder's configuration.")
 ]
-FOLDER_LABEL, PROJECT_LABEL = "com.docker.compose.project.working_dir", "com.docker.compose.project"
 
 
 def data_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Place:
@@ -42,49 +42,43 @@ def data_of(compose_dir: Path | None, name: str | None, environ: Mapping[str, st
         if not (folder / "docker-compose.yaml").is_file():
             raise FreeholdError("dify_backup_no_installation", path=folder)
         docker = Docker.find(environ)
-        return Containers(docker, f"{FOLDER_LABEL}={_called(docker, folder)}", official_settings(folder))
+        return Containers(docker, f"{FOLDER}={_called(docker, folder)}", official_settings(folder))
     releases = releases_of(named(name, environ, cwd), environ)
     release = releases.current() or releases.interrupted()
     if release is None:
         raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
     deployment = releases.deployment(release)
     dify = deployment.config.dify
-    if dify is None or dify.version is None:
+    if dify is None or not deployment.has_dify:
         raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
     if deployment.settings.target == "kubernetes":
         cluster = on_cluster(deployment, environ)
         return cluster.place(with_version(deployment, cluster.version))
     folder = releases.folder / "compose"
-    version = version_in(folder, dify.version)
+    version = version_in(folder, dify.version or "")
     return containers_of(Docker.find(environ), deployment.settings.name, folder, version)
 
 
 @contextmanager
 def alone(
     compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path, what: str
-) -> Iterator[None]:
+) -> Iterator[Path]:
     """Nobody deploys, saves, restores or upgrades this Dify meanwhile, on a cluster from no other machine either; an
-    official one: nobody with this home saves or restores it.
+    official one: nobody with this home saves or restores it. Gives the folder where that is kept on this machine.
 
     Raises `dify_upgrade_interrupted`, and what `held` does.
     """
     lease: AbstractContextManager[None] = nullcontext()
-    folder = state_folder(compose_dir, name, environ, cwd)
     if compose_dir is None:
         releases = releases_of(named(name, environ, cwd), environ)
-        release = releases.current() or releases.interrupted()
+        folder, release = releases.folder, releases.current() or releases.interrupted()
         if release is not None:
             lease = lease_of(releases.deployment(release), environ, what)
+    else:
+        folder = home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
     with held(folder / "lock", what), lease:
         journal.check(folder / journal.FILE)
-        yield
-
-
-def state_folder(compose_dir: Path | None, name: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
-    """Where this machine keeps its lock and what is under way."""
-    if compose_dir is None:
-        return releases_of(named(name, environ, cwd), environ).folder
-    return home(environ) / "official" / sha256(str(compose_dir.resolve()).encode()).hexdigest()[:16]
+        yield folder
 
 
 def on_cluster(deployment: Deployment, environ: Mapping[str, str]) -> "DifyCluster":
@@ -122,7 +116,7 @@ def version_in(folder: Path, said: str) -> str:
 
 def _called(docker: Docker, folder: Path) -> str:
     """The folder as its containers were told it: Compose may have been started through a link."""
-    words = ("--filter", f"label={FOLDER_LABEL}", "--format", f'{{{{.Label "{FOLDER_LABEL}"}}}}')
+    words = ("--filter", f"label={FOLDER}", "--format", f'{{{{.Label "{FOLDER}"}}}}')
     told = docker.run("ps", "--all", *words).splitlines()
     return min((one for one in told if one and Path(one).resolve() == folder), default=str(folder))
 
@@ -132,7 +126,7 @@ def containers_of(docker: Docker, project: str, folder: Path, version: str) -> P
     from freehold.deploy.compose.dify import SECRETS_FILE
     from freehold.deploy.dify.backup.compose import Containers
 
-    return Containers(docker, f"{PROJECT_LABEL}={project}", {"dify-secrets.json": folder / SECRETS_FILE}, version)
+    return Containers(docker, f"{PROJECT}={project}", {"dify-secrets.json": folder / SECRETS_FILE}, version)
 
 
 def official_settings(folder: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import typer
 
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
-from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of, state_folder
+from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of
 from freehold.cli.dify_text import note, of_manifest
 from freehold.cli.output import FAILED, Output, describe
 from freehold.errors import FreeholdError
@@ -51,11 +51,10 @@ def restore(
         return
     place = data_of(compose_dir, name, os.environ, Path.cwd())
     held = alone(compose_dir, name, os.environ, Path.cwd(), "dify restore")
-    with held, interruptible(), telling(output, "restoring Dify") as say:
+    with held as folder, interruptible(), telling(output, "restoring Dify") as say:
         if drill:
             done = restoring.drill(place, source, say)
         else:
-            folder = state_folder(compose_dir, name, os.environ, Path.cwd())
             done = restoring.restore(place, source, say, begun=lambda: underway.begin(folder, file.resolve()))
             underway.end(folder)
     note(output, (*done.notes, *done.faults))

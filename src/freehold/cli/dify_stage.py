@@ -48,7 +48,7 @@ class Deployed:
         if release is None:
             raise FreeholdError("release_none", name=releases.folder.name)
         deployment = releases.deployment(release)
-        if deployment.config.dify is None or deployment.config.dify.version is None:
+        if not deployment.has_dify:
             raise FreeholdError("dify_backup_not_deployed", name=releases.folder.name)
         return cls(releases, deployment)
 

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from freehold.config.deploying import Deploy
-from freehold.config.document import Node
+from freehold.config.document import Node, problem_at
 from freehold.config.labels import GATEWAY, label
 from freehold.config.loopback import is_loopback
 from freehold.config.shapes import Config, ModelConfig
@@ -43,13 +43,13 @@ def _parses(model: ModelConfig) -> bool:
 def _of_model(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
     """What a key asks of the others beside it, wherever the model runs."""
     if model.image is not None and not model.command and model.engine != "vllm":
-        yield _at(node.at("image"), "units_image_idle", id=model.id, image=model.image)
+        yield problem_at(node.at("image"), "units_image_idle", id=model.id, image=model.image)
     for name in _VLLM_ONLY:
         if getattr(model, name) and (model.engine != "vllm" or model.command):
-            yield _at(node.at(name), "vllm_only", id=model.id)
+            yield problem_at(node.at(name), "vllm_only", id=model.id)
     least, most = model.scale.least, model.scale.most
     if most is not None and most < least:
-        yield _at(node.at("scale", "most"), "units_scale_upside_down", id=model.id, least=least, most=most)
+        yield problem_at(node.at("scale", "most"), "units_scale_upside_down", id=model.id, least=least, most=most)
 
 
 def _services(placed: Sequence[Placed]) -> Iterator[FreeholdError]:
@@ -63,13 +63,13 @@ def _services(placed: Sequence[Placed]) -> Iterator[FreeholdError]:
             continue
         details = {"service": model.service, "id": model.id, "other": before.id, "first": place.at("service").spot}
         if model.hosting == "upstream" or before.hosting == "upstream":
-            yield _at(node.at("service"), "units_service_upstream", **details)
+            yield problem_at(node.at("service"), "units_service_upstream", **details)
         elif "vllm" in (model.engine, before.engine) or model.image or before.image:
-            yield _at(node.at("service"), "units_service_alone", **details)
+            yield problem_at(node.at("service"), "units_service_alone", **details)
         else:
             for name in _ALIKE:
                 if getattr(model, name) != getattr(before, name):
-                    yield _at(node.at("service"), "units_service_mixed", **details, name=name)
+                    yield problem_at(node.at("service"), "units_service_mixed", **details, name=name)
 
 
 def _deployed(config: Config, deploy: Deploy, tree: Node, placed: Sequence[Placed]) -> Iterator[FreeholdError]:
@@ -77,10 +77,10 @@ def _deployed(config: Config, deploy: Deploy, tree: Node, placed: Sequence[Place
     for name in ("name", "namespace"):
         found = getattr(deploy, name)
         if found is not None and found != label(found):
-            yield _at(tree.at("deploy", name), "units_not_a_label", found=found, label=label(found))
+            yield problem_at(tree.at("deploy", name), "units_not_a_label", found=found, label=label(found))
     steps = tree.at("deploy", "steps")
     if list(deploy.steps) != sorted(set(deploy.steps)) or deploy.steps[-1:] != (WHOLE,):
-        yield _at(steps, "units_steps", steps=", ".join(map(str, deploy.steps)) or "none")
+        yield problem_at(steps, "units_steps", steps=", ".join(map(str, deploy.steps)) or "none")
     tls = config.server.tls
     if deploy.target != "kubernetes" and tls is not None and tls.http_port == deploy.port:
         place = tree.at("server", "tls", "http_port")
@@ -88,13 +88,13 @@ def _deployed(config: Config, deploy: Deploy, tree: Node, placed: Sequence[Place
     if deploy.target == "systemd":
         return
     if tls is not None and tls.client_ca is not None:
-        yield _at(tree.at("server", "tls", "client_ca"), "units_client_ca")
+        yield problem_at(tree.at("server", "tls", "client_ca"), "units_client_ca")
     for model, node in placed:
         if model.hosting == "upstream":
             yield from _reachable(model, node)
             continue
         if model.command and model.engine != "vllm" and model.image is None and deploy.image is None:
-            yield _at(node.at("command"), "units_command_imageless", id=model.id, program=model.command[0])
+            yield problem_at(node.at("command"), "units_command_imageless", id=model.id, program=model.command[0])
         yield from _files(model, node, deploy, tree)
 
 
@@ -109,7 +109,7 @@ def _names(placed: Sequence[Placed]) -> Iterator[FreeholdError]:
         name = label(said[1])
         owner, first = owners.setdefault(name, (said, place.spot))
         if owner != said or name == GATEWAY:
-            yield _at(place, "units_name_taken", id=model.id, name=name, other=owner[1], first=first)
+            yield problem_at(place, "units_name_taken", id=model.id, name=name, other=owner[1], first=first)
 
 
 def _files(model: ModelConfig, node: Node, deploy: Deploy, tree: Node) -> Iterator[FreeholdError]:
@@ -117,20 +117,20 @@ def _files(model: ModelConfig, node: Node, deploy: Deploy, tree: Node) -> Iterat
     source, place = model.parsed_source, node.at("source")
     details = {"id": model.id, "source": model.source}
     if source.kind == "oci":
-        yield _at(place, "units_source_unpulled", **details, name=source.name.rpartition("/")[2])
+        yield problem_at(place, "units_source_unpulled", **details, name=source.name.rpartition("/")[2])
     elif source.kind == "store" and (model.engine == "vllm" or model.command):
-        yield _at(place, "vllm_source", **details)
+        yield problem_at(place, "vllm_source", **details)
     elif deploy.target == "kubernetes":
         storage = deploy.storage
         if source.kind == "path" and storage.claim is None:
-            yield _at(place, "units_no_claim", **details)
+            yield problem_at(place, "units_no_claim", **details)
         elif source.kind == "path" and not PurePosixPath(source.name).is_relative_to(storage.path):
             path = tree.at("deploy", "storage")
-            yield _at(place, "units_unclaimed", **details, path=storage.path, first=path.spot)
+            yield problem_at(place, "units_unclaimed", **details, path=storage.path, first=path.spot)
         elif source.kind == "store" and deploy.pull_from is None:
-            yield _at(place, "units_no_registry", **details)
+            yield problem_at(place, "units_no_registry", **details)
         elif source.kind in ("hf", "ms"):
-            yield _at(place, "units_source_unfetched", **details)
+            yield problem_at(place, "units_source_unfetched", **details)
 
 
 def _reachable(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
@@ -139,8 +139,4 @@ def _reachable(model: ModelConfig, node: Node) -> Iterator[FreeholdError]:
     for url, place in zip((model.source, *model.replicas), places, strict=True):
         host = urlsplit(url).hostname or ""
         if is_loopback(host):
-            yield _at(place, "units_loopback", id=model.id, url=url)
-
-
-def _at(node: Node, code: str, **details: object) -> FreeholdError:
-    return FreeholdError(code, where=node.spot, key=node.key, **details)
+            yield problem_at(place, "units_loopback", id=model.id, url=url)

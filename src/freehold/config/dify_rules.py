@@ -9,7 +9,7 @@ import msgspec
 
 from freehold.config.deploying import Deploy
 from freehold.config.dify import Dify
-from freehold.config.document import Node
+from freehold.config.document import Node, problem_at
 from freehold.config.forms import ENV_NAME
 from freehold.config.loopback import is_loopback
 from freehold.config.secret import is_reference
@@ -69,19 +69,19 @@ def _misplaced(dify: Dify, node: Node) -> Iterator[FreeholdError]:
         field, found = defaults[name], getattr(dify, name)
         default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
         if found != default:
-            yield _at(node.at(name), "config_dify_deployed_only")
+            yield problem_at(node.at(name), "config_dify_deployed_only")
 
 
 def _placed(dify: Dify, settings: Deploy, node: Node) -> Iterator[FreeholdError]:
     """What belongs to the other kind of place."""
     if settings.target == "systemd":
-        yield _at(node.at("version"), "config_dify_systemd")
+        yield problem_at(node.at("version"), "config_dify_systemd")
     elif settings.target == "kubernetes" and dify.tls is not None:
-        yield _at(node.at("tls"), "config_dify_tls_cluster")
+        yield problem_at(node.at("tls"), "config_dify_tls_cluster")
     elif settings.target == "compose" and dify.ingress_host is not None:
-        yield _at(node.at("ingress_host"), "config_dify_ingress_compose")
+        yield problem_at(node.at("ingress_host"), "config_dify_ingress_compose")
     if settings.target == "kubernetes" and dify.ingress_host is None and dify.address is None:
-        yield _at(node.at("version"), "config_dify_unreachable")
+        yield problem_at(node.at("version"), "config_dify_unreachable")
 
 
 def _published(dify: Dify, settings: Deploy, config: Config, node: Node) -> Iterator[FreeholdError]:
@@ -91,32 +91,32 @@ def _published(dify: Dify, settings: Deploy, config: Config, node: Node) -> Iter
     try:
         ipaddress.ip_address(dify.host)
     except ValueError:
-        yield _at(node.at("host"), "config_dify_host", found=dify.host)
+        yield problem_at(node.at("host"), "config_dify_host", found=dify.host)
     shares_host = dify.host == settings.host or {dify.host, settings.host} & set(_EVERYWHERE)
     tls = config.server.tls
     taken = {settings.port: "deploy.port", **({tls.http_port: "server.tls.http_port"} if tls and tls.http_port else {})}
     port = dify.public_port
     if shares_host and port in taken:
-        yield _at(node.at("port"), "config_dify_port_taken", port=port, other=taken[port])
+        yield problem_at(node.at("port"), "config_dify_port_taken", port=port, other=taken[port])
 
 
 def _address(dify: Dify, settings: Deploy, node: Node) -> Iterator[FreeholdError]:
     """An origin: Dify makes of it every address that it tells."""
     if dify.address is None:
         if settings.target == "compose" and dify.host in _EVERYWHERE:
-            yield _at(node.at("host"), "config_dify_addressless", found=dify.host)
+            yield problem_at(node.at("host"), "config_dify_addressless", found=dify.host)
         return
     place = node.at("address")
     try:
         parts = urlsplit(dify.address)
         _ = parts.port  # read, it is checked
     except ValueError as error:
-        yield _at(place, "config_dify_origin", found=dify.address, reason=str(error))
+        yield problem_at(place, "config_dify_origin", found=dify.address, reason=str(error))
         return
     if parts.path.strip("/") or parts.query or parts.fragment or "?" in dify.address or "#" in dify.address:
-        yield _at(place, "config_dify_origin", found=dify.address, reason="more than scheme, host and port")
+        yield problem_at(place, "config_dify_origin", found=dify.address, reason="more than scheme, host and port")
     if dify.tls is not None and parts.scheme != "https":
-        yield _at(place, "config_dify_address_plain", found=dify.address)
+        yield problem_at(place, "config_dify_address_plain", found=dify.address)
 
 
 def _own(dify: Dify, node: Node) -> Iterator[FreeholdError]:
@@ -130,35 +130,35 @@ def _own(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     }
     for keys, host in hosts.items():
         if is_loopback(host):
-            yield _at(node.at(*keys), "config_dify_own_loopback", host=host)
+            yield problem_at(node.at(*keys), "config_dify_own_loopback", host=host)
         elif keys[-1] == "host" and not _HOST.fullmatch(host):
-            yield _at(node.at(*keys), "config_dify_own_host", found=host)
+            yield problem_at(node.at(*keys), "config_dify_own_host", found=host)
 
 
 def _unverified(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     """libpq and Dify's client of Redis take no authorities but those that they are told: none, and they refuse or ask
     for nothing."""
     if dify.postgres is not None and dify.postgres.tls.startswith("verify-"):
-        yield _at(node.at("postgres", "tls"), "config_dify_tls_without_ca")
+        yield problem_at(node.at("postgres", "tls"), "config_dify_tls_without_ca")
     if dify.redis is not None and dify.redis.tls:
-        yield _at(node.at("redis", "tls"), "config_dify_tls_without_ca")
+        yield problem_at(node.at("redis", "tls"), "config_dify_tls_without_ca")
 
 
 def _vectors(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     vectors = dify.vectors
     if vectors.endpoint is None:
         if vectors.key is not None:
-            yield _at(node.at("key"), "config_dify_vectors_key")
+            yield problem_at(node.at("key"), "config_dify_vectors_key")
         return
     form, is_good = "HOST:PORT", re.fullmatch(r"[^\s/:@]+:[0-9]{1,5}", vectors.endpoint)
     if vectors.kind != "pgvector":
         form, is_good = "http(s)://HOST:PORT", re.fullmatch(r"https?://[^\s/@]+/?", vectors.endpoint)
     if not is_good:
-        yield _at(
+        yield problem_at(
             node.at("endpoint"), "config_dify_vectors_endpoint", found=vectors.endpoint, kind=vectors.kind, form=form
         )
     if vectors.key is None:
-        yield _at(node.at("endpoint"), "config_dify_vectors_keyless", kind=vectors.kind)
+        yield problem_at(node.at("endpoint"), "config_dify_vectors_keyless", kind=vectors.kind)
 
 
 def _private_hosts(dify: Dify, node: Node) -> Iterator[FreeholdError]:
@@ -169,10 +169,10 @@ def _private_hosts(dify: Dify, node: Node) -> Iterator[FreeholdError]:
             network = ipaddress.ip_network(host)
         except ValueError:
             if not _DOMAIN.fullmatch(host) or re.fullmatch(r"[0-9.]+", host):
-                yield _at(place, "config_dify_private_host", found=host)
+                yield problem_at(place, "config_dify_private_host", found=host)
             continue
         if network.prefixlen == 0:
-            yield _at(place, "config_dify_private_all", found=host)
+            yield problem_at(place, "config_dify_private_all", found=host)
 
 
 def _environment(dify: Dify, node: Node) -> Iterator[FreeholdError]:
@@ -180,11 +180,11 @@ def _environment(dify: Dify, node: Node) -> Iterator[FreeholdError]:
     for name, text in dify.environment.items():
         place = node.at("environment", name)
         if not re.fullmatch(ENV_NAME, name):
-            yield _at(place, "config_dify_variable_name", name=name)
+            yield problem_at(place, "config_dify_variable_name", name=name)
         elif _SECRET_NAME.search(name) and text and not text.isdigit() and not is_reference(text):
-            yield _at(place, "config_dify_secret_literal", name=name)
+            yield problem_at(place, "config_dify_secret_literal", name=name)
         elif not text.isprintable():
-            yield _at(place, "config_dify_variable_lines", name=name)
+            yield problem_at(place, "config_dify_variable_lines", name=name)
 
 
 def _host(url: str) -> str:
@@ -196,7 +196,3 @@ def _host(url: str) -> str:
 
 def _url(endpoint: str) -> str:
     return endpoint if "://" in endpoint else f"tcp://{endpoint}"
-
-
-def _at(node: Node, code: str, **details: object) -> FreeholdError:
-    return FreeholdError(code, where=node.spot, key=node.key, **details)

@@ -93,6 +93,11 @@ Scalar = bool | int | float | str | None
 Value = Scalar | list[Node] | dict[str, Node]
 
 
+def problem_at(node: Node, code: str, **details: object) -> FreeholdError:
+    """The error `code` about what stands at `node`, with its place and its key."""
+    return FreeholdError(code, where=node.spot, key=node.key, **details)
+
+
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     """PyYAML's table of what a plain word may mean, by its first character."""
     table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}

@@ -157,7 +157,6 @@ class Deploying:
         """Dify comes after the models that it uses; what fails there leaves them in force, and is tried again by the
         next `deploy`."""
         if new.has_dify:
-            check_dify(new, self._target)
             self._target.dify.start(new, self._say)
         else:
             self._part(old)
@@ -220,6 +219,7 @@ class Deploying:
     def _mended(self, current: Release, deployment: Deployment) -> Release:
         """What is in force already: start what does not run of it, stop what is left of others."""
         self._rolling(deployment, deployment, _AT_ONCE).run()
+        check_dify(deployment, self._target)  # nothing was verified: all is as it was
         self._accompany(deployment, deployment)
         return current
 

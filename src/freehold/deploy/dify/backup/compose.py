@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from freehold.deploy.compose.docker import Docker
+from freehold.deploy.compose.project import ONE_OFF, SERVICE
 from freehold.deploy.dify.backup.databases import KNOWING_ITSELF
 from freehold.deploy.dify.backup.pieces import HOLDERS, WRITERS, Variables
 from freehold.deploy.dify.backup.place import Installed
 from freehold.deploy.dify.backup.programs import Command
 from freehold.errors import FreeholdError
 
-SERVICE, ONE_OFF = "com.docker.compose.service", "com.docker.compose.oneoff"
 _JOB = "migration"
 _VERSION = re.compile(r":([0-9]+\.[0-9]+\.[0-9]+[^@]*)")
 

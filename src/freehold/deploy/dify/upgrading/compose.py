@@ -1,14 +1,12 @@
 """An upgrade of the Dify that was deployed with Docker Compose: laid and started as `freehold deploy` does it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from freehold.deploy.compose.dify_target import ComposeDify, needed_by
 from freehold.deploy.compose.project import in_project
 from freehold.deploy.dify.backup.pieces import HOLDERS
-from freehold.deploy.dify.backup.place import Place
-from freehold.deploy.dify.upgrading.stage import Say
-from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.dify.upgrading.stage import Laid
 from freehold.deploy.topology.service import Installation
 from freehold.errors import FreeholdError
 
@@ -16,25 +14,10 @@ MIGRATION, API = "migration", "api"
 
 
 @dataclass
-class ComposeStage:
-    """The Dify `target`. `deployment` and `data` are those of a version, by its number; `ask` is the smoke test."""
+class ComposeStage(Laid):
+    """A Stage of a Compose project: see Laid."""
 
     target: ComposeDify
-    deployment: Callable[[str], Deployment]
-    data: Callable[[str], Place]
-    ask: Callable[[], None]
-    say: Say
-    version: str
-    """The one in place."""
-
-    @property
-    def place(self) -> Place:
-        """As Stage."""
-        return self.data(self.version)
-
-    def verify(self, version: str) -> None:
-        """As Stage."""
-        self.target.verify(self.deployment(version))
 
     def put(self, version: str) -> None:
         """As Stage. What has the data is there in this version, too, but does not run."""
@@ -53,14 +36,6 @@ class ComposeStage:
             self._compose("run", "--rm", "-T", "--no-deps", "--entrypoint", words[0], API, *words[1:])
         except FreeholdError as error:
             raise FreeholdError("dify_upgrade_failed", what=" ".join(words), words=error) from None
-
-    def start(self) -> None:
-        """As Stage."""
-        self.target.start(self.deployment(self.version), self.say)
-
-    def try_out(self) -> None:
-        """As Stage."""
-        self.ask()
 
     def _bring(self, dify: Installation, *, migrating: bool) -> None:
         """What the migration needs, and the migration itself."""

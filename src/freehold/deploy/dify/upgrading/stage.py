@@ -1,9 +1,12 @@
 """Where an upgrade happens: what it asks of Compose, or of a cluster."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from freehold.deploy.dify.backup.place import Place
+from freehold.deploy.services.deployment import Deployment
+from freehold.deploy.target import DifyTarget
 
 Say = Callable[[str], None]
 """Told what is done."""
@@ -33,3 +36,36 @@ class Stage(Protocol):
 
     def try_out(self) -> None:
         """Ask the running Dify what its users ask. Raises what is wrong."""
+
+
+@dataclass
+class Laid:
+    """What Compose and a cluster do alike as a Stage: by the Dify `target` that `freehold deploy` starts, too.
+
+    `deployment` and `data` are those of a version, by its number; `ask` is the smoke test.
+    """
+
+    target: DifyTarget
+    deployment: Callable[[str], Deployment]
+    data: Callable[[str], Place]
+    ask: Callable[[], None]
+    say: Say
+    version: str
+    """The one in place."""
+
+    @property
+    def place(self) -> Place:
+        """As Stage."""
+        return self.data(self.version)
+
+    def verify(self, version: str) -> None:
+        """As Stage."""
+        self.target.verify(self.deployment(version))
+
+    def start(self) -> None:
+        """As Stage."""
+        self.target.start(self.deployment(self.version), self.say)
+
+    def try_out(self) -> None:
+        """As Stage."""
+        self.ask()
