@@ -11,6 +11,7 @@ import pytest
 
 from freehold.cli.ps import Numbers, Server, read_numbers
 from freehold.errors import FreeholdError
+from tests.crowd import eventually
 
 Freehold = Callable[..., Any]
 Serve = Callable[..., Any]
@@ -71,7 +72,7 @@ def test_every_model_has_its_row(
 def test_a_key_from_the_environment_opens_the_numbers(
     freehold: Freehold, serve: Serve, mlp: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it the states are shown with a note; a proxy of the environment is not asked."""
+    """One that may read metrics; without it the states are shown with a note. The environment's proxy is not asked."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("FREEHOLD_KEY", raising=False)
     running = serve(mlp, "--host", "0.0.0.0")
@@ -81,9 +82,11 @@ def test_a_key_from_the_environment_opens_the_numbers(
     assert without.data["note"]["code"] == "note_key_needed"
     assert (without.data["models"][0]["state"], without.data["models"][0]["in_flight"]) == ("ready", None)
     assert "FREEHOLD_KEY" in freehold("ps", "--url", url).out
-    monkeypatch.setenv("FREEHOLD_KEY", (folder / "home" / "initial-key").read_text().strip())
+    monkeypatch.setenv("FREEHOLD_HOME", str(folder / "home"))
+    made = freehold("keys", "create", "--name", "ps", "--role", "viewer", "--json").data
+    monkeypatch.setenv("FREEHOLD_KEY", made["key"])
+    eventually(lambda: freehold("ps", "--url", url, "--json").data["note"] is None, "the server knows the new key")
     with_key = freehold("ps", "--url", url, "--json")
-    assert with_key.data["note"] is None
     assert with_key.data["models"][0]["in_flight"] == 0
 
 

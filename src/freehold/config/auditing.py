@@ -14,10 +14,7 @@ class Auditing(Shape, frozen=True):
     ] = False
     when_full: Annotated[
         Literal["refuse", "go_on"],
-        doc(
-            "While lines cannot be written, as on a full disk: `refuse` what they would tell of, or `go_on` and tell"
-            " later how many are missing."
-        ),
+        doc("With lines that cannot be written (a full disk): refuse their acts, or go on and count what is missing."),
     ] = "refuse"
     keep_days: Annotated[Count, doc("Lines older than this are dropped; the chain says where it begins.", "days")] = 180
 

@@ -284,7 +284,7 @@ class Access(Shape, frozen=True):
     database: Annotated[
         Secret | None,
         doc(
-            "A PostgreSQL (postgresql://USER:PASSWORD@HOST/NAME) where several nodes keep keys, limits, usage and audit.",
+            "A PostgreSQL (postgresql://USER:PASSWORD@HOST/NAME) in which nodes share keys, limits, usage and audit.",
             default="access.db under FREEHOLD_HOME",
         ),
     ] = None
@@ -301,10 +301,7 @@ class Access(Shape, frozen=True):
     )
     when_unreachable: Annotated[
         Literal["go_on", "refuse"],
-        doc(
-            "While the database of limits cannot be asked, and what this node holds of them is used up: requests go on"
-            " and are counted later, or are refused with 503."
-        ),
+        doc("With the database gone and this node's share used up: requests go on, counted later, or get a 503."),
     ] = "go_on"
     audit: Annotated[Auditing, doc("Who did what, in a chain of hashes.")] = Auditing()
     usage: Annotated[UsageKeeping, doc("What each key used.")] = UsageKeeping()

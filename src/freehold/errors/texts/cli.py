@@ -111,10 +111,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "note_key_needed": Entry(
         Kind.UNAUTHENTICATED,
-        "{url} tells its numbers only to those with a key; states are shown without them.",
-        "Set FREEHOLD_KEY to a key of that server (its first one lies in $FREEHOLD_HOME/initial-key there).",
-        "{url} 需要密钥才能查看用量数据；此处仅显示状态。",
-        "请将 FREEHOLD_KEY 设为该服务的密钥（首个密钥位于其 $FREEHOLD_HOME/initial-key）。",
+        "{url} tells its numbers only to a key that may read metrics; states are shown without them.",
+        "Set FREEHOLD_KEY to such a key; on that machine: freehold keys create --name ps --role viewer",
+        "{url} 仅向有权读取指标的密钥提供用量数据；此处仅显示状态。",
+        "请将 FREEHOLD_KEY 设为这样的密钥；在该机器上执行：freehold keys create --name ps --role viewer",
     ),
     "note_config": Entry(
         Kind.INVALID,
