@@ -8,7 +8,7 @@ from freehold.access import guessing as module
 from freehold.access.guessing import ATTEMPTS, LOCK_S, LONGEST_LOCK_S, WINDOW_S, Guessing, network
 from freehold.errors import FreeholdError
 
-KEY, OTHER = b"a" * 32, b"b" * 32
+KEY, OTHER, WRONG = b"a" * 32, b"b" * 32, b"c" * 32
 
 
 class Clock:
@@ -36,7 +36,7 @@ def guessing(clock: Clock) -> Guessing:
 def guess(guessing: Guessing, address: str, times: int = ATTEMPTS) -> None:
     """So many wrong keys from one address."""
     for _ in range(times):
-        guessing.failed(address)
+        guessing.failed(address, WRONG)
 
 
 def test_too_many_wrong_keys_are_not_heard_any_more(guessing: Guessing, clock: Clock) -> None:
@@ -44,10 +44,10 @@ def test_too_many_wrong_keys_are_not_heard_any_more(guessing: Guessing, clock: C
     guess(guessing, "192.0.2.1")
     clock.now += 20.5
     with pytest.raises(FreeholdError, match="key_guessing") as caught:
-        guessing.failed("192.0.2.1")
+        guessing.failed("192.0.2.1", WRONG)
     assert caught.value.details["retry_after_s"] == 40
     clock.now += 40
-    guessing.failed("192.0.2.1")
+    guessing.failed("192.0.2.1", WRONG)
 
 
 def test_a_right_key_is_not_heard_either_where_it_is_new(guessing: Guessing, clock: Clock) -> None:
@@ -69,6 +69,25 @@ def test_a_key_that_was_right_there_before_goes_on(guessing: Guessing) -> None:
         guessing.welcome("192.0.2.1", OTHER)
 
 
+def test_a_key_that_was_tried_too_soon_locks_nobody_out(guessing: Guessing) -> None:
+    """It was made a moment ago, and many requests came with it before it was known here: no guess was among them."""
+    for _ in range(ATTEMPTS):
+        guessing.failed("192.0.2.1", KEY)
+    with pytest.raises(FreeholdError, match="key_guessing"):
+        guessing.welcome("192.0.2.1", OTHER)
+    guessing.welcome("192.0.2.1", KEY)
+    guessing.welcome("192.0.2.1", OTHER)
+
+
+def test_what_was_tried_long_ago_opens_no_lock(guessing: Guessing, clock: Clock) -> None:
+    """Only the wrong keys that ended in this one are remembered, so that they are few."""
+    guessing.failed("192.0.2.1", KEY)
+    clock.now += WINDOW_S + 1
+    guess(guessing, "192.0.2.1")
+    with pytest.raises(FreeholdError, match="key_guessing"):
+        guessing.welcome("192.0.2.1", KEY)
+
+
 def test_few_wrong_keys_are_forgotten(guessing: Guessing, clock: Clock) -> None:
     """A mistake now and then locks nobody out."""
     for _ in range(5):
@@ -82,7 +101,7 @@ def test_each_lock_lasts_twice_as_long_up_to_an_hour(guessing: Guessing, clock: 
     for _ in range(9):
         guess(guessing, "192.0.2.1")
         with pytest.raises(FreeholdError) as caught:
-            guessing.failed("192.0.2.1")
+            guessing.failed("192.0.2.1", WRONG)
         lasted.append(caught.value.details["retry_after_s"])
         clock.now += float(str(lasted[-1]))
     assert lasted[:3] == [LOCK_S, 2 * LOCK_S, 4 * LOCK_S]
@@ -92,10 +111,10 @@ def test_each_lock_lasts_twice_as_long_up_to_an_hour(guessing: Guessing, clock: 
 def test_one_customer_of_ipv6_is_one_address(guessing: Guessing) -> None:
     """Who has a /64 has as many addresses as there are."""
     for number in range(ATTEMPTS):
-        guessing.failed(f"2001:db8::{number + 1:x}")
+        guessing.failed(f"2001:db8::{number + 1:x}", WRONG)
     with pytest.raises(FreeholdError, match="key_guessing"):
-        guessing.failed("2001:db8::ffff:1")
-    guessing.failed("2001:db8:0:1::1")
+        guessing.failed("2001:db8::ffff:1", WRONG)
+    guessing.failed("2001:db8:0:1::1", WRONG)
 
 
 def test_what_is_remembered_is_bounded(guessing: Guessing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +122,7 @@ def test_what_is_remembered_is_bounded(guessing: Guessing, monkeypatch: pytest.M
     monkeypatch.setattr(module, "ADDRESSES", 10)
     monkeypatch.setattr(module, "ACQUAINTED", 10)
     for number in range(100):
-        guessing.failed(f"192.0.2.{number}")
+        guessing.failed(f"192.0.2.{number}", WRONG)
         guessing.welcome(f"198.51.100.{number}", KEY)
     assert len(guessing._failures) == len(guessing._acquainted) == 10
     assert "192.0.2.99" in guessing._failures

@@ -175,6 +175,16 @@ def test_what_began_with_a_key_can_ask_for_it_again(keys: Keys) -> None:
         keys.recall(held)
 
 
+def test_a_key_in_use_before_it_is_known_locks_nobody_out(keys: Keys) -> None:
+    """Its first requests come at once, and many: they are refused until it is known, and no longer."""
+    key = keys.register.create("new", "client")
+    for _ in range(ATTEMPTS):
+        with pytest.raises(FreeholdError, match="key_wrong"):
+            keys.check(key, "192.0.2.1")
+    keys.refresh()
+    assert keys.check(key, "192.0.2.1").name == "new"
+
+
 def test_who_guesses_is_not_heard(keys: Keys) -> None:
     """And who is known from there goes on."""
     known, other = keys.create("known", "client"), keys.create("other", "client")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.access import Keys
+from freehold.access import Database, Keys, Register
+from freehold.access.trail import OURSELVES, Query, Trail
 from freehold.errors import FreeholdError
 from freehold.http.door import Door, choose_door, is_loopback
 
@@ -44,18 +45,33 @@ def doors(tmp_path: Path) -> Iterator[Doors]:
     made.close()
 
 
-def test_loopback_without_keys_is_open_and_makes_nothing(doors: Doors) -> None:
-    """A newcomer's first call needs no key."""
+def test_loopback_is_open_until_the_first_key_is_made(doors: Doors) -> None:
+    """A newcomer's first call needs no key, and none is made for him; who makes one wants it asked for."""
     door = doors.choose("127.0.0.1")
-    assert door.is_open
-    assert door.warnings == ()
-    assert not doors.home.exists()
+    assert (door.is_open, door.until_keys, door.initial_key, door.warnings) == (True, True, None, ())
+    assert door.keys is not None
+    with Database.open(doors.home) as database:
+        Register(database).create("first", "client")
+    door.keys.refresh()
+    assert not door.is_open
 
 
 def test_loopback_with_keys_asks_for_them(doors: Doors) -> None:
-    """Whoever made keys wants them asked for."""
+    """Whoever made keys wants them asked for, and no backup that is put back opens that door again."""
     doors.choose()
-    assert not doors.choose("127.0.0.1").is_open
+    door = doors.choose("127.0.0.1")
+    assert (door.is_open, door.until_keys) == (False, False)
+
+
+def test_what_ails_the_keys_is_told_without_their_place(doors: Doors) -> None:
+    """`/readyz` is public: an address, a path and a driver's words are for the log."""
+    door = doors.choose()
+    assert door.keys is not None
+    assert door.troubles() == []
+    door.keys._tell(OSError("connection to 10.0.0.4 failed"))
+    (trouble,) = door.troubles()
+    assert trouble.code == "keys_unfollowed"
+    assert "10.0.0.4" not in trouble.cause + trouble.fix
 
 
 def test_beyond_loopback_the_first_start_makes_one_key(doors: Doors) -> None:
@@ -66,6 +82,10 @@ def test_beyond_loopback_the_first_start_makes_one_key(doors: Doors) -> None:
     assert stat.S_IMODE(door.initial_key.stat().st_mode) == 0o600
     key = door.keys.check(door.initial_key.read_text().strip())
     assert (key.name, key.role) == ("initial", "client")
+    with Database.open(doors.home) as database:
+        ((line,),) = Trail(database, "here").pages(Query(None))
+    assert (line.what, line.who) == ("keys.create", OURSELVES)
+    assert line.document()["details"] == {"key": "initial", "role": "client"}
 
 
 def test_the_second_start_makes_no_other_key(doors: Doors) -> None:
@@ -101,7 +121,7 @@ def test_a_key_of_the_configuration_counts_and_no_other_is_made(doors: Doors, ho
     assert door.keys is not None
     assert door.initial_key is None
     found = door.keys.check("between us")
-    assert (found.name, found.role) == ("internal", "client")
+    assert (found.name, found.role) == ("internal", "operator")
     for wrong in ("between", "between us ", ""):
         with pytest.raises(FreeholdError):
             door.keys.check(wrong)

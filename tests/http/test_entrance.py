@@ -73,6 +73,23 @@ def test_a_stranger_sees_what_belongs_to_nobody(keys: Keys) -> None:
     assert visit.headers() == ()
 
 
+def test_an_open_entrance_closes_with_the_first_key_and_stays_closed(
+    keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Revoking the last key, or a register that was emptied, is no invitation; the log says it once."""
+    entrance = Entrance(keys, until_keys=True)
+    assert entrance.is_open
+    keys.create("first", "client")
+    assert not entrance.is_open
+    with keys.register.database.writing() as transaction:
+        transaction.execute("DELETE FROM keys")
+    keys.refresh()
+    assert keys.none_made
+    assert not entrance.is_open
+    assert len([record for record in caplog.records if "from now on" in record.message]) == 1
+    assert not Entrance(keys).is_open
+
+
 def test_a_request_keeps_the_tenants_that_held_when_it_began(keys: Keys) -> None:
     """The file may change meanwhile."""
     owners = {"m": "us"}

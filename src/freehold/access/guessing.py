@@ -1,7 +1,8 @@
 """Who presents wrong keys again and again is not heard for a while, by the address that it comes from.
 
 256 random bits cannot be guessed; what this keeps away is the load of trying, and it leaves a word in the log. Many
-clients may share an address, all of a Dify do: a key that was right from there before goes on. An address is one of
+clients may share an address, all of a Dify do: a key that was right from there before goes on. A key that was wrong and
+is right now was no guess: it was made a moment ago, and tried before this process knew of it. An address is one of
 IPv4, or the /64 that one customer has of IPv6 (RFC 6177). What is remembered is bounded.
 """
 
@@ -11,7 +12,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from freehold.errors import FreeholdError
 
@@ -31,10 +32,14 @@ ACQUAINTED = 10_000
 
 @dataclass(slots=True)
 class _Failures:
-    """What one address did: wrong keys since `since`, how often it was locked, and until when. By the clock."""
+    """What one address did: wrong keys since `since`, how often it was locked, and until when. By the clock.
+
+    `tried` are the SHA-256 of those that ended in the last lock, or would in the next.
+    """
 
     since: float
     count: int = 0
+    tried: set[bytes] = field(default_factory=set)
     locks: int = 0
     locked_until: float = 0.0
 
@@ -54,11 +59,11 @@ class Guessing:
         if known in self._acquainted:
             return
         if self._locked_until and self._clock() < self._locked_until:
-            self._refuse(network(address))
+            self._refuse(network(address), sha256)
         if len(self._acquainted) < ACQUAINTED:
             self._acquainted.add(known)
 
-    def failed(self, address: str) -> None:
+    def failed(self, address: str, sha256: bytes) -> None:
         """A wrong key came from `address`; nothing is known of an empty one. Raises `key_guessing`, not heard."""
         if not address:
             return
@@ -70,19 +75,24 @@ class Guessing:
             if len(self._failures) > ADDRESSES:
                 self._failures.popitem(last=False)
         self._failures.move_to_end(place)
-        if now - known.since > WINDOW_S:
+        if now - known.since > WINDOW_S or not known.count:
             known.since, known.count = now, 0
+            known.tried.clear()
         known.count += 1
+        known.tried.add(sha256)
         if known.count >= ATTEMPTS:
             known.locked_until = now + min(LOCK_S * 2**known.locks, LONGEST_LOCK_S)
             known.locks, known.count = min(known.locks + 1, 16), 0
             log.warning("Too many wrong keys came from %s: it is not heard for %d s", place, known.locked_until - now)
             self._locked_until = max(self._locked_until, known.locked_until)
 
-    def _refuse(self, place: str) -> None:
+    def _refuse(self, place: str, right: bytes = b"") -> None:
+        """Raises `key_guessing` where `place` is not heard; not for a `right` key that was among the wrong ones."""
         known = self._failures.get(place)
         left = 0.0 if known is None else known.locked_until - self._clock()
-        if left > 0:
+        if known is not None and right in known.tried:
+            del self._failures[place]
+        elif left > 0:
             raise FreeholdError("key_guessing", address=place, retry_after_s=math.ceil(left))
 
 

@@ -1,6 +1,7 @@
 """The keys that count now, in memory: a request asks no database, a thread follows what changes there."""
 
 import logging
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from freehold.access.guessing import Guessing
 from freehold.access.key import Key
 from freehold.access.register import INTERNAL, Record, Register, digest
 from freehold.access.roles import Role
+from freehold.access.trail import OURSELVES, Trail
+from freehold.access.witness import Witness
 from freehold.errors import FreeholdError
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,8 @@ class Keys:
         self.register = register
         self.guessing = Guessing()
         self.trouble: FreeholdError | None = None
-        """Why changes are not noticed now; the keys that are known go on counting."""
+        """That changes are not noticed now; the keys that are known go on counting. Anybody may read it: where the
+        database is, and what ails it, is for the log alone."""
         self._keys: dict[bytes, Key] = {}
         self._given: dict[bytes, Key] = {}
         self._clock = clock
@@ -81,9 +85,10 @@ class Keys:
             self._follower.join()
         self.register.database.close()
 
-    def never_used(self) -> bool:
-        """Whether no key was ever made; one that was revoked counts as made."""
-        return self.register.never_used()
+    @property
+    def none_made(self) -> bool:
+        """Whether no key was ever made, as far as is known; one that was revoked counts as made."""
+        return self._change == 0
 
     def create(self, name: str, role: Role) -> str:
         """A key without scopes and limits that counts at once. Raises what `Register.create` raises."""
@@ -92,15 +97,22 @@ class Keys:
         return key
 
     def create_initial(self, folder: Path) -> Path | None:
-        """As `Register.create_initial`; the key counts at once."""
-        path = self.register.create_initial(folder)
+        """As `Register.create_initial`, with its line in the audit; the key counts at once."""
+        if not self.none_made:
+            return None
+        database = self.register.database
+        trail = Trail(database, platform.node(), Witness(folder))
+        path = Register(database, trail=trail, who=OURSELVES).create_initial(folder)
         self.refresh()
         return path
 
     def accept(self, key: str) -> None:
-        """Let `key` count, too, under the name `internal`, for as long as this process lives: it is written nowhere."""
+        """Let `key` count, too, under the name `internal`, for as long as this process lives: it is written nowhere.
+
+        An operator's, since those who have it are our own: a gateway asks for every tenant, a rollout reads metrics.
+        """
         sha256 = digest(key)
-        self._given[sha256] = Key(INTERNAL, "client", self._clock(), sha256)
+        self._given[sha256] = Key(INTERNAL, "operator", self._clock(), sha256)
 
     def check(self, presented: str | None, address: str = "") -> Key:
         """Whose key this is, presented from `address` (empty: it is not known, and nothing is counted).
@@ -113,7 +125,7 @@ class Keys:
         key = self._keys.get(sha256) or self._given.get(sha256)
         if key is None or not compare_digest(key.sha256, sha256):
             self._wanted.set()
-            self.guessing.failed(address)
+            self.guessing.failed(address, sha256)
             raise FreeholdError("key_wrong")
         if address:
             self.guessing.welcome(address, sha256)
@@ -168,9 +180,9 @@ class Keys:
     def _tell(self, failure: Exception) -> None:
         """Once, however long it lasts."""
         known = self.trouble is not None
-        self.trouble = FreeholdError("keys_unfollowed", reason=str(failure).removesuffix("."))
+        self.trouble = FreeholdError("keys_unfollowed")
         if not known:
-            log.warning("%s %s", self.trouble.cause, self.trouble.fix)
+            log.warning("%s %s (%s)", self.trouble.cause, self.trouble.fix, failure)
 
     def _now(self) -> float:
         """The time, which never goes back: a key that has expired stays so when the clock is set back."""

@@ -29,9 +29,16 @@ class Guard:
     """The entrance of one node by `access`, and what lives beside it."""
 
     def __init__(
-        self, access: Access, keys: Keys, home: Path, telemetry: Telemetry, owners: Callable[[], Owners]
+        self,
+        access: Access,
+        keys: Keys,
+        home: Path,
+        telemetry: Telemetry,
+        owners: Callable[[], Owners],
+        *,
+        until_keys: bool = False,
     ) -> None:
-        """Raises OSError where the database that `access` names cannot be used.
+        """`until_keys` as of `Entrance`. Raises OSError where the database that `access` names cannot be used.
 
         Where there is none but that of `home`, and it cannot be used, usage and audit last as long as the process; but
         who wants a line for every request, or else no request, has none of that.
@@ -55,6 +62,7 @@ class Guard:
             quota=self._quota,
             ledger=Bookkeeping(self._books.usage, self._books.audit),
             proxies=TrustedProxies(access.trusted_proxies),
+            until_keys=until_keys,
         )
 
     def follow(self, access: Access) -> None:

@@ -177,11 +177,18 @@ class Node:
         )
 
     def _guarded(self, ground: Ground) -> Guard | None:
-        """What stands behind the door; None where it is open."""
-        keys, home = ground.door.keys, ground.state.home
-        if keys is None:
+        """What stands behind the door; None where it stays open."""
+        door, home = ground.door, ground.state.home
+        if door.keys is None:
             return None
-        return Guard(ground.config.access, keys, home, ground.telemetry, lambda: self._gateway.owners)
+        return Guard(
+            ground.config.access,
+            door.keys,
+            home,
+            ground.telemetry,
+            lambda: self._gateway.owners,
+            until_keys=door.until_keys,
+        )
 
     @asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
@@ -242,7 +249,8 @@ class Node:
     def _troubles(self) -> list[FreeholdError]:
         https = self._ground.https
         kept = [] if self._residents is None else self._residents.troubles
-        return [*kept, *self._traffic.troubles(), *(https.troubles() if https is not None else ())]
+        keys = self._ground.door.troubles()
+        return [*kept, *keys, *self._traffic.troubles(), *(https.troubles() if https is not None else ())]
 
     def _say_listening(self, url: str, host: str) -> None:
         self._url = url

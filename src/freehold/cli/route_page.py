@@ -2,9 +2,9 @@
 
 from itertools import groupby
 
-from freehold.access import RIGHTS, ROLES
+from freehold.access import RIGHTS, ROLES, Right
 from freehold.gateway.front import Front
-from freehold.http import Route
+from freehold.http import MemoryBudget, Route
 from freehold.server import openapi
 from freehold.server.app import own_routes
 from freehold.server.dataplane import DataPlane
@@ -16,9 +16,9 @@ PUBLIC = "public"
 _HEAD = """\
 # Routes and rights
 
-Every path that a node answers, and the right that it asks for. Paths that are public need no key, and tell nothing of
-models that belong to a tenant. What a key sees of models: [why](../decisions/rights.md). Where nobody made keys and the
-node listens on loopback alone, all of it needs none."""
+Every path that a node answers, the methods of gRPC behind them, and the right that each asks for. Paths that are public
+need no key, and tell nothing of models that belong to a tenant. What a key sees of models:
+[why](../decisions/rights.md). Where nobody made keys yet and the node listens on loopback alone, none is needed."""
 
 
 def routes_page() -> str:
@@ -28,9 +28,11 @@ def routes_page() -> str:
     for role in ROLES:
         cells = " | ".join("yes" if right in RIGHTS[role] else "" for right in _rights())
         lines.append(f"| {role} | {cells} |")
-    for right, group in groupby(sorted(every_route(), key=_by_right), key=_right_of):
+    rows = sorted((_heading(route.right), route.path, route.method) for route in every_route())
+    rows += sorted((_heading(right), path, "gRPC") for path, right in every_method())
+    for right, group in groupby(sorted(rows, key=_by_right), key=lambda row: row[0]):
         lines += ["", f"## {right}", "", "| method | path |", "|---|---|"]
-        lines += [f"| {route.method} | `{route.path}` |" for route in group]
+        lines += [f"| {method} | `{path}` |" for _, path, method in group]
     return "\n".join(lines) + "\n"
 
 
@@ -41,13 +43,28 @@ def every_route() -> list[Route]:
     return [*routes, *openapi.routes(routes)]
 
 
+def every_method() -> list[tuple[str, Right | None]]:
+    """The methods of gRPC by their paths, with the right that each asks for; None for a public one."""
+    from freehold.protocol.grpc.messages import HEALTH, INFERENCE
+    from freehold.server.grpc.reception import Reception
+    from freehold.server.grpc.service import InferenceService
+
+    telemetry = Telemetry(process=False)
+    reception = Reception(None, telemetry, MemoryBudget(1), 0.0)
+    methods = InferenceService(DataPlane(Models([]), telemetry), reception).methods()
+    known: dict[str, Right | None] = {method.name: method.right for method in methods}
+    known["ModelStreamInfer"] = known["ModelInfer"]
+    own = [(f"/{INFERENCE.full_name}/{method.name}", known[method.name]) for method in INFERENCE.methods]
+    return [*own, *((f"/{HEALTH.full_name}/{method.name}", None) for method in HEALTH.methods)]
+
+
 def _rights() -> list[str]:
     return sorted(RIGHTS["admin"])
 
 
-def _right_of(route: Route) -> str:
-    return route.right or PUBLIC
+def _heading(right: Right | None) -> str:
+    return right or PUBLIC
 
 
-def _by_right(route: Route) -> tuple[bool, str, str, str]:
-    return route.right is not None, _right_of(route), route.path, route.method
+def _by_right(row: tuple[str, str, str]) -> tuple[bool, str]:
+    return row[0] != PUBLIC, row[0]

@@ -1,17 +1,16 @@
 """Whether callers need a key, decided once at the start; `entrance` asks every request.
 
-Loopback without keys needs none. Beyond loopback, without any key yet, one is made. A key of the configuration counts
-everywhere, and takes the place of the one that would be made. `auth: none` opens the door.
+Loopback needs none until the first one is made. Beyond loopback, without any key yet, one is made. A key of the
+configuration counts everywhere, and takes the place of the one that would be made. `auth: none` opens the door.
 """
 
 import ipaddress
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from freehold.access import Database, Keys, Register
+from freehold.access import Keys
 from freehold.errors import FreeholdError
 
 VARIABLE = "FREEHOLD_AUTH"
@@ -20,19 +19,25 @@ WAYS = ("keys", "none")
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """How this server is entered. `keys` is None where the door is open.
+    """How this server is entered. `keys` is None where the door stays open.
 
     `initial_key` is the file of a key that was made just now. `warnings` are for the log and the terminal.
+    `until_keys`: while there is no key, anyone may call.
     """
 
     keys: Keys | None
     initial_key: Path | None = None
     warnings: tuple[str, ...] = ()
+    until_keys: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether anyone may call."""
-        return self.keys is None
+        """Whether anyone may call, as of now."""
+        return self.keys is None or (self.until_keys and self.keys.none_made)
+
+    def troubles(self) -> list[FreeholdError]:
+        """What a person should know."""
+        return [self.keys.trouble] if self.keys is not None and self.keys.trouble is not None else []
 
 
 def is_loopback(host: str) -> bool:
@@ -63,17 +68,20 @@ def choose_door(
     if way == "none":
         reach = "every program on this machine" if is_loopback(host) else f"everyone who reaches {host}"
         return Door(None, warnings=(f"The door is open ({source}: none): {reach} may call without a key.",))
-    if key is None and is_loopback(host) and _holds_no_keys(home, database):
-        return Door(None)
+    needs_none = key is None and is_loopback(host)
     try:
         keys = Keys.open(home, database)
     except OSError as failure:
         if database is not None:
             raise
+        if needs_none and _holds_no_keys(home):
+            return Door(None)
         return _temporary_door(home, failure) if key is None else _door_of_one(key, home, failure)
     if key is not None:
         keys.accept(key)
         return Door(keys)
+    if needs_none and keys.none_made:
+        return Door(keys, until_keys=True)
     try:
         return Door(keys, keys.create_initial(home))
     except OSError as failure:
@@ -83,13 +91,10 @@ def choose_door(
         return _temporary_door(home, failure)
 
 
-def _holds_no_keys(home: Path, database: str | None) -> bool:
-    """Whether there surely is no key yet. Makes no file; what cannot be looked into may hold some."""
+def _holds_no_keys(home: Path) -> bool:
+    """Whether there surely is no key in a home that cannot be used: what cannot be looked into may hold some."""
     try:
-        if database is None and not Keys.exist_in(home):
-            return True
-        with closing(Database.open(home, database)) as kept:
-            return Register(kept).never_used()
+        return not Keys.exist_in(home)
     except OSError:
         return False
 

@@ -1,11 +1,14 @@
 """The door as requests pass it: whose key, which right, and what is left of its limits."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from freehold.access import Key, Keys
 from freehold.errors import FreeholdError
 from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
+
+log = logging.getLogger(__name__)
 
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
 
@@ -21,13 +24,24 @@ class Entrance:
         quota: Quota | None = None,
         ledger: Ledger | None = None,
         proxies: TrustedProxies | None = None,
+        until_keys: bool = False,
     ) -> None:
-        """`owners` tells whose models are as of now; a request keeps what held when it began."""
+        """`owners` tells whose models are as of now; a request keeps what held when it began. `until_keys`: it is open
+        while no key was ever made."""
         self._keys = keys
         self._owners = owners
         self._quota = quota
         self._ledger = ledger
         self._proxies = proxies or TrustedProxies()
+        self._is_open = until_keys
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests need no visit. Once it is not it stays so, whatever becomes of the keys."""
+        if self._is_open and not self._keys.none_made:
+            self._is_open = False
+            log.warning("Requests need a key from now on: the first one was made")
+        return self._is_open
 
     def admit(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
         """The visit of a request with these headers, by their lower-case names. Whoever gets it begins and ends it.

@@ -141,6 +141,12 @@ class Visit:
         """Whether to change `model` concerns nobody but this caller's tenant, or is the house's own business."""
         return self.key.tenant in (DEFAULT_TENANT, self._owners.get(model))
 
+    def may_state(self, model: str) -> None:
+        """Raises `model_stated_by_tenant` unless it may say what `model` is loaded from: what lies in the store and on
+        this machine is everybody's."""
+        if self.key.tenant != DEFAULT_TENANT:
+            raise FreeholdError("model_stated_by_tenant", model=model, tenant=self.key.tenant)
+
     @asynccontextmanager
     async def changing(self, what: str, model: str) -> AsyncIterator[None]:
         """Around an act that changes `model`, which this caller sees: it stands in the audit before it begins.

@@ -38,11 +38,16 @@ class GrpcNode:
 
 @contextmanager
 def running(
-    served: list[Served], keys: Keys | None = None, grace_s: float = 5.0, wait_loaded: bool = True, **more: Any
+    served: list[Served],
+    keys: Keys | None = None,
+    grace_s: float = 5.0,
+    wait_loaded: bool = True,
+    entrance: Entrance | None = None,
+    **more: Any,
 ) -> Iterator[GrpcNode]:
     """A node with these models, its loading ended unless told; `more` goes to its listener of gRPC."""
     telemetry, memory, models = Telemetry(process=False), MemoryBudget(64 * MEGABYTE), Models(served)
-    entrance = None if keys is None else Entrance(keys)
+    entrance = entrance if keys is None else Entrance(keys)
     listener = GrpcListener(
         bind("127.0.0.1", 0),
         entrance=entrance,

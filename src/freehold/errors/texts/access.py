@@ -31,6 +31,13 @@ ENTRIES: dict[str, Entry] = {
         "模型 {model} 不专属于租户 {tenant}，其密钥不能加载或卸载该模型。",
         "请联系本安装的管理者：租户 `default` 的密钥可以操作。",
     ),
+    "model_stated_by_tenant": Entry(
+        Kind.FORBIDDEN,
+        "A key of the tenant {tenant} may load {model} as it is, and not say where it lies or what it is.",
+        "Load it without settings and files, or ask those who run the installation: keys of the tenant `default` may.",
+        "租户 {tenant} 的密钥只能按现有设置加载 {model}，不能指定其来源或内容。",
+        "请在加载时不带设置和文件，或联系本安装的管理者：租户 `default` 的密钥可以指定。",
+    ),
     "key_name_taken": Entry(
         Kind.CONFLICT,
         "There is a key named {name} already.",
@@ -96,10 +103,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "keys_unfollowed": Entry(
         Kind.UNAVAILABLE,
-        "Changes of keys are not noticed now: {reason}.",
-        "The keys that are known go on counting. Bring their database back: it is asked again all the time.",
-        "目前无法获知密钥的变更：{reason}。",
-        "已知的密钥继续有效。请恢复其数据库：程序会不断重试。",
+        "Changes of keys are not noticed now: their database cannot be asked.",
+        "The keys that are known go on counting. Bring it back (the log says what ails it): it is asked all the time.",
+        "目前无法获知密钥的变更：无法访问其数据库。",
+        "已知的密钥继续有效。请恢复数据库（原因见日志）：程序会不断重试。",
     ),
     "keys_unreadable": Entry(
         Kind.INVALID,

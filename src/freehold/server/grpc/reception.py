@@ -218,7 +218,7 @@ class Reception:
 
     async def _enter(self, call: GrpcCall, right: Right | None, size: int) -> None:
         call.visit = None
-        if self._entrance is not None:
+        if self._entrance is not None and not self._entrance.is_open:
             asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
             if right is None:
                 call.visit = self._entrance.stranger(asked)
