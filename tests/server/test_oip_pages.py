@@ -1,5 +1,6 @@
 """What the pages on the Open Inference Protocol tell people to run, runs."""
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import pytest
 
 from freehold.errors import FreeholdError
 from freehold.server.models import Models, Offer, Override
+from freehold.server.shared_memory import SharedMemory
 from tests.server.conftest import running, served, wait_ready
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
@@ -60,6 +62,21 @@ def test_the_examples_run_one_after_another(
     assert "net 1 READY" in printed
 
 
-def test_both_languages_have_the_same_examples() -> None:
+def test_the_example_of_shared_memory_runs(model_paths: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """With a prefix that no other run of this test has; nothing of it is left."""
+    prefix = f"cameras{os.getpid()}_"
+    shared = SharedMemory([prefix])
+    (example,) = examples("pass-tensors-in-shared-memory.md")
+    with running([served("net", model_paths["fp32"])], shared=shared) as url:
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            wait_ready(client)
+        exec(example.replace(ADDRESS, url.removeprefix("http://")).replace("cameras_", prefix), {})
+    assert capsys.readouterr().out == "[[1. 2. 3.]\n [4. 5. 6.]]\n"
+    assert shared.status() == []
+    assert list(Path("/dev/shm").glob(f"{prefix}*")) == []
+
+
+@pytest.mark.parametrize("page", ["open-inference-protocol", "pass-tensors-in-shared-memory"])
+def test_both_languages_have_the_same_examples(page: str) -> None:
     """A reader of either gets the same."""
-    assert examples("open-inference-protocol.md") == examples("open-inference-protocol.zh-CN.md")
+    assert examples(f"{page}.md") == examples(f"{page}.zh-CN.md")

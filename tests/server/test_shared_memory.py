@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def shared(folder: Path) -> Iterator[SharedMemory]:
     """Shared memory with one region: 32 bytes from 16 of the object."""
-    made = SharedMemory(["/app_"], folder)
+    made = SharedMemory(["/app_"], folder=folder)
     made.register("in", "/app_in", 16, 32)
     yield made
     made.unregister()
@@ -46,7 +46,7 @@ def code_of(shared: SharedMemory, name: str, key: str, offset: int = 0, byte_siz
 
 def test_it_is_off_where_no_prefix_is_allowed(folder: Path) -> None:
     """Nothing is registered, listed, unregistered or used."""
-    shared = SharedMemory((), folder)
+    shared = SharedMemory((), folder=folder)
     assert code_of(shared, "in", "/app_in") == "shared_memory_off"
     for call in (shared.status, shared.unregister):
         with pytest.raises(FreeholdError, match="not allowed"):
@@ -80,7 +80,7 @@ def test_only_plain_names_with_an_allowed_prefix_are_registered(shared: SharedMe
 def test_our_own_prefix_is_refused_even_where_it_is_allowed(folder: Path) -> None:
     """A prefix of the configuration cannot open what is ours."""
     (folder / "freehold_x").write_bytes(bytes(8))
-    assert code_of(SharedMemory(["free"], folder), "x", "freehold_x") == "shared_memory_key_refused"
+    assert code_of(SharedMemory(["free"], folder=folder), "x", "freehold_x") == "shared_memory_key_refused"
 
 
 def test_neither_links_nor_pipes_nor_folders_are_opened(shared: SharedMemory, folder: Path) -> None:
@@ -141,6 +141,20 @@ def test_nothing_beyond_a_region_is_read_or_written(shared: SharedMemory, offset
             regions.read("out", 0, 1)
 
 
+def test_a_request_reads_no_more_than_a_body_may_have(folder: Path) -> None:
+    """Of all its tensors together: nobody else is answered while they are copied. What is too much is not held."""
+    shared, held = SharedMemory(["app_"], 40, folder), list[int]()
+    shared.register("in", "/app_in", 0, 64)
+    with shared.lease(held.append) as regions:
+        regions.read("in", 0, 40)
+        with pytest.raises(FreeholdError, match="41 bytes in shared memory") as caught:
+            regions.read("in", 0, 1)
+    assert (caught.value.code, held) == ("body_too_large", [40])
+    with shared.lease(held.append) as regions:
+        assert len(regions.read("in", 24, 40)) == 40
+    shared.unregister()
+
+
 def test_an_object_that_was_cut_is_an_error_and_does_not_grow(shared: SharedMemory, folder: Path) -> None:
     """A mapping would end the process here. Its owner finds it as it was cut."""
     os.truncate(folder / "app_in", 20)
@@ -189,9 +203,10 @@ def test_a_lease_that_fails_gives_its_regions_back(shared: SharedMemory) -> None
     assert shared.status() == []
 
 
-def test_tenants_have_regions_of_their_own(shared: SharedMemory) -> None:
+def test_tenants_have_regions_of_their_own(shared: SharedMemory, folder: Path) -> None:
     """One does not see, use or unregister the other's, and may have one of the same name."""
-    shared.register("in", "/app_in", 0, 1, "other")
+    (folder / "app_other:in").write_bytes(bytes(8))
+    shared.register("in", "/app_other:in", 0, 1, "other")
     assert [status.byte_size for status in shared.status(tenant="other")] == [1]
     with shared.lease(free, "other") as regions, pytest.raises(FreeholdError, match="Invalid offset"):
         regions.read("in", 0, 2)
@@ -200,3 +215,13 @@ def test_tenants_have_regions_of_their_own(shared: SharedMemory) -> None:
     for call in (lambda: shared.status("in", "third"), lambda: shared.acquire("in", "third")):
         with pytest.raises(FreeholdError, match="Unable to find"):
             call()
+
+
+@pytest.mark.parametrize("key", ["/app_in", "/app_other", "/app_other.in", "/app_others:in", "/other:in", "/app_:in"])
+def test_a_tenant_registers_only_objects_that_bear_its_name(shared: SharedMemory, folder: Path, key: str) -> None:
+    """Behind the prefix and before a colon, which the error says: those of others hold what is not for it."""
+    (folder / key.removeprefix("/")).touch()
+    with pytest.raises(FreeholdError, match="app_other:") as caught:
+        shared.register("mine", key, 0, 8, "other")
+    assert caught.value.code == "shared_memory_key_refused"
+    assert shared.status(tenant="other") == []

@@ -115,6 +115,11 @@ class Visit:
             self._allowance = await self._quota.enter(key, tokens)
 
     @property
+    def tenant(self) -> str:
+        """Whose own things it means, where tenants have some each: "" for the installation's own."""
+        return "" if self.key.tenant == DEFAULT_TENANT else self.key.tenant
+
+    @property
     def sees_all(self) -> bool:
         """Whether there is no model that this caller does not see, also of those that are still to come."""
         return self.key.models is None and self._runs_the_house

@@ -48,14 +48,18 @@ class _Region:
 
 
 class SharedMemory:
-    """The regions that are registered, those of each tenant for itself ("" where no keys are asked for).
+    """The regions that are registered, those of each tenant for itself; "" are those that run the installation.
 
-    All calls come from the event loop: there is no lock.
+    Another tenant's objects have its name and a colon behind the prefix: else its admin could register what belongs to
+    a program of the next tenant, and read it. No tenant has a colon in its name. All calls come from the event loop:
+    there is no lock.
     """
 
-    def __init__(self, prefixes: Sequence[str] = (), folder: Path = FOLDER) -> None:
-        """`prefixes`: what names of objects in `folder` must begin with, no slash in front; () turns all off."""
+    def __init__(self, prefixes: Sequence[str] = (), most_bytes: int = 64 << 20, folder: Path = FOLDER) -> None:
+        """`prefixes`: what names of objects in `folder` must begin with; () turns all off. `most_bytes`: what a request
+        may read, as much as a body may have: all others wait while it is copied."""
         self._prefixes = tuple(prefix.removeprefix("/") for prefix in prefixes)
+        self.most_bytes = most_bytes
         self._folder = folder
         self._regions: dict[tuple[str, str], _Region] = {}  # by tenant and name
 
@@ -71,7 +75,7 @@ class SharedMemory:
         `shared_memory_crowded`, `shared_memory_unopened` and `shared_memory_size_wrong`.
         """
         self._require_on()
-        file_name = self._allowed(name, key)
+        file_name = self._allowed(name, key, tenant)
         if (tenant, name) in self._regions:
             raise FreeholdError("shared_memory_exists", name=name)
         if len(self._regions) >= MOST_REGIONS:
@@ -135,13 +139,14 @@ class SharedMemory:
         if not self.is_on:
             raise FreeholdError("shared_memory_off")
 
-    def _allowed(self, name: str, key: str) -> str:
+    def _allowed(self, name: str, key: str, tenant: str) -> str:
         """The name of the file in the folder that `key` means; POSIX writes it with a slash in front."""
         file_name = key.removeprefix("/")
+        prefixes = tuple(f"{prefix}{tenant}:" for prefix in self._prefixes) if tenant else self._prefixes
         plain = "/" not in file_name and "\0" not in file_name and file_name not in (".", "..")
-        allowed = file_name.startswith(self._prefixes) and not file_name.startswith(RESERVED)
+        allowed = file_name.startswith(prefixes) and not file_name.startswith(RESERVED)
         if not (plain and allowed and len(os.fsencode(file_name)) <= _NAME_MAX):
-            raise FreeholdError("shared_memory_key_refused", name=name, key=key[:_NAME_MAX], prefixes=self._prefixes)
+            raise FreeholdError("shared_memory_key_refused", name=name, key=key[:_NAME_MAX], prefixes=prefixes)
         return file_name
 
     def _open(self, file_name: str, key: str) -> int:
@@ -160,13 +165,14 @@ class SharedMemory:
 class Lease:
     """The regions that one request uses, held until it has ended: `with shared.lease(call.hold) as regions`."""
 
-    __slots__ = ("_held", "_hold", "_shared", "_tenant")
+    __slots__ = ("_held", "_hold", "_left", "_shared", "_tenant")
 
     def __init__(self, shared: SharedMemory, hold: Callable[[int], None], tenant: str) -> None:
         self._shared = shared
         self._hold = hold
         self._tenant = tenant
         self._held: dict[str, _Region] = {}
+        self._left = shared.most_bytes
 
     def __enter__(self) -> Self:
         return self
@@ -180,10 +186,16 @@ class Lease:
     def read(self, name: str, offset: int, size: int) -> bytes:
         """A copy of `size` bytes from `offset` of the region.
 
-        Raises `shared_memory_off`, `shared_memory_unknown`, `shared_memory_beyond`, `shared_memory_shrank`, and what
-        `hold` raises.
+        Raises `shared_memory_off`, `shared_memory_unknown`, `shared_memory_beyond`, `shared_memory_shrank`,
+        `body_too_large` where the request's tensors have more bytes than a body may, and what `hold` raises.
         """
         region = self._part(name, offset, size)
+        self._left -= size
+        if self._left < 0:
+            most = self._shared.most_bytes
+            raise FreeholdError(
+                "body_too_large", limit_mb=most / (1 << 20), seen=f"{most - self._left} bytes in shared memory"
+            )
         self._hold(size)
         try:
             data = os.pread(region.descriptor, size, region.status.offset + offset)
@@ -228,7 +240,7 @@ class Lease:
 
 def tenant_of(visit: Visit | None) -> str:
     """Whose regions a call means."""
-    return "" if visit is None else visit.key.tenant
+    return "" if visit is None else visit.tenant
 
 
 def routes(shared: SharedMemory) -> list[Route]:
