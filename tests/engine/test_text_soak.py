@@ -15,7 +15,7 @@ from freehold.engine.settings import EngineSettings
 from freehold.engine.text import OnnxTextEngine
 
 FAR = 1e12
-SHORT_S, SOAK_S = 15.0, float(os.environ.get("FREEHOLD_SOAK_S", "600"))
+SHORT_S, SOAK_S = 6.0, float(os.environ.get("FREEHOLD_SOAK_S", "600"))
 CLIENTS, LONGEST = 20, 48
 SETTINGS = EngineSettings(cores=2, slots=6, kv_mb=1, prefix_cache_mb=1)
 GROWTH_BYTES = 32 << 20
