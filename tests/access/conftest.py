@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from freehold.access import Database
+from freehold.access import Database, supply
 from tests.postgres import PASSWORD, Server, debian, server
 
 
@@ -22,6 +22,12 @@ class Place:
     def open(self) -> Database:
         """One more connection to it."""
         return Database.open(self.home, self.url)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a database is slow, and not gone."""
+    monkeypatch.setattr(supply, "PATIENCE_S", 30.0)
 
 
 @pytest.fixture(scope="session")

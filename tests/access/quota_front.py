@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from freehold.access import Key, Limits
+from freehold.access import Key, Limits, supply
 from freehold.access.database import Database
 from freehold.access.leases import SharedLeases
 from freehold.access.quota import Quota, Rules
@@ -38,4 +38,5 @@ async def serve(home: Path, url: str | None, limit: int) -> None:
 
 
 if __name__ == "__main__":
+    supply.PATIENCE_S = 60.0  # a busy machine's database is slow, and not gone
     asyncio.run(serve(Path(sys.argv[1]), sys.argv[2] or None, int(sys.argv[3])))

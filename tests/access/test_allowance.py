@@ -40,8 +40,8 @@ async def test_tokens_are_settled_by_what_was_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-1.0, b"0ms"), (0.85, b"850ms"), (12.9, b"12s"), (360.0, b"6m0s"), (12340.5, b"3h25m40s")],
+    [(-1.0, b"0ms"), (0.85, b"850ms"), (0.9995, b"1s"), (12.1, b"13s"), (360.0, b"6m0s"), (12339.5, b"3h25m40s")],
 )
 async def test_times_are_written_as_openai_writes_them(seconds: float, text: bytes) -> None:
-    """The form that OpenAI's clients read: https://platform.openai.com/docs/guides/rate-limits."""
+    """Rounded up, in the form that OpenAI's clients read: https://platform.openai.com/docs/guides/rate-limits."""
     assert duration(seconds) == text

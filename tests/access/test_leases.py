@@ -5,46 +5,30 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
+from freehold.access import leases
 from freehold.access.database import Database
-from freehold.access.leases import Ask, Hold, SharedLeases
+from freehold.access.leases import LAPSE_S, Ask, Hold, SharedLeases
 from freehold.access.slices import PARTS
-from tests import postgres
+from tests.access.conftest import Place
 
 FRONT = Path(__file__).parent / "quota_front.py"
 BURST = 8
 Connect = Callable[[], Database]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[postgres.Server]:
-    """One PostgreSQL for all tests here."""
-    with postgres.server(postgres.debian()) as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str | None:
-    """Where budgets are kept: None is the file below the home; PostgreSQL is empty each time."""
-    if request.param == "sqlite":
-        return None
-    cluster: postgres.Server = request.getfixturevalue("cluster")
-    cluster.sql("postgres", "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return f"postgresql://postgres:{quote(postgres.PASSWORD)}@127.0.0.1:{cluster.port}/postgres"
-
-
 @pytest.fixture
-def connect(tmp_path: Path, url: str | None) -> Connect:
+def connect(place: Place) -> Connect:
     """Opens the database that all nodes share."""
-    return lambda: Database.open(tmp_path, url)
+    return place.open
 
 
 def ask(want: int, *, limit: int = 100, window: int = -1, debt: int = 0, back: int = 0) -> Ask:
@@ -97,6 +81,34 @@ def test_places_lapse_with_a_node_that_does_not_renew_them(connect: Connect) -> 
     b.close()
 
 
+def test_a_clock_that_goes_back_keeps_no_places(connect: Connect) -> None:
+    """A killed node's places are held for its term, and not until the clock has caught up."""
+    a, b = SharedLeases(connect, "a"), SharedLeases(connect, "b")
+    a.exchange([], [Hold("key:one", 4, 0, 0, 4)])
+    with closing(connect()) as database:
+        with database.writing() as transaction:
+            transaction.execute("UPDATE quota_places SET until = until + 3600")
+        assert b.exchange([], [Hold("key:one", 4, 0, 0, 1)])[1][0].granted == 0
+        with database.reading() as transaction:
+            ((until,),) = transaction.rows("SELECT until FROM quota_places WHERE node = 'a'")
+            assert until <= transaction.now() + LAPSE_S
+    a.close()
+    b.close()
+
+
+def test_an_exchange_may_be_of_any_size(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More subjects than a statement takes: each gets its own answer."""
+    monkeypatch.setattr(leases, "PORTION", 2)
+    one = SharedLeases(connect, "a")
+    asks = [replace(ask(number), subject=f"key:{number}") for number in range(1, 6)]
+    holds = [Hold(f"key:{number}", 9, 0, 0, number) for number in range(1, 6)]
+    for _ in range(2):
+        grants, places = one.exchange(asks, holds)
+        assert [grant.granted for grant in grants] == [place.granted for place in places] == [1, 2, 3, 4, 5]
+    assert [grant.taken for grant in grants] == [2, 4, 6, 8, 10]
+    one.close()
+
+
 def test_a_lower_limit_takes_free_places_and_no_busy_ones(connect: Connect) -> None:
     """A request that is under way is never ended by its limit."""
     a = SharedLeases(connect, "a")
@@ -113,11 +125,11 @@ def test_without_a_first_exchange_nothing_is_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_three_processes_one_killed_pass_no_limit(tmp_path: Path, url: str | None) -> None:
+def test_three_processes_one_killed_pass_no_limit(place: Place) -> None:
     """One key on three fronts, one of them killed: no more than the limit passes, and no more is lost than it held."""
     limit, size = 120, 120 // PARTS
     day = datetime.now(UTC).date()
-    words = [sys.executable, str(FRONT), str(tmp_path), url or "", str(limit)]
+    words = [sys.executable, str(FRONT), str(place.home), place.url or "", str(limit)]
     fronts = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) for _ in range(3)]
     try:
         passed = sum(drive(front, command) for _ in range(3) for front in fronts for command in (b"1", b"b"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from freehold.access import Key, Limits
+from freehold.access import quota as quota_module
 from freehold.access.quota import Rules
 from freehold.access.register import INTERNAL
 from freehold.errors import FreeholdError
@@ -106,4 +107,55 @@ async def test_new_rules_count_on_from_what_was_used(tmp_path: Path) -> None:
         quota.follow(Rules(day(requests=4)))
         assert [await outcome(quota) for _ in range(3)] == ["ok", "ok", "quota_requests"]
         quota.follow(Rules())
+        assert await outcome(quota) == "ok"
+
+
+async def test_a_keys_changed_limits_count_on_from_what_was_used(tmp_path: Path) -> None:
+    """`freehold keys limit`: a greater limit lets more requests through, a smaller one is passed already."""
+    async with node(Rules(), at(tmp_path)) as quota:
+        outcomes = []
+        for limit in (1, 3, 2):
+            key = dataclasses.replace(ONE, limits=day(requests=limit))
+            outcomes.append([await outcome(quota, key) for _ in range(3)])
+        assert outcomes == [
+            ["ok", "quota_requests", "quota_requests"],
+            ["ok", "ok", "quota_requests"],
+            ["quota_requests"] * 3,
+        ]
+
+
+async def test_who_has_used_nothing_for_long_is_forgotten_and_what_is_held_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request under way keeps its place for the next one of its key to see."""
+    monkeypatch.setattr(quota_module, "FORGET_S", 0.0)
+    async with node(Rules(day(requests=50, parallel=1)), at(tmp_path)) as quota:
+        with await quota.enter(ONE):
+            for name in "abc":
+                assert await outcome(quota, Key(name, "client", 0.0, name.encode())) == "ok"
+            assert ONE.sha256 not in quota._accounts
+            assert await outcome(quota) == "quota_parallel"
+        assert await outcome(quota) == "ok"
+
+
+async def test_no_request_pays_for_many_keys_that_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that comes has two others looked at, however many there are."""
+    keys = [Key(f"k{number}", "client", 0.0, number.to_bytes(4)) for number in range(1000)]
+    async with node(Rules(), at(tmp_path)) as quota:
+        for key in keys:
+            await quota.enter(key)
+        assert len(quota._accounts) == 1000, "all were used just now"
+        monkeypatch.setattr(quota_module, "FORGET_S", 0.0)
+        assert await outcome(quota) == "ok"
+        assert len(quota._accounts) == 999
+
+
+async def test_a_request_that_is_given_up_while_it_waits_has_taken_nothing(tmp_path: Path) -> None:
+    """Its client left before its slice came."""
+    async with node(Rules(day(requests=1, parallel=1)), at(tmp_path)) as quota:
+        waiting = asyncio.create_task(outcome(quota))
+        await asyncio.sleep(0)
+        waiting.cancel()
         assert await outcome(quota) == "ok"

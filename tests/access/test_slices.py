@@ -231,6 +231,22 @@ def test_what_was_used_while_nobody_could_be_asked_closes_one_window() -> None:
     assert town.nodes[0].remaining == 100
 
 
+def test_a_lower_limit_leaves_a_slice_of_its_own_and_gives_the_rest_back() -> None:
+    """Or a node would go on by the limit before for as long as its slice of that lasts."""
+    town = Town(5000)
+    town.request(0, 1)
+    town.send(0)
+    town.hear(0)
+    assert (town.nodes[0].left, town.taken) == (101, 101)
+    assert town.request(0, 1)
+    town.nodes[0].change(100)
+    assert town.nodes[0].left == 2
+    assert town.nodes[0].give_back(town.elapsed)
+    town.send(0)
+    town.hear(0)
+    assert (town.nodes[0].left, town.taken) == (2, 3)
+
+
 @given(
     limit=st.integers(1, 12),
     steps=st.lists(st.tuples(st.sampled_from(["enter", "leave", "tell", "turn", "kill", "lapse"]), NODE), max_size=80),

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -51,12 +53,11 @@ async def test_without_its_database_a_node_goes_on_and_counts_later(
     home.write_text("no folder")
     async with node(Rules.of(Access(limits=KeyLimits(requests_per_day=4))), at(home)) as quota:
         assert [await outcome(quota) for _ in range(5)] == ["ok"] * 5
+        assert not quota.is_reachable
         home.unlink()
-        while True:
-            if await asyncio.to_thread(taken_in, home) >= 4:
-                break
-            await asyncio.sleep(0.05)
+        await known(home, lambda taken: taken >= 4)
         assert await outcome(quota) == "quota_requests"
+        assert quota.is_reachable
 
 
 async def test_without_its_database_a_node_refuses_where_that_was_chosen(
@@ -75,6 +76,42 @@ async def test_without_its_database_a_node_refuses_where_that_was_chosen(
                 break
             await asyncio.sleep(0.05)
         assert came == "ok"
+
+
+async def test_what_a_long_answer_owes_is_told_although_its_node_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks this node for that key again: all others have to know, and in the window in which it was used."""
+    monkeypatch.setattr(supply_module, "TURN_S", 0.02)
+    async with node(Rules(day(tokens=100)), at(tmp_path)) as quota:
+        allowance = await quota.enter(ONE, 1)
+        await known(tmp_path, lambda taken: taken == 1)  # what is left was given back, and nothing is held
+        await asyncio.sleep(0.1)
+        allowance.settle(500)
+        await known(tmp_path, lambda taken: taken == 500)
+
+
+async def test_a_loop_that_stood_still_is_no_database_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer came while nobody looked, and counts."""
+    monkeypatch.setattr(supply_module, "PATIENCE_S", 0.2)
+    async with node(Rules(day(requests=9), when_unreachable="refuse"), at(tmp_path)) as quota:
+        assert await outcome(quota) == "ok"
+        other = asyncio.create_task(outcome(quota, dataclasses.replace(ONE, name="other", sha256=b"2")))
+        for _ in range(5):  # until its exchange is under way
+            await asyncio.sleep(0)
+        time.sleep(0.25)  # noqa: ASYNC251 - the loop stands still
+        assert await other == "ok"
+
+
+async def known(home: Path, enough: Callable[[int], bool]) -> None:
+    """Until `enough` holds of what all nodes have taken."""
+    async with asyncio.timeout(30):
+        while True:
+            if enough(await asyncio.to_thread(taken_in, home)):
+                return
+            await asyncio.sleep(0.02)
 
 
 def taken_in(home: Path) -> int:

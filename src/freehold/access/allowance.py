@@ -1,5 +1,7 @@
 """What a request holds while it is under way, and what its answer says of the limits."""
 
+from collections.abc import Callable
+from math import ceil
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -12,7 +14,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Allowance:
     """One request that was counted, until it is settled. As a context it settles what nobody settled: at no tokens."""
 
-    __slots__ = ("_entered", "_is_open", "_places", "_requests", "_reserved", "_tokens")
+    __slots__ = ("_entered", "_is_open", "_owe", "_places", "_requests", "_reserved", "_tokens")
 
     def __init__(
         self,
@@ -21,13 +23,16 @@ class Allowance:
         places: tuple[Places, ...],
         reserved: int,
         entered: float,
+        owe: Callable[[Slice], None],
     ) -> None:
-        """`reserved` tokens were taken of each of `tokens`, at `entered` by `time.monotonic()`."""
+        """`reserved` tokens were taken of each of `tokens`, at `entered` by `time.monotonic()`; `owe` hears of what
+        becomes a debt."""
         self._requests = requests
         self._tokens = tokens
         self._places = places
         self._reserved = reserved
         self._entered = entered
+        self._owe = owe
         self._is_open = True
 
     def __enter__(self) -> Self:
@@ -47,6 +52,8 @@ class Allowance:
         for one in self._tokens:
             if tokens > self._reserved or self._entered >= one.begun:
                 one.left += self._reserved - tokens
+                if one.left < 0:
+                    self._owe(one)
         for places in self._places:
             places.left += 1
             places.busy -= 1
@@ -72,10 +79,11 @@ def headers(requests: tuple[Slice, ...], tokens: tuple[Slice, ...]) -> Headers:
 
 
 def duration(seconds: float) -> bytes:
-    """As OpenAI's headers write a time: `850ms`, `12s`, `6m0s`, `3h25m40s`."""
-    if seconds < 1:
-        return b"%dms" % max(0, int(seconds * 1000))
-    whole = int(seconds)
+    """As OpenAI's headers write a time: `850ms`, `12s`, `6m0s`, `3h25m40s`. Rounded up: who waits so long has waited
+    enough."""
+    if seconds <= 0.999:
+        return b"%dms" % max(0, ceil(seconds * 1000))
+    whole = ceil(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     if hours:
         return b"%dh%dm%ds" % (hours, minutes, rest)

@@ -6,12 +6,14 @@ its node's slice is used up before the next one came: the first of a window, or 
 limit is exact, and no request is refused while its budget has something left that no other node holds.
 """
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from math import ceil
 from time import monotonic
 from typing import Literal
+from weakref import WeakValueDictionary
 
 from freehold.access.allowance import Allowance, headers
 from freehold.access.key import UNLIMITED, Key, Limits
@@ -66,11 +68,16 @@ class Quota:
 
     def __init__(self, leases: Leases, rules: Rules | None = None) -> None:
         self._rules = rules or Rules()
-        self._accounts: dict[bytes, Account] = {}
-        self._slices: dict[tuple[str, Measure], Slice] = {}
-        self._places: dict[str, Places] = {}
-        self._forget_at = monotonic() + FORGET_S
+        self._accounts: OrderedDict[bytes, Account] = OrderedDict()
+        # what no account has any more goes with its last request, and what it owes or holds is told
+        self._slices: WeakValueDictionary[tuple[str, Measure], Slice] = WeakValueDictionary()
+        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
         self._supply = Supply(leases)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the database of limits answers, as far as this node knows."""
+        return self._supply.is_reachable
 
     def follow(self, rules: Rules) -> None:
         """Go on by other rules. What was used stays used."""
@@ -144,7 +151,7 @@ class Quota:
             some.busy += 1
             if some.left < some.least:
                 some.least = some.left
-        return Allowance(account.requests, account.tokens, account.places, tokens, now)
+        return Allowance(account.requests, account.tokens, account.places, tokens, now, self._supply.watch)
 
     def _open_account(self, key: Key) -> Account:
         """The account of `key` as it and the rules are now, on the slices that are in use already."""
@@ -178,20 +185,12 @@ class Quota:
         return some
 
     def _forget(self, now: float) -> None:
-        """Let go of the accounts that nobody used for long, and of the slices that no other account has."""
-        if now < self._forget_at:
-            return
-        self._forget_at = now + FORGET_S
-        self._accounts = {
-            name: account
-            for name, account in self._accounts.items()
-            if now - account.used_at < FORGET_S or any(some.busy for some in account.places)
-        }
-        accounts = self._accounts.values()
-        slices = {one for account in accounts for one in (*account.requests, *account.tokens)}
-        places = {some for account in accounts for some in account.places}
-        self._slices = {name: one for name, one in self._slices.items() if one in slices}
-        self._places = {name: some for name, some in self._places.items() if some in places}
+        """Let go of accounts that nobody used for long. Two are looked at for each that is opened: no request pays for
+        all of them."""
+        for _ in range(min(2, len(self._accounts))):
+            sha256, account = self._accounts.popitem(last=False)
+            if now - account.used_at < FORGET_S:
+                self._accounts[sha256] = account
 
 
 def _subjects(key: Key, rules: Rules) -> Sequence[tuple[str, Limits]]:

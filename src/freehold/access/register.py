@@ -10,9 +10,9 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -213,6 +213,24 @@ class Register:
                 (now + overlap_s, digest(key), now, name),
             )
         return key
+
+    def limit(self, name: str, changed: Mapping[str, int | None]) -> Record:
+        """Change the limits that `changed` names, where None lifts one; what was used stays used.
+
+        Raises `key_unknown`, `key_revoked`.
+        """
+        tenant = self.find(name).tenant
+        told = {what: "none" if limit is None else limit for what, limit in changed.items()}
+        with self._changing("keys.limit", name, tenant, **told) as transaction:
+            ((limits, revoked_at),) = transaction.rows("SELECT limits, revoked_at FROM keys WHERE name = ?", (name,))
+            if revoked_at is not None:
+                raise FreeholdError("key_revoked", name=name)
+            after = replace(msgspec.json.decode(limits, type=Limits), **changed)
+            transaction.execute(
+                f"UPDATE keys SET limits = ?, change = {_NEXT} WHERE name = ?",  # noqa: S608 - words of our own
+                (_json(after), name),
+            )
+        return self.find(name)
 
     def changes(self, known: int) -> tuple[int, Sequence[Record]]:
         """The number of the latest change, and the records that changed after number `known`."""

@@ -36,6 +36,7 @@ class Slice:
     """
 
     __slots__ = (
+        "__weakref__",
         "_back",
         "_debt",
         "_wanted",
@@ -71,11 +72,14 @@ class Slice:
         self.change(limit)
 
     def change(self, limit: int) -> None:
-        """Go on with another limit."""
+        """Go on with another limit. What is left beyond a slice of that is given back."""
         self.limit = limit
         self.size = max(1, limit // PARTS)
         self.low = (self.size + 1) // 2
         self.dry_until = 0.0
+        spare = max(0, self.left - self.size)
+        self.left -= spare
+        self._back += spare
 
     @property
     def remaining(self) -> int:
@@ -83,14 +87,13 @@ class Slice:
         return min(self.limit, max(0, self.limit - self.taken + self.left))
 
     def give_back(self, now: float) -> bool:
-        """Have the next exchange give back what was not touched since the last call; whether it has that, or a debt,
-        to tell."""
-        idle = not self.used and self.left > 0 and now < self.until
-        self.used = False
-        if idle:
+        """Have the next exchange give back what was not touched since the last call; whether it has anything of that,
+        or a debt, to tell."""
+        if not self.used and self.left > 0 and now < self.until:
             self._back += self.left
             self.left = 0
-        return idle or self.left < 0
+        self.used = False
+        return self._back > 0 or self.left < 0
 
     def ask(self, now: float) -> Ask:
         """The next exchange. What it gives back can no longer be used here."""
@@ -130,6 +133,7 @@ class Places:
     """Places among the requests of one key or team that are under way: `left` are free, `busy` are in use."""
 
     __slots__ = (
+        "__weakref__",
         "_registered",
         "_wanted",
         "asked",

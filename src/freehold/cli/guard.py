@@ -20,7 +20,7 @@ from freehold.http import Entrance
 from freehold.http.bookkeeping import Bookkeeping
 from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Owners
-from freehold.telemetry import Telemetry
+from freehold.telemetry import Telemetry, names
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Guard:
             self._books = _books(connect(), access, telemetry, None)
         host = socket.gethostname()
         self._quota = Quota(SharedLeases(connect, f"{host}-{token_hex(8)}"), Rules.of(access))
+        telemetry.gauge(names.QUOTA_FAILING, lambda: float(not self._quota.is_reachable))
         self.entrance = Entrance(
             keys,
             owners,

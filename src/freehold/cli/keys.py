@@ -14,6 +14,7 @@ from freehold.access import DEFAULT_TENANT, ROLES, Limits, Record, Register, Rol
 from freehold.cli.access import Config, register_of
 from freehold.cli.columns import columns
 from freehold.cli.output import EPILOG, Output
+from freehold.config.quotas import MOST
 from freehold.errors import FreeholdError
 
 OVERLAP = "24h"
@@ -23,7 +24,8 @@ LONGEST_S = 36_525 * 86_400
 
 _DURATION = re.compile("([0-9]{1,12})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LEAST = typer.Option(min=1, show_default="no limit")
+_LIMIT = typer.Option(min=1, max=MOST, show_default="no limit")
+_CHANGED = typer.Option(min=0, max=MOST, show_default="as it is")
 
 app = typer.Typer()
 
@@ -43,11 +45,13 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it ends: 90d, 12h, 2027-01-31. Default: never.")
     ] = None,
-    requests_per_minute: Annotated[int | None, _LEAST] = None,
-    requests_per_day: Annotated[int | None, _LEAST] = None,
-    tokens_per_minute: Annotated[int | None, _LEAST] = None,
-    tokens_per_day: Annotated[int | None, _LEAST] = None,
-    parallel: Annotated[int | None, typer.Option(min=1, help="Requests at once.", show_default="no limit")] = None,
+    requests_per_minute: Annotated[int | None, _LIMIT] = None,
+    requests_per_day: Annotated[int | None, _LIMIT] = None,
+    tokens_per_minute: Annotated[int | None, _LIMIT] = None,
+    tokens_per_day: Annotated[int | None, _LIMIT] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Requests at once.", show_default="no limit")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Make a key and show it, once: only its hash is kept. Running servers know it within a second."""
@@ -96,6 +100,30 @@ def rotate(
         _show_once(output, register, name, register.rotate(name, overlap_s))
 
 
+@app.command(epilog=EPILOG)
+def limit(
+    ctx: typer.Context,
+    name: Name,
+    requests_per_minute: Annotated[int | None, _CHANGED] = None,
+    requests_per_day: Annotated[int | None, _CHANGED] = None,
+    tokens_per_minute: Annotated[int | None, _CHANGED] = None,
+    tokens_per_day: Annotated[int | None, _CHANGED] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=0, max=MOST, help="Requests at once.", show_default="as it is")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Change limits of a key; 0 lifts one. Running servers know it within a second, and what was used stays used."""
+    output: Output = ctx.obj
+    given = Limits(requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, parallel)
+    changed = {what: value or None for what, value in msgspec.to_builtins(given).items() if value is not None}
+    if not changed:
+        raise typer.BadParameter("Name a limit to change, for example --requests-per-minute 60.")
+    with register_of(config, os.environ, Path.cwd()) as register:
+        row = _row(register.limit(name, changed))
+    output.show(row, f"Limits of {name}: {_limits(row) or 'those of the configuration'}.")
+
+
 def _show_once(output: Output, register: Register, name: str, key: str) -> None:
     row = _row(register.find(name))
     said = [f"It is shown this once, and kept only as a hash. Key {name!r}, role {row['role']}:", "", key]
@@ -131,13 +159,17 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         (
             *(row[column] or "-" for column in ("name", "role", "tenant", "team")),
             "all" if row["models"] is None else ",".join(row["models"]),
-            ",".join(f"{name}={value}" for name, value in row["limits"].items()) or "-",
+            _limits(row) or "-",
             row["state"],
             row["expires_at"] or "never",
         )
         for row in rows
     ]
     return columns([head, *cells])
+
+
+def _limits(row: dict[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in row["limits"].items())
 
 
 def _role(text: str) -> Role:

@@ -40,7 +40,7 @@ VERBS: dict[str, Verb] = {
     "environments": Verb("freehold.cli.environments:app", "Make environments for raw frameworks: TensorFlow."),
     "doctor": Verb("freehold.cli.doctor:doctor", "Check whether this machine can run it."),
     "check": Verb("freehold.cli.check:check", "Check configuration, machine and models in one table."),
-    "keys": Verb("freehold.cli.keys:app", "Make, list, revoke and rotate the keys of callers."),
+    "keys": Verb("freehold.cli.keys:app", "Make, list, rotate, limit and revoke the keys of callers."),
     "audit": Verb("freehold.cli.audit:audit", "Show who did what, verify it, export it."),
     "usage": Verb("freehold.cli.usage:usage", "Show what keys, teams and tenants used of which models."),
     "rollout": Verb("freehold.cli.rollout:app", "Give a route's requests to another model, step by step."),

@@ -34,8 +34,6 @@ from freehold.telemetry import RoutedMetrics, Telemetry
 
 T = TypeVar("T")
 
-A_TOKEN = 4
-"""Bytes of a prompt, where nobody says how many tokens it has: of English text, as a rule of thumb."""
 MODEL = b"x-freehold-model"
 """Of an answer: which of the route's models gave it."""
 
@@ -209,7 +207,9 @@ class Front:
         if isinstance(model, Upstream):
             key = conversation(body) if route is not None and route.balance == "prefix" else b""
             answer = await forward(call, self._asking(place, call, model, key), body)
-            return answer if call.visit is None else await counted(answer, call.visit, model.id, len(body) // A_TOKEN)
+            if call.visit is None:
+                return answer
+            return await counted(answer, call.visit, model.id, call.guess_tokens(len(body)))
         if place.local is None:
             raise FreeholdError("path_not_local", path=call.path, model=model.id)
         if body:

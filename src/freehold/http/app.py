@@ -36,8 +36,6 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 _LEFT = Response(b"", status=499)
 """Never sent, since nobody is there: the status under which nginx made it customary to count."""
-BYTES_A_TOKEN = 4
-"""Of a body, for a guess at its tokens before it is read: of English text, as a rule of thumb."""
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +187,7 @@ async def _enter(entrance: Entrance, call: Call, right: Right | None) -> None:
         return
     asked = Asked(right, call.method, call.path, call.request_id, call.address)
     call.visit = entrance.admit(call.headers, asked)
-    await call.visit.begin(call.announced // BYTES_A_TOKEN)
+    await call.visit.begin(call.guess_tokens(call.announced))
 
 
 def _limits(call: Call | None) -> Headers:

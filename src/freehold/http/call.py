@@ -27,6 +27,11 @@ T = TypeVar("T")
 MEGABYTE = 1 << 20
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
+BYTES_A_TOKEN = 4
+"""Of a prompt, where nobody has read it: of English text, as a rule of thumb."""
+LONGEST_CHAT = 32_768
+"""Tokens of a chat that are guessed at most: a body of megabytes has pictures in it, each of a thousand or so."""
+_CHATS = ("chat/completions", "responses")
 _OF_THE_BODY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
@@ -140,6 +145,13 @@ class Call:
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
         return self.visit is None or self.visit.sees(model)
+
+    def guess_tokens(self, size: int) -> int:
+        """How many tokens a body of `size` bytes may come to; tensors and sounds have none."""
+        if self.path.endswith("/infer") or (self._headers.get(b"content-type") or b"").startswith(b"multipart/"):
+            return 0
+        tokens = size // BYTES_A_TOKEN
+        return min(tokens, LONGEST_CHAT) if self.path.endswith(_CHATS) else tokens
 
     def query(self, name: str) -> str | None:
         """The first value of a query parameter, percent-decoded; None when it is absent."""

@@ -160,6 +160,9 @@ USED_TOKENS = Metric(
     ("tenant", "key", "direction"),
 )
 USAGE_FAILING = Metric("freehold_usage_failing", "gauge", "1 while usage cannot be written and waits in memory.")
+QUOTA_FAILING = Metric(
+    "freehold_quota_failing", "gauge", "1 while limits cannot be counted, since their database does not answer."
+)
 AUDIT_LINES = Metric("freehold_audit_lines_total", "counter", "Lines that were written into the audit.")
 AUDIT_LOST = Metric("freehold_audit_lost_total", "counter", "Lines that never were, since the database could not.")
 AUDIT_FAILING = Metric("freehold_audit_failing", "gauge", "1 while the audit cannot be written.")
@@ -253,6 +256,7 @@ ALL: tuple[Metric, ...] = (
     USED_REQUESTS,
     USED_TOKENS,
     USAGE_FAILING,
+    QUOTA_FAILING,
     AUDIT_LINES,
     AUDIT_LOST,
     AUDIT_FAILING,

@@ -25,6 +25,7 @@ def visit() -> Visit:
         (b'{"usage": {"total_tokens": 9}}', (9, 0)),
         (b'{"usage": {"total_tokens": 9, "completion_tokens": 4}}', (5, 4)),
         (b'{"usage": {"prompt_tokens": -3, "completion_tokens": -4}}', (0, 0)),
+        (b'{"usage": {"prompt_tokens": 3, "completion_tokens": 9223372036854775808}}', (GUESS, 0)),
         (b'{"usage": null}', (GUESS, 0)),
         (b'{"usage": {"prompt_tokens": "three"}}', (GUESS, 0)),
         (b'{"usage": {', (GUESS, 0)),

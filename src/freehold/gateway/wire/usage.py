@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Annotated
 
 import msgspec
 from msgspec import structs
@@ -14,12 +15,15 @@ _SAID = re.compile(rb'"usage"\s*:\s*\{')
 _EVENT = re.compile(rb"^data:\s*(\{.*)$", re.MULTILINE)
 
 
+_Said = Annotated[int, msgspec.Meta(le=10**9)] | None  # what is beyond that no answer took
+
+
 class _Usage(msgspec.Struct):
     """OpenAI's: embeddings and rerank have no `completion_tokens`, and some servers say `total_tokens` alone."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: _Said = None
+    completion_tokens: _Said = None
+    total_tokens: _Said = None
 
 
 class _Answer(msgspec.Struct):

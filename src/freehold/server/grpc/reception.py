@@ -11,7 +11,6 @@ import grpc
 
 from freehold.errors import FreeholdError, Kind
 from freehold.http import Entrance, MemoryBudget, Right
-from freehold.http.app import BYTES_A_TOKEN
 from freehold.http.errors import GRPC_STATUS, STATUS, respond
 from freehold.http.request_ids import RequestIds
 from freehold.http.visit import Asked, Headers, Visit
@@ -224,7 +223,7 @@ class Reception:
                 call.visit = self._entrance.stranger(asked)
             else:
                 call.visit = self._entrance.admit(call.headers, asked)
-                await call.visit.begin(size // BYTES_A_TOKEN)
+                await call.visit.begin()
         call.hold(size)
 
 
