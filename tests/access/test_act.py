@@ -59,3 +59,8 @@ def test_what_a_hash_looks_like() -> None:
 def test_a_moment_has_milliseconds() -> None:
     """In UTC, as RFC 3339 has it."""
     assert written(1_700_000_000_007) == "2023-11-14T22:13:20.007Z"
+
+
+def test_no_text_is_a_command_of_a_terminal() -> None:
+    """Clients choose some: neither escapes of 7 and 8 bits nor what turns the order of letters gets through."""
+    assert fit("a\x1b[2J\x9b2J\u202eb\u2066c\u200f") == "a\ufffd[2J\ufffd2J\ufffdb\ufffdc\ufffd"

@@ -10,6 +10,7 @@ from freehold.access.act import Act
 from freehold.access.audit import BATCH, QUEUE, Audit
 from freehold.access.database import Database
 from freehold.access.trail import Query, Trail
+from freehold.access.turned_away import Refused
 from freehold.access.verdict import verify
 from freehold.errors import FreeholdError
 from freehold.telemetry import Telemetry
@@ -81,8 +82,8 @@ def test_what_is_noted_is_written_behind(trail: Trail) -> None:
 def test_failed_logins_are_written_as_a_group(trail: Trail) -> None:
     """When their time has come, or at the end."""
     audit = Audit(trail, Telemetry(process=False))
-    audit.turned_away("192.0.2.1", "key_wrong")
-    audit.turned_away("192.0.2.1", "key_wrong")
+    for _ in range(2):
+        audit.refused(Refused("login", "192.0.2.1", "key_wrong"))
     audit.flush()
     assert written(trail) == []
     audit.close()
@@ -150,3 +151,32 @@ def test_too_many_lines_that_wait_let_no_request_in(trail: Trail) -> None:
     audit.flush()
     audit.permit()
     assert trail.head().number == QUEUE + 1
+
+
+def test_trouble_is_over_when_something_could_be_written(trail: Trail) -> None:
+    """Not when there is nothing to write: an alarm would go out while the disk is full."""
+    telemetry = Telemetry(process=False)
+    audit = Audit(trail, telemetry, inference=True)
+    with trail.database.reading() as transaction:
+        transaction.execute("PRAGMA query_only = ON")
+    with pytest.raises(FreeholdError, match="audit_refused"):
+        audit.write(LOAD)
+    audit.flush()
+    assert exposed(telemetry, "freehold_audit_failing") == 1
+    with pytest.raises(FreeholdError, match="audit_refused"):
+        audit.permit()
+    with trail.database.reading() as transaction:
+        transaction.execute("PRAGMA query_only = OFF")
+    audit.flush()
+    audit.permit()
+    assert (exposed(telemetry, "freehold_audit_failing"), outcomes(trail)) == (0, [])
+
+
+def test_what_no_request_waits_for_is_bounded(trail: Trail) -> None:
+    """Lines of refused calls let others in: what is too many of them is counted."""
+    audit = Audit(trail, Telemetry(process=False))
+    for _ in range(QUEUE + 3):
+        audit.note(Act("repository.denied", "k"))
+    audit.flush()
+    assert trail.head().number == QUEUE + 1
+    assert written(trail)[BATCH]["details"] == {"lines": 3}

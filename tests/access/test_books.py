@@ -12,6 +12,7 @@ from freehold.access.act import Act
 from freehold.access.books import Books
 from freehold.access.database import Database
 from freehold.access.trail import Query, Trail
+from freehold.access.turned_away import Refused
 from freehold.access.usage import report
 from freehold.access.verdict import verify
 from freehold.access.witness import Witness
@@ -47,7 +48,7 @@ def test_what_is_left_is_written_at_the_end(tmp_path: Path) -> None:
     books.start()
     books.usage.count(None, "m", 1, 1, 200)
     books.audit.note(Act("inference", "k"))
-    books.audit.turned_away("192.0.2.1", "key_wrong")
+    books.audit.refused(Refused("login", "192.0.2.1", "key_wrong"))
     books.close()
     database = Database.open(tmp_path)
     verdict = verify(Trail(database, "n", Witness(tmp_path)))
@@ -81,6 +82,31 @@ def test_a_killed_process_loses_no_administrative_act(tmp_path: Path) -> None:
     assert (verdict.whole, verdict.lines) == (True, 1001)
     assert [kept.who for page in trail.pages(Query(None, what="keys")) for kept in page] == ["alice"]
     database.close()
+
+
+def test_whatever_fails_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also what nobody foresaw: a table that somebody took away, and brings back."""
+    monkeypatch.setattr(books_module, "PERIOD_S", 0.01)
+    books = Books(Database.open(tmp_path), "n", Telemetry(process=False), Access())
+    other = Database.open(tmp_path)
+    with other.writing() as transaction:
+        transaction.execute("ALTER TABLE usage RENAME TO taken")
+    books.usage.count(None, "m", 1, 1, 200)
+    books.start()
+    limit = time.monotonic() + PATIENCE_S
+    while "no such table" not in caplog.text:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    with other.writing() as transaction:
+        transaction.execute("ALTER TABLE taken RENAME TO usage")
+    while not report(other, ["model"], tenant=None):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    books.close()
+    assert caplog.text.count("were not written") == 1
+    other.close()
 
 
 def test_what_is_old_is_dropped_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

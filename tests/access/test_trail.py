@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.access import trail as trail_module
 from freehold.access.act import Act
 from freehold.access.database import Database, Transaction
 from freehold.access.trail import DAY_S, PAGE, PRUNED, Kept, Query, Trail
@@ -163,6 +164,20 @@ def test_what_is_old_goes_and_the_chain_says_so(database: Database) -> None:
     assert trail.prune(180) == 2
     assert [kept.what for kept in lines(trail)] == [PRUNED]
     assert verify(trail).whole
+
+
+def test_what_is_old_goes_some_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Writers come in between; each time the chain says so, and the head beside it goes along."""
+    monkeypatch.setattr(trail_module, "DROPPED", 2)
+    clock = Clock()
+    trail = Trail(database, "n", Witness(tmp_path), clock)
+    trail.append([Act("keys.create", "alice")] * 5)
+    clock.now += 200 * DAY_S
+    assert trail.prune(180) == 5
+    assert [kept.document()["details"]["through"] for kept in lines(trail)] == [2, 4, 5]
+    assert verify(trail).whole
+    assert trail.witness is not None
+    assert trail.witness.last() == trail.head()
 
 
 def test_a_line_of_the_future_holds_back_nothing(database: Database) -> None:

@@ -185,6 +185,19 @@ def test_the_file_beside_the_database_is_such_a_head(tmp_path: Path) -> None:
         assert faults(trail) == {"witness"}
 
 
+def test_a_chain_that_lost_its_end_does_not_grow_over_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The head that was seen stays in its file until somebody looked, however many lines follow; the log says so."""
+    with chain(Witness(tmp_path)) as trail:
+        seen = trail.head()
+        run(trail, "UPDATE audit_head SET number = ?, hash = ?", LAST - 2, kept(trail)[LAST - 2][1])
+        run(trail, "DELETE FROM audit WHERE number > ?", LAST - 2)
+        for _ in range(5):
+            trail.append([Act("keys.create", "mallory")])
+            assert [(found.fault, found.number) for found in verify(trail).faults] == [("anchor", LAST)]
+        assert Witness(tmp_path).last() == seen
+        assert caplog.text.count(f"the audit lacks line {seen}") == 1
+
+
 def test_a_head_from_before_the_first_line_proves_nothing() -> None:
     """What was pruned can no longer be compared, except the line right before."""
     with chain() as trail:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from freehold.access.database import Database
 from freehold.access.witness import FILE, Head, Witness
 
 
@@ -35,3 +36,13 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     """The caller decides what that means."""
     with pytest.raises(OSError, match="gone"):
         Witness(tmp_path / "gone").saw(Head(1, "aa"))
+
+
+def test_two_databases_have_two_files(tmp_path: Path) -> None:
+    """A node that goes over to another database, or writes into two, would else see a broken chain in each."""
+    with Database.open(tmp_path) as here, Database.open(tmp_path / "other") as there:
+        first, second = Witness.of(here, tmp_path), Witness.of(there, tmp_path)
+        first.saw(Head(5, "aa"))
+        assert second.last() is None
+        second.saw(Head(1, "bb"))
+        assert (first.path.name, first.last()) == (FILE, Head(5, "aa"))

@@ -59,3 +59,14 @@ def test_without_a_place_for_it_nothing_is_done(folder: Path, monkeypatch: pytes
     with pytest.raises(FreeholdError, match="audit_refused"), audited("rollout.abort", ""):
         pytest.fail("it was begun")
     note_in_audit("proof.accept", "m", Access(audit=Auditing(when_full="go_on")))
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_database_out_of_reach_keeps_nobody_from_deploying_it(
+    freehold: Freehold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line stands under FREEHOLD_HOME."""
+    monkeypatch.setenv("AUDIT_URL", "postgresql://127.0.0.1:1/freehold")
+    with audited("deploy.release", access=Access(database="${env:AUDIT_URL}"), release=1):
+        assert outcomes(freehold) == [("deploy.release", "asked")]
+    assert outcomes(freehold) == [("deploy.release", "asked"), ("deploy.release", "done")]

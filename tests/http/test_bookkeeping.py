@@ -31,6 +31,7 @@ class Kept:
 
     def lines(self) -> list[dict[str, object]]:
         self.books.usage.flush()
+        self.books.audit.group_refused()
         self.books.audit.flush()
         pages = self.books.audit.trail.pages(Query(tenant=None))
         return [kept.document() for page in pages for kept in page]
@@ -66,7 +67,7 @@ def test_an_inference_is_usage_and_a_line(kept: Kept) -> None:
     assert 'freehold_usage_tokens_total{direction="out",key="dify",tenant="us"} 4.0' in kept.counted()
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(429, "429"), (0, "cut")])
+@pytest.mark.parametrize(("status", "outcome"), [(500, "500"), (0, "cut")])
 def test_what_failed_says_so(kept: Kept, status: int, outcome: str) -> None:
     """By its status, or that it was cut short."""
     kept.visit("infer").end(status, 0.0)
@@ -80,8 +81,22 @@ def test_looking_is_no_usage_and_no_line_but_a_refusal_is_one(kept: Kept) -> Non
     assert kept.lines() == []
     kept.visit("repository").end(403, 0.0)
     (line,) = kept.lines()
-    assert (line["what"], line["where"]) == ("repository.denied", "10.0.0.1")
+    assert (line["what"], line["who"], line["where"]) == ("repository.denied", "dify", "10.0.0.1")
     assert "freehold_usage_requests_total{" not in kept.counted()
+
+
+def test_a_flood_of_what_is_refused_is_a_few_lines(kept: Kept) -> None:
+    """Whoever has a key could else fill the disk: what its limits or its rights refuse costs it nothing."""
+    for _ in range(50):
+        kept.visit("repository").end(403, 0.0)
+        kept.visit("infer").end(403, 0.0)
+        kept.visit("infer").end(429, 0.0)
+    assert {(line["what"], line["outcome"]) for line in kept.lines()} == {
+        ("repository.denied", "403"),
+        ("infer.denied", "403"),
+        ("infer.denied", "429"),
+    }
+    assert [line["details"] for line in kept.lines()] == [{"times": 50}] * 3
 
 
 def test_an_administrative_act_has_a_line_before_it_and_one_behind_it(kept: Kept) -> None:

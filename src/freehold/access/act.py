@@ -24,7 +24,8 @@ GENESIS = bytes(32)
 LONGEST = 512  # characters of one text: what is longer is cut, since clients choose some of them
 
 _HASH = re.compile("[0-9a-f]{64}")
-_UNFIT = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal takes for a command, ends a line, turns the order of what follows, or is no character."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from freehold.access.act import Act
 from freehold.access.trail import OURSELVES, Trail
-from freehold.access.turned_away import TurnedAway
+from freehold.access.turned_away import Refused, TurnedAway
 from freehold.errors import FreeholdError
 from freehold.telemetry import Telemetry, names
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Audit:
-    """The audit of one process. `note`, `permit` and `turned_away` are for its event loop, and wait for nothing."""
+    """The audit of one process. `note`, `permit` and `refused` are for its event loop, and wait for nothing."""
 
     def __init__(
         self,
@@ -56,7 +56,8 @@ class Audit:
 
     def note(self, act: Act) -> None:
         """Have `act` written soon. Never waits, never raises."""
-        if len(self._waiting) < QUEUE or self._refuses:  # who refuses lets no more requests in, see `permit`
+        refuses = self._refuses and self.inference  # who does lets no more requests in, see `permit`
+        if len(self._waiting) < QUEUE or refuses:
             self._waiting.append((self._clock(), act))
         else:
             self._lost += 1
@@ -66,9 +67,9 @@ class Audit:
         if self._refuses and self.inference and (self._trouble or len(self._waiting) >= QUEUE):
             raise FreeholdError("audit_refused", reason=self._trouble or f"{QUEUE} lines wait to be written")
 
-    def turned_away(self, address: str, code: str) -> None:
-        """Somebody at `address` was turned away with the error `code`. Lines of these are written in groups."""
-        self._turned_away.add(address, code)
+    def refused(self, refused: Refused) -> None:
+        """Somebody got nothing but an error. Lines of these are written in groups: a flood of them fills no disk."""
+        self._turned_away.add(refused)
 
     def write(self, act: Act) -> None:
         """Write the line of an administrative act; it is on disk when this returns. Waits for the database.
@@ -115,6 +116,8 @@ class Audit:
         """Write what waits. While that fails, it goes on waiting."""
         with self._flushing:
             try:
+                if self._trouble and not self._waiting:
+                    self.trail.append([])  # else nothing would tell that the trouble is over, or that it is not
                 while self._waiting or self._lost:
                     self._write_batch()
             except FreeholdError as failure:
@@ -125,14 +128,14 @@ class Audit:
                 self._trouble = ""
                 self._failing.set(0.0)
 
-    def flush_turned_away(self) -> None:
-        """Have the failed logins since the last time written, as one group."""
+    def group_refused(self) -> None:
+        """Have what was refused since the last time written, as one group."""
         for act in self._turned_away.drain():
             self.note(act)
 
     def close(self) -> None:
         """Write what is left."""
-        self.flush_turned_away()
+        self.group_refused()
         self.flush()
 
     def _write_batch(self) -> None:

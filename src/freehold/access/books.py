@@ -1,5 +1,6 @@
 """Audit and usage of one process with the thread that writes them behind its requests."""
 
+import logging
 import threading
 from pathlib import Path
 
@@ -17,6 +18,8 @@ PERIOD_S = 0.5
 GROUP_S = 60.0  # failed logins of so long are one group of lines
 PRUNE_S = 3600.0
 
+_log = logging.getLogger(__name__)
+
 
 class Books:
     """Opened once a process, before its first request, on a connection of its own: no request waits for it."""
@@ -31,7 +34,7 @@ class Books:
         self._audit_days, self._usage_days = access.audit.keep_days, access.usage.keep_days
         self._database = database
         self.usage = Usage(database, telemetry)
-        trail = Trail(database, node, Witness(home) if home is not None else None)
+        trail = Trail(database, node, Witness.of(database, home) if home is not None else None)
         self.audit = Audit(trail, telemetry, when_full=access.audit.when_full, inference=access.audit.inference)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="books", daemon=True)
@@ -51,14 +54,22 @@ class Books:
 
     def _keep(self) -> None:
         turns, group, prune = 0, round(GROUP_S / PERIOD_S), round(PRUNE_S / PERIOD_S)
+        told = ""
         while not self._ended.wait(PERIOD_S):
-            self.usage.flush()
-            self.audit.flush()
             turns += 1
-            if turns % group == 0:
-                self.audit.flush_turned_away()
-            if turns % prune == 1:
-                self._prune()
+            try:
+                self._turn(grouped=turns % group == 0, pruned=turns % prune == 1)
+            except Exception as failure:  # noqa: BLE001 - whatever it is: without this thread nothing is ever written
+                if told != (told := repr(failure)):
+                    _log.exception("usage and audit were not written, which is tried again")
+
+    def _turn(self, *, grouped: bool, pruned: bool) -> None:
+        if grouped:
+            self.audit.group_refused()
+        self.usage.flush()
+        self.audit.flush()
+        if pruned:
+            self._prune()
 
     def _prune(self) -> None:
         try:

@@ -31,6 +31,7 @@ OURSELVES = "freehold"  # who acts where nobody asked
 DAY_S = 86400
 COLUMNS = "number, at_ms, what, who, tenant, model, line, hash"
 PAGE = 1000  # lines read at a time: a reader keeps no transaction open while writers wait
+DROPPED = 20_000  # lines dropped at a time: writers wait for a tenth of a second, not for all that is old
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Trail:
         self.witness = witness
         self._node = node
         self._clock = clock
+        self._told = False
 
     def append(self, acts: Sequence[Act]) -> Head:
         """Write `acts` behind the last line; all are on disk when this returns, or none."""
@@ -129,12 +131,23 @@ class Trail:
 
     def keep(self, head: Head) -> None:
         """Note outside the database that the chain has come to `head`. Where that fails, the lines stand all the same,
-        and the log has the head."""
-        if self.witness is not None:
-            try:
+        and the log has the head.
+
+        A chain that lacks what was noted before is none that goes on: the older head stays, for `--verify` to show.
+        """
+        if self.witness is None:
+            return
+        try:
+            known = self.witness.last()
+            if known is None or self._has(known):
                 self.witness.saw(head)
-            except OSError as failure:
-                _log.warning("the audit has come to %s, which could not be kept beside it: %s", head, failure)
+            elif not self._told:
+                self._told = True
+                _log.error("the audit lacks line %s, which was seen here: %s stays as it is", known, self.witness.path)
+        except ValueError:
+            self.witness.saw(head)
+        except (OSError, FreeholdError) as failure:
+            _log.warning("the audit has come to %s, which could not be kept beside it: %s", head, failure)
 
     def head(self) -> Head:
         """The last line's number and hash, as the database says; number 0 before the first, -1 where somebody took it
@@ -168,26 +181,46 @@ class Trail:
         A line of the future, written while a clock was ahead, holds back none behind it.
         """
         now_ms = int(self._clock() * 1000)
-        cutoff = now_ms - keep_days * DAY_S * 1000
+        cutoff_ms = now_ms - keep_days * DAY_S * 1000
+        with self.database.reading() as transaction:
+            last = _last_to_drop(transaction, cutoff_ms, now_ms)
+        dropped = 0
+        while count := self._drop(last, keep_days):
+            dropped += count
+        return dropped
+
+    def _drop(self, last: int, keep_days: int) -> int:
+        """Drop the first lines, not beyond number `last` and not too many; how many."""
         with self.database.writing() as transaction:
-            last = _last_to_drop(transaction, cutoff, now_ms)
-            found = transaction.rows("SELECT hash FROM audit WHERE number = ?", (last,))
-            if not found:
+            ((first,),) = transaction.rows("SELECT MIN(number) FROM audit")
+            through = min(last, (first or 0) + DROPPED - 1)
+            ((count,),) = transaction.rows("SELECT COUNT(*) FROM audit WHERE number <= ?", (through,))
+            if not count:
                 return 0
-            ((count,),) = transaction.rows("SELECT COUNT(*) FROM audit WHERE number <= ?", (last,))
-            transaction.execute("DELETE FROM audit WHERE number <= ?", (last,))
-            details: dict[str, str | int] = {"through": last, "hash": found[0][0], "lines": count}
-            details["keep_days"] = keep_days
+            before = "SELECT number, hash FROM audit WHERE number <= ? ORDER BY number DESC LIMIT 1"
+            ((number, digest),) = transaction.rows(before, (through,))
+            transaction.execute("DELETE FROM audit WHERE number <= ?", (through,))
+            details: dict[str, str | int] = {"through": number, "hash": digest, "lines": count, "keep_days": keep_days}
             head = self.append_in(transaction, [Act(PRUNED, OURSELVES, details=details)])
         self.keep(head)
         return int(count)
 
+    def _has(self, known: Head) -> bool:
+        """Whether that line is in the chain, or was dropped from its beginning."""
+        with self.database.reading() as transaction:
+            found = transaction.rows("SELECT hash FROM audit WHERE number = ?", (known.number,))
+            if found:
+                return bool(found[0][0] == known.hash)
+            ((first,),) = transaction.rows("SELECT MIN(number) FROM audit")
+        return bool(first is not None and known.number < first)
+
 
 def _last_to_drop(transaction: Transaction, cutoff_ms: int, now_ms: int) -> int:
     """The number of the last line before the first one that is neither too old nor of the future; 0 for none."""
-    ((kept,),) = transaction.rows("SELECT MIN(number) FROM audit WHERE at_ms >= ? AND at_ms <= ?", (cutoff_ms, now_ms))
-    if kept is not None:
-        return int(kept) - 1
+    by_number = "+at_ms"  # no index has that: the lines are walked from the first one, and not all that are kept
+    kept = f"SELECT number FROM audit WHERE {by_number} BETWEEN ? AND ? ORDER BY number LIMIT 1"  # noqa: S608 - a constant
+    for (number,) in transaction.rows(kept, (cutoff_ms, now_ms)):
+        return int(number) - 1
     ((last,),) = transaction.rows("SELECT MAX(number) FROM audit WHERE at_ms < ?", (cutoff_ms,))
     return int(last or 0)
 

@@ -3,6 +3,9 @@
 Counting adds to plain numbers that only ever grow. A thread looks at them every `PERIOD_S` (in `books`) and writes what
 came since it looked last, so that nothing is counted under a lock and nothing is lost between both. A kill -9 loses
 what came since the last writing; while the database cannot be written, that is what came since then.
+
+What is written at once is a batch, and the database keeps the number of each process's last one: where a connection is
+lost while it commits, the same batch is written again, unless that number says that it is there.
 """
 
 import logging
@@ -10,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from secrets import token_hex
+from typing import Literal, NamedTuple
 
 from freehold.access.database import Database, Value
 from freehold.access.key import DEFAULT_TENANT, Key
@@ -24,15 +28,21 @@ STEPS = (
         " model TEXT NOT NULL, requests BIGINT NOT NULL, errors BIGINT NOT NULL, tokens_in BIGINT NOT NULL,"
         " tokens_out BIGINT NOT NULL, PRIMARY KEY (day, tenant, team, key, model))",
     ),
+    ("CREATE TABLE usage_batches (process TEXT PRIMARY KEY, day TEXT NOT NULL, number BIGINT NOT NULL)",),
 )
 ADD = (
     "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (day, tenant, team, key, model) DO UPDATE SET"
     " requests = usage.requests + excluded.requests, errors = usage.errors + excluded.errors,"
     " tokens_in = usage.tokens_in + excluded.tokens_in, tokens_out = usage.tokens_out + excluded.tokens_out"
 )
+WRITTEN = "SELECT 1 FROM usage_batches WHERE process = ? AND number >= ?"
+WROTE = (
+    "INSERT INTO usage_batches VALUES (?, ?, ?)"
+    " ON CONFLICT (process) DO UPDATE SET day = excluded.day, number = excluded.number"
+)
 MOST = 50_000  # keys times models that are told apart in memory
 LABELLED = 500  # keys that have metrics of their own
-OTHER = "other"
+OTHER = "_other"  # no name begins so
 DAY_S = 86400
 
 By = Literal["day", "tenant", "team", "key", "model"]
@@ -61,6 +71,14 @@ class Tally:
         return self.requests, self.errors, self.tokens_in, self.tokens_out
 
 
+class Batch(NamedTuple):
+    """What is written at once: of each tally how far it had come, and what of that was not written before."""
+
+    number: int
+    day: str
+    parts: list[tuple[Place, Tally, Amounts, Amounts]]
+
+
 @dataclass(frozen=True, slots=True)
 class Used:
     """A row of a report: the values of what it was grouped by, and the sums."""
@@ -85,6 +103,9 @@ class Usage:
         self._unwritten = telemetry.values(names.USAGE_FAILING).of()
         self._tallies: dict[Place, Tally] = {}
         self._labelled: set[tuple[str, str]] = set()
+        self._process = token_hex(8)
+        self._batches = 0
+        self._unsure: Batch | None = None
         self._failing = False
 
     def count(self, key: Key | None, model: str, tokens_in: int, tokens_out: int, status: int) -> None:
@@ -104,27 +125,10 @@ class Usage:
 
     def flush(self) -> None:
         """Write what was counted since the last time; where that fails, the next time writes it too."""
-        seen = [(place, tally, tally.now()) for place, tally in list(self._tallies.items())]
-        fresh = [(place, tally, now) for place, tally, now in seen if now != tally.written]
-        if not fresh:
-            return
-        rows = [(place, _less(now, tally.written)) for place, tally, now in fresh]
-        day = _day(self._clock())
-        try:
-            with self._database.writing() as transaction:
-                transaction.execute_many(ADD, [(day, *place, *amounts) for place, amounts in rows])
-        except FreeholdError as failure:
-            if not self._failing:
-                _log.error("usage cannot be written and waits in memory: %s", failure.cause)
-            self._failing = True
-            self._unwritten.set(1.0)
-            return
-        for _, tally, now in fresh:
-            tally.written = now
-        self._failing = False
-        self._unwritten.set(0.0)
-        for place, amounts in rows:
-            self._measure(place, amounts)
+        if self._unsure is None or self._wrote(self._unsure):
+            batch = self._gathered()
+            if batch is not None:
+                self._wrote(batch)
 
     def prune(self, keep_days: int) -> int:
         """Drop the days that are older than `keep_days`; how many rows. Raises what the database does."""
@@ -133,7 +137,39 @@ class Usage:
             ((count,),) = transaction.rows("SELECT COUNT(*) FROM usage WHERE day < ?", (oldest,))
             if count:
                 transaction.execute("DELETE FROM usage WHERE day < ?", (oldest,))
+            transaction.execute("DELETE FROM usage_batches WHERE day < ?", (oldest,))
         return int(count)
+
+    def _gathered(self) -> Batch | None:
+        """What was counted since the last batch; None where nothing was."""
+        seen = [(place, tally, tally.now(), tally.written) for place, tally in list(self._tallies.items())]
+        fresh = [(place, tally, now, _less(now, before)) for place, tally, now, before in seen if now != before]
+        if not fresh:
+            return None
+        self._batches += 1
+        return Batch(self._batches, _day(self._clock()), fresh)
+
+    def _wrote(self, batch: Batch) -> bool:
+        """Write `batch` unless it is there; whether it is now."""
+        self._unsure = batch
+        rows = [(batch.day, *place, *amounts) for place, _, _, amounts in batch.parts]
+        try:
+            with self._database.writing() as transaction:
+                if not transaction.rows(WRITTEN, (self._process, batch.number)):
+                    transaction.execute_many(ADD, rows)
+                    transaction.execute(WROTE, (self._process, batch.day, batch.number))
+        except FreeholdError as failure:
+            if not self._failing:
+                _log.error("usage cannot be written and waits in memory: %s", failure.cause)
+            self._failing = True
+            self._unwritten.set(1.0)
+            return False
+        self._unsure, self._failing = None, False
+        self._unwritten.set(0.0)
+        for place, tally, now, amounts in batch.parts:
+            tally.written = now
+            self._measure(place, amounts)
+        return True
 
     def _tally(self, place: Place) -> Tally:
         """A new one. Where there are too many, those that are written make room, or else it counts for all others."""

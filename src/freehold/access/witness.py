@@ -1,10 +1,13 @@
 """The head of the audit, kept outside the database."""
 
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
 import msgspec
 
+from freehold.access.database import FILE as DATABASE
+from freehold.access.database import Database
 from freehold.access.private import write_private
 
 FILE = "audit.head"
@@ -27,9 +30,16 @@ class Witness:
     to write it. It may be a line behind when a process is killed between both; it is never ahead.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, folder: Path, file: str = FILE) -> None:
+        self.path = folder / file
         self._lock = Lock()
+
+    @classmethod
+    def of(cls, database: Database, folder: Path) -> "Witness":
+        """The one in `folder` for `database`. One that lies elsewhere has another file: its chain is another one."""
+        if database.place == str(folder / DATABASE):
+            return cls(folder)
+        return cls(folder, f"audit-{sha256(database.place.encode()).hexdigest()[:12]}.head")
 
     def saw(self, head: Head) -> None:
         """Keep `head` unless a later one is kept. Raises OSError."""
@@ -39,7 +49,7 @@ class Witness:
             except ValueError:
                 known = None  # what it was is lost; `freehold audit --verify` told so until now
             if known is None or known.number < head.number:
-                write_private(self._path, msgspec.json.encode(head) + b"\n")
+                write_private(self.path, msgspec.json.encode(head) + b"\n")
 
     def last(self) -> Head | None:
         """The head that is kept; None before the first. Raises ValueError where the file is none of ours, OSError."""
@@ -48,8 +58,8 @@ class Witness:
 
     def _read(self) -> Head | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Head)
+            return msgspec.json.decode(self.path.read_bytes(), type=Head)
         except FileNotFoundError:
             return None
         except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
-            raise ValueError(f"{self._path}: {failure}") from None
+            raise ValueError(f"{self.path}: {failure}") from None

@@ -49,7 +49,7 @@ def database_of(config: str | None, environ: Mapping[str, str], cwd: Path) -> It
 def register_of(config: str | None, environ: Mapping[str, str], cwd: Path) -> Iterator[Register]:
     """The register of keys in that database; what is changed there, the audit says of this person."""
     with database_of(config, environ, cwd) as database:
-        trail = Trail(database, node(), Witness(home(environ)))
+        trail = Trail(database, node(), Witness.of(database, home(environ)))
         yield Register(database, trail=trail, who=person())
 
 

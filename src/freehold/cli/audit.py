@@ -57,7 +57,7 @@ def audit(
     query = Query(tenant, _moment("--since", since), _moment("--until", until), who, what, model)
     anchors = [_anchor(text) for text in anchor or ()]
     with database_of(config, os.environ, Path.cwd()) as database:
-        trail = Trail(database, "", Witness(home(os.environ)))
+        trail = Trail(database, "", Witness.of(database, home(os.environ)))
         if verified:
             _show_verdict(verify(trail, anchors), output)
         elif export is not None:

@@ -23,18 +23,19 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def audited(what: str, model: str, **details: str | int) -> Iterator[None]:
-    """Around an act; in the database of the configuration in this folder.
+def audited(what: str, model: str = "", access: Access | None = None, **details: str | int) -> Iterator[None]:
+    """Around an act; in the database of `access`, else of the configuration in this folder.
 
-    Where that file is broken or its secrets are not known here, the line is written under FREEHOLD_HOME: a rollout can
-    be taken back all the same. Raises `audit_refused` before the act begins where the line cannot be written, unless
-    `access.audit.when_full` is to go on.
+    Where that file is broken, its secrets are not known here, or its database is out of reach, the line is written
+    under FREEHOLD_HOME: a rollout can be taken back all the same, and a deployment made whose database is a part of it.
+    Raises `audit_refused` before the act begins where the line cannot be written, unless `access.audit.when_full` is to
+    go on.
     """
     try:
-        access = _access_here()
+        access = access or _access_here()
         url = database_url(access, os.environ)
     except FreeholdError:
-        access, url = Access(), None
+        access, url = access or Access(), None
     with _audit(access, url) as audit, audit.attempt(Act(what, person(), model=model, details=details)):
         yield
 
@@ -47,25 +48,36 @@ def note_in_audit(what: str, model: str, access: Access, **details: str | int) -
 
 @contextmanager
 def _audit(access: Access, url: str | None) -> Iterator[Audit]:
-    where = home(os.environ)
-    database = None
-    try:
-        database = Database.open(where, url)
-        trail = Trail(database, node(), Witness(where))
-    except DatabaseError as failure:
-        if database is not None:
-            database.close()
-        if access.audit.when_full == "refuse":
-            raise FreeholdError("audit_refused", reason=failure.cause) from None
-        log.warning("the audit cannot be written, and lacks what is done now: %s", failure)
-        database = Database.in_memory()
-        trail = Trail(database, node())
+    trail = _trail(access, url)
     audit = Audit(trail, Telemetry(process=False), when_full=access.audit.when_full)
     try:
         yield audit
         audit.flush()
     finally:
+        trail.database.close()
+
+
+def _trail(access: Access, url: str | None) -> Trail:
+    where = home(os.environ)
+    try:
+        return _opened(where, url)
+    except DatabaseError as failure:
+        if url is not None:
+            log.warning("what is done now stands in the audit under %s: %s", where, failure)
+            return _trail(access, None)
+        if access.audit.when_full == "refuse":
+            raise FreeholdError("audit_refused", reason=failure.cause) from None
+        log.warning("the audit cannot be written, and lacks what is done now: %s", failure)
+        return Trail(Database.in_memory(), node())
+
+
+def _opened(where: Path, url: str | None) -> Trail:
+    database = Database.open(where, url)
+    try:
+        return Trail(database, node(), Witness.of(database, where))
+    except BaseException:
         database.close()
+        raise
 
 
 def _access_here() -> Access:

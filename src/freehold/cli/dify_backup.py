@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from freehold.cli.audited import audited
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of
 from freehold.cli.dify_text import note, of_installed, of_manifest
@@ -70,7 +71,7 @@ def backup(
     left_out = {"vectors": without_vectors, "files": without_files}
     terms = Terms(keys.recipients(named), live, frozenset(part for part, out in left_out.items() if out))
     held = alone(compose_dir, name, os.environ, Path.cwd(), "dify backup")
-    with held, interruptible(), telling(output, "saving Dify") as say:
+    with held, interruptible(), audited("dify.backup", file=str(file)), telling(output, "saving Dify") as say:
         saved = back_up(place, file, terms, say)
     note(output, saved.notes)
     data = {"file": str(saved.path), "bytes": saved.bytes, "sha256": saved.sha256}

@@ -2,11 +2,13 @@
 
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from freehold.cli.audited import audited
 from freehold.cli.output import Output
 from freehold.cli.rendered import Configuration
 from freehold.config import load
@@ -55,7 +57,10 @@ def connect(
         return
     if given.dify is None:
         raise FreeholdError("dify_unconfigured", origin=file_of(config, os.environ, Path.cwd()) or config)
-    connection.make(given.dify, os.environ, None if plugin is None else _package(plugin), only_plan=plan)
+    package = None if plugin is None else _package(plugin)
+    models = ", ".join(model.id for model in given.models)
+    with nullcontext() if plan else audited("dify.connect", access=given.access, models=models):
+        connection.make(given.dify, os.environ, package, only_plan=plan)
 
 
 def _package(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from freehold.cli.audited import audited
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
 from freehold.cli.dify_installations import ComposeDir, Named, alone, data_of
@@ -51,7 +52,8 @@ def restore(
         return
     place = data_of(compose_dir, name, os.environ, Path.cwd())
     held = alone(compose_dir, name, os.environ, Path.cwd(), "dify restore")
-    with held as folder, interruptible(), telling(output, "restoring Dify") as say:
+    act = audited("dify.drill" if drill else "dify.restore", file=str(file))
+    with held as folder, interruptible(), act, telling(output, "restoring Dify") as say:
         if drill:
             done = restoring.drill(place, source, say)
         else:

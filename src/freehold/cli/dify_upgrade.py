@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from freehold.cli.audited import audited
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_backup import Passphrase, secret_of
 from freehold.cli.dify_installations import Named
@@ -52,7 +53,8 @@ def upgrade(
     left_out = {"vectors": without_vectors, "files": without_files}
     without = frozenset(part for part, out in left_out.items() if out)
     safety = running.Safety(backup, identities(key, secret_of(passphrase)), deployed.journal, without)
-    with deployed.alone() as holder, interruptible(), telling(output, "upgrading Dify") as say:
+    act = audited("dify.upgrade", to=wanted.after) if wanted is not None else audited("dify.take_back")
+    with deployed.alone() as holder, interruptible(), act, telling(output, "upgrading Dify") as say:
         deployed = Deployed.read(name)  # of the moment from which on nobody changes it
         stage = deployed.stage(say)
         if wanted is None:

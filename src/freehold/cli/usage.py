@@ -75,7 +75,7 @@ def _csv(kinds: Sequence[By], rows: Sequence[Used]) -> str:
 
 def _harmless(cell: str | int) -> str | int:
     """A text that a spreadsheet would take for a formula stands behind a quote mark."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
 
 
 def _table(kinds: Sequence[By], rows: Sequence[Used]) -> list[str]:

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 
 from freehold.access.act import Act
 from freehold.access.audit import Audit
+from freehold.access.turned_away import Refused
 from freehold.access.usage import Usage
 from freehold.http.visit import Visit
 
@@ -21,14 +22,18 @@ class Bookkeeping:
 
     def turned_away(self, address: str, code: str) -> None:
         """Somebody there had no key, or a wrong one."""
-        self._audit.turned_away(address, code)
+        self._audit.refused(Refused("login", address, code))
 
     def note(self, visit: Visit, status: int, seconds: float) -> None:
         """A request is over: inference is usage, and audited where that is wanted; what was forbidden always is."""
-        inferred = visit.asked.right == "infer"
+        key, asked = visit.key, visit.asked
+        inferred = asked.right == "infer"
         if inferred:
-            self._usage.count(visit.key, visit.model, visit.prompt_tokens, visit.completion_tokens, status)
-        if (inferred and self._audit.inference) or status == 403:
+            self._usage.count(key, visit.model, visit.prompt_tokens, visit.completion_tokens, status)
+        audited = inferred and self._audit.inference
+        if status == 403 or (audited and status == 429):
+            self._audit.refused(Refused(f"{asked.right}.denied", asked.address, str(status), key.name, key.tenant))
+        elif audited:
             self._audit.note(_line(visit, status, seconds))
 
     def attempt(self, visit: Visit, what: str, model: str) -> AbstractContextManager[object]:
@@ -44,14 +49,13 @@ class Bookkeeping:
 
 def _line(visit: Visit, status: int, seconds: float) -> Act:
     key, asked = visit.key, visit.asked
-    inferred = asked.right == "infer"
     return Act(
-        "model.infer" if inferred else f"{asked.right}.denied",
+        "model.infer",
         key.name,
         key.tenant,
         visit.model,
         visit.digest,
-        visit.place if inferred else asked.address,
+        visit.place,
         "done" if 0 < status < 400 else str(status or "cut"),
         visit.prompt_tokens,
         visit.completion_tokens,
