@@ -92,7 +92,7 @@ LABEL org.opencontainers.image.title="freehold" \
 ENV PATH=/opt/freehold/bin:$PATH LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 FREEHOLD_HOME=/app/data ORT_DISABLE_TELEMETRY=1
 WORKDIR /app
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=10m --retries=3 \
     CMD ["/opt/freehold/bin/python", "-ISc", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]

@@ -48,7 +48,7 @@ def test_what_is_in_force_is_told_with_its_address() -> None:
     assert text.startswith("Release 3 is in force at http://127.0.0.1:8080.")
     assert NEW.units[0].host in text
     assert "Key" not in text
-    assert of_release(SECOND, NEW, "cat k").endswith("Key for clients: cat k")
+    assert of_release(SECOND, NEW, "cat k").endswith("Its own key, an operator's: cat k")
 
 
 def test_what_stays_of_a_cluster_is_told_with_the_reason() -> None:

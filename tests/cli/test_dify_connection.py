@@ -314,9 +314,19 @@ def test_forms_are_printed_without_any_access(connect: Connect, dify: Dify) -> N
         model = dify.model(one["name"], one["type"])
         assert model is not None
         assert {**one["credentials"], "api_key": KEY} == model.values
-    assert printed.data["key"] == "${env:MODELS_KEY}"
+    assert (printed.data["key"], printed.data["notes"]) == ("${env:MODELS_KEY}", [])
     assert len(dify.asked) == asked
     assert KEY not in printed.out
+
+
+def test_a_key_that_may_do_more_than_dify_needs_is_told(connect: Connect, dify: Dify) -> None:
+    """The one that our server made for its administrator; whoever has none to give is told of none."""
+    printed = connect(dify, "--print", more="")
+    (note,) = printed.data["notes"]
+    assert note["code"] == "note_dify_key_wide"
+    assert printed.data["key"] in note["cause"]
+    assert "keys create --name dify --role client" in note["fix"]
+    assert connect(dify, "--print", more="", beside="access: {auth: none}\n").data["notes"] == []
 
 
 def test_people_read_what_was_done(connect: Connect, dify: Dify, freehold: Callable[..., Ran]) -> None:

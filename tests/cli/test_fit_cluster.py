@@ -26,7 +26,7 @@ def test_what_no_node_is_large_enough_for_is_told(
     assert ran.code == 1
     assert "n gives 2 cpu, 64 MiB memory: too little memory" in ran.out
     codes = [note["code"] for note in freehold("deploy", "--plan", "--json").data["notes"]]
-    assert codes == ["deploy_image_unpinned", "cluster_nodes_too_small"]
+    assert codes == ["note_keys_apart", "deploy_image_unpinned", "cluster_nodes_too_small"]
     cluster.server.refuse = forbidden
     ran = freehold("doctor", "--fit", "--json")
     assert (ran.code, ran.data["checked"]) == (0, False)

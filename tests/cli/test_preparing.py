@@ -52,7 +52,7 @@ def test_artifacts_are_pushed_before_pods_pull_them_by_digest(
     (transfer,) = planned.data["transfers"]
     assert (transfer["ref"], transfer["place"]) == ("mlp:1", place)
     assert transfer["bytes"] > 100
-    assert planned.data["notes"][0]["code"] == "deploy_image_unpinned"
+    assert [note["code"] for note in planned.data["notes"]][:2] == ["note_keys_apart", "deploy_image_unpinned"]
     shown = freehold("deploy", "--plan")
     assert f"> mlp:1: 0.0 MB to {place}" in shown.out
     assert "so these are used by their tags" in shown.err
@@ -65,7 +65,7 @@ def test_artifacts_are_pushed_before_pods_pull_them_by_digest(
     done = freehold("deploy")
     assert done.code == 0, done.err
     assert "(cluster_nodes_unknown)" in done.err
-    assert "Key for clients: kubectl -n freehold get secret freehold-access" in done.out
+    assert "Its own key, an operator's: kubectl -n freehold get secret freehold-access" in done.out
     (unit,) = (name for name in cluster.server.names("Deployment", NAMESPACE) if name != "gateway")
     pod = cluster.server.object("Deployment", unit, NAMESPACE)
     assert pod is not None

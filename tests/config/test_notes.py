@@ -60,12 +60,17 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
         (
             "model: {path: /models/a, scale: {least: 2}}\n"
             "deploy: {target: kubernetes, port: 9, storage: {claim: c}, ingress: {host: h}}\n",
-            [("note_deploy_ignored", "deploy.port"), ("note_ingress_plain", None)],
+            [("note_deploy_ignored", "deploy.port"), ("note_keys_apart", None), ("note_ingress_plain", None)],
         ),
         (
             "model: {path: /models/a}\n"
-            "deploy: {target: kubernetes, storage: {claim: c}, ingress: {host: h, issuer: i}}\n",
+            "deploy: {target: kubernetes, storage: {claim: c}, ingress: {host: h, issuer: i}}\n"
+            "access: {database: '${env:SET}'}\n",
             [],
+        ),
+        (
+            "model: {path: /models/a}\ndeploy: {target: kubernetes, storage: {claim: c}}\naccess: {auth: none}\n",
+            [("note_door_open", None)],
         ),
         ("observe: {log_level: debug}\n", [("note_no_models", None)]),
     ],

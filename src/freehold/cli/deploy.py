@@ -31,6 +31,7 @@ from freehold.cli.deployments import (
 from freehold.cli.output import EPILOG, LABELS, Output, describe
 from freehold.cli.preparing import bring, check_fit, image_digests, to_bring
 from freehold.cli.progress import Say, working
+from freehold.config.notes import keeps_nothing
 from freehold.deploy.lines import together
 from freehold.deploy.releases.deploying import Deploying, Wanted, as_data
 from freehold.deploy.releases.plan import plan as planned
@@ -116,10 +117,10 @@ def log(ctx: typer.Context, name: Name = None) -> None:
 def down(
     ctx: typer.Context,
     name: Name = None,
-    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep keys and caches of the services.")] = False,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep keys, audit and caches.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them, and do not ask.")] = False,
 ) -> None:
-    """Stop all services of a deployment, and remove what they keep: keys and caches here, the keys of a cluster.
+    """Stop all services of a deployment, and remove what they keep: keys, audit and caches here, of a cluster the keys.
 
     Its releases stay, so that `freehold deploy` brings it back; models stay, and a cluster's namespace and volumes.
     """
@@ -199,7 +200,7 @@ def _agreed(data: Sequence[str]) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     listed = "\n  ".join(data)
-    return typer.confirm(f"This removes keys and caches for good:\n  {listed}\nGo on?", err=True)
+    return typer.confirm(f"This removes keys, usage, audit and caches for good:\n  {listed}\nGo on?", err=True)
 
 
 class _Notes:
@@ -229,6 +230,8 @@ def _wanted(config: str | None, to: int | None, notes: _Notes, *, force: bool) -
         wanted = Wanted(deployment, releases.configuration(release), to)
     else:
         given = Given.read(config, os.environ, Path.cwd())
+        if keeps_nothing(given.config):
+            notes.add(FreeholdError("note_keys_apart", where="deploy"))
         releases = releases_of(given.settings.name, os.environ)
         digests = image_digests(given, releases, os.environ, notes.add)
         deployment = given.deployment(digests, os.environ)

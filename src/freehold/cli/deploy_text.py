@@ -55,12 +55,12 @@ def of_plan(plan: Plan) -> str:
 
 
 def of_release(release: Release, deployment: Deployment, key: str = "") -> str:
-    """What is in force, where it answers, and the command that shows the `key` for clients."""
+    """What is in force, where it answers, and the command that shows its own `key`."""
     scheme = "https" if deployment.gateway.https else "http"
     settings = deployment.settings
     services = ", ".join(unit.host for unit in deployment.units) or "none of its own"
     where = f" at {scheme}://{settings.host}:{settings.port}" if settings.target == "compose" else ""
-    shown = f"\nKey for clients: {key}" if key else ""
+    shown = f"\nIts own key, an operator's: {key}" if key else ""
     dify = installation(deployment.config)
     beside = f"\nDify {dify.version} is at {dify.address}: `freehold dify connect` gives it the models." if dify else ""
     return f"Release {release.number} is in force{where}.\nServices: {services}{shown}{beside}"

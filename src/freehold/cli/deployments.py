@@ -179,7 +179,7 @@ def made_secrets(releases: Releases) -> list[str]:
 
 
 def key_read_by(deployment: Deployment, releases: Releases) -> str:
-    """The command that shows the key which the deployment made for clients; "" where it made none."""
+    """The command that shows the key which the deployment made; "" where it made none."""
     if ACCESS not in deployment.gateway.secrets:
         return ""
     if deployment.settings.target == "kubernetes":

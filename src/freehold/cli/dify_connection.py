@@ -9,7 +9,7 @@ import typer
 from freehold.cli.deploy import interruptible, telling
 from freehold.cli.dify_connect_text import Outcome, as_data, as_text
 from freehold.cli.dify_models import known_of, model_server
-from freehold.cli.dify_place import models_key, place_of
+from freehold.cli.dify_place import ModelsKey, models_key, place_of
 from freehold.cli.output import LABELS, Output, describe
 from freehold.cli.progress import Say
 from freehold.config import Config, Dify, home
@@ -61,7 +61,7 @@ class Connection:
 
     def show_forms(self, environ: Mapping[str, str]) -> None:
         """Print each model's form. Neither Dify nor our server is asked; spaces of embedding models are remembered."""
-        key = models_key(self.config, environ, reads=False).place
+        key = self._key(environ, reads=False).place
         names, _ = known_of(self.config, environ, None)
         placing, models = self._become(names, environ)
         placing.spaces.save()
@@ -74,7 +74,7 @@ class Connection:
 
         Raises `dify_plugin_missing`, and what the console, `plan` and `applying` raise.
         """
-        key = models_key(self.config, environ, reads=True).value or None
+        key = self._key(environ, reads=True).value or None
         place = place_of(self.config, dify, environ)
         with model_server(self.server, key, self.config, environ) as ours:
             names, silence = known_of(self.config, environ, ours)
@@ -103,6 +103,13 @@ class Connection:
                         proofs = applying.prove(console.smoke, models, say)
                 outcome = Outcome(place.address, console.version, planned, not only_plan, proofs)
         self._show(as_data(outcome), as_text(outcome, self.output.language))
+
+    def _key(self, environ: Mapping[str, str], *, reads: bool) -> ModelsKey:
+        """As `models_key`; one that was made for our own servers or for whoever runs them is noted."""
+        key = models_key(self.config, environ, reads=reads)
+        if key.place and (self.config.dify or Dify()).models_key is None:
+            self.note(FreeholdError("note_dify_key_wide", place=key.place))
+        return key
 
     def _become(self, names: Sequence[Known], environ: Mapping[str, str]) -> tuple[Placing, tuple[Wanted, ...]]:
         """The models of Dify, and their spaces; what is left out is noted. Raises `dify_nothing_to_connect`."""

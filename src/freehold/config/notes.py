@@ -56,9 +56,18 @@ def _on_deploy(config: Config, deploy: Deploy, tree: Node) -> Iterator[FreeholdE
     for above, place in places:
         if place is not above:
             yield FreeholdError("note_deploy_ignored", where=place.spot, key=place.key, target=deploy.target)
+    if keeps_nothing(config):
+        yield FreeholdError("note_keys_apart", where=node.spot)
     ingress = deploy.ingress
     if deploy.target == "kubernetes" and ingress is not None and ingress.issuer is None and ingress.secret is None:
         yield FreeholdError("note_ingress_plain", where=node.at("ingress").spot, host=ingress.host)
+
+
+def keeps_nothing(config: Config) -> bool:
+    """Whether who may call, and what it came to, is kept by pods alone."""
+    access = config.access
+    on_cluster = config.deploy is not None and config.deploy.target == "kubernetes"
+    return on_cluster and access.auth == "keys" and access.database is None
 
 
 def _by_hosting(model: ModelConfig) -> Iterator[tuple[str, str]]:

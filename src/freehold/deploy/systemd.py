@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from shlex import quote
 
+from freehold.config.labels import GATEWAY
 from freehold.deploy.services.deployment import Deployment
-from freehold.deploy.services.model_places import HOME
+from freehold.deploy.services.model_places import HOME, state
 from freehold.deploy.services.secret_commands import command_for
 from freehold.deploy.services.secret_files import FOLDER as SECRETS
 from freehold.deploy.services.units import Mount, Unit
@@ -102,12 +103,22 @@ systemctl enable --now {name}.target {services}
 
 It needs systemd 247 or later, curl, and Freehold at {program}. The user {user} must be able to read the model files.
 
-The gateway listens on {host}:{port}, the services behind it on ports of loopback above that one. Beyond loopback it
-asks for a key, and writes the first one into `initial-key` in its folder of state. `systemctl start` returns once the
-models have answered what was recorded with them; `journalctl -u {name}-gateway` shows what the gateway wrote.
-
+The gateway listens on {host}:{port}, the services behind it on ports of loopback above that one. `systemctl start`
+returns once the models have answered what was recorded with them; `journalctl -u {name}-gateway` shows what the
+gateway wrote.
+{keys}
 The gateway takes up a changed `freehold.yaml` without a restart. Another version of a model is a restart of its
 service: versions run beside each other under Compose and Kubernetes only.
+"""
+
+_KEYS = """
+Beyond loopback it asks for a key{initial}.
+Each program gets one of its own:
+
+```
+runuser -u {user} -- env FREEHOLD_HOME={home} {program} \\
+  keys create --config {etc}/gateway/freehold.yaml --name NAME --role client
+```
 """
 
 
@@ -250,6 +261,7 @@ def _readme(host: _Host) -> str:
     secrets = sorted({secret for unit in units for secret in unit.secrets}, key=lambda secret: secret.name)
     states = sorted({mount.source for unit in units for mount in unit.mounts if not mount.read_only})
     return _README.format(
+        keys=_keys(host) if deployment.config.access.auth == "keys" else "",
         name=deployment.name,
         user=USER,
         etc=host.etc,
@@ -260,3 +272,10 @@ def _readme(host: _Host) -> str:
         states=" ".join(map(quote, states)),
         services=" ".join(map(host.service, units)),
     )
+
+
+def _keys(host: _Host) -> str:
+    home = quote(state(GATEWAY, host.deployment.settings)[0].source)
+    is_made = host.deployment.config.access.key is None
+    initial = f", and writes the first one, an administrator's, to\n{home}/initial-key" if is_made else ""
+    return _KEYS.format(initial=initial, user=USER, home=home, program=host.program, etc=host.etc)

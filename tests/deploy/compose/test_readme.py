@@ -10,6 +10,7 @@ from freehold.deploy.compose.readme import readme
 from freehold.deploy.services.secret_files import ACCESS
 from freehold.deploy.services.units import SecretFile
 from tests.deploy.compose.deployments import INTERNAL, deployment, gateway, state, unit
+from tests.deploy.configured import deployed
 
 
 def test_its_commands_make_folders_and_secrets(tmp_path: Path) -> None:
@@ -41,3 +42,5 @@ def test_its_commands_make_folders_and_secrets(tmp_path: Path) -> None:
 def test_a_key_is_told_of_where_there_is_one() -> None:
     """An open gateway has none."""
     assert "secrets/access" not in readme(deployment(unit("minilm", "1")))
+    assert "keys create" not in readme(deployed("models: [{id: a, source: /a}]\naccess: {auth: none}\n"))
+    assert "exec gateway freehold keys create" in readme(deployed("models: [{id: a, source: /a}]\n"))

@@ -5,7 +5,7 @@ import pytest
 from freehold.deploy.kubernetes.objects import objects
 from freehold.deploy.kubernetes.verification import verification, verification_name
 from freehold.deploy.services.deployment import Deployment
-from tests.deploy.kubernetes.deployments import CASES, deployment
+from tests.deploy.kubernetes.deployments import BGE, CASES, configured, deployment
 from tests.deploy.kubernetes.edges import Pod, Tree, pods_of, reaches
 
 DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
@@ -58,6 +58,16 @@ def test_upstreams_are_reached_as_far_as_a_policy_can_say() -> None:
     assert not reaches(trees, gateway, Pod(address="10.0.0.8"), 8000)
     assert reaches(trees, gateway, DNS, 53, "UDP")
     assert reaches(trees, gateway, Pod(address="169.254.20.10"), 53, "TCP")
+
+
+def test_only_the_gateway_reaches_the_database() -> None:
+    """Where there is one: a secret says where, so any address, at its port."""
+    shared = configured({"models": [BGE], "access": {"database": "${env:PG}"}})
+    trees, pods = seen(shared)
+    for name, pod in pods.items():
+        assert reaches(trees, pod, INTERNET, 5432) == (name == "gateway")
+    trees, pods = seen(CASES["cpu"])
+    assert not reaches(trees, pods["gateway"], INTERNET, 5432)
 
 
 def test_a_name_without_dots_is_a_service_of_the_same_namespace() -> None:

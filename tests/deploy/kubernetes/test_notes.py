@@ -42,6 +42,18 @@ def test_it_says_where_the_key_of_clients_is() -> None:
     assert "get secret" not in readme(own)
 
 
+def test_it_says_how_programs_get_keys() -> None:
+    """By the gateway's own command where its copies share a database; else they would be one copy's, which it says."""
+    shared = configured({"models": [BGE], "access": {"database": "${env:PG}"}})
+    assert "exec deploy/gateway -- freehold keys create --config /etc/freehold/freehold.yaml" in readme(shared)
+    assert "port 5432" in readme(shared)
+    assert "keys create" not in readme(CASES["cpu"])
+    assert "they end with its pod" in readme(CASES["cpu"])
+    opened = readme(configured({"models": [BGE], "access": {"auth": "none"}}))
+    assert "keys create" not in opened
+    assert "they end with its pod" not in opened
+
+
 def test_it_leads_to_what_is_said_of_dify() -> None:
     """Where one is deployed: one that exists elsewhere takes nothing here."""
     deployed = configured({"models": [BGE], "dify": {"version": "1.15.0"}})

@@ -91,12 +91,13 @@ def test_only_what_makes_a_service_another_changes_its_revision() -> None:
 
 
 def test_the_gateway_is_another_version_only_by_what_it_reads_at_its_start() -> None:
-    """Models and routes are read again while it runs."""
+    """Models, routes, and what keys and teams may use are read again while it runs."""
     before = deployed(TWO).gateway
     routed = deployed(TWO + "routes: [{model: r, to: [{id: bge}]}]\ngateway: {retries: 0}\n").gateway
+    limited = deployed(TWO + "access: {limits: {parallel: 4}, teams: {search: {parallel: 9}}}\n").gateway
     observed = deployed(TWO + "observe: {log_level: debug}\n").gateway
-    assert before.files != routed.files
-    assert before.revision == routed.revision
+    assert len({before.files[FILE], routed.files[FILE], limited.files[FILE]}) == 3
+    assert before.revision == routed.revision == limited.revision
     assert before.revision != observed.revision
 
 
@@ -135,6 +136,30 @@ def test_the_gateway_has_a_key_that_the_deployment_makes(target: str) -> None:
     assert SecretFile("key", "${env:KEY}") in own.secrets
     opened = deployed(models + target + "access: {auth: none}\n").gateway
     assert SecretFile("access") not in opened.secrets
+
+
+def test_who_may_call_is_the_gateway_s_to_say() -> None:
+    """All of `access` is in its file, with the database as a secret; what runs behind it knows one key and no more."""
+    access = (
+        "access:\n"
+        '  database: "${env:PG}"\n'
+        "  trusted_proxies: [10.0.0.0/8]\n"
+        "  limits: {requests_per_minute: 600}\n"
+        "  teams: {search: {parallel: 4}}\n"
+        "  when_unreachable: refuse\n"
+        "  audit: {inference: true}\n"
+        "  usage: {keep_days: 30}\n"
+    )
+    deployment = deployed(TWO + access)
+    wanted = deployment.config.access
+    (inside,) = (configured(deployment.gateway.files[FILE]),)
+    assert inside.access == msgspec.structs.replace(
+        wanted, key="${file:/run/secrets/access}", database="${file:/run/secrets/pg}"
+    )
+    assert SecretFile("pg", "${env:PG}") in deployment.gateway.secrets
+    for unit in deployment.units:
+        assert configured(unit.files[FILE]).access == Access(key="${file:/run/secrets/internal}")
+        assert unit.secrets == (SecretFile("internal"),)
 
 
 def test_a_cluster_s_gateway_has_two_copies_that_keep_nothing() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from freehold.config import Config, load
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.gateway_file import version_id
+from freehold.deploy.services.units import FILE
 from freehold.gateway.routing.table import RouteTable
 from tests.deploy.configured import deployed
 
@@ -151,6 +152,19 @@ def test_the_longest_id_leaves_room_for_its_version(tmp_path: Path) -> None:
     old, new = shop(1, text), shop(2, text)
     config = read(old.gateway_file(new, {new.units[0].name: 5}), tmp_path)
     assert config.models[1].id == f"{'a' * 118}--{new.units[0].revision}"
+
+
+def test_a_tenant_s_model_stays_that_tenant_s(tmp_path: Path) -> None:
+    """Who sees it is the gateway's to say, of a version that comes, too; the service behind it has no other callers."""
+    text = "models: [{id: a, source: 'a:%d', tenant: acme}, {id: far, source: 'https://b/v1', tenant: beta}]\n"
+    old, new = shop(1, text), shop(2, text)
+    config = read(old.gateway_file(new), tmp_path)
+    assert {model.id: model.tenant for model in config.models} == {
+        "a": "acme",
+        "far": "beta",
+        version_id("a", new.units[0]): "acme",
+    }
+    assert "tenant" not in old.units[0].files[FILE]
 
 
 def test_another_server_keeps_its_limits_and_its_own_name(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_a_model_of_ours_is_served_by_a_file_of_its_own(tmp_path: Path) -> None:
             "  queue: 8\n"
             "server:\n"
             '  host: "0.0.0.0"\n'
+            "  grpc: false\n"
             "  grace_s: 12.5\n"
             "access:\n"
             '  key: "${file:/run/secrets/internal}"\n'

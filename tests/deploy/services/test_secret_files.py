@@ -17,7 +17,7 @@ server:
     certificate: /etc/ssl/llm.pem
     key: /etc/ssl/llm.key
     client_ca: /etc/ssl/clients.pem
-access: {key: "${env:FIRST}"}
+access: {key: "${env:FIRST}", database: "${env:FREEHOLD_DATABASE}"}
 network:
   ca: /etc/ssl/corp.pem
   client_certificate: /etc/ssl/me.pem
@@ -37,6 +37,7 @@ def test_every_secret_and_every_pem_file_is_one_file() -> None:
         "llm-key": "${file:/etc/ssl/llm.key}",
         "clients-pem": "${file:/etc/ssl/clients.pem}",
         "first": "${env:FIRST}",
+        "freehold-database": "${env:FREEHOLD_DATABASE}",
         "corp-pem": "${file:/etc/ssl/corp.pem}",
         "me-pem": "${file:/etc/ssl/me.pem}",
         "me-key": "${file:/etc/ssl/me.key}",

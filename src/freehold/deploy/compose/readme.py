@@ -7,6 +7,7 @@ from freehold.deploy.compose.layout import SECRETS, secret_path, secrets_of, sta
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_commands import command_for
 from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import FILE as UNIT_FILE
 from freehold.deploy.topology.service import Installation
 
 _TEXT = """\
@@ -33,7 +34,18 @@ docker compose -p {name} down
 ```
 
 {dify}With docker-compose 1.29 write `docker-compose` for `docker compose`. A service is `healthy` once its models have
-answered what was recorded with them. The gateway listens on {host}:{port}.{key}
+answered what was recorded with them. The gateway listens on {host}:{port}.
+{keys}"""
+
+_KEYS = """\
+
+## Keys
+
+{own}Each program gets a key of its own:
+
+```
+docker compose -p {name} exec gateway freehold keys create --config {file} --name NAME --role client
+```
 """
 
 _DIFY = """\
@@ -48,7 +60,9 @@ connect --print` has the form of each model; API Key is what `secrets/access` ho
 def readme(deployment: Deployment, dify: Installation | None = None) -> str:
     """README.md: the folders and files to make, and the commands; `dify` where one is deployed."""
     settings, units = deployment.settings, units_of(deployment)
-    key = f" Clients send the key in `{secret_path(ACCESS)}`." if ACCESS in deployment.gateway.secrets else ""
+    is_made = ACCESS in deployment.gateway.secrets
+    own = f"`{secret_path(ACCESS)}` holds the deployment's own key: an operator's, without limits. " if is_made else ""
+    keys = _KEYS.format(own=own, name=settings.name, file=UNIT_FILE) if deployment.config.access.auth == "keys" else ""
     states = state_folders(units)
     closed = sorted({posixpath.dirname(path) for path in states})
     steps = [
@@ -60,4 +74,4 @@ def readme(deployment: Deployment, dify: Installation | None = None) -> str:
     ]
     beside = _DIFY.format(version=dify.version, address=dify.address, name=deployment.name) if dify else ""
     shown = {"name": deployment.name, "host": settings.host, "port": settings.port}
-    return _TEXT.format(**shown, steps="\n".join(steps), key=key, dify=beside)
+    return _TEXT.format(**shown, steps="\n".join(steps), keys=keys, dify=beside)

@@ -29,6 +29,8 @@ _NAMESPACE = "kubernetes.io/metadata.name"
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 """Where NodeLocal DNSCache listens, on the node itself."""
 _PORTS = {"http": 80, "https": 443}
+POSTGRESQL = 5432
+"""The port of a shared database, as IANA has it."""
 
 
 def shared_policies(deployment: Deployment) -> Iterator[Tree]:
@@ -43,7 +45,12 @@ def shared_policies(deployment: Deployment) -> Iterator[Tree]:
             "podSelector": {"matchLabels": pod_selector(gateway)},
             "policyTypes": both,
             "ingress": [{"from": list(_callers(deployment.settings)), "ports": [at_port(gateway.port)]}],
-            "egress": [{"to": [{"podSelector": _units(deployment)}]}, dns(), *_upstreams(deployment)],
+            "egress": [
+                {"to": [{"podSelector": _units(deployment)}]},
+                dns(),
+                *_database(deployment),
+                *_upstreams(deployment),
+            ],
         },
     )
 
@@ -101,6 +108,12 @@ def _callers(settings: Deploy) -> Iterator[Tree]:
 def _upstreams(deployment: Deployment) -> Iterator[Tree]:
     elsewhere = (model for model in deployment.config.models if model.hosting == "upstream")
     return ways(url for model in elsewhere for url in (model.source, *model.replicas))
+
+
+def _database(deployment: Deployment) -> Iterator[Tree]:
+    """The way to what the copies share; where that is stands in a secret, which no rendering reads."""
+    if deployment.config.access.database is not None:
+        yield {"ports": [at_port(POSTGRESQL)]}
 
 
 def ways(urls: Iterable[str]) -> Iterator[Tree]:

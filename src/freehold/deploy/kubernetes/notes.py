@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from shlex import quote
 
 from freehold.config.labels import GATEWAY
+from freehold.config.notes import keeps_nothing
 from freehold.config.secret import parts
 from freehold.deploy.kubernetes.entrance import tls_secret
 from freehold.deploy.kubernetes.naming import DEPLOYER, SECRET_KEY, namespace_of, secret_of
+from freehold.deploy.kubernetes.network import POSTGRESQL
 from freehold.deploy.kubernetes.scaling import adapter_rules, follows
 from freehold.deploy.kubernetes.storage import LOADER, is_made
 from freehold.deploy.kubernetes.tenancy import secrets_of
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.secret_commands import command_for
 from freehold.deploy.services.secret_files import ACCESS
+from freehold.deploy.services.units import FILE
 
 _TEXT = """\
 # {name} in the namespace {namespace}
@@ -47,12 +50,22 @@ kubectl apply --kustomize . --server-side
 kubectl -n {namespace} get pods
 ```
 
-{key}{notes}"""
-_KEY = """\
-The key that clients present, which the secret was made with:
+{keys}{notes}"""
+_OWN_KEY = """\
+## Keys
+
+The deployment's own key, an operator's without limits, which its secret was made with:
 
 ```
 {command}
+```
+
+"""
+_KEYS = """\
+Each program gets one of its own:
+
+```
+kubectl -n {namespace} exec deploy/{gateway} -- freehold keys create --config {file} --name NAME --role client
 ```
 
 """
@@ -72,7 +85,6 @@ kubectl -n {namespace} delete pod {loader}
 def readme(deployment: Deployment) -> str:
     """The text, in Markdown."""
     settings, namespace = deployment.settings, namespace_of(deployment)
-    key = _KEY.format(command=key_command(deployment))
     filled = _STORAGE.format(namespace=namespace, loader=LOADER, path=settings.storage.path)
     return _TEXT.format(
         name=deployment.name,
@@ -80,15 +92,23 @@ def readme(deployment: Deployment) -> str:
         deployer=DEPLOYER,
         secrets="\n".join(_secrets(deployment, namespace)),
         storage=filled if is_made(settings.storage) else "",
-        key=key if ACCESS in deployment.gateway.secrets else "",
+        keys="".join(_keys(deployment)),
         notes="".join(f"- {note}\n" for note in _notes(deployment)),
     )
 
 
 def key_command(deployment: Deployment) -> str:
-    """What shows the key that the deployment made for clients."""
+    """What shows the key that the deployment made."""
     secret = f"kubectl -n {namespace_of(deployment)} get secret {secret_of(ACCESS)}"
     return f"{secret} --output jsonpath={{.data.{SECRET_KEY}}} | base64 --decode"
+
+
+def _keys(deployment: Deployment) -> Iterator[str]:
+    """The key that there is, and how others are made: not where they would be one copy's, and end with it."""
+    if ACCESS in deployment.gateway.secrets:
+        yield _OWN_KEY.format(command=key_command(deployment))
+    if deployment.config.access.auth == "keys" and not keeps_nothing(deployment.config):
+        yield _KEYS.format(namespace=namespace_of(deployment), gateway=GATEWAY, file=FILE)
 
 
 def _secrets(deployment: Deployment, namespace: str) -> Iterator[str]:
@@ -121,6 +141,13 @@ def _notes(deployment: Deployment) -> Iterator[str]:
                 f"Outside it is http://{settings.ingress.host}, and keys cross the network readable: set"
                 " deploy.ingress.issuer or .secret, unless something in front of the ingress does HTTPS."
             )
+    if keeps_nothing(deployment.config):
+        yield (
+            "Without `access.database`, a PostgreSQL, each copy of the gateway has keys, limits, usage and audit of its"
+            " own, and they end with its pod. The deployment's own key counts at all of them."
+        )
+    elif deployment.config.access.database is not None:
+        yield f"The gateway reaches its database at port {POSTGRESQL}; for another one add a NetworkPolicy of yours."
     if adapter_rules(deployment):
         yield (
             "Copies follow the queue by metrics of prometheus-adapter: merge prometheus-adapter.yaml into its"

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from freehold.config import Access, Config, ModelConfig
+from freehold.config import Config, KeyLimits, ModelConfig
 from freehold.config.deploying import Deploy, Scale
 from freehold.config.labels import GATEWAY, label
 from freehold.config.routing import Gateway
@@ -83,7 +83,12 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
     """The one service that is reached from outside. What it reads again while it runs makes no other version of it."""
     config = _entered(ground.config)
     text, secrets = gateway_file(config, units)
-    rereads = {"models": (), "routes": (), "gateway": Gateway(body_mb=config.gateway.body_mb)}
+    rereads = {
+        "models": (),
+        "routes": (),
+        "gateway": Gateway(body_mb=config.gateway.body_mb),
+        "access": msgspec.structs.replace(config.access, limits=KeyLimits(), teams={}),
+    }
     lasting, _ = gateway_file(msgspec.structs.replace(config, **rereads), ())
     unit = Unit(
         name=GATEWAY,
@@ -114,7 +119,7 @@ def _entered(config: Config) -> Config:
     """`config` with the key that the deployment makes for its gateway, where the user names none."""
     if not _makes_access(config):
         return config
-    return msgspec.structs.replace(config, access=Access(auth=config.access.auth, key=reference(ACCESS)))
+    return msgspec.structs.replace(config, access=msgspec.structs.replace(config.access, key=reference(ACCESS)))
 
 
 def _makes_access(config: Config) -> bool:

@@ -93,6 +93,7 @@ def _upstream(model: ModelConfig, unit: Unit | None, limits: Limits) -> ModelCon
         id=model.id,
         source=_address(unit),
         kind=model.kind,
+        tenant=model.tenant,
         limits=limits if unit.role == "models" else model.limits,
         abilities=model.abilities,
         key=reference(INTERNAL),

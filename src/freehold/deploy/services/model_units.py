@@ -98,7 +98,9 @@ def _serving(unit: Unit, ground: Ground) -> Unit:
             models=tuple(_served(model, ground) for model in unit.models),
             limits=config.limits,
             require=config.require,
-            server=msgspec.structs.replace(config.server, host=EVERYWHERE, port=PORT, tls=None),
+            server=msgspec.structs.replace(
+                config.server, host=EVERYWHERE, port=PORT, tls=None, grpc=False, grpc_port=None
+            ),
             access=Access(key=reference(INTERNAL)),
             observe=config.observe,
         )
@@ -130,6 +132,7 @@ def _served(model: ModelConfig, ground: Ground) -> ModelConfig:
         resources=usual.resources,
         scale=usual.scale,
         locality=usual.locality,
+        tenant=usual.tenant,  # the gateway's business, which asks with a key of its own
         require=require,
         generation=generation,
     )

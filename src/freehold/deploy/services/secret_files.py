@@ -75,7 +75,7 @@ def _rewritten(config: Config, place: Callable[[str], str]) -> Config:
         models=models,
         require=replace(config.require, keys=()),  # each model's own say all of them
         server=replace(config.server, tls=config.server.tls and tls(config.server.tls)),
-        access=replace(config.access, key=secret(config.access.key)),
+        access=replace(config.access, key=secret(config.access.key), database=secret(config.access.database)),
         network=network(config.network),
     )
 

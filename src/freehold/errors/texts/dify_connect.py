@@ -204,6 +204,13 @@ _NOTES: dict[str, Entry] = {
         "Dify 通过 {listen} 访问本机，但服务器尚未监听该地址。",
         "请使用 `freehold serve --host {listen}` 启动，或设置 `server.host`、`deploy.host`。",
     ),
+    "note_dify_key_wide": Entry(
+        Kind.INVALID,
+        "Dify is given a key that may do more than ask models, and has no limits: {place}",
+        "Make one for it, `freehold keys create --name dify --role client`, and name it: `dify.models_key: ${{env:DIFY_MODELS_KEY}}`.",
+        "交给 Dify 的密钥权限不止于调用模型，且没有限额：{place}",
+        "请为它单独创建密钥：`freehold keys create --name dify --role client`，并写明 `dify.models_key: ${{env:DIFY_MODELS_KEY}}`。",
+    ),
     "note_dify_silent": Entry(
         Kind.UNAVAILABLE,
         "Our server was not asked for what it knows of its models: {reason}",

@@ -61,9 +61,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "down_unsure": Entry(
         Kind.INVALID,
-        "`down` also removes keys and caches of the services: {folders}.",
+        "`down` also removes keys, usage, audit and caches of the services: {folders}.",
         "Add `--keep-data` to keep them, or `--yes` to remove them.",
-        "`down` 还会删除服务的密钥和缓存：{folders}。",
+        "`down` 还会删除服务的密钥、用量、审计和缓存：{folders}。",
         "加上 `--keep-data` 保留，或加上 `--yes` 删除。",
     ),
     "data_unremovable": Entry(

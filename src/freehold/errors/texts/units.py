@@ -141,6 +141,13 @@ _NOTES: dict[str, Entry] = {
         "{where}：目标为 {target} 时 `{key}` 不起作用。",
         "若该文件不用于其他目标，请删除。",
     ),
+    "note_keys_apart": Entry(
+        Kind.INVALID,
+        "{where}: without `access.database` each copy of the gateway has keys, limits, usage and audit of its own, and they end with its pod.",
+        "Name a PostgreSQL: `access: {{database: '${{env:FREEHOLD_DATABASE}}'}}`. The key that the deployment makes counts without one.",
+        "{where}：未设置 `access.database` 时，网关的每个副本各有自己的密钥、限额、用量和审计，并随 Pod 消失。",
+        "请指定 PostgreSQL：`access: {{database: '${{env:FREEHOLD_DATABASE}}'}}`。部署自行生成的密钥不受影响。",
+    ),
     "note_ingress_plain": Entry(
         Kind.INVALID,
         "{where}: clients reach {host} without HTTPS: keys and texts can be read on their way.",
