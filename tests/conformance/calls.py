@@ -50,6 +50,7 @@ CALLS: dict[str, Call] = {
         "model_repository(unload_dependents)",
     ),
     "classification": Call("The best classes of an output", INFER, "ModelInfer", extension="classification"),
+    "schedule": Call("Priority and timeout of a request", INFER, "ModelInfer", extension="schedule_policy"),
     "infer shared": Call("Tensors in shared memory", INFER, "ModelInfer", extension="system_shared_memory"),
     "shared status": Call(
         "Regions that are registered",

@@ -143,8 +143,72 @@ def test_a_request_whose_turn_comes_after_its_deadline_is_refused() -> None:
     assert gate.batches == [[1]]
 
 
+def test_a_deadline_counts_behind_one_that_is_farther() -> None:
+    """What would share a batch with the oldest request is refused all the same when its own turn comes too late."""
+    gate = Gate()
+
+    async def body(batcher: Batcher) -> None:
+        loop = asyncio.get_running_loop()
+        first = asyncio.ensure_future(batcher.submit([Item(1, 1)], FAR))
+        await until(lambda: gate.entered.acquire(blocking=False))
+        patient = asyncio.ensure_future(batcher.submit([Item(2, 1)], FAR))
+        late = asyncio.ensure_future(batcher.submit([Item(3, 1)], loop.time() - 0.001))
+        await asyncio.sleep(0)
+        gate.opened.release(2)
+        assert [await first, await patient] == [[2], [4]]
+        with pytest.raises(FreeholdError, match="deadline_exceeded"):
+            await late
+        assert (batcher.capacity().queued, batcher.capacity().running) == (0, 0)
+
+    asyncio.run(with_batcher(gate.run, body))
+    assert gate.batches == [[1], [2]]
+
+
+def test_who_may_come_later_lets_all_others_go_first() -> None:
+    """Whatever came before; nobody is taken along with those, and what waits so is counted apart, too."""
+    gate = Gate()
+
+    async def body(batcher: Batcher) -> None:
+        first = asyncio.ensure_future(batcher.submit([Item(1, 1)], FAR))
+        await until(lambda: gate.entered.acquire(blocking=False))
+        later = [asyncio.ensure_future(batcher.submit([Item(n, 2)], FAR, later=True)) for n in (2, 3)]
+        usual = [asyncio.ensure_future(batcher.submit([Item(n, 1)], FAR)) for n in (4, 5)]
+        await asyncio.sleep(0)
+        assert (batcher.capacity().queued, batcher.capacity().later) == (6, 4)
+        gate.opened.release(3)
+        await asyncio.gather(first, *later, *usual)
+        assert (batcher.capacity().queued, batcher.capacity().later) == (0, 0)
+
+    asyncio.run(with_batcher(gate.run, body))
+    assert gate.batches == [[1], [4, 5], [2, 3]]
+
+
+def test_who_comes_later_is_told_in_time_that_it_is_too_late() -> None:
+    """Also while others still go first."""
+    gate = Gate()
+
+    async def body(batcher: Batcher) -> None:
+        loop = asyncio.get_running_loop()
+        first = asyncio.ensure_future(batcher.submit([Item(1, 1)], FAR))
+        await until(lambda: gate.entered.acquire(blocking=False))
+        later = asyncio.ensure_future(batcher.submit([Item(2, 1)], loop.time() - 0.001, later=True))
+        usual = asyncio.ensure_future(batcher.submit([Item(3, 1)], FAR))
+        await asyncio.sleep(0)
+        gate.opened.release()
+        await first
+        await until(lambda: gate.entered.acquire(blocking=False))
+        await until(lambda: batcher.capacity().later == 0)
+        gate.opened.release()
+        assert await usual == [6]
+        with pytest.raises(FreeholdError, match="deadline_exceeded"):
+            await later
+
+    asyncio.run(with_batcher(gate.run, body))
+
+
 def test_a_refused_input_fails_alone() -> None:
-    """The neighbours of an input that the graph refuses get their answers."""
+    """The neighbours of an input that the graph refuses get their answers, and only those count as runs."""
+    seen: list[Batch] = []
 
     def picky(payloads: Sequence[int]) -> list[int]:
         if 13 in payloads:
@@ -155,10 +219,11 @@ def test_a_refused_input_fails_alone() -> None:
         submitted = (batcher.submit([Item(n, 1)], FAR) for n in (1, 13, 3))
         return await asyncio.gather(*submitted, return_exceptions=True)
 
-    one, refused, three = asyncio.run(with_batcher(picky, body, threads=2))
+    one, refused, three = asyncio.run(with_batcher(picky, body, threads=2, on_batch=seen.append))
     assert (one, three) == ([2], [6])
     assert isinstance(refused, FreeholdError)
     assert refused.code == "inference_failed"
+    assert sum(batch.items for batch in seen) == 2
 
 
 def test_a_defect_in_the_run_is_logged_and_kills_no_thread(caplog: pytest.LogCaptureFixture) -> None:
@@ -272,12 +337,15 @@ def test_accounting_returns_to_zero(requests: list[list[int]], budget: int, thre
     """After any mix of requests, answered or cancelled, nothing is counted as waiting or running."""
 
     async def body(batcher: Batcher) -> None:
-        tasks = [asyncio.ensure_future(batcher.submit([Item(cost, cost) for cost in costs], FAR)) for costs in requests]
+        tasks = [
+            asyncio.ensure_future(batcher.submit([Item(cost, cost) for cost in costs], FAR, later=place % 2 == 0))
+            for place, costs in enumerate(requests)
+        ]
         await asyncio.sleep(0)
         for task in tasks[::3]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await until(lambda: batcher.capacity().running == 0)
-        assert batcher.capacity().queued == 0
+        assert (batcher.capacity().queued, batcher.capacity().later) == (0, 0)
 
     asyncio.run(with_batcher(double, body, budget=budget, threads=threads))

@@ -63,6 +63,17 @@ async def test_a_request_may_wait_less_than_the_model_lets_it() -> None:
     assert (caught.value.details["limit"], caught.value.details["setting"]) == ("4 s", "timeout")
 
 
+@pytest.mark.anyio
+async def test_nobody_waits_for_those_who_may_come_later() -> None:
+    """What lets all others go first keeps none of them out; one of its own kind waits for everything."""
+    capacity = Capacity("tokens", 80_000, 0, 1000.0, later=60_000)
+    door = Admission(Limits(), lambda: capacity, MemoryBudget(1000))
+    with door.admit(1):
+        assert door.in_flight == 1
+    with pytest.raises(FreeholdError, match="overloaded"), door.admit(1, later=True):
+        pass
+
+
 @pytest.mark.parametrize(
     ("limits", "kind", "deadline"),
     [(Limits(), "embed", "50 s"), (Limits(), "generate", "120 s"), (Limits(deadline_s=5), "generate", "5 s")],

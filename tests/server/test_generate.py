@@ -28,6 +28,19 @@ def test_a_stream_is_frames_of_the_same_form(text_node: httpx.Client) -> None:
         assert "".join(json.loads(frame[6:])["text_output"] for frame in frames) == whole
 
 
+def test_infer_gives_the_same_text(text_node: httpx.Client) -> None:
+    """A tensor in and a tensor out, as the model's metadata says; parameters are those of the request."""
+    metadata = text_node.get("/v2/models/talker").json()
+    assert [(one["name"], one["shape"]) for one in metadata["inputs"]] == [("text_input", [1])]
+    given = {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["The land"]}
+    parameters = {"max_tokens": 6, "ignore_eos": True, "timeout": 60_000_000}
+    answer = text_node.post("/v2/models/talker/infer", json={"inputs": [given], "parameters": parameters})
+    text = ask(text_node).json()["text_output"]
+    assert answer.json()["outputs"] == [{"name": "text_output", "datatype": "BYTES", "shape": [1], "data": [text]}]
+    refused = text_node.post("/v2/models/talker/infer", json={"inputs": [given], "parameters": {"max_tokens": 0}})
+    assert (refused.status_code, "parameter_invalid" in refused.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("path", "given", "status", "says"),
     [

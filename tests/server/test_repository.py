@@ -1,6 +1,9 @@
 """Index, load and unload over REST."""
 
+import base64
+import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +116,7 @@ def test_what_cannot_be_loaded_says_why(client: triton.InferenceServerClient, no
     """By the error, and a model that answered before goes on."""
     with pytest.raises(InferenceServerException, match="model_not_found"):
         client.load_model("nowhere")
-    with pytest.raises(InferenceServerException, match="model_failed"):
+    with pytest.raises(InferenceServerException, match="model_unusable"):
         client.load_model("fp32", config="{}", files={"file:1/model.onnx": b"no graph"})
     assert client.is_model_ready("fp32")
     with pytest.raises(InferenceServerException, match="model_not_found"):
@@ -188,3 +191,19 @@ def test_a_configuration_that_cannot_be_is_refused(config: dict[str, Any]) -> No
     """Before anything is loaded, with what is wrong in it."""
     with pytest.raises(FreeholdError, match="load_config_invalid"):
         settings_of("m", config)
+
+
+def test_a_body_is_read_for_the_graph_that_runs_it(node: httpx.Client, model_paths: dict[str, Path]) -> None:
+    """Also where another one was loaded while it came: its datatype is the new one's."""
+    text = json.dumps({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "INT8", "data": [1, 2, 3]}]}).encode()
+    address = (node.base_url.host, node.base_url.port)
+    with socket.create_connection(address, timeout=30) as client:
+        head = f"POST /v2/models/fp32/infer HTTP/1.1\r\nHost: a\r\nContent-Length: {len(text)}\r\n\r\n"
+        client.sendall(head.encode() + text[:10])
+        parameters = {"file:1/model.onnx": base64.b64encode(model_paths["int8"].read_bytes()).decode()}
+        loaded = node.post("/v2/repository/models/fp32/load", json={"parameters": parameters})
+        assert loaded.status_code == 200
+        client.sendall(text[10:])
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert json.loads(answer.read())["outputs"][0]["datatype"] == "INT8"

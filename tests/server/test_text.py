@@ -35,3 +35,21 @@ def test_a_model_that_is_loading_is_said_to_be_loading() -> None:
     for name in ("m", None, ""):
         with pytest.raises(FreeholdError, match="model_loading"):
             chosen(models, name, "embed")
+
+
+def test_a_version_that_is_named_is_the_one_that_answers() -> None:
+    """Not the default in its place: one that is loading says so although another one could answer."""
+
+    def never() -> None:
+        raise AssertionError("not loaded in this test")
+
+    one, two = (
+        Served("m", never, lambda engine: Admission(Limits(), engine.capacity, MemoryBudget(1)), version=version)
+        for version in ("1", "2")
+    )
+    two.fail(FreeholdError("engine_lost", model="m"))
+    models = Models([one, two])
+    with pytest.raises(FreeholdError, match="model_loading"):
+        chosen(models, "m", "generate", version="1")
+    with pytest.raises(FreeholdError, match="model_failed"):
+        chosen(models, "m", "generate", version="2")

@@ -60,12 +60,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the engine is doing, for admission and metrics. `unit` is "tokens" for text and "rows" for tensors."""
+    """What the engine is doing, for admission and metrics. `unit` is "tokens" for text and "rows" for tensors.
+
+    `later` is that part of `queued` which lets all others go first."""
 
     unit: str
     queued: int
     running: int
     per_second: float  # measured; 0.0 until the first batch
+    later: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,10 @@ class Engine(Protocol):
 
     def ready(self) -> bool: ...  # after `load` and until `close`
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """Answer one request. `deadline` is loop time: one that has not begun by then raises `deadline_exceeded`.
-        Cancelling the awaiting task gives its place in the queue back."""
+        One that may come `later` lets all others go first. Cancelling the awaiting task gives its place in the queue
+        back."""
 
     def at_once(self, request: Request) -> Answer | None:
         """The answer where computing it takes less than queueing it would (a fraction of a millisecond), else None."""

@@ -2,7 +2,8 @@
 
     submit -> (queue) -> form -> run -> deliver
 
-Batches run on K threads of their own; results are delivered in the event loop.
+Requests that step back wait in a queue of their own, which is looked at when the other one is empty. Batches run on K
+threads of their own; results are delivered in the event loop.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ class Item(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a finished batch reports to metrics. Times in seconds, `cost` in `unit` ("tokens" or "rows")."""
+    """One run that ended well, as metrics hear of it. Times in seconds, `cost` in `unit` ("tokens" or "rows")."""
 
     queued_s: Sequence[float]
     compute_s: float
@@ -42,10 +43,13 @@ class Batch(NamedTuple):
 class Job:
     """One request in the queue: done when all of its items have their results."""
 
-    __slots__ = ("cost", "deadline", "enqueued", "future", "left", "results")
+    __slots__ = ("cost", "deadline", "enqueued", "future", "later", "left", "results")
 
-    def __init__(self, future: "asyncio.Future[list[Any]]", items: int, deadline: float, enqueued: float) -> None:
+    def __init__(
+        self, future: "asyncio.Future[list[Any]]", items: int, deadline: float, enqueued: float, later: bool = False
+    ) -> None:
         self.future = future
+        self.later = later
         self.left = items
         self.results: list[Any] = [None] * items
         self.deadline = deadline
@@ -127,9 +131,9 @@ class Batcher:
         self._unit = unit
         self._name = name
         self._on_batch = on_batch
-        self._queue: deque[Waiting] = deque()
+        self._queues: tuple[deque[Waiting], deque[Waiting]] = (deque(), deque())  # the second one for `later`
         self._changed = threading.Condition()
-        self._queued_cost = 0
+        self._queued = [0, 0]  # cost of what waits in each
         self._running_cost = 0
         self._speed = speed  # cost units per second of one thread
         self._workers = threads
@@ -146,25 +150,27 @@ class Batcher:
             self._threads.append(thread)
 
     def capacity(self) -> Capacity:
-        """Queue and measured speed, in the batcher's unit."""
-        return Capacity(self._unit, self._queued_cost, self._running_cost, self._speed * self._workers)
+        """Queues and measured speed, in the batcher's unit."""
+        usual, later = self._queued
+        return Capacity(self._unit, usual + later, self._running_cost, self._speed * self._workers, later)
 
-    async def submit(self, items: Sequence[Item], deadline: float) -> list[Any]:
-        """Results of `items` in order. Raises FreeholdError `deadline_exceeded`, `shutting_down`, or what `run` raised.
+    async def submit(self, items: Sequence[Item], deadline: float, later: bool = False) -> list[Any]:
+        """Results of `items` in order; they wait behind all others where they may come `later`.
 
-        Cancelling gives the places of all items that still wait back at once.
+        Raises FreeholdError `deadline_exceeded`, `shutting_down`, or what `run` raised. Cancelling gives the places of
+        all items that still wait back at once.
         """
         loop = self._loop
         if self._closing or loop is None:
             raise FreeholdError("shutting_down")
         if not items:
             return []
-        job = Job(loop.create_future(), len(items), deadline, loop.time())
+        job = Job(loop.create_future(), len(items), deadline, loop.time(), later)
         entries = [Waiting(job, i, item.payload, item.cost, item.key) for i, item in enumerate(items)]
         job.cost = sum(item.cost for item in items)
         with self._changed:
-            self._queue.extend(entries)
-            self._queued_cost += job.cost
+            self._queues[later].extend(entries)
+            self._queued[later] += job.cost
             self._changed.notify(min(len(entries), self._workers))
         try:
             return await job.future
@@ -175,13 +181,14 @@ class Batcher:
     async def close(self, grace_s: float) -> None:
         """Let what waits and runs finish within `grace_s` seconds; then fail what still waits and stop the threads."""
         limit = time.monotonic() + grace_s
-        while (self._queued_cost or self._running_cost) and time.monotonic() < limit:  # noqa: ASYNC110 - threads end it
+        while (any(self._queued) or self._running_cost) and time.monotonic() < limit:  # noqa: ASYNC110 - threads end it
             await asyncio.sleep(0.01)
         with self._changed:
             self._closing = True
-            abandoned = list(self._queue)
-            self._queue.clear()
-            self._queued_cost = 0
+            abandoned = [waiting for queue in self._queues for waiting in queue]
+            for queue in self._queues:
+                queue.clear()
+            self._queued = [0, 0]
             self._changed.notify_all()
         self._fail(abandoned, FreeholdError("shutting_down"))
         for thread in self._threads:
@@ -191,22 +198,28 @@ class Batcher:
 
     def _drop(self, job: Job) -> None:
         with self._changed:
-            kept = [waiting for waiting in self._queue if waiting.job is not job]
-            if len(kept) < len(self._queue):
-                self._queue.clear()
-                self._queue.extend(kept)
-                self._queued_cost -= job.cost
+            queue = self._queues[job.later]
+            kept = [waiting for waiting in queue if waiting.job is not job]
+            if len(kept) < len(queue):
+                queue.clear()
+                queue.extend(kept)
+                self._queued[job.later] -= job.cost
                 job.cost = 0
 
     def _take(self, now: float) -> tuple[list[Waiting], list[Waiting]]:
         """(the next batch, what is too late for its deadline); called with the lock held."""
         late: list[Waiting] = []
-        while self._queue and self._queue[0].job.deadline < now:
-            late.append(self._queue.popleft())
-        batch = self._form(self._queue, self.budget) if self._queue else []
+        for queue in self._queues:
+            while queue and queue[0].job.deadline < now:
+                late.append(queue.popleft())
+        queue = self._queues[0] or self._queues[1]
+        formed = self._form(queue, self.budget) if queue else []
+        batch = [waiting for waiting in formed if waiting.job.deadline >= now]
+        if len(batch) < len(formed):  # deadlines differ: the oldest need not have the nearest
+            late += [waiting for waiting in formed if waiting.job.deadline < now]
         for waiting in (*late, *batch):
             waiting.job.cost -= waiting.cost
-            self._queued_cost -= waiting.cost
+            self._queued[waiting.job.later] -= waiting.cost
         self._running_cost += sum(waiting.cost for waiting in batch)
         return batch, late
 
@@ -215,31 +228,28 @@ class Batcher:
         assert loop is not None
         while True:
             with self._changed:
-                while not self._queue:
+                while not any(self._queues):
                     if self._closing:
                         return
                     self._changed.wait()
                 batch, late = self._take(loop.time())
-            results, record = self._run_batch(batch, loop.time)
+            results, runs = self._run_batch(batch, loop.time) if batch else ([], [])
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._deliver, batch, results, record, late)
+                loop.call_soon_threadsafe(self._deliver, batch, results, runs, late)
 
-    def _run_batch(self, batch: list[Waiting], clock: Callable[[], float]) -> tuple[list[Any], Batch]:
-        if not batch:
-            return [], Batch([], 0.0, 0, 0, self._unit)
+    def _run_batch(self, batch: list[Waiting], clock: Callable[[], float]) -> tuple[list[Any], list[Batch]]:
+        """(one result an item, the runs that ended well)."""
         begun, started = clock(), time.perf_counter()  # a loop's clock may tick in milliseconds
-        payloads = [waiting.payload for waiting in batch]
-        outcome = self._attempt(payloads)
-        if isinstance(outcome, Exception):
-            # One refused input must not fail its neighbours: each runs by itself and keeps its own error.
-            alone = [outcome] if len(payloads) == 1 else [self._attempt([payload]) for payload in payloads]
-            results = [one if isinstance(one, Exception) else one[0] for one in alone]
-        else:
-            results = list(outcome)
-        compute_s = time.perf_counter() - started
-        cost = sum(waiting.cost for waiting in batch)
-        queued_s = [begun - waiting.job.enqueued for waiting in batch]
-        return results, Batch(queued_s, compute_s, len(batch), cost, self._unit)
+        outcome = self._attempt([waiting.payload for waiting in batch])
+        if not isinstance(outcome, Exception):
+            queued_s = [begun - waiting.job.enqueued for waiting in batch]
+            cost = sum(waiting.cost for waiting in batch)
+            return list(outcome), [Batch(queued_s, time.perf_counter() - started, len(batch), cost, self._unit)]
+        if len(batch) == 1:
+            return [outcome], []
+        # One refused input must not fail its neighbours: each runs by itself and keeps its own error.
+        alone = [self._run_batch([waiting], clock) for waiting in batch]
+        return [results[0] for results, _ in alone], [run for _, runs in alone for run in runs]
 
     def _attempt(self, payloads: list[Any]) -> Sequence[Any] | Exception:
         try:
@@ -251,7 +261,7 @@ class Batcher:
             log.exception("a batch of %d failed in %s", len(payloads), self._name)
             return error
 
-    def _deliver(self, batch: list[Waiting], results: list[Any], record: Batch, late: list[Waiting]) -> None:
+    def _deliver(self, batch: list[Waiting], results: list[Any], runs: list[Batch], late: list[Waiting]) -> None:
         if late:
             now = asyncio.get_running_loop().time()
             for waiting in late:
@@ -259,12 +269,8 @@ class Batcher:
                 waited = now - job.enqueued
                 error = FreeholdError("deadline_exceeded", waited_s=waited, deadline_s=job.deadline - job.enqueued)
                 self._fail([waiting], error)
-        if not batch:
-            return
         with self._changed:
-            self._running_cost -= record.cost
-        speed = record.cost / max(record.compute_s, 1e-9)
-        self._speed = speed if not self._speed else self._speed + SMOOTHING * (speed - self._speed)
+            self._running_cost -= sum(waiting.cost for waiting in batch)
         for waiting, result in zip(batch, results, strict=True):
             job = waiting.job
             if isinstance(result, BaseException):
@@ -274,8 +280,11 @@ class Batcher:
             job.left -= 1
             if job.left == 0 and not job.future.done():
                 job.future.set_result(job.results)
-        if self._on_batch is not None:
-            self._on_batch(record)
+        for run in runs:
+            speed = run.cost / max(run.compute_s, 1e-9)
+            self._speed = speed if not self._speed else self._speed + SMOOTHING * (speed - self._speed)
+            if self._on_batch is not None:
+                self._on_batch(run)
 
     def _fail(self, waiting: Sequence[Waiting], error: BaseException) -> None:
         for job in {id(item.job): item.job for item in waiting}.values():

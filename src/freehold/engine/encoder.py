@@ -125,7 +125,7 @@ class Encoder:
         sequences = self._encode(request)
         return self._answer(sequences, [self._run([sequence])[0] for sequence in sequences])
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """Tokenize, queue every sequence, and put the rows together in the order of the request."""
         batcher = self._batcher
         if batcher is None:
@@ -135,7 +135,7 @@ class Encoder:
         else:
             loop = asyncio.get_running_loop()
             sequences = await loop.run_in_executor(self._long_texts, self._encode, request)
-        rows = await batcher.submit([Item(sequence, len(sequence.ids)) for sequence in sequences], deadline)
+        rows = await batcher.submit([Item(sequence, len(sequence.ids)) for sequence in sequences], deadline, later)
         return self._answer(sequences, rows)
 
     def _encode(self, request: Request) -> list[Encoded]:

@@ -85,10 +85,12 @@ class Open(msgspec.Struct, frozen=True, tag=True):
 
 
 class Infer(msgspec.Struct, frozen=True, tag=True):
-    """To the process: a request, and the seconds within which it must begin. One of the three bodies is set."""
+    """To the process: a request, the seconds within which it must begin, and whether it lets all others go first. One
+    of the three bodies is set."""
 
     id: int
     within_s: float
+    later: bool = False
     tensors: dict[str, Packed] | None = None
     outputs: tuple[str, ...] = ()
     texts: list[str | list[int]] | None = None
@@ -218,15 +220,15 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-def infer_of(number: int, request: Request, within_s: float) -> Infer:
+def infer_of(number: int, request: Request, within_s: float, later: bool = False) -> Infer:
     """A request as a message."""
     if isinstance(request, TensorRequest):
         tensors = {name: Packed.of(array) for name, array in request.inputs.items()}
-        return Infer(number, within_s, tensors=tensors, outputs=request.outputs)
+        return Infer(number, within_s, later, tensors=tensors, outputs=request.outputs)
     if isinstance(request, ScoreRequest):
         raise TypeError("scores are for the process that holds the engine")
     query = request.query if isinstance(request, RerankRequest) else None
-    return Infer(number, within_s, texts=list(request.texts), query=query)
+    return Infer(number, within_s, later, texts=list(request.texts), query=query)
 
 
 def request_of(message: Infer) -> Request:

@@ -86,11 +86,11 @@ class Link:
         except msgspec.MsgspecError as error:
             raise ConnectionError(f"a broken frame: {error}") from error
 
-    async def ask(self, request: Request, deadline: float) -> Answer:
+    async def ask(self, request: Request, deadline: float, later: bool) -> Answer:
         """The process's answer. Raises what it refused with, or ConnectionError when it died."""
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
-        message = frame(infer_of(number, request, max(0.0, deadline - loop.time())))
+        message = frame(infer_of(number, request, max(0.0, deadline - loop.time()), later))
         answered: asyncio.Future[Answer] = loop.create_future()
         self.pending[number] = answered
         try:
@@ -182,8 +182,8 @@ class WorkerPool:
     def capacity(self) -> Capacity:
         """The sum over all live processes, as they last reported it: at most 0.02 s old while requests come."""
         parts = [link.capacity for link in self._links]
-        speed = sum(part.per_second for part in parts)
-        return Capacity(self._unit, sum(part.queued for part in parts), sum(part.running for part in parts), speed)
+        sums = (sum(part.queued for part in parts), sum(part.running for part in parts))
+        return Capacity(self._unit, *sums, sum(part.per_second for part in parts), sum(part.later for part in parts))
 
     def at_once(self, request: Request) -> Answer | None:
         """None: every request goes through the queue."""
@@ -193,7 +193,7 @@ class WorkerPool:
         """Not from here: each process replays its goldens itself, before it is used."""
         raise TypeError("a pool of processes answers through infer")
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """The answer of the process with the fewest requests; once more by another when that one dies.
 
         Raises FreeholdError `engine_lost` when both died, `deadline_exceeded`, `shutting_down`, and what engines raise.
@@ -206,7 +206,7 @@ class WorkerPool:
         for _ in range(TRIES):
             link = await self._least_busy(deadline, begun)
             try:
-                return await link.ask(request, deadline)
+                return await link.ask(request, deadline, later)
             except ConnectionError:
                 log.warning("request_lost", extra={"model": self._name, "pid": link.process.pid})
         raise FreeholdError("engine_lost", model=self._name)

@@ -138,7 +138,7 @@ class TensorEngine:
             self._settings.on_batch(Batch((0.0,), took, 1, rows, "rows"))
         return self._answer(tensors, outputs)
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """Queue the request's rows as one item: they stay together and in order."""
         batcher = self._batcher
         if batcher is None:
@@ -153,7 +153,7 @@ class TensorEngine:
             item = Item(inputs, max(1, rows), key)
         else:
             item = Item(inputs, 1)
-        results = await batcher.submit((item,), deadline)
+        results = await batcher.submit((item,), deadline, later)
         return self._answer(tensors, results[0])
 
     def _answer(self, request: TensorRequest, arrays: Sequence[Array]) -> Answer:

@@ -110,7 +110,7 @@ class OnnxTextEngine:
             if sequence.finish is None:
                 loop.cancel(sequence)
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """Raises TypeError: a text engine generates."""
         raise TypeError(f"a text engine generates, and infers no {type(request).__name__}")
 

@@ -121,7 +121,8 @@ class Worker:
         assert engine is not None
         try:
             deadline = asyncio.get_running_loop().time() + message.within_s
-            self._send(answered_of(message.id, await engine.infer(request_of(message), deadline)))
+            answer = await engine.infer(request_of(message), deadline, message.later)
+            self._send(answered_of(message.id, answer))
         except FreeholdError as error:
             self._send(Refused(message.id, Trouble.of(error)))
         except Exception as error:

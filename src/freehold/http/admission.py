@@ -58,14 +58,15 @@ class Admission:
         self._most = _most_requests(limits)
 
     @contextmanager
-    def admit(self, cost_bytes: int, timeout_s: float | None = None) -> Iterator[Permit]:
-        """Hold a place and `cost_bytes` of memory for the length of a block. `timeout_s` may shorten the deadline.
+    def admit(self, cost_bytes: int, timeout_s: float | None = None, *, later: bool = False) -> Iterator[Permit]:
+        """Hold a place and `cost_bytes` of memory for the length of a block. `timeout_s` may shorten the deadline; one
+        that may come `later` waits for all that is queued, others not for what lets them go first.
 
         Raises `overloaded` with its `reason`: deadline, memory, concurrency, queue or tokens; and
         `request_exceeds_memory` when no wait would ever help.
         """
         within_s = self._deadline_s if timeout_s is None else min(timeout_s, self._deadline_s)
-        self._check(within_s)
+        self._check(within_s, later)
         with self._memory.hold(cost_bytes):
             self.in_flight += 1
             self._gauge.value += 1
@@ -75,7 +76,7 @@ class Admission:
                 self.in_flight -= 1
                 self._gauge.value -= 1
 
-    def _check(self, within_s: float) -> None:
+    def _check(self, within_s: float, later: bool) -> None:
         limits = self._limits
         if self._most is not None and self.in_flight >= self._most:
             reason = "concurrency" if limits.queue is None else "queue"
@@ -86,7 +87,8 @@ class Admission:
             limit = str(limits.in_flight_tokens)
             raise self._refusal("tokens", f"{held} tokens", limit, "limits.in_flight_tokens", 1)
         if capacity.per_second > 0:
-            start_s = capacity.queued / capacity.per_second
+            ahead = capacity.queued if later else capacity.queued - capacity.later
+            start_s = ahead / capacity.per_second
             if start_s > within_s:
                 seen, limit = f"expected start in {start_s:.1f} s", f"{within_s:g} s"
                 retry_after_s = min(max(1, ceil(start_s - within_s)), LONGEST_RETRY_AFTER_S)

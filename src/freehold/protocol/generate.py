@@ -47,7 +47,11 @@ def parse_generate(body: bytes) -> GenerateRequest:
     parameters = fields.pop("parameters", None) or {}
     if not isinstance(parameters, dict):
         raise FreeholdError("request_invalid", reason="`parameters` is no object")
-    merged = {**fields, **parameters}
+    return generate_request({**fields, **parameters})
+
+
+def generate_request(merged: dict[str, Any]) -> GenerateRequest:
+    """A request from its fields, parameters among them. Raises FreeholdError of kind INVALID."""
     if merged.get("stop_words") and not merged.get("stop"):
         merged["stop"] = merged["stop_words"]
     if not isinstance(merged.get("stop"), str | list):

@@ -37,10 +37,12 @@ class ConfigText(msgspec.Struct):
 
 
 class DynamicBatching(msgspec.Struct):
-    """Requests that wait are run together, without waiting for more of them."""
+    """Requests that wait are run together, without waiting for more of them; those of priority 2 behind the others."""
 
     preferred_batch_size: tuple[int, ...] = ()
     max_queue_delay_microseconds: int = 0
+    priority_levels: int = 2
+    default_priority_level: int = 1
 
 
 class ModelConfig(msgspec.Struct):

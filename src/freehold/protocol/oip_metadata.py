@@ -13,6 +13,7 @@ EXTENSIONS = (
     "model_configuration",
     "model_repository",
     "model_repository(unload_dependents)",
+    "schedule_policy",
     "statistics",
 )
 """Triton's names of those that are always served here, whole."""

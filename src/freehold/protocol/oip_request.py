@@ -29,9 +29,11 @@ class OutputWanted(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """When a request's turn must have come, in seconds from its arrival; None where the model's own deadline holds."""
+    """When a request's turn must have come, in seconds from its arrival, None where the model's own deadline holds; and
+    whether it lets all others go first."""
 
     timeout_s: float | None = None
+    later: bool = False
 
 
 class InferRequest(msgspec.Struct, frozen=True):
@@ -122,14 +124,15 @@ def wanted(spec: TensorSpec, *, binary: bool, classes: int = 0, part: Part | Non
 def schedule(parameters: Mapping[str, Parameter]) -> Schedule:
     """What `timeout` (microseconds; 0 and absent leave it to the model) and `priority` of a request ask for.
 
-    `priority` is read, and has no effect: a queue here has one level, as a model of Triton has without
-    `priority_levels`. Raises `parameter_invalid`.
+    There are two levels, as of a model of Triton with `priority_levels: 2, default_priority_level: 1`: 1 is the first
+    and that of requests which name none, so that nobody can go before those; from 2 on a request waits behind them.
+    Raises `parameter_invalid`.
     """
     if not parameters:
         return _AS_THE_MODEL
-    whole(parameters, "priority")
+    later = whole(parameters, "priority") > 1
     timeout_us = whole(parameters, "timeout")
-    return Schedule(timeout_us / 1e6) if timeout_us else _AS_THE_MODEL
+    return Schedule(timeout_us / 1e6 if timeout_us else None, later) if later or timeout_us else _AS_THE_MODEL
 
 
 def flag(parameters: Mapping[str, Parameter], name: str, default: bool) -> bool:

@@ -60,34 +60,41 @@ class DataPlane:
         """The models that there are for this client: what every endpoint asks."""
         return Visible(self.models, client.sees, client.visit)
 
-    async def infer(self, client: Client, served: Served, request: Request, timeout_s: float | None = None) -> Answer:
-        """The engine's answer. Its turn must come within `timeout_s` where that is less than the model's own deadline.
+    async def infer(
+        self, client: Client, served: Served, request: Request, timeout_s: float | None = None, later: bool = False
+    ) -> Answer:
+        """The engine's answer. Its turn must come within `timeout_s` where that is less than the model's own deadline;
+        one that may come `later` lets all others go first.
 
         Raises FreeholdError `overloaded` at once when the turn of the request would come after its deadline or its
         memory is not free, `deadline_exceeded` when it came too late all the same, and what the engine raises. A
         client that leaves frees its place.
         """
         begun = perf_counter()
+        engine, statistics = served.engine, served.statistics  # a load may put others in their place meanwhile
         try:
-            answer = served.engine.at_once(request)
+            answer = engine.at_once(request)
             if answer is None:
-                with served.admission.admit(footprint(request), timeout_s) as permit:
-                    answer = await client.while_connected(served.engine.infer(request, permit.deadline))
+                with served.admission.admit(footprint(request), timeout_s, later=later) as permit:
+                    answer = await client.while_connected(engine.infer(request, permit.deadline, later))
         except BaseException:
-            served.statistics.failed(perf_counter() - begun)
+            statistics.failed(perf_counter() - begun)
             raise
-        served.statistics.succeeded(perf_counter() - begun)
+        statistics.succeeded(perf_counter() - begun)
         metrics = self._metrics_of(served)
         if answer.tokens:
             metrics.tokens.inc(answer.tokens)
         if answer.truncated:
             metrics.truncated.inc(answer.truncated)
         if client.visit is not None:
-            client.visit.answered(served.id, served.engine.digest, answer.tokens)
+            client.visit.answered(served.id, engine.digest, answer.tokens)
         return answer
 
-    async def generate(self, client: Client, served: Served, request: GenerateRequest) -> AsyncGenerator[Piece, None]:
-        """The pieces of one answer; a place is held until the last of them, or until this generator is closed.
+    async def generate(
+        self, client: Client, served: Served, request: GenerateRequest, timeout_s: float | None = None
+    ) -> AsyncGenerator[Piece, None]:
+        """The pieces of one answer; a place is held until the last of them, or until this generator is closed. Its turn
+        must come within `timeout_s` where that is less than the model's own deadline.
 
         What prompts share is shared within a tenant: how fast an answer begins tells nobody of another one's prompts.
 
@@ -95,10 +102,10 @@ class DataPlane:
         """
         metrics = self._metrics_of(served)
         begun, last, ended = perf_counter(), None, False
-        visit, digest = client.visit, served.engine.digest
+        visit, digest, statistics = client.visit, served.engine.digest, served.statistics
         if visit is not None:
             request = replace(request, sharing=visit.key.tenant)
-        with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt)) as permit:
+        with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt), timeout_s) as permit:
             try:
                 async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:
                     async for piece in pieces:
@@ -108,7 +115,7 @@ class DataPlane:
                         yield piece
                 ended = True
             finally:
-                (served.statistics.succeeded if ended else served.statistics.failed)(perf_counter() - begun)
+                (statistics.succeeded if ended else statistics.failed)(perf_counter() - begun)
                 if last is not None:
                     metrics.generated(last.prompt_tokens, last.cached_tokens, last.completion_tokens)
                     if visit is not None:

@@ -9,7 +9,7 @@ from freehold.errors import FreeholdError
 from freehold.http import Call, Response, Route, Stream
 from freehold.protocol.generate import GenerateRequest, encode_generate, generate_frame, parse_generate
 from freehold.server.chat_format import form_of
-from freehold.server.dataplane import DataPlane
+from freehold.server.dataplane import Client, DataPlane
 from freehold.server.generation import engine_request, text_engine
 from freehold.server.models import Served
 from freehold.server.text import chosen
@@ -23,15 +23,9 @@ def routes(plane: DataPlane) -> list[Route]:
     async def begun(call: Call) -> tuple[Served, Pieces, str]:
         """The model, its pieces, and what the answer repeats first."""
         request = parse_generate(await call.body())
-        served = chosen(plane.seen_by(call), call.params["model"], "generate")
-        plane.seen_by(call).find(served.id, call.params.get("version", ""))
-        if request.choices > 1:
-            raise FreeholdError("field_unsupported", field="n", param="n")
-        engine, form = text_engine(served), form_of(request.response_format)
-        prompt = await asyncio.to_thread(engine.encode, request.text, True)
-        limit = request.max_tokens
-        asked = engine_request(engine, served.defaults, request, prompt, max_tokens=limit, constraint=form)
-        return served, plane.generate(call, served, asked), echo(request)
+        version = call.params.get("version", "")
+        served = chosen(plane.seen_by(call), call.params["model"], "generate", version=version)
+        return served, await continued(plane, call, served, request), echo(request)
 
     async def generate(call: Call) -> Response:
         served, pieces, text = await begun(call)
@@ -47,6 +41,19 @@ def routes(plane: DataPlane) -> list[Route]:
         for path, endpoint in (("/generate", generate), ("/generate_stream", generate_stream))
         for version in ("", "/versions/{version}")
     ]
+
+
+async def continued(
+    plane: DataPlane, client: Client, served: Served, request: GenerateRequest, timeout_s: float | None = None
+) -> Pieces:
+    """The pieces of the answer. Raises `field_unsupported` where several are wanted, and what `engine_request` does."""
+    if request.choices > 1:
+        raise FreeholdError("field_unsupported", field="n", param="n")
+    engine, form = text_engine(served), form_of(request.response_format)
+    prompt = await asyncio.to_thread(engine.encode, request.text, True)
+    limit = request.max_tokens
+    asked = engine_request(engine, served.defaults, request, prompt, max_tokens=limit, constraint=form)
+    return plane.generate(client, served, asked, timeout_s)
 
 
 def echo(request: GenerateRequest) -> str:

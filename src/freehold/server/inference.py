@@ -7,12 +7,13 @@ import numpy as np
 from freehold.artifact import Manifest, TensorSpec
 from freehold.engine.base import Answer, Array, EmbedRequest, Request, RerankRequest, TensorRequest
 from freehold.errors import FreeholdError
+from freehold.protocol.generate import generate_request
 from freehold.protocol.oip_classification import classified
 from freehold.protocol.oip_request import InferRequest
 from freehold.protocol.vectors import logits, sigmoid
 from freehold.server.dataplane import Client, DataPlane
+from freehold.server.generate import continued, echo, joined
 from freehold.server.models import Served
-from freehold.server.text import CALLS
 
 Specs = tuple[TensorSpec, ...]
 
@@ -35,7 +36,9 @@ async def infer(plane: DataPlane, client: Client, served: Served, request: Infer
     Raises what `DataPlane.infer` does; `value_invalid` for BYTES that the model cannot take, `list_empty`.
     """
     manifest = served.engine.manifest
-    answer = await plane.infer(client, served, engine_request(served.id, manifest, request), request.schedule.timeout_s)
+    if manifest.kind == "generate":
+        return await _generated(plane, client, served, request)
+    answer = await plane.infer(client, served, engine_request(manifest, request), *request.schedule)
     arrays = _arrays(manifest, answer)
     for output in request.outputs:
         if output.classes:
@@ -48,7 +51,7 @@ def signature(manifest: Manifest) -> tuple[Specs, Specs]:
 
     A tensor model's are its graph's. A text model takes `text`, BYTES [-1]: embed gives `embedding`, FP32 [-1, dim];
     classify gives `logits`, FP32 [-1, labels]; rerank also takes `query`, BYTES [1], and gives `score`, FP32 [-1] in
-    0..1. A model that generates text is called by Triton's generate extension: `text_input` gives `text_output`.
+    0..1; generate takes `text_input`, BYTES [1], and gives `text_output`, BYTES [1].
     """
     match manifest.kind:
         case "embed":
@@ -63,12 +66,8 @@ def signature(manifest: Manifest) -> tuple[Specs, Specs]:
             return manifest.inputs, manifest.outputs
 
 
-def engine_request(model: str, manifest: Manifest, request: InferRequest) -> Request:
-    """The request as the engine of that kind reads it. Raises `value_invalid`, `list_empty`, `model_kind_wrong`."""
-    if manifest.kind == "generate":
-        path = CALLS["generate"]
-        needed = "tensor, embed, rerank or classify"
-        raise FreeholdError("model_kind_wrong", model=model, kind=manifest.kind, needed=needed, path=path)
+def engine_request(manifest: Manifest, request: InferRequest) -> Request:
+    """The request as an engine of that kind reads it. Raises `value_invalid`, `list_empty`."""
     if manifest.kind == "tensor":
         arrays = {name: _text(name, x) if x.dtype.kind == "O" else x for name, x in request.inputs.items()}
         return TensorRequest(arrays, request.requested)
@@ -78,6 +77,16 @@ def engine_request(model: str, manifest: Manifest, request: InferRequest) -> Req
     if manifest.kind == "rerank":
         return RerankRequest(_text("query", request.inputs["query"])[0], texts)
     return EmbedRequest(texts)
+
+
+async def _generated(plane: DataPlane, client: Client, served: Served, request: InferRequest) -> Inferred:
+    """The whole text that follows, as Triton's generate extension gives it, whose parameters are the request's. There
+    is one queue for text, in which nobody comes `later`."""
+    (text,) = _text("text_input", request.inputs["text_input"]).tolist()
+    asked = generate_request({**request.parameters, "text_input": text})
+    pieces = await continued(plane, client, served, asked, request.schedule.timeout_s)
+    text = echo(asked) + await client.while_connected(joined(pieces))
+    return Inferred({"text_output": np.array([text], object)}, Answer({}))
 
 
 def _text(name: str, array: Array) -> Array:

@@ -39,10 +39,12 @@ def routes(plane: DataPlane) -> list[Route]:
         return Response(encode_metadata(StatisticsAnswer(told)))
 
     async def infer(call: Call) -> Response:
-        served = await plane.seen_by(call).wake(call.params["model"], call.params.get("version", ""))
-        inputs, outputs = inference.signature(served.engine.manifest)
+        named(call).available()  # one that is not there, or cannot answer, is told before the body comes
         length = oip.parse_header_length(call.header(oip.HEADER_LENGTH))
         body = await call.body()
+        # Only now, since another graph may be loaded while a body comes: from here to the engine nothing is waited for.
+        served = await plane.seen_by(call).wake(call.params["model"], call.params.get("version", ""))
+        inputs, outputs = inference.signature(served.engine.manifest)
         with plane.shared.lease(call.hold, tenant_of(call.visit)) as regions:
             request = oip.parse_infer(body, length, inputs, outputs, regions)
             inferred = await inference.infer(plane, call, served, request)

@@ -29,12 +29,13 @@ class Tokenizing(Protocol):
     def tokenizer(self) -> TextTokenizer: ...
 
 
-def chosen(models: Visible, model: str | None, *kinds: Kind) -> Served:
+def chosen(models: Visible, model: str | None, *kinds: Kind, version: str = "") -> Served:
     """The named model, or the only one of these kinds when none is named (or "": some clients send that).
 
-    Raises FreeholdError `model_not_found`, `model_ambiguous`, `model_kind_wrong`, and why a model is not ready.
+    Raises FreeholdError `model_not_found`, `version_unknown`, `model_ambiguous`, `model_kind_wrong`, and why a model is
+    not ready.
     """
-    served = models.get(model) if model else models.only(*kinds)
+    served = models.get(model, version) if model else models.only(*kinds)
     kind = served.engine.manifest.kind
     if kind not in kinds:
         path = CALLS[kind].format(model=served.id)

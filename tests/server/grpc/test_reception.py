@@ -35,7 +35,7 @@ class Held(TensorEngine):
         """It never answers before it is asked to wait."""
         return None
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         """The answer, behind the gate."""
         self.entered.set()
         try:
@@ -44,7 +44,7 @@ class Held(TensorEngine):
         except asyncio.CancelledError:
             self.left.set()
             raise
-        return await super().infer(request, deadline)
+        return await super().infer(request, deadline, later)
 
 
 def infer_request(rows: int = 1) -> bytes:

@@ -154,7 +154,7 @@ def read_parameters(parameters: Message) -> Mapping[str, Parameter]:
 def _sooner(wanted: Schedule, remaining_s: float | None) -> Schedule:
     if remaining_s is None or (wanted.timeout_s is not None and wanted.timeout_s <= remaining_s):
         return wanted
-    return Schedule(remaining_s)
+    return wanted._replace(timeout_s=remaining_s)
 
 
 def _value(name: str, parameter: Message) -> Parameter:
