@@ -17,7 +17,7 @@ from freehold.errors import FreeholdError
 from freehold.gateway.proxy import Asking, Upload, forward
 from freehold.gateway.routing.affinity import conversation
 from freehold.gateway.routing.hold import Waiting
-from freehold.gateway.routing.identify import conflict, identify, is_json, is_packed
+from freehold.gateway.routing.identify import BYTES, conflict, identify, is_json, is_packed
 from freehold.gateway.routing.naming import Form, boundary, renamed
 from freehold.gateway.routing.onward import onward, query_there
 from freehold.gateway.routing.places import Place, passed_on
@@ -271,6 +271,8 @@ class Front:
 
     def _is_readable(self, call: Call) -> bool:
         """Whether a model that the body names can be told and changed."""
+        if BYTES in call.headers:
+            return False
         return not self.alone or (is_json(call.header(b"content-type")) and not self._is_packed(call))
 
     def _is_packed(self, call: Call) -> bool:

@@ -38,6 +38,7 @@ def model_of(
         {"path": "a", "body": b"{"},
         {"path": "a", "body": b'{"model": "b"}', "content_encoding": b"gzip"},
         {"path": "a", "body": b'{"model": "b"}', "content_type": b"application/octet-stream"},
+        {"path": "a", "body": b'{"model": "b"}', "inference_header_content_length": b"0"},
         {"path": "a", "body": b'{"model": "b"}', "method": "GET"},
     ],
 )

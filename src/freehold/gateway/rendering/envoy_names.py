@@ -7,7 +7,7 @@ these headers, and no upstream gets them.
 
 from typing import Any
 
-from freehold.gateway.routing.places import PATHS
+from freehold.gateway.routing.places import OF_A_MODEL, PATHS
 
 Tree = dict[str, Any]
 
@@ -35,8 +35,8 @@ CONFLICT = f"{INTERNAL}conflict"
 JSON = "(?i) *application/json *(?:;.*)?"
 """The types of bodies that are read; none counts as JSON."""
 _VERSION = r"(?:/versions/(?:[^/?%\\]|%(?:[^25/?]|2[^Ff/?]|5[^Cc/?]))+)?"  # without an escaped slash of either kind
-READS = f"{_VERSION}(?:/ready)?"
-CALLS = f"{_VERSION}/(?:infer|generate|generate_stream)"
+READS = f"{_VERSION}(?:/(?:{'|'.join(path for method, path in OF_A_MODEL if method == 'GET' and path)}))?"
+CALLS = f"{_VERSION}/(?:{'|'.join(path for method, path in OF_A_MODEL if method == 'POST')})"
 _IN_PATH = rf"/v2/models/([^/?]+)({READS}|{CALLS})/?(?:\?.*)?"
 _IN_OPENAI = rf"(?:(?:/v1)?(/(?:{'|'.join(PATHS)}))|/v2(/rerank))/?(?:\?.*)?"  # /v2/rerank is Cohere's
 _LISTED = r"(?:/v1)?/models/([^/?]+)/?(?:\?.*)?"

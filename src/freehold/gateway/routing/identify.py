@@ -2,7 +2,7 @@
 
 One decision, pure, that Nginx and Envoy make alike when they are rendered from the same routes. An empty value is no
 value; all that are present must agree. Where path, header or query name the model, a body that cannot be read is
-somebody else's to judge.
+somebody else's to judge. One with tensors as bytes names none, whatever these look like.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from freehold.errors import FreeholdError
 
 HEADER = b"x-model-id"
 QUERY = "model_id"
+BYTES = b"inference-header-content-length"
+"""With this header a body has tensors as bytes, behind its JSON or alone."""
 
 _JSON = b"application/json"
 _SHOWN = 80  # characters of a name in a message
@@ -53,7 +55,7 @@ def identify(
         header.decode("utf-8", "replace").strip() or None if header else None,
         _in_query(query) if query else None,
     )
-    reads = method == "POST" and (lenient or is_json(headers.get(b"content-type")))
+    reads = method == "POST" and BYTES not in headers and (lenient or is_json(headers.get(b"content-type")))
     packed = not lenient and method == "POST" and is_packed(headers.get(b"content-encoding"))
     if packed or not reads or (any(outer) and not may_name(body)):
         inner, reason = None, ""

@@ -15,7 +15,10 @@ PATHS = (
     *("images/generations", "images/edits", "images/variations"),
 )
 """Of OpenAI's API, below /v1 and without it; what a server does not know it refuses itself."""
-OF_A_MODEL = (("GET", ""), ("GET", "ready"), ("POST", "infer"), ("POST", "generate"), ("POST", "generate_stream"))
+OF_A_MODEL = (
+    *(("GET", path) for path in ("", "ready", "config", "stats")),
+    *(("POST", path) for path in ("infer", "generate", "generate_stream")),
+)
 """Of the Open Inference Protocol, below /v2/models/NAME, with or without /versions/VERSION."""
 _STEPS = re.compile(r"\.{1,2}|.*[/\\].*", re.DOTALL)
 """No version: a server that decodes a path before it reads it would be led from one model to another."""

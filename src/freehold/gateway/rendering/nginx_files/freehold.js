@@ -172,8 +172,8 @@ function readBody(r) {
         return {encoding: encoding};
     }
     const type = lastHeader(r, 'content-type').split(';')[0].trim().toLowerCase();
-    if (type && type != 'application/json') {
-        return {};
+    if ((type && type != 'application/json') || lastHeader(r, 'inference-header-content-length')) {
+        return {};  // tensors as bytes, whatever these look like, name no model
     }
     try {
         const model = json.modelOf(r);
