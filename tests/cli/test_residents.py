@@ -43,11 +43,11 @@ def test_a_loaded_model_is_kept_once_it_answers_and_comes_back(tmp_path: Path, g
     assert here.here(config) == ["own"]  # it may yet fail
     offer.keep()
     assert here.here(config) == ["own", "m"]
-    here.offer("m", Override({"pin": True})).keep()
+    here.offer("m", Override({"pin": True, "tenant": "us"})).keep()
     again = residents(tmp_path, config)
     (kept,) = [model for model in again.whole(config).models if model.id == "m"]
     assert (kept.source, kept.pin) == (graph, True)
-    assert [(one.id, one.origin) for one in again.served()] == [("own", "file"), ("m", "runtime")]
+    assert [(one.id, one.origin, one.tenant) for one in again.served()] == [("own", "file", ""), ("m", "runtime", "us")]
     again.forget("m")
     assert [one.id for one in residents(tmp_path, config).served()] == ["own"]
 

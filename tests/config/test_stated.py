@@ -14,10 +14,10 @@ def test_a_stated_model_is_what_a_file_would_make_of_it(tmp_path: Path) -> None:
     """Texts are read as in a file, paths are relative to the folder, and what holds for all models holds for it."""
     config = Config(limits=Limits(concurrency=3), require=Require(proof="always"))
     settings = {"source": "m.onnx", "pin": "true", "workers": "2", "limits": {"queue": 4}, "keep_alive": "10m"}
-    model = stated_model("m", settings, config, tmp_path)
+    model = stated_model("m", {**settings, "tenant": "2026"}, config, tmp_path)
     assert (model.id, model.source, model.pin, model.workers) == ("m", str(tmp_path / "m.onnx"), True, 2)
     assert (model.limits.concurrency, model.limits.queue, model.require.proof) == (3, 4, "always")
-    assert model.keep_alive_s == 600
+    assert (model.keep_alive_s, model.tenant) == (600, "2026")
 
 
 def test_versions_need_no_source(tmp_path: Path) -> None:

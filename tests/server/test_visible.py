@@ -11,7 +11,7 @@ import pytest
 from freehold.access import Key, Role
 from freehold.errors import FreeholdError
 from freehold.http.visit import Asked, Visit
-from freehold.server.models import Models
+from freehold.server.models import Models, Override
 from freehold.server.visible import Visible
 
 OWNERS = {"ours": "us", "theirs": "them"}
@@ -54,6 +54,14 @@ def test_lists_hold_what_is_seen(models: Models) -> None:
     assert [row.name for row in seen.index()] == ["ours"]
     assert (seen.versions("ours"), seen.versions("theirs")) == (["1"], [])
     assert seen.remote("far-theirs") is None
+
+
+@pytest.mark.parametrize(("tenant", "outcome"), [("us", "model_stated_by_tenant"), ("default", "model_not_found")])
+def test_what_a_model_is_loaded_from_is_said_by_the_house(models: Models, tenant: str, outcome: str) -> None:
+    """The store and the disk are everybody's: a tenant's operator would load another tenant's model from there."""
+    for override in (Override(settings={"source": "theirs:1"}), Override(files={"1/model.onnx": b""})):
+        loading = seen_by(models, tenant).load_model("ours", override)
+        assert refusal(lambda loading=loading: asyncio.run(loading)).code == outcome
 
 
 @pytest.mark.parametrize("asked", ["find", "get", "wake", "load_model", "unload_model"])

@@ -101,7 +101,7 @@ class Keys:
         if not self.none_made:
             return None
         database = self.register.database
-        trail = Trail(database, platform.node(), Witness(folder))
+        trail = Trail(database, platform.node(), Witness.of(database, folder))
         path = Register(database, trail=trail, who=OURSELVES).create_initial(folder)
         self.refresh()
         return path
@@ -182,7 +182,7 @@ class Keys:
         known = self.trouble is not None
         self.trouble = FreeholdError("keys_unfollowed")
         if not known:
-            log.warning("%s %s (%s)", self.trouble.cause, self.trouble.fix, failure)
+            log.warning("%s Those that are known go on counting. %s", self.trouble.cause, failure)
 
     def _now(self) -> float:
         """The time, which never goes back: a key that has expired stays so when the clock is set back."""

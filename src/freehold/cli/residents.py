@@ -1,7 +1,8 @@
 """The models that this process computes: those of the configuration, and those that were loaded while it ran."""
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from freehold.config import Config, ModelConfig, Source
 from freehold.config.foreign.triton import read_triton_model
 from freehold.config.stated import stated_model
 from freehold.errors import FreeholdError
+from freehold.gateway.reload import OF_THE_SERVER
 from freehold.server.models import Models, Offer, Override, Served
 from freehold.store import Store
 
@@ -28,7 +30,7 @@ Make = Callable[[ModelConfig], Served]
 class Residents:
     """What is to be served here, by whose wish. `read` reads the configuration again, and blocks.
 
-    The event loop calls `whole`, `check` and `follow`; `offer` and `forget` are called in threads, one at a time.
+    The event loop calls `whole`, `check` and `follow`; `offer`, `forget` and what an offer does are called in threads.
     """
 
     def __init__(self, config: Config, read: Callable[[], Config], make: Make, kept: Kept, store: Store) -> None:
@@ -40,6 +42,7 @@ class Residents:
         self._make = make
         self._kept = kept
         self._store = store
+        self._writing = threading.Lock()
         self._loaded = self._begin()
         self._found: dict[str, ModelConfig] = {}
         self.whole(config)
@@ -70,7 +73,7 @@ class Residents:
         """Serve by `config` from now on; loads and unloads that it takes go on by themselves."""
         before, now = _by_id(self._config), _by_id(config)
         self._config = config
-        changed = {name: model for name, model in now.items() if before.get(name) != model}
+        changed = {name: model for name, model in now.items() if name not in before or _other(before[name], model)}
         gone = [name for name in before if name not in now]
         if not changed and not gone:
             return
@@ -85,26 +88,39 @@ class Residents:
             if named.hosting != "here":
                 raise FreeholdError("model_elsewhere", model=model)
             return Offer(self._versions(named, vital=False), lambda: self._note(named))
-        settings = self._settings(model, override)
+        try:
+            settings = self._settings(model, override)
+            stated = self._stated(model, settings)
+        except FreeholdError:
+            self._kept.tidy(model)
+            raise
+
+        def keep() -> None:
+            with self._writing:
+                self._kept.put(model, settings)
+                self._loaded = {**self._loaded, model: stated}
+
+        return Offer(self._versions(stated, at_run_time=True), keep, lambda: self._kept.tidy(model))
+
+    def forget(self, model: str) -> None:
+        """As `Repository.forget`."""
+        with self._writing:
+            self._kept.remove(model)
+            self._loaded = {name: one for name, one in self._loaded.items() if name != model}
+
+    def _stated(self, model: str, settings: Mapping[str, Any]) -> ModelConfig:
+        """A model by its settings, which is here."""
         stated = stated_model(model, settings, self._config, self._kept.folder)
         if stated.hosting != "here":
             raise FreeholdError("model_elsewhere", model=model)
         for source in stated.sources.values():
             require_here(source, self._store)
-
-        def keep() -> None:
-            self._kept.put(model, settings)
-            self._loaded = {**self._loaded, model: stated}
-
-        return Offer(self._versions(stated, at_run_time=True), keep)
-
-    def forget(self, model: str) -> None:
-        """As `Repository.forget`."""
-        self._kept.remove(model)
-        self._loaded = {name: one for name, one in self._loaded.items() if name != model}
+        return stated
 
     def _begin(self) -> dict[str, ModelConfig]:
         """What is kept; one that cannot be read keeps no other from being served."""
+        for model in set(self._kept.with_files()).difference(self._kept.names()):
+            self._kept.tidy(model)
         loaded = {}
         for model in self._kept.names():
             try:
@@ -143,12 +159,19 @@ class Residents:
             one = self._make(structs.replace(model, source=str(source), versions={}))
             one.version, one.vital = version, vital and not at_run_time
             one.origin = "runtime" if at_run_time else "file"
+            one.tenant = model.tenant or ""
             made.append(one)
         return made
 
     def here(self, config: Config) -> list[str]:
         """The ids of all that there are with `config`."""
         return list(_by_id(self.whole(config)))
+
+
+def _other(before: ModelConfig, now: ModelConfig) -> bool:
+    """Whether a model must be loaded again. Limits of the whole server stand in every model's, and are none of it."""
+    limits = {name: getattr(before.limits, name) for name in OF_THE_SERVER}
+    return before != structs.replace(now, limits=structs.replace(now.limits, **limits))
 
 
 def _here(config: Config) -> list[ModelConfig]:

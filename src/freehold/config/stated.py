@@ -19,12 +19,12 @@ STATABLE = frozenset(
     {
         *("source", "versions", "kind", "input_shape", "inputs", "outputs", "context_length", "max_output_tokens"),
         *("device", "precision", "workers", "limits", "keep_alive", "pin", "defaults", "chat_template_kwargs"),
-        "generation",
+        *("generation", "tenant"),
     }
 )
 """What may be stated. What starts programs, holds secrets or says what a model must show is the file's alone."""
 
-_TEXTS = frozenset({"source", "kind", "device", "precision", "keep_alive"})
+_TEXTS = frozenset({"source", "kind", "device", "precision", "keep_alive", "tenant"})
 
 
 def stated_model(model: str, settings: Mapping[str, Any], config: Config, base: Path) -> ModelConfig:

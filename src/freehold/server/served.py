@@ -80,6 +80,7 @@ class Served:
     version: str = "1"
     terms: Terms = Terms()
     origin: Literal["file", "runtime"] = "file"  # who wants it: the configuration, or somebody who loaded it
+    tenant: str = ""  # whose it is; "" is everybody's
     vital: bool = True  # whether the node is unready while this one cannot answer
     state: State = State.LOADING
     error: FreeholdError | None = None

@@ -72,9 +72,11 @@ class Visible:
         return self._models.only(*kinds, sees=self._sees)
 
     async def load_model(self, model: str, override: Override | None = None) -> None:
-        """As `Models.load_model`. Raises `model_shared`, `audit_refused`, too."""
+        """As `Models.load_model`. Raises `model_shared`, `model_stated_by_tenant`, `audit_refused`, too."""
         if not self._sees(model) or not (self._owns(model) or self._models.versions(model)):
             raise self._missing(model)  # who may load no model of that name is not told whether one could be
+        if self._visit is not None and override not in (None, Override()):
+            self._visit.may_state(model)
         async with self._changing("model.load", model):
             await self._models.load_model(model, override)
 
