@@ -2,16 +2,16 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from bench import client, environments, raw, wrk
+from bench import client, environments, grpc_client, raw, wrk
 from bench.folders import TextModel
 from bench.graphs import TensorModel, export_padded
 from bench.places import WORK
@@ -72,9 +72,10 @@ def start(server: Server, model: Model) -> ServerProcess:
     folder = WORK / "running" / server.name.lower().replace(" ", "-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    port = free_port()
+    port, grpc_port = free_port(), free_port()
     log = WORK / "logs" / f"{folder.name}-{model.name}.log"
-    return ServerProcess(server.command(Launch(model, port, python, folder)), port, server.ready_path, log)
+    command = server.command(Launch(model, port, grpc_port, python, folder))
+    return ServerProcess(command, port, server.ready_path, log, grpc_port=grpc_port)
 
 
 def texts(server: Server, corpus: Corpus, workload: str, loads: Sequence[Load], turn: int) -> list[Sample]:
@@ -161,28 +162,53 @@ def tensor(
     with start(server, model) as process:
         _check_tensor(process, wire, model, array)
         headers, body = wire.headers(array), wire.encode(array)
-        wrk.send(process.port, wire.path, headers, body, 8, 1)
-        samples = []
-        for load in loads:
-            before = process.cpu_seconds()
-            summary = wrk.send(process.port, wire.path, headers, body, load.concurrency, load.seconds)
-            process.check_alive()
-            sample = Sample(
-                workload=workload,
-                server=label,
-                concurrency=load.concurrency,
-                round=turn,
-                items=summary.requests - summary.failed,
-                seconds=summary.seconds,
-                cpu_seconds=process.cpu_seconds() - before,
-                p50_s=summary.p50_s,
-                p99_s=summary.p99_s,
-                failed=summary.failed,
-                pss_bytes=process.pss_bytes(),
-                largest_pss_bytes=process.largest_pss_bytes(),
-            )
-            samples.append(sample)
-        return samples
+
+        def ask(load: Load) -> wrk.Summary:
+            return wrk.send(process.port, wire.path, headers, body, load.concurrency, load.seconds)
+
+        return _again_and_again(process, ask, partial(Sample, workload=workload, server=label, round=turn), loads)
+
+
+def tensor_by_grpc(server: Server, model: TensorModel, loads: Sequence[Load], workload: str, turn: int) -> list[Sample]:
+    """The same over gRPC."""
+    wire = server.grpc
+    if wire is None:
+        return []
+    array = np.random.default_rng(7).standard_normal(model.shape).astype(np.float32)
+    with start(server, model) as process:
+
+        def ask(load: Load) -> grpc_client.Outcome:
+            port, message = process.grpc_port, wire.encode(array)
+            return grpc_client.send(grpc_client.Job(port, wire.path, message, load.concurrency, load.seconds))
+
+        _compare(wire.decode(ask(Load(1, 0, 0.01)).answer), model, array)
+        sample = partial(Sample, workload=workload, server=server.name, round=turn)
+        return _again_and_again(process, lambda load: ask(load).summary, sample, loads)
+
+
+def _again_and_again(
+    process: ServerProcess, ask: Callable[[Load], wrk.Summary], sample: Callable[..., Sample], loads: Sequence[Load]
+) -> list[Sample]:
+    """A sample a load, once the server is warm."""
+    ask(Load(8, 0, 1.0))
+    samples = []
+    for load in loads:
+        before = process.cpu_seconds()
+        summary = ask(load)
+        process.check_alive()
+        taken = sample(
+            concurrency=load.concurrency,
+            items=summary.requests - summary.failed,
+            seconds=summary.seconds,
+            cpu_seconds=process.cpu_seconds() - before,
+            p50_s=summary.p50_s,
+            p99_s=summary.p99_s,
+            failed=summary.failed,
+            pss_bytes=process.pss_bytes(),
+            largest_pss_bytes=process.largest_pss_bytes(),
+        )
+        samples.append(taken)
+    return samples
 
 
 def start_up(server: Server, model: Model, workload: str, turn: int) -> list[Sample]:
@@ -221,7 +247,11 @@ def _check_tensor(process: ServerProcess, wire: Wire[Array], model: TensorModel,
     outcome = client.send(job)
     if outcome.statuses != {200: 1}:
         raise WrongAnswerError(f"statuses {outcome.statuses}, answer: {b''.join(outcome.answers)[:300]!r}")
-    seen = wire.decode(outcome.answers[0])
+    _compare(wire.decode(outcome.answers[0]), model, array)
+
+
+def _compare(seen: Array, model: TensorModel, array: Array) -> None:
+    """Raises WrongAnswerError where `seen` is not what the graph makes of `array`."""
     session = onnxruntime.InferenceSession(str(model.graph), providers=["CPUExecutionProvider"])
     expected = session.run(["output"], {"input": array})[0].ravel()
     if seen.shape != expected.shape or np.abs(seen - expected).max() > LARGEST_ERROR:

@@ -97,8 +97,17 @@ def tree_pss_bytes(root: int) -> list[int]:
 class ServerProcess:
     """A running server, its root process `pid`; a context manager that stops the whole tree by its process ids."""
 
-    def __init__(self, command: Command, port: int, ready_path: str, log: Path, start_timeout_s: float = 600) -> None:
+    def __init__(
+        self,
+        command: Command,
+        port: int,
+        ready_path: str,
+        log: Path,
+        start_timeout_s: float = 600,
+        grpc_port: int = 0,
+    ) -> None:
         self.port = port
+        self.grpc_port = grpc_port
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()

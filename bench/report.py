@@ -42,6 +42,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
     "dify-small-long": CHUNKS,
     "dify-large": CHUNKS,
     "tensor16": TENSOR,
+    "tensor16-grpc": TENSOR,
     "tensor131k": TENSOR,
     "memory": (RATE, P50, CPU_US, PSS, LARGEST, LOST),
     "start": (READY_S, READY_CPU, PSS),

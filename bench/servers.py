@@ -14,7 +14,17 @@ from bench.folders import TextModel
 from bench.graphs import TensorModel
 from bench.places import PEERS, WORK
 from bench.processes import Command, free_port
-from bench.wires import Array, Wire, listed_text, openai_text, plain_text, v2_binary_tensor, v2_tensor, v2_text
+from bench.wires import (
+    Array,
+    Wire,
+    listed_text,
+    openai_text,
+    plain_text,
+    v2_binary_tensor,
+    v2_grpc_tensor,
+    v2_tensor,
+    v2_text,
+)
 
 Model = TextModel | TensorModel
 MODEL = "bench"
@@ -27,6 +37,7 @@ class Launch:
 
     model: Model
     port: int
+    grpc_port: int
     python: Path
     folder: Path
 
@@ -43,6 +54,7 @@ class Server:
     text: Wire[str] | None = None
     tensor: Wire[Array] | None = None
     binary: Wire[Array] | None = None
+    grpc: Wire[Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,11 +101,11 @@ def freehold(name: str, setting: str, **options: str | int) -> Server:
         file.write_text(json.dumps(config, indent=1))
         program = Path(sys.prefix) / "bin" / "freehold"
         home = {"FREEHOLD_HOME": str(WORK / "home")}
-        return Command([str(program), "serve", str(file), "--port", str(launch.port)], home, launch.folder)
+        ports = ["--port", str(launch.port), "--grpc-port", str(launch.grpc_port)]
+        return Command([str(program), "serve", str(file), *ports], home, launch.folder)
 
-    return Server(
-        name, OURS, setting, command, "/readyz", openai_text(MODEL), v2_tensor(MODEL), v2_binary_tensor(MODEL)
-    )
+    tensors = v2_tensor(MODEL), v2_binary_tensor(MODEL), v2_grpc_tensor(MODEL)
+    return Server(name, OURS, setting, command, "/readyz", openai_text(MODEL), *tensors)
 
 
 def _triton(name: str, setting: str, batching: str, instances: int, onnx: Onnx) -> Server:
@@ -114,12 +126,12 @@ def _triton(name: str, setting: str, batching: str, instances: int, onnx: Onnx) 
         (repository / MODEL / "config.pbtxt").write_text("\n".join(lines) + "\n")
         for source in (PEERS / "triton" / "model.py", PEERS / "shared" / "onnx_models.py"):
             shutil.copy(source, repository / MODEL / "1")
-        start = [str(PEERS / "triton" / "start.py"), str(repository), str(launch.port), str(WORK / "triton-backends")]
+        ports = [str(launch.port), str(launch.grpc_port)]
+        start = [str(PEERS / "triton" / "start.py"), str(repository), *ports, str(WORK / "triton-backends")]
         return Command([str(launch.python), *start], onnx.variables(launch), launch.folder)
 
-    return Server(
-        name, "triton", setting, command, "/v2/health/ready", v2_text(MODEL), v2_tensor(MODEL), v2_binary_tensor(MODEL)
-    )
+    tensors = v2_tensor(MODEL), v2_binary_tensor(MODEL), v2_grpc_tensor(MODEL)
+    return Server(name, "triton", setting, command, "/v2/health/ready", v2_text(MODEL), *tensors)
 
 
 def _fastapi(name: str, setting: str, onnx: Onnx) -> Server:
@@ -133,7 +145,7 @@ def _fastapi(name: str, setting: str, onnx: Onnx) -> Server:
 
 def _mlserver(name: str, setting: str, onnx: Onnx, batching: Mapping[str, object]) -> Server:
     def command(launch: Launch) -> Command:
-        ports = {"http_port": launch.port, "grpc_port": free_port(), "metrics_port": free_port()}
+        ports = {"http_port": launch.port, "grpc_port": launch.grpc_port, "metrics_port": free_port()}
         settings = {"host": "127.0.0.1", **ports, "debug": False}
         (launch.folder / "settings.json").write_text(json.dumps(settings))
         model: dict[str, object] = {"name": MODEL, "implementation": "runtime.OnnxRuntime"}
@@ -143,7 +155,9 @@ def _mlserver(name: str, setting: str, onnx: Onnx, batching: Mapping[str, object
         argv = [str(launch.python.with_name("mlserver")), "start", str(launch.folder)]
         return Command(argv, onnx.variables(launch), launch.folder)
 
-    return Server(name, "mlserver", setting, command, f"/v2/models/{MODEL}/ready", v2_text(MODEL), v2_tensor(MODEL))
+    ready = f"/v2/models/{MODEL}/ready"
+    wires = v2_text(MODEL), v2_tensor(MODEL), None, v2_grpc_tensor(MODEL)
+    return Server(name, "mlserver", setting, command, ready, *wires)
 
 
 def _script(name: str, environment: str, setting: str, ready: str, path: str, onnx: Onnx) -> Server:
@@ -158,11 +172,13 @@ def _script(name: str, environment: str, setting: str, ready: str, path: str, on
 
 def _kserve(onnx: Onnx) -> Server:
     def command(launch: Launch) -> Command:
-        argv = [str(launch.python), str(PEERS / "kserve" / "server.py"), MODEL, str(launch.port)]
+        ports = [str(launch.port), str(launch.grpc_port)]
+        argv = [str(launch.python), str(PEERS / "kserve" / "server.py"), MODEL, *ports]
         return Command(argv, onnx.variables(launch), launch.folder)
 
     ready = f"/v2/models/{MODEL}/ready"
-    return Server("KServe SDK", "kserve", "default", command, ready, v2_text(MODEL), v2_tensor(MODEL))
+    wires = v2_text(MODEL), v2_tensor(MODEL), None, v2_grpc_tensor(MODEL)
+    return Server("KServe SDK", "kserve", "default", command, ready, *wires)
 
 
 def _bentoml(onnx: Onnx) -> Server:

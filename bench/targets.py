@@ -114,6 +114,11 @@ TARGETS: tuple[Target, ...] = (
         least=10,
     ),
     Target(
+        "16 floats over gRPC, concurrency 64: requests a second to KServe's SDK",
+        ratio("tensor16-grpc", "Freehold", "KServe SDK", 64, _rate),
+        least=1.5,
+    ),
+    Target(
         "[1, 32, 1024] float32: binary, to FastAPI's naive JSON, requests a second",
         ratio("tensor131k", "Freehold, binary", "FastAPI 1 worker, JSON", 64, _rate),
         least=60,

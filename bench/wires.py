@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
+from freehold.protocol.grpc.messages import message
+
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item")
 JSON = {"Content-Type": "application/json"}
@@ -104,3 +106,23 @@ def v2_binary_tensor(model: str) -> Wire[Array]:
         lambda answer: np.frombuffer(answer[_header_end(answer) :], "<f4"),
         headers,
     )
+
+
+def v2_grpc_tensor(model: str) -> Wire[Array]:
+    """The protocol over gRPC, raw tensors both ways: `path` is the method."""
+    request, answer = message("ModelInferRequest"), message("ModelInferResponse")
+
+    def encode(array: Array) -> bytes:
+        tensor = {"name": "input", "datatype": "FP32", "shape": array.shape}
+        raw = array.astype("<f4").tobytes()
+        encoded: bytes = request(model_name=model, inputs=[tensor], raw_input_contents=[raw]).SerializeToString()
+        return encoded
+
+    def decode(body: bytes) -> Array:
+        """Raw, or as MLServer answers: typed."""
+        seen = answer.FromString(body)
+        if seen.raw_output_contents:
+            return np.frombuffer(seen.raw_output_contents[0], "<f4")
+        return _floats(list(seen.outputs[0].contents.fp32_contents))
+
+    return Wire("/inference.GRPCInferenceService/ModelInfer", encode, decode)

@@ -21,6 +21,7 @@ def workloads(scale: Scale) -> list[Workload]:
         _dify_long(scale),
         _dify_large(scale),
         _tensor16(scale),
+        _tensor16_by_grpc(scale),
         _tensor131k(scale),
         _memory(scale),
         _start(scale),
@@ -115,6 +116,18 @@ def _tensor16(scale: Scale) -> Workload:
         )
 
     return Workload("tensor16", "A tensor of 16 floats, v2 JSON", scale.rounds, [row(one) for one in _named(*names)])
+
+
+def _tensor16_by_grpc(scale: Scale) -> Workload:
+    loads = [Load(1, 0, 4 * scale.seconds), Load(64, 0, 8 * scale.seconds)]
+
+    def row(server: Server) -> Row:
+        return Row(
+            server.name, lambda turn: measure.tensor_by_grpc(server, graphs.mlp16(), loads, "tensor16-grpc", turn)
+        )
+
+    rows = [row(one) for one in _named("Freehold", "Triton tuned", "MLServer", "KServe SDK")]
+    return Workload("tensor16-grpc", "A tensor of 16 floats, gRPC", scale.rounds, rows)
 
 
 def _tensor131k(scale: Scale) -> Workload:

@@ -22,10 +22,10 @@ class OnnxModel(Model):
         else:
             name, result = "output", self._model(array.astype(np.float32))
         output = InferOutput(name, list(result.shape), "FP32")
-        output.set_data_from_numpy(result, binary_data=False)
+        output.set_data_from_numpy(result, binary_data=payload.from_grpc)
         return InferResponse("bench", self.name, [output])
 
 
 if __name__ == "__main__":
-    name, port = sys.argv[1:]
-    ModelServer(http_port=int(port), enable_grpc=False, workers=1).start([OnnxModel(name)])
+    name, port, grpc_port = sys.argv[1:]
+    ModelServer(http_port=int(port), grpc_port=int(grpc_port), workers=1).start([OnnxModel(name)])

@@ -1,7 +1,7 @@
 """Starts the tritonserver that nvidia-pytriton ships, with its python backend and a model repository.
 
-python start.py REPOSITORY PORT BACKENDS. BACKENDS is a folder to lay the backend in: pytriton ships one stub for each
-version of Python, and the server looks for it beside the backend's library.
+python start.py REPOSITORY PORT GRPC_PORT BACKENDS. BACKENDS is a folder to lay the backend in: pytriton ships one stub
+for each version of Python, and the server looks for it beside the backend's library.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytriton
 
-repository, port, backends = sys.argv[1:]
+repository, port, grpc_port, backends = sys.argv[1:]
 package = Path(pytriton.__file__).parent
 server = package / "tritonserver"
 python = Path(backends) / "python"
@@ -33,7 +33,8 @@ arguments = [
     f"--backend-directory={backends}",
     "--http-address=127.0.0.1",
     f"--http-port={port}",
-    "--allow-grpc=false",
+    "--grpc-address=127.0.0.1",
+    f"--grpc-port={grpc_port}",
     "--allow-metrics=false",
 ]
 program = server / "bin" / "tritonserver"

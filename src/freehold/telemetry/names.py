@@ -56,6 +56,7 @@ ROUTED_SECONDS = Metric(
     _LONG_SECONDS,
 )
 REQUESTS_IN_FLIGHT = Metric("freehold_requests_in_flight", "gauge", "Requests that are being read or answered.")
+GRPC_CALLS_IN_FLIGHT = Metric("freehold_grpc_calls_in_flight", "gauge", "Calls over gRPC that are open, streams too.")
 ERRORS = Metric("freehold_errors_total", "counter", "Errors told to clients, by code.", ("code",))
 REFUSED = Metric("freehold_refused_total", "counter", "Requests refused by admission.", ("model", "reason"))
 MEMORY_BUDGET_BYTES = Metric(
@@ -150,7 +151,7 @@ SHADOW_DIFFERED = Metric(
 USED_REQUESTS = Metric(
     "freehold_usage_requests_total",
     "counter",
-    "Requests of a tenant's key, answered or failed; beyond 500 keys the others are one, named other.",
+    "Requests of a tenant's key, answered or failed; beyond 500 keys the others are one, named _other.",
     ("tenant", "key", "outcome"),
 )
 USED_TOKENS = Metric(
@@ -221,6 +222,7 @@ ALL: tuple[Metric, ...] = (
     ROUTED,
     ROUTED_SECONDS,
     REQUESTS_IN_FLIGHT,
+    GRPC_CALLS_IN_FLIGHT,
     ERRORS,
     REFUSED,
     MEMORY_BUDGET_BYTES,

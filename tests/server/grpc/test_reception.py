@@ -219,7 +219,7 @@ def test_a_defect_shows_nothing_of_the_inside(
     served, engine = held
     node = serve_grpc([served])
 
-    async def broken(request: Request, deadline: float) -> Answer:
+    async def broken(request: Request, deadline: float, later: bool = False) -> Answer:
         raise ZeroDivisionError("a secret of the inside")
 
     engine.infer = broken  # type: ignore[method-assign] # from here on the engine is broken

@@ -1,7 +1,7 @@
 """grpc.health.v1: what orchestrators ask a gRPC server. As `/livez` and `/readyz`, it needs no key."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 
@@ -31,7 +31,7 @@ class HealthService:
             name,
             {
                 "Check": self._reception.unary(f"/{name}/Check", None, self._check),
-                "Watch": self._reception.talk(f"/{name}/Watch", self._watch),
+                "Watch": self._reception.talk(f"/{name}/Watch", None, self._watch),
             },
         )
 
@@ -44,7 +44,7 @@ class HealthService:
 
     async def _watch(
         self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The status now, and again whenever it is another, until the server leaves."""
         body = await self._reception.next(requests) or b""
         before = ""

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from time import perf_counter
 from typing import Any, TypeVar
 
 import grpc
+import grpc.aio
 
 from freehold.errors import FreeholdError, Kind
 from freehold.http import Entrance, MemoryBudget, Right
 from freehold.http.errors import GRPC_STATUS, STATUS, respond
 from freehold.http.request_ids import RequestIds
 from freehold.http.visit import Asked, Headers, Visit
-from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry
+from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
 T = TypeVar("T")
 Context = Any  # grpc.aio.ServicerContext: grpcio publishes no types
@@ -53,6 +54,23 @@ class GrpcCall:
             self._metadata = {_bytes(name): _bytes(value) for name, value in self._context.invocation_metadata()}
         return self._metadata
 
+    async def receive(self) -> bytes:
+        """Its one message. Raises `message_malformed` where its client ended without one."""
+        message: bytes = await self._context.read()
+        if message is grpc.aio.EOF:
+            raise FreeholdError("message_malformed", message=self.path)
+        return message
+
+    async def send(self, message: bytes) -> None:
+        """One more message of a stream; waits while its client takes none."""
+        await self._context.write(message)
+
+    def following(self) -> "GrpcCall":
+        """The next request of the same stream, which is let in, counted and held for itself."""
+        one = GrpcCall(self._context, self.path, self._memory)
+        one._metadata, one.request_id = self.headers, self.request_id
+        return one
+
     def hold(self, size: int) -> None:
         """Take `size` bytes of the memory budget until it ends. Raises what `MemoryBudget.take` does."""
         self._memory.take(size)
@@ -85,7 +103,7 @@ class GrpcCall:
 
 
 Answer = Callable[[GrpcCall, bytes], Awaitable[bytes]]
-Talk = Callable[[GrpcCall, AsyncIterator[bytes], RouteMetrics], AsyncIterator[bytes]]
+Talk = Callable[[GrpcCall, AsyncIterator[bytes], RouteMetrics], AsyncGenerator[bytes, None]]
 
 
 class Reception:
@@ -98,45 +116,61 @@ class Reception:
         self._memory = memory
         self._grace_s = grace_s
         self._under_way: set[asyncio.Task[Any] | None] = set()
-        self._idle: set[asyncio.Task[Any] | None] = set()  # of those, streams that wait for their client
+        self._idle: set[asyncio.Task[Any] | None] = set()  # streams that wait for their client
+        self._cutting = False
         self.leaving = False
         """Whether the server takes no more requests; what is under way is finished."""
         self._ids = RequestIds()
+        telemetry.gauge(names.GRPC_CALLS_IN_FLIGHT, lambda: len(self._under_way))
 
     def unary(self, path: str, right: Right | None, answer: Answer) -> Handler:
-        """The handler of a method with one request and one answer; without a `right` it is public."""
+        """The handler of a method with one request and one answer; without a `right` it is public.
+
+        It is a stream of requests to gRPC, which else takes a message in before anybody is asked for a key.
+        """
         metrics = self._telemetry.route(path)
 
-        async def handle(body: bytes, context: Context) -> bytes:
+        async def handle(_requests: object, context: Context) -> bytes:
             call = self._arrive(context, path)
             with self._ending(call):
-                return await self.attend(call, right, metrics, body, answer)
+                return await self.attend(call, right, metrics, answer)
             return b""  # a status that is not OK is sent without a message
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
 
-    def talk(self, path: str, talk: Talk) -> Handler:
-        """The handler of a method with many requests and answers; `talk` has its requests attended to one by one."""
+    def talk(self, path: str, right: Right | None, talk: Talk) -> Handler:
+        """The handler of a method with many requests and answers; `talk` has each of its requests attended to."""
         metrics = self._telemetry.route(path)
 
-        async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        async def handle(requests: AsyncIterator[bytes], context: Context) -> None:
             call = self._arrive(context, path)
             with self._ending(call):
-                async for answer in talk(call, requests, metrics):
-                    yield answer
+                try:
+                    self._admit(call, right)  # before anything that it sends is taken in
+                except FreeholdError as error:
+                    metrics.observe(STATUS[error.kind], 0.0)
+                    raise
+                async with aclosing(talk(call, requests, metrics)) as answers:
+                    async for answer in answers:
+                        await call.send(answer)
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
     async def attend(
-        self, call: GrpcCall, right: Right | None, metrics: RouteMetrics, body: bytes, answer: Answer
+        self, call: GrpcCall, right: Right | None, metrics: RouteMetrics, answer: Answer, body: bytes | None = None
     ) -> bytes:
         """The answer to one request: let in by its key, within the memory budget, and counted however it ends.
 
-        Raises what keeps it out, and what `answer` raises.
+        `body` is its message where that was received. Raises what keeps it out, and what `answer` raises.
         """
         began, status = perf_counter(), LEFT
         try:
-            await self._enter(call, right, len(body))
+            self._admit(call, right)
+            if call.visit is not None and right is not None:
+                await call.visit.begin()
+            if body is None:
+                body = await call.receive()
+            call.hold(len(body))
             answered = await answer(call, body)
             status = ANSWERED
         except FreeholdError as error:
@@ -160,7 +194,6 @@ class Reception:
         if isinstance(failure, FreeholdError):
             error = failure
         elif isinstance(failure, asyncio.CancelledError):
-            # told to somebody only where the listener's grace time is over: a client that left hears nothing
             error = FreeholdError("shutdown_cut", grace_s=self._grace_s)
         else:
             error = FreeholdError("internal", request_id=call.request_id)
@@ -193,6 +226,7 @@ class Reception:
 
     def cut_short(self) -> int:
         """End what is still under way, and how many calls that are; each is told `shutdown_cut`."""
+        self._cutting = True
         _cancel(self._under_way)
         return len(self._under_way)
 
@@ -202,29 +236,27 @@ class Reception:
         REQUEST_ID.set(call.request_id)
         return call
 
+    def _admit(self, call: GrpcCall, right: Right | None) -> None:
+        """Give `call` the visit of its key. Raises what keeps it out."""
+        if self._entrance is None or self._entrance.is_open:
+            return
+        asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
+        call.visit = self._entrance.stranger(asked) if right is None else self._entrance.admit(call.headers, asked)
+
     @contextmanager
     def _ending(self, call: GrpcCall) -> Iterator[None]:
-        """Whatever happens within, the call ends with a status."""
+        """Whatever happens within, the call ends with a status, unless its client left: there is nobody to tell."""
         task = asyncio.current_task()
         self._under_way.add(task)
         try:
             yield
             call.end()
-        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - the top of every call
+        except (Exception, asyncio.CancelledError) as failure:
+            if isinstance(failure, asyncio.CancelledError) and not self._cutting:
+                raise
             call.end(self.explain(failure, call))
         finally:
             self._under_way.discard(task)
-
-    async def _enter(self, call: GrpcCall, right: Right | None, size: int) -> None:
-        call.visit = None
-        if self._entrance is not None and not self._entrance.is_open:
-            asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
-            if right is None:
-                call.visit = self._entrance.stranger(asked)
-            else:
-                call.visit = self._entrance.admit(call.headers, asked)
-                await call.visit.begin()
-        call.hold(size)
 
 
 def told(error: FreeholdError) -> str:
@@ -239,7 +271,7 @@ def _cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
 
 
 def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("latin-1")
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _address(peer: str) -> str:

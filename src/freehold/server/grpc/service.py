@@ -1,20 +1,20 @@
 """The methods of `inference.GRPCInferenceService`, over the data plane that REST uses."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import grpc
 import msgspec
 
-from freehold import __version__
 from freehold.errors import FreeholdError, Kind
 from freehold.http import Right
 from freehold.protocol import oip_repository
 from freehold.protocol.grpc.infer import read_infer, read_parameters, receive, streamed, write_infer
 from freehold.protocol.grpc.messages import INFERENCE, decode, message
-from freehold.protocol.oip_metadata import EXTENSIONS
 from freehold.server import description, inference, repository
 from freehold.server.dataplane import DataPlane
+from freehold.server.grpc.pipeline import in_order
 from freehold.server.grpc.reception import Answer, GrpcCall, Handler, Reception, told
 from freehold.server.served import Served
 from freehold.server.shared_memory import tenant_of
@@ -23,6 +23,9 @@ from freehold.telemetry import RouteMetrics
 
 ABSENT = ("TraceSetting", "LogSettings")
 """Methods of Triton's extensions that nothing here answers to; CUDA's shared memory is refused as over REST."""
+
+AHEAD = 8
+"""Requests of one stream that are answered at once: enough for a batch, and few answers to hold for a slow client."""
 
 _ENDS_A_STREAM = (Kind.UNAUTHENTICATED, Kind.FORBIDDEN)
 """What ends a stream: nothing that its client sends later would pass."""
@@ -47,7 +50,7 @@ class InferenceService:
     def handler(self) -> Handler:
         """What a gRPC server is given to answer these methods."""
         handlers = {one.name: self._reception.unary(_path(one.name), one.right, one.answer) for one in self.methods()}
-        handlers["ModelStreamInfer"] = self._reception.talk(_path("ModelStreamInfer"), self._talk)
+        handlers["ModelStreamInfer"] = self._reception.talk(_path("ModelStreamInfer"), "infer", self._talk)
         return grpc.method_handlers_generic_handler(INFERENCE.full_name, handlers)
 
     def methods(self) -> tuple[Method, ...]:
@@ -78,7 +81,7 @@ class InferenceService:
         return _encode("ServerReadyResponse", ready=self._plane.models.ready())
 
     async def _server(self, call: GrpcCall, body: bytes) -> bytes:
-        return _encode("ServerMetadataResponse", name="freehold", version=__version__, extensions=EXTENSIONS)
+        return _encode("ServerMetadataResponse", **_plain(description.server(self._plane.shared)))
 
     async def _model_ready(self, call: GrpcCall, body: bytes) -> bytes:
         """Of a model that cannot answer an error tells why, as over REST."""
@@ -111,16 +114,25 @@ class InferenceService:
 
     async def _talk(
         self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
-    ) -> AsyncIterator[bytes]:
-        """A stream's requests are answered in their order. One that fails says so, and the stream goes on; each passes
-        the door, so that a key which is taken back ends the stream behind its current answer."""
-        while (body := await self._reception.next(requests)) is not None:
+    ) -> AsyncGenerator[bytes, None]:
+        """A stream's requests are answered in their order, `AHEAD` of them at once. One that fails says so, and the
+        stream goes on; each passes the door, so that a key which is taken back ends the stream behind its answers."""
+
+        async def answer(body: bytes) -> bytes:
+            one = call.following()
             try:
-                yield streamed(await self._reception.attend(call, "infer", metrics, body, self._infer))
+                answered = await self._reception.attend(one, "infer", metrics, self._infer, body)
             except FreeholdError as error:
                 if error.kind in _ENDS_A_STREAM:
                     raise
-                yield _failed(body, self._reception.explain(error, call))
+                return _failed(body, self._reception.explain(error, call))
+            finally:
+                call.visit = one.visit
+            return streamed(answered)
+
+        async with aclosing(in_order(lambda: self._reception.next(requests), answer, AHEAD)) as answers:
+            async for one in answers:
+                yield one
 
     async def _index(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("RepositoryIndexRequest"), body)
