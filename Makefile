@@ -11,8 +11,11 @@ BIN := $(VENV)/bin
 PORT := 8080
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
+ENVIRONMENT = @PYTHON="$(PYTHON)" tools/venv.sh $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	--no-compile --no-deps --only-binary :all: --require-hashes -r $< && touch $@
 TENSORFLOW := .venv-tensorflow
 TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
+KSERVE := .venv-kserve
 COMPONENTS := ip=iproute2 unshare=util-linux tinyproxy=tinyproxy docker-registry=docker-registry openssl=openssl pebble=pebble \
 	nginx=nginx-light squid=squid /usr/lib/nginx/modules/ngx_http_js_module.so=libnginx-mod-http-js \
 	dockerd=docker.io docker=docker.io docker-compose=docker-compose mmdebstrap=mmdebstrap iptables=iptables nsenter=util-linux \
@@ -73,11 +76,11 @@ lock: ## write requirements/*.lock again (UPGRADE=--upgrade moves versions)
 	UV=.venv-lock/bin/uv tools/lock.sh $(UPGRADE)
 
 clean: ## remove what these words made, environments included
-	rm -rf $(VENV) $(TENSORFLOW) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TENSORFLOW) $(KSERVE) .venv-lock .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # -- what is installed, one stamp each, in this order ---------------------------------------------------------------
 environments: # at the same time: each is the work of one processor
-	@$(MAKE) --silent $(TENSORFLOW)/.done & $(MAKE) --silent $(VENV)/.torch && wait $$!
+	@$(MAKE) --silent $(TENSORFLOW)/.done $(KSERVE)/.done & $(MAKE) --silent $(VENV)/.torch && wait $$!
 
 $(BIN)/python:
 	@PYTHON="$(PYTHON)" tools/venv.sh $(VENV)
@@ -108,7 +111,8 @@ $(VENV)/.torch: requirements/torch-cpu.lock requirements/torch.lock $(VENV)/.dev
 
 $(TENSORFLOW)/.done: $(TENSORFLOW_LOCK)
 	@echo "Installing TensorFlow, in an environment of its own"
-	@PYTHON="$(PYTHON)" tools/venv.sh $(TENSORFLOW)
-	@$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--only-binary :all: --require-hashes -r $(TENSORFLOW_LOCK)
-	@touch $@
+	$(ENVIRONMENT)
+
+$(KSERVE)/.done: requirements/kserve.lock
+	@echo "Installing KServe's client, in an environment of its own"
+	$(ENVIRONMENT)

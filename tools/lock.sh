@@ -22,3 +22,4 @@ compile requirements/image.lock requirements/image.in "$@"
 compile requirements/cuda.lock requirements/cuda.in --excludes requirements/cuda-without.txt "$@" pyproject.toml
 compile requirements/torch.lock requirements/torch.in "$@"
 compile src/freehold/adapt/locks/tensorflow.lock requirements/tensorflow.in "$@"
+compile requirements/kserve.lock requirements/kserve.in --excludes requirements/kserve-without.txt "$@"

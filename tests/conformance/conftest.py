@@ -5,8 +5,10 @@ import re
 import uuid
 from collections.abc import Iterator
 
+import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2_grpc
 
 from tests.conformance.graphs import write_all
 from tests.conformance.wire import Address
@@ -19,10 +21,14 @@ PREFIX = f"conformance_{os.getpid()}_"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """`freehold serve` with the graphs of the suite and shared memory, on free ports for HTTP and gRPC."""
+    """`freehold serve` with the graphs of the suite and shared memory, on free ports for HTTP and gRPC. `signs` has two
+    versions: 1 changes the sign, 3 takes it away."""
     folder = tmp_path_factory.mktemp("conformance")
+    graphs = write_all(folder)
+    versions = {"1": str(graphs.pop("Neg")), "3": str(graphs.pop("Abs"))}
+    models: list[object] = [{"id": name, "source": str(path)} for name, path in graphs.items()]
     config = {
-        "models": [{"id": name, "source": str(path)} for name, path in write_all(folder).items()],
+        "models": [*models, {"id": "signs", "versions": versions}],
         "server": {"shared_memory": {"prefixes": [PREFIX]}},
         "limits": {"body_mb": 8},
     }
@@ -42,6 +48,19 @@ def grpc_address(server: Node) -> str:
     said = re.search(r"gRPC on (\S+)", server.log_file.with_name("stdout").read_text())
     assert said is not None
     return said[1].removeprefix("grpc://")
+
+
+@pytest.fixture(scope="session")
+def channel(grpc_address: str) -> Iterator[grpc.Channel]:
+    """A bare channel to the server."""
+    with grpc.insecure_channel(grpc_address) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def stub(channel: grpc.Channel) -> service_pb2_grpc.GRPCInferenceServiceStub:
+    """The methods of the service, as Triton's own descriptors know them."""
+    return service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
 @pytest.fixture(scope="session")

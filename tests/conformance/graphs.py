@@ -50,9 +50,9 @@ def write(path: Path, inputs: Sequence[Port], outputs: Sequence[Port], nodes: Se
 
 
 def write_all(folder: Path) -> dict[str, Path]:
-    """`echo_X` of each datatype: x [n, m] -> y, the same. `scalar`: x [] -> y []. `row`: x [n, 3] -> y [n, 3].
-    `pair`: a, b [n, 4] -> sum, difference [n, 4]. `slow`: steps [1], x [1, 65536] -> y, as slow as `steps` says. All
-    but the first are FP32."""
+    """`echo_X` of each datatype: x [n, m] -> y, the same. `scalar`: x [] -> y []. `row`, `Neg`, `Abs`: x [n, 3] -> y
+    [n, 3]. `pair`: a, b [n, 4] -> sum, difference [n, 4]. `slow`: steps [1], x [1, 65536] -> y, as slow as `steps`
+    says. All but the first are FP32."""
     made = {}
     for datatype, (number, _) in TYPES.items():
         name = f"echo_{datatype.lower()}"
@@ -62,6 +62,9 @@ def write_all(folder: Path) -> dict[str, Path]:
     for name, shape in shapes.items():
         ports = [(port, TensorProto.FLOAT, shape) for port in ("x", "y")]
         made[name] = write(folder / f"{name}.onnx", ports[:1], ports[1:], [("Identity", "x", "y")])
+    ports = [(port, TensorProto.FLOAT, ("n", 3)) for port in ("x", "y")]
+    for operator in ("Neg", "Abs"):
+        made[operator] = write(folder / f"{operator}.onnx", ports[:1], ports[1:], [(operator, "x", "y")])
     fours: list[Port] = [(port, TensorProto.FLOAT, ("n", 4)) for port in ("a", "b", "sum", "difference")]
     nodes = [("Add", "a b", "sum"), ("Sub", "a b", "difference")]
     made["pair"] = write(folder / "pair.onnx", fours[:2], fours[2:], nodes)

@@ -23,6 +23,18 @@ SAMPLES: dict[str, Array] = {
     "BYTES": np.array([["a", "", "你好 \x00\n"]], object),
 }
 
+FIELDS: dict[str, str] = {
+    "BOOL": "bool_contents",
+    **{f"INT{bits}": "int_contents" for bits in (8, 16, 32)},
+    **{f"UINT{bits}": "uint_contents" for bits in (8, 16, 32)},
+    "INT64": "int64_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""Where gRPC's typed contents of each datatype stand; the others travel raw."""
+
 
 def same(seen: Array, sent: Array) -> bool:
     """Equal in shape and value; texts come back as bytes or as texts, by the encoding."""

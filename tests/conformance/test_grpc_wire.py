@@ -1,42 +1,28 @@
 """Facts of gRPC's wire: typed contents, what may not be mixed, statuses, methods that are not there, health."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 from tritonclient.grpc import service_pb2 as pb
-from tritonclient.grpc import service_pb2_grpc
 
 from tests.conformance.calls import proves
+from tests.conformance.samples import FIELDS
 
-CONTENTS: dict[str, tuple[str, list[Any]]] = {
-    "BOOL": ("bool_contents", [True, False]),
-    "INT8": ("int_contents", [-128, 127]),
-    "INT16": ("int_contents", [-(2**15), 2**15 - 1]),
-    "INT32": ("int_contents", [-(2**31), 2**31 - 1]),
-    "INT64": ("int64_contents", [-(2**63), 2**63 - 1]),
-    "UINT8": ("uint_contents", [0, 255]),
-    "UINT16": ("uint_contents", [0, 2**16 - 1]),
-    "UINT32": ("uint_contents", [0, 2**32 - 1]),
-    "UINT64": ("uint64_contents", [0, 2**64 - 1]),
-    "FP32": ("fp32_contents", [1.5, -2.0]),
-    "FP64": ("fp64_contents", [1.5, 1e300]),
-    "BYTES": ("bytes_contents", [b"", "数".encode()]),
+CONTENTS: dict[str, list[Any]] = {
+    "BOOL": [True, False],
+    "INT8": [-128, 127],
+    "INT16": [-(2**15), 2**15 - 1],
+    "INT32": [-(2**31), 2**31 - 1],
+    "INT64": [-(2**63), 2**63 - 1],
+    "UINT8": [0, 255],
+    "UINT16": [0, 2**16 - 1],
+    "UINT32": [0, 2**32 - 1],
+    "UINT64": [0, 2**64 - 1],
+    "FP32": [1.5, -2.0],
+    "FP64": [1.5, 1e300],
+    "BYTES": [b"", "数".encode()],
 }
-
-
-@pytest.fixture(scope="module")
-def channel(grpc_address: str) -> Iterator[grpc.Channel]:
-    """A bare channel to the server."""
-    with grpc.insecure_channel(grpc_address) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def stub(channel: grpc.Channel) -> service_pb2_grpc.GRPCInferenceServiceStub:
-    """The methods of the service, as Triton's own descriptors know them."""
-    return service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
 def request(datatype: str, field: str, values: list[Any], model: str = "") -> pb.ModelInferRequest:
@@ -58,8 +44,8 @@ def refusal(call: Any, message: Any) -> grpc.RpcError:
 @pytest.mark.parametrize("datatype", CONTENTS)
 def test_typed_contents_are_the_same_as_raw_ones(stub: Any, datatype: str) -> None:
     """The answer, which is raw, sent again gives the same answer."""
-    field, values = CONTENTS[datatype]
-    answer = stub.ModelInfer(request(datatype, field, values), timeout=20)
+    values = CONTENTS[datatype]
+    answer = stub.ModelInfer(request(datatype, FIELDS[datatype], values), timeout=20)
     assert not answer.outputs[0].HasField("contents")
     again = pb.ModelInferRequest(model_name=f"echo_{datatype.lower()}", raw_input_contents=answer.raw_output_contents)
     again.inputs.add(name="x", datatype=datatype, shape=[1, len(values)])

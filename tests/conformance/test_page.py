@@ -1,6 +1,7 @@
 """What is said of the protocol is what is proven: the page, and the extensions that the server names."""
 
 import httpx
+import tritonclient.grpc as triton
 
 from tests.conformance.calls import proves
 from tests.conformance.page import PAGE, extensions, page, unproven
@@ -16,7 +17,9 @@ def test_every_call_is_proven() -> None:
     assert unproven() == []
 
 
-@proves("server metadata")
-def test_the_server_names_the_extensions_that_are_proven(node: httpx.Client) -> None:
-    """Neither one more nor one less."""
+@proves("server metadata", over="both")
+def test_the_server_names_the_extensions_that_are_proven(node: httpx.Client, grpc_address: str) -> None:
+    """Neither one more nor one less, over both."""
     assert sorted(node.get("/v2").json()["extensions"]) == extensions()
+    with triton.InferenceServerClient(grpc_address) as client:
+        assert sorted(client.get_server_metadata().extensions) == extensions()

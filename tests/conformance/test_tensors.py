@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tritonclient.grpc import service_pb2 as pb
 
 from tests.conformance.calls import proves
 from tests.conformance.graphs import TYPES
-from tests.conformance.samples import Array
+from tests.conformance.samples import FIELDS, Array
 from tests.conformance.wire import Address, exchange
 
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -79,6 +80,25 @@ def test_a_tensor_comes_back_as_it_was_sent(
     shape, data = ask(address, f"echo_{datatype.lower()}", datatype, array, form, wanted)
     assert shape == list(array.shape)
     assert data == (packed(array) if wanted == "binary" else array.ravel().tolist())
+
+
+@proves("infer binary", "infer typed", over="gRPC")
+@SETTINGS
+@given(tensors(), st.booleans())
+def test_a_tensor_comes_back_over_grpc(stub: Any, tensor: tuple[str, Array], typed: bool) -> None:
+    """Sent raw or as typed contents, it comes back raw: the same bytes."""
+    datatype, array = tensor
+    asked = pb.ModelInferRequest(model_name=f"echo_{datatype.lower()}")
+    put = asked.inputs.add(name="x", datatype=datatype, shape=array.shape)
+    if typed and datatype in FIELDS:
+        values = array.ravel().tolist()
+        values = [text.encode() for text in values] if datatype == "BYTES" else values
+        getattr(put.contents, FIELDS[datatype]).extend(values)
+    else:
+        asked.raw_input_contents.append(packed(array))
+    answer = stub.ModelInfer(asked, timeout=20)
+    assert list(answer.outputs[0].shape) == list(array.shape)
+    assert list(answer.raw_output_contents) == [packed(array)]
 
 
 @proves("infer", "infer binary")
