@@ -34,6 +34,30 @@ def test_files_lie_as_long_as_the_model_names_them(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_no_model_needs_are_tidied_away(tmp_path: Path) -> None:
+    """Those of a load that failed, or was cut short; what is kept stays."""
+    kept = Kept(tmp_path)
+    first = kept.lay("m", {"1/model.onnx": b"one"})
+    kept.put("m", {"source": str(first)})
+    second = kept.lay("m", {"1/model.onnx": b"two"})
+    (second.parent / "half.coming").mkdir()
+    kept.lay("n", {"1/model.onnx": b"three"})
+    assert kept.with_files() == ["m", "n"]
+    for model in kept.with_files():
+        kept.tidy(model)
+    assert [path.name for path in (tmp_path / "m.json.files").iterdir()] == [first.name]
+    assert kept.with_files() == ["m"]
+
+
+def test_files_that_cannot_be_written_leave_nothing(tmp_path: Path) -> None:
+    """The error says where and why: here one name is a file and a folder."""
+    with pytest.raises(FreeholdError) as caught:
+        Kept(tmp_path).lay("m", {"1/model.onnx": b"", "1/model.onnx/data": b""})
+    assert caught.value.code == "kept_unwritable"
+    Kept(tmp_path).tidy("m")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["../x", "/x", "1/../../x", "", "1//x", ".hidden", "1/model.onnx/"])
 def test_no_path_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     """Nothing is written then."""

@@ -1,5 +1,6 @@
 """Whose wish each model of this process is, and where it comes from."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -7,9 +8,9 @@ import pytest
 
 from freehold.cli.kept import Kept
 from freehold.cli.residents import Residents
-from freehold.config import Config, ModelConfig
+from freehold.config import Config, ModelConfig, load
 from freehold.errors import FreeholdError
-from freehold.server.models import Override, Served
+from freehold.server.models import Models, Override, Served
 from freehold.store import Store
 
 
@@ -98,6 +99,41 @@ def test_files_make_versions(tmp_path: Path) -> None:
     policy = b"version_policy: { all { }}"
     files = {"2/model.onnx": b"", "3/model.onnx": b"", "config.pbtxt": policy}
     assert [one.version for one in here.offer("m", Override(files=files)).versions] == ["2", "3"]
+
+
+def test_files_of_what_was_not_loaded_do_not_stay(tmp_path: Path, graph: str) -> None:
+    """Of a load that failed, of one that is refused, and of one that was cut short when the server ended."""
+    here, files = residents(tmp_path, Config()), {"1/model.onnx": b""}
+    here.offer("m", Override({"source": graph})).keep()
+    here.offer("m", Override(files=files)).discard()
+    here.offer("n", Override(files=files)).discard()
+    for wrong in ({"command": "rm"}, {"device": "abacus"}):
+        with pytest.raises(FreeholdError):
+            here.offer("n", Override(wrong, files))
+    here.offer("cut-short", Override(files=files))
+    residents(tmp_path, Config())
+    assert [path.name for path in (tmp_path / "loaded").iterdir()] == ["m.json"]
+
+
+def test_limits_of_the_server_load_no_model_again(tmp_path: Path, graph: str) -> None:
+    """They wait for a restart; those of the models do not."""
+    file = tmp_path / "freehold.yaml"
+
+    def config(limits: str) -> Config:
+        file.write_text(f"limits: {{{limits}}}\nmodels:\n  - {{id: m, source: {graph}}}\n")
+        return load(str(file), {}, tmp_path)
+
+    followed: list[str] = []
+
+    class Noting(Models):
+        def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str]) -> None:
+            followed.extend(offers)
+
+    here = residents(tmp_path, config("queue: 9"))
+    here.follow(config("queue: 9, models_mb: 100, body_mb: 8"), Noting([]))
+    assert followed == []
+    here.follow(config("queue: 10"), Noting([]))
+    assert followed == ["m"]
 
 
 def test_a_folder_is_looked_at_again(tmp_path: Path, graph: str) -> None:

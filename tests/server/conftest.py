@@ -25,11 +25,13 @@ from freehold.engine.settings import EngineSettings
 from freehold.engine.text import OnnxTextEngine
 from freehold.http import BodyLimits, Listener, MemoryBudget, bind
 from freehold.http.admission import Admission
+from freehold.server import served as served_module
 from freehold.server.app import build
 from freehold.server.dataplane import batch_observer, step_observer
 from freehold.server.models import Models, Served
 from freehold.server.statistics import Statistics
 from freehold.telemetry import Telemetry
+from tests.server.places import write_times
 
 SETTINGS = EngineSettings(tune=False, threads=1)
 TYPES = {
@@ -217,3 +219,15 @@ def crashing(talker_path: Path) -> Iterator[tuple[httpx.Client, Callable[[], Non
     with running([one]) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         wait_ready(client)
         yield client, crash
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked for just now counts as busy for a moment only."""
+    monkeypatch.setattr(served_module, "LINGER_S", 0.02)
+
+
+@pytest.fixture
+def times(tmp_path: Path) -> Callable[[float], Path]:
+    """Writes graphs [n, 1] -> so many times that."""
+    return lambda factor: write_times(tmp_path / f"times{factor:g}.onnx", factor)

@@ -1,125 +1,25 @@
-"""Which models are in memory: sleep, waking, room, loads at run time, and what a change leaves alone."""
+"""Which models are in memory: sleep, waking, room, and what a change leaves alone."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-from freehold.config import Limits
-from freehold.engine.base import Answer, Engine, Request, TensorRequest
+from freehold.engine.base import Engine
 from freehold.engine.opening import open_engine
-from freehold.engine.settings import EngineSettings
-from freehold.engine.tensor import TensorEngine
 from freehold.errors import FreeholdError
-from freehold.http import MemoryBudget
-from freehold.http.admission import Admission
-from freehold.server import served as served_module
-from freehold.server.models import Models, Offer, Override, Served, State
-from freehold.server.served import Terms
+from freehold.server.models import Models, State
+from tests.server.places import MB, SETTINGS, Gate, ask, during, served, until
 
-SETTINGS = EngineSettings(tune=False, threads=1)
-MB = 1 << 20
+pytestmark = pytest.mark.usefixtures("hasty")
+
+Times = Callable[[float], Path]
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was asked for just now counts as busy for a moment only."""
-    monkeypatch.setattr(served_module, "LINGER_S", 0.02)
-
-
-@pytest.fixture
-def times(tmp_path: Path) -> Callable[[float], Path]:
-    """Writes graphs [n, 1] -> so many times that."""
-
-    def write(factor: float) -> Path:
-        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]) for name in "xy")
-        node = helper.make_node("Mul", ["x", "factor"], ["y"])
-        constant = helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])
-        graph = helper.make_graph([node], "times", [x], [y], [constant])
-        path = tmp_path / f"times{factor:g}.onnx"
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-        return path
-
-    return write
-
-
-def served(
-    name: str, path: Path, version: str = "1", opener: Callable[[], Engine] | None = None, **terms: Any
-) -> Served:
-    size = terms.pop("size", 0)
-
-    def admit(engine: Engine) -> Admission:
-        return Admission(Limits(), engine.capacity, MemoryBudget(MB), model=name)
-
-    opened = opener or (lambda: open_engine(path, name, SETTINGS))
-    return Served(name, opened, admit, version=version, terms=Terms(size=lambda: size, **terms))
-
-
-async def ask(models: Models, name: str, version: str = "") -> float:
-    one = await models.wake(name, version)
-    with one.admission.admit(0) as permit:
-        answer = await one.engine.infer(TensorRequest({"x": np.ones((1, 1), np.float32)}), permit.deadline)
-    return float(answer.outputs["y"][0, 0])
-
-
-def during(models: Models, test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs `test` with all models loaded, and idle ones put to sleep meanwhile."""
-
-    async def body() -> None:
-        await models.load(lambda _: None)
-        resting = asyncio.create_task(models.loader.rest())
-        try:
-            async with asyncio.timeout(30):
-                await test()
-        finally:
-            resting.cancel()
-            await models.close(1.0)
-
-    asyncio.run(body())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - states set no event
-        await asyncio.sleep(0.005)
-
-
-class Shelf:
-    """Models that can be loaded by name, and what was to be kept of them."""
-
-    def __init__(self, **versions: Callable[[], Served]) -> None:
-        self.versions = versions
-        self.offered = 0
-        self.kept: list[str] = []
-
-    def offer(self, model: str, override: Override) -> Offer:
-        self.offered += 1
-        if model not in self.versions:
-            raise FreeholdError("model_not_found", model=model, served="-")
-        one = self.versions[model]()
-        one.origin, one.vital = "runtime", False
-        return Offer([one], lambda: self.kept.append(model))
-
-    def forget(self, model: str) -> None:
-        self.kept.remove(model)
-
-
-class Slow(TensorEngine):
-    """Holds its requests until they are let go."""
-
-    let_go: asyncio.Event
-
-    async def infer(self, request: Request, deadline: float) -> Answer:
-        await self.let_go.wait()
-        return await super().infer(request, deadline)
-
-
-def test_an_idle_model_sleeps_and_the_next_request_waits_for_it(times: Callable[[float], Path]) -> None:
+def test_an_idle_model_sleeps_and_the_next_request_waits_for_it(times: Times) -> None:
     """Its memory is gone, what it is stays known, the node stays ready; all who ask wait for one load."""
     opened: list[int] = []
     path = times(2)
@@ -146,7 +46,7 @@ def test_an_idle_model_sleeps_and_the_next_request_waits_for_it(times: Callable[
     during(models, test)
 
 
-def test_a_request_waits_no_longer_than_it_may(times: Callable[[float], Path]) -> None:
+def test_a_request_waits_no_longer_than_it_may(times: Times) -> None:
     """Then it is told so; the load goes on for those who come later."""
     path = times(2)
     one = served("m", path, wait_s=0.05)
@@ -165,7 +65,7 @@ def test_a_request_waits_no_longer_than_it_may(times: Callable[[float], Path]) -
     during(models, test)
 
 
-def test_what_was_used_least_makes_room(times: Callable[[float], Path]) -> None:
+def test_what_was_used_least_makes_room(times: Times) -> None:
     """Pinned and busy models stay; who waited for room gets it."""
     a, b, c = (served(name, times(2), size=40 * MB) for name in "abc")
     pinned = served("p", times(3), size=20 * MB, pinned=True)
@@ -185,7 +85,7 @@ def test_what_was_used_least_makes_room(times: Callable[[float], Path]) -> None:
     during(models, test)
 
 
-def test_no_room_says_who_has_it(times: Callable[[float], Path]) -> None:
+def test_no_room_says_who_has_it(times: Times) -> None:
     """A model larger than what pinned ones leave fails alone, in the words of index and request."""
     pinned, large = served("p", times(3), size=60 * MB, pinned=True), served("l", times(2), size=60 * MB, wait_s=0.05)
     models = Models([pinned, large], budget=100 * MB)
@@ -202,129 +102,7 @@ def test_no_room_says_who_has_it(times: Callable[[float], Path]) -> None:
     during(models, test)
 
 
-def test_versions_are_served_side_by_side(times: Callable[[float], Path], tmp_path: Path) -> None:
-    """The highest that answers is meant where none is named: by number, not by letters."""
-    models = Models([served("m", times(n), str(n)) for n in (10, 9)] + [served("m", tmp_path / "absent.onnx", "11")])
-
-    async def test() -> None:
-        assert models.versions("m") == ["9", "10", "11"]
-        assert [await ask(models, "m", version) for version in ("9", "10", "")] == [9.0, 10.0, 10.0]
-        with pytest.raises(FreeholdError) as caught:
-            models.get("m", "3")
-        assert (caught.value.code, caught.value.details["versions"]) == ("version_unknown", ["9", "10", "11"])
-        assert [row.state for row in models.index()] == ["READY", "READY", "UNAVAILABLE"]
-        assert models.ready()
-
-    during(models, test)
-
-
-def test_a_model_is_loaded_by_name_and_forgotten_when_it_is_unloaded(times: Callable[[float], Path]) -> None:
-    """Two who load it at once wait for one load."""
-    shelf = Shelf(m=lambda: served("m", times(2)))
-    models = Models([], repository=shelf)
-    changes: list[int] = []
-    models.on_change = lambda: changes.append(1)
-
-    async def test() -> None:
-        await asyncio.gather(models.load_model("m"), models.load_model("m"))
-        assert (shelf.offered, shelf.kept, len(changes)) == (1, ["m"], 1)
-        assert await ask(models, "m") == 2.0
-        assert models.find("m").origin == "runtime"
-        await models.unload_model("m")
-        assert (shelf.kept, models.all(), len(changes)) == ([], [], 2)
-        for act in (models.load_model, models.unload_model):
-            with pytest.raises(FreeholdError) as caught:
-                await act("nobody")
-            assert caught.value.code == "model_not_found"
-
-    during(models, test)
-
-
-def test_the_old_one_answers_until_the_new_one_is_ready(times: Callable[[float], Path]) -> None:
-    """A reload under traffic fails no request, and those in flight end on the engine that they began on."""
-    factors = iter((2.0, 3.0))
-    shelf = Shelf(m=lambda: served("m", times(next(factors))))
-    models = Models([], repository=shelf)
-
-    async def test() -> None:
-        await models.load_model("m")
-        seen: list[float] = []
-        stop = asyncio.Event()
-
-        async def traffic() -> None:
-            while not stop.is_set():
-                seen.append(await ask(models, "m"))
-
-        asking = [asyncio.create_task(traffic()) for _ in range(4)]
-        await until(lambda: len(seen) > 20)
-        await models.load_model("m")
-        await until(lambda: seen[-1] == 3.0)
-        stop.set()
-        await asyncio.gather(*asking)
-        assert set(seen) == {2.0, 3.0}
-        assert seen == sorted(seen)
-
-    during(models, test)
-
-
-def test_a_corrupt_file_changes_nothing(times: Callable[[float], Path], tmp_path: Path) -> None:
-    """Who loads it is told why, index and state say that the one before answers, and in which words it failed."""
-    corrupt = tmp_path / "corrupt.onnx"
-    corrupt.write_bytes(b"no graph")
-    paths = iter((times(2), corrupt))
-    shelf = Shelf(m=lambda: served("m", next(paths)))
-    models = Models([served("other", times(5))], repository=shelf)
-
-    async def test() -> None:
-        await models.load_model("m")
-        with pytest.raises(FreeholdError) as caught:
-            await models.load_model("m")
-        assert caught.value.code == "model_failed"
-        assert (await ask(models, "m"), await ask(models, "other")) == (2.0, 5.0)
-        row = next(row for row in models.index() if row.name == "m")
-        assert row.state == "READY"
-        assert str(caught.value.details["reason"]) in row.reason
-        assert models.ready()
-
-    during(models, test)
-
-
-def test_an_unload_waits_for_requests_in_flight(times: Callable[[float], Path]) -> None:
-    """New ones are refused at once, in words that say what to do."""
-    engines: list[Slow] = []
-    path = times(2)
-
-    def opener() -> Engine:
-        engine = open_engine(path, "m", SETTINGS)
-        engine.__class__ = Slow
-        assert isinstance(engine, Slow)
-        engine.let_go = asyncio.Event()
-        engines.append(engine)
-        return engine
-
-    one = served("m", path, opener=opener)
-    models = Models([one])
-
-    async def test() -> None:
-        asking = asyncio.create_task(ask(models, "m"))
-        await until(lambda: one.admission.in_flight == 1)
-        unloading = asyncio.create_task(models.unload_model("m"))
-        await until(lambda: one.state is State.UNLOADING)
-        with pytest.raises(FreeholdError) as caught:
-            models.get("m")
-        assert caught.value.code == "model_unloaded"
-        assert not unloading.done()
-        engines[0].let_go.set()
-        assert await asking == 2.0
-        await unloading
-        assert (one.state, models.ready()) == (State.UNLOADED, True)
-
-    during(models, test)
-
-
-def test_a_changed_configuration_is_followed(
-    times: Callable[[float], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_changed_configuration_is_followed(times: Times, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Models come, change and go; one that cannot be loaded says so in index and log, and the node stays ready."""
     models = Models([served("kept", times(2)), served("changed", times(3)), served("gone", times(4))])
     broken = served("broken", tmp_path / "absent.onnx")
@@ -346,3 +124,97 @@ def test_a_changed_configuration_is_followed(
 
     with caplog.at_level(logging.ERROR):
         during(models, test)
+
+
+def test_a_node_is_ready_while_a_model_is_woken(times: Times) -> None:
+    """A probe that fell on the load would take the node out; clients go on seeing the model."""
+    gate = Gate(times(2), opens=True)
+    gate.let_answer.set()
+    one = served("m", gate.path, opener=gate)
+    models = Models([one])
+
+    async def test() -> None:
+        await until(lambda: not one.busy)
+        await models.loader._sleep(one, "of this test")
+        gate.asked.clear()
+        gate.let_open.clear()
+        waiting = asyncio.create_task(ask(models, "m"))
+        await asyncio.to_thread(gate.asked.wait)
+        assert (one.state, models.ready(), one.answers) == (State.LOADING, True, True)
+        assert models.find("m").available() is one
+        gate.let_open.set()
+        assert await waiting == 2.0
+
+    during(models, test)
+
+
+def test_a_wake_that_fails_is_told_and_tried_again(times: Times, caplog: pytest.LogCaptureFixture) -> None:
+    """Not at every request, but after a pause; meanwhile answer, index and log have the same words, and the node is
+    ready: it was when the model slept."""
+    path = times(2)
+    content = path.read_bytes()
+    one = served("m", path)
+    models = Models([one])
+
+    async def test() -> None:
+        await until(lambda: not one.busy)
+        await models.loader._sleep(one, "of this test")
+        path.write_bytes(b"no graph")
+        for _ in range(2):
+            with pytest.raises(FreeholdError) as caught:
+                await ask(models, "m")
+            assert caught.value.code == "model_failed"
+        (row,) = models.index()
+        assert (row.state, row.reason) == ("UNAVAILABLE", caught.value.details["reason"])
+        assert [getattr(record, "cause", "") for record in caplog.records].count(row.reason) == 1
+        assert models.ready()
+        path.write_bytes(content)
+        one.retry_at = time.monotonic()
+        assert await ask(models, "m") == 2.0
+        assert (one.state, one.error, models.index()[0].state) == (State.READY, None, "READY")
+
+    with caplog.at_level(logging.ERROR):
+        during(models, test)
+
+
+def test_what_is_unloaded_while_it_is_woken_stays_unloaded(times: Times) -> None:
+    """Who waited for it is told so, and its engine is closed."""
+    gate = Gate(times(2))
+    one = served("m", gate.path, opener=gate)
+    models = Models([one])
+
+    async def test() -> None:
+        await until(lambda: not one.busy)
+        await models.loader._sleep(one, "of this test")
+        gate.asked.clear()
+        gate.let_open.clear()
+        waiting = asyncio.create_task(ask(models, "m"))
+        await asyncio.to_thread(gate.asked.wait)
+        await models.unload_model("m")
+        gate.let_open.set()
+        with pytest.raises(FreeholdError) as caught:
+            await waiting
+        assert caught.value.code == "model_unloaded"
+        assert (one.state, one.loaded, gate.closed) == (State.UNLOADED, False, [True, True])
+
+    during(models, test)
+
+
+def test_a_model_that_leaves_makes_room_once_its_requests_have_ended(times: Times) -> None:
+    """The one that needs its memory waits for that."""
+    gate = Gate(times(2))
+    leaving, coming = served("old", gate.path, opener=gate, size=60 * MB), served("new", times(3), size=60 * MB)
+    models = Models([leaving], budget=100 * MB)
+
+    async def test() -> None:
+        asking = asyncio.create_task(ask(models, "old"))
+        await until(lambda: leaving.admission.in_flight == 1)
+        models.follow({"new": [coming]}, ["old"])
+        await asyncio.sleep(0.1)
+        assert not coming.loaded
+        gate.let_answer.set()
+        assert await asking == 2.0
+        await models.settled()
+        assert await ask(models, "new") == 3.0
+
+    during(models, test)

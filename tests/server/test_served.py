@@ -5,11 +5,13 @@ import gc
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from freehold.artifact import Case, Golden, RecordedBy, Tensor, save_golden
 from freehold.errors import FreeholdError
 from freehold.server import served as module
-from freehold.server.served import Served, State, reclaim
+from freehold.server.served import ProofPolicy, Served, State, reclaim
 from tests.server.conftest import served, write_identity
 
 
@@ -37,6 +39,26 @@ def test_what_slept_is_known_and_its_engine_is_gone(one: Served) -> None:
         assert caught.value.code == "model_asleep"
         await one.load()
         assert one.asked() is one
+        await one.close(1.0)
+
+    asyncio.run(body())
+
+
+def test_an_accepted_failure_ends_after_its_day_however_often_the_model_slept(one: Served, tmp_path: Path) -> None:
+    """A wake must not begin the day again."""
+    one.policy = ProofPolicy(accepted="of this test")
+    x = np.ones((1, 3), np.float32)
+    golden = Golden(RecordedBy("pytorch", "2.13", "sha256:0"), (Case({"x": Tensor.of(x)}, {"y": Tensor.of(3 * x)}),))
+    save_golden(tmp_path / "m.goldens" / "one.json", golden)
+
+    async def body() -> None:
+        await one.load()
+        assert (one.state, one.proof) == (State.READY, "failed")
+        one.accepted_until -= 3600
+        until = one.accepted_until
+        await one.unload(State.ASLEEP, one.asleep("of this test"), 1.0)
+        await one.load()
+        assert (one.state, one.accepted_until) == (State.READY, until)
         await one.close(1.0)
 
     asyncio.run(body())

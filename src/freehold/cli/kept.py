@@ -15,6 +15,7 @@ from freehold.errors import FreeholdError
 LOADED = "loaded"
 """The folder below FREEHOLD_HOME."""
 _SUFFIX = ".json"
+_FILES = f"{_SUFFIX}.files"
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,11 @@ class Kept:
 
     def names(self) -> list[str]:
         """The ids of all that are kept."""
-        names = sorted(path.name.removesuffix(_SUFFIX) for path in self.folder.glob(f"*{_SUFFIX}"))
-        return [name for name in names if re.match(ID, name)]
+        return self._named(_SUFFIX)
+
+    def with_files(self) -> list[str]:
+        """The ids of all of which files were laid, kept or not."""
+        return self._named(_FILES)
 
     def find(self, model: str) -> dict[str, Any] | None:
         """What was stated of that model; None where it is not kept. Raises FreeholdError `kept_unreadable`."""
@@ -44,6 +48,10 @@ class Kept:
         except OSError as error:
             raise FreeholdError("kept_unwritable", path=path, reason=error.strerror or str(error)) from None
         self._clear(model, settings)
+
+    def tidy(self, model: str) -> None:
+        """Leave no files of a model that nothing needs: those of a load that failed, or was cut short."""
+        self._clear(model, self.find(model) or {})
 
     def remove(self, model: str) -> bool:
         """Keep a model no longer; False where it was not kept. Raises FreeholdError `kept_unwritable`."""
@@ -80,6 +88,7 @@ class Kept:
                     path.write_bytes(content)
                 coming.rename(place)
         except OSError as error:
+            shutil.rmtree(coming, ignore_errors=True)
             raise FreeholdError("kept_unwritable", path=place, reason=error.strerror or str(error)) from None
         return place
 
@@ -93,6 +102,10 @@ class Kept:
         if files.is_dir() and not any(files.iterdir()):
             files.rmdir()
 
+    def _named(self, suffix: str) -> list[str]:
+        names = sorted(path.name.removesuffix(suffix) for path in self.folder.glob(f"*{suffix}"))
+        return [name for name in names if re.match(ID, name)]
+
     def _path(self, model: str) -> Path:
         """Raises FreeholdError `model_not_found` for what can be no model's id, and so leads to no other file."""
         if not re.match(ID, model):
@@ -100,8 +113,7 @@ class Kept:
         return self.folder / f"{model}{_SUFFIX}"
 
     def _files(self, model: str) -> Path:
-        path = self._path(model)
-        return path.with_name(f"{path.name}.files")
+        return self._path(model).with_name(f"{model}{_FILES}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
-from freehold.server.served import LINGER_S, Served, State, reclaim
+from freehold.server.served import LINGER_S, RETRY_S, Served, State, reclaim
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ LOOK_S = 0.2
 """How often idle models are looked for."""
 _ROOM_S = 0.05
 RETIRE_S = 3600.0
-"""How long requests may still run on an engine that was replaced."""
+"""How long requests may still run on an engine that was replaced, or is unloaded."""
 
 
 class Loader:
@@ -42,7 +42,7 @@ class Loader:
                 await self._make_room(served)
             except FreeholdError as error:
                 served.fail(error)
-            else:
+            if served.state is State.LOADING:  # else it has been unloaded, or something else was loaded in its place
                 await self._load(served)
         self.on_loaded(served)
 
@@ -103,22 +103,25 @@ class Loader:
 
     async def _wake(self, served: Served) -> None:
         async with self._turn:
-            if served.state is not State.ASLEEP:
-                return
-            await self._make_room(served)
-            await self._load(served)
-        self.on_loaded(served)
+            if served.state is State.FAILED and served.sleeps:
+                served.state, served.error = State.ASLEEP, served.asleep("its last load failed")
+            if served.state is State.ASLEEP:
+                await self._make_room(served)
+            if served.state is State.ASLEEP:
+                await self._load(served)
+                served.retry_at = 0.0 if served.loaded else time.monotonic() + RETRY_S
+                self.on_loaded(served)
         served.check()
 
     async def _sleep(self, served: Served, why: str) -> None:
         async with self._turn:
             if served.state is State.READY and not served.busy:
-                await served.unload(State.ASLEEP, _asleep(served, why), 0.0)
+                await served.unload(State.ASLEEP, served.asleep(why), 0.0)
 
     async def _make_room(self, coming: Served) -> None:
         """Put models to sleep, least recently used first, until `coming` fits. Raises `models_memory_full`.
 
-        What is pinned or works for somebody stays; that it may become idle is waited for.
+        What is pinned or works for somebody stays; that it becomes idle, or has left, is waited for.
         """
         coming.bytes = await asyncio.to_thread(coming.terms.size)
         until = time.monotonic() + coming.terms.wait_s
@@ -131,8 +134,8 @@ class Loader:
             if idle:
                 why = f"{coming.id} needed its memory"
                 oldest = min(idle, key=lambda one: one.used_at)
-                await oldest.unload(State.ASLEEP, _asleep(oldest, why), 0.0)
-            elif movable and time.monotonic() < until:
+                await oldest.unload(State.ASLEEP, oldest.asleep(why), 0.0)
+            elif (movable or any(one.state is State.UNLOADING for one in held)) and time.monotonic() < until:
                 await asyncio.sleep(_ROOM_S)
             else:
                 raise self._full(coming, held)
@@ -143,10 +146,6 @@ class Loader:
         return FreeholdError(
             "models_memory_full", model=coming.id, needed=coming.bytes >> 20, budget=budget, held=names, retry_after_s=5
         )
-
-
-def _asleep(served: Served, why: str) -> FreeholdError:
-    return FreeholdError("model_asleep", model=served.id, version=served.version, why=why)
 
 
 async def _retire(engine: Engine) -> None:

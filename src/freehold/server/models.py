@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from freehold.artifact import Kind
+from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
-from freehold.server.loader import Loader
+from freehold.errors import Kind as Failing
+from freehold.server.loader import RETIRE_S, Loader
+from freehold.server.offers import Empty, Offer, Override, Repository
 from freehold.server.served import ProofPolicy, Served, State
+from freehold.server.versions import Versions
 
 log = logging.getLogger(__name__)
 
 __all__ = [
-    "ANSWERING",
     "IndexRow",
     "Models",
     "Offer",
@@ -26,9 +28,8 @@ __all__ = [
     "State",
 ]
 
-ANSWERING = frozenset({State.READY, State.ASLEEP})
-"""States in which a request is answered, after a load where it must be."""
-_BY_WISH = frozenset({State.ASLEEP, State.UNLOADING, State.UNLOADED})
+_OF_WHAT_WAS_ASKED = frozenset({Failing.INVALID, Failing.NOT_FOUND, Failing.TOO_LARGE, Failing.UNSUPPORTED})
+"""Failures that come again when the same is asked again."""
 
 
 class IndexRow(NamedTuple):
@@ -38,42 +39,6 @@ class IndexRow(NamedTuple):
     version: str
     state: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Override:
-    """What who loads a model says of it: `settings`, keys of a model in freehold.yaml, go before what is known of it;
-    `files`, by paths like `1/model.onnx`, are the model."""
-
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-class Offer(NamedTuple):
-    """The versions of a model, none of them opened; `keep` sees to it that the next start loads them too."""
-
-    versions: Sequence[Served]
-    keep: Callable[[], None] = lambda: None
-
-
-class Repository(Protocol):
-    """Where models come from that are loaded by their name. All of it blocks."""
-
-    def offer(self, model: str, override: Override) -> Offer:
-        """The model of that name. Raises FreeholdError `model_not_found`, `model_follows_file` and others."""
-
-    def forget(self, model: str) -> None:
-        """The next start does not load it."""
-
-
-class _Empty:
-    """The repository of a node that loads nothing but what it began with."""
-
-    def offer(self, model: str, override: Override) -> Offer:
-        raise FreeholdError("model_not_found", model=model[:200], served="none")
-
-    def forget(self, model: str) -> None:
-        """There is nothing to forget."""
 
 
 class Remote(Protocol):
@@ -113,24 +78,29 @@ class Models:
         """The sha256 of the configuration file in force, in hex; "" where there is none."""
         self.on_change: Callable[[], None] = lambda: None
         """Told when there are other models than before."""
-        self.loader = Loader(self.all, budget)
-        self._repository: Repository = repository or _Empty()
-        self._versions: dict[str, dict[str, Served]] = {}
-        self._default: dict[str, Served] = {}
+        self.loader = Loader(lambda: [*self.all(), *self._leaving.values()], budget)
+        self._repository: Repository = repository or Empty()
+        self._places = Versions()
         self._changing = asyncio.Lock()
-        self._loads: dict[str, tuple[Override, asyncio.Task[None]]] = {}
+        self._acts: dict[str, tuple[Override | None, asyncio.Task[None]]] = {}  # None: unload it
         self._following: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Served] = {}  # is no more to be found, and ends its requests
         self._draining = False
         for one in served:
-            self._add(one)
+            self._places.add(one)
 
     def all(self) -> list[Served]:
         """Every version of every model in whatever state."""
-        return [one for versions in self._versions.values() for one in versions.values()]
+        return self._places.all()
 
     def defaults(self) -> list[Served]:
         """Every model in its default version, in whatever state."""
-        return list(self._default.values())
+        return self._places.defaults()
+
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """The tenants of those models here that belong to one, each from before its first load until it is gone."""
+        return self._places.owners
 
     @property
     def changing(self) -> bool:
@@ -143,19 +113,19 @@ class Models:
         Raises FreeholdError `model_not_found`, which names those served, `version_unknown`, and `model_elsewhere` for a
         remote one.
         """
-        served = self._default.get(model) if not version else self._versions.get(model, {}).get(version)
+        served = self._places.get(model, version)
         if served is not None:
             return served
-        if model in self._default:
+        if model in self._places:
             raise FreeholdError("version_unknown", model=model, version=version[:200], versions=self.versions(model))
         if self.remote(model) is not None:
             raise FreeholdError("model_elsewhere", model=model)
-        known = ", ".join((*self._versions, *(remote.id for remote in self.remotes))) or "none"
+        known = ", ".join((*self._places.models(), *(remote.id for remote in self.remotes))) or "none"
         raise FreeholdError("model_not_found", model=model[:200], served=known)
 
     def versions(self, model: str) -> list[str]:
         """The versions of a model, lowest first; none of one that is not served here."""
-        return list(self._versions.get(model, ()))
+        return list(self._places.of(model))
 
     def remote(self, model: str) -> Remote | None:
         """The model of that id that another server computes; None where there is none."""
@@ -169,8 +139,10 @@ class Models:
         """The model of that id, able to answer; one that sleeps is loaded first. Raises as `get` and `Loader.wake`."""
         served = self.find(model, version)
         if served.sleeps:
-            await self.loader.wake(served)
-            self._choose(model)
+            try:
+                await self.loader.wake(served)
+            finally:
+                self._places.choose(model)
         return self.get(model, version)
 
     def only(self, *kinds: Kind, sees: Callable[[str], bool] = lambda _: True) -> Served:
@@ -179,7 +151,7 @@ class Models:
         Raises FreeholdError `model_ambiguous` when there are several or none of them.
         """
         named = "|".join(kinds)
-        seen = [one for one in self._default.values() if sees(one.id)]
+        seen = [one for one in self._places.defaults() if sees(one.id)]
         fitting = [one for one in seen if one.kind in kinds]
         if len(fitting) == 1:
             return fitting[0].asked()
@@ -207,10 +179,10 @@ class Models:
         One that sleeps can; one that was unloaded by wish, or came while the node ran, does not count. A server
         elsewhere that is down must not take this one out; where there is nothing else, one must answer.
         """
-        if self._draining or not all(map(_is_fine, self._versions.values())):
+        if self._draining or not self._places.fine():
             return False
         vital = [remote.state == State.READY for remote in self.remotes if remote.vital]
-        if self._versions or vital or not self.remotes:
+        if self._places.models() or vital or not self.remotes:
             return all(vital)
         return any(remote.state == State.READY for remote in self.remotes)
 
@@ -220,49 +192,34 @@ class Models:
         for served in self.all():
             if served.state is State.LOADING:
                 await self.loader.load(served)
-                self._choose(served.id)
+                self._places.choose(served.id)
 
     async def load_model(self, model: str, override: Override | None = None) -> None:
         """Load a model by its name, or again: until the new one is ready, the one that there is answers.
 
-        Two who ask for the same at the same time wait for one load. Raises FreeholdError `model_failed` where it cannot
-        be loaded, and what `Repository.offer` raises; then all is as it was.
+        Two who ask for the same at the same time wait for one load. Raises what `Repository.offer` does, and where a
+        version of it cannot be loaded or kept `model_unusable` or `model_failed`. Then none of them is: what answered
+        goes on, and a model that was not there explains itself.
         """
         asked = override or Override()
-        under_way = self._loads.get(model)
-        if under_way is None or under_way[0] != asked:
-            under_way = self._loads[model] = asked, asyncio.create_task(self._load_model(model, asked))
-            mine = under_way
-            under_way[1].add_done_callback(lambda _: self._loads.get(model) is mine and self._loads.pop(model))
-        try:
-            await asyncio.shield(under_way[1])
-        except FreeholdError as error:
-            raise error.again() from None
+        await self._once(model, asked, lambda: self._load_model(model, asked))
 
-    async def unload_model(self, model: str, grace_s: float = 30.0) -> None:
-        """Unload every version, once its requests have ended or `grace_s` seconds are over.
+    async def unload_model(self, model: str) -> None:
+        """Unload every version, once its requests have ended.
 
         One of the configuration can be loaded again, and is at the next start; one that was loaded while the node ran
-        is forgotten. Raises FreeholdError as `find`.
+        is forgotten. Raises FreeholdError as `find`, and what `Repository.forget` does.
         """
-        async with self._changing:
-            self.find(model)
-            leaving = list(self._versions[model].values())
-            why = FreeholdError("model_unloaded", model=model)
-            await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
-            self._choose(model)
-            if any(one.origin == "runtime" for one in leaving):
-                await asyncio.to_thread(self._repository.forget, model)
-                self._drop(model, self.versions(model))
-                self.on_change()
+        self.find(model)
+        await self._once(model, None, lambda: self._unload_model(model))
 
-    def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float = 30.0) -> None:
+    def follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str]) -> None:
         """Serve what a changed configuration says: `offers` are models that are new or other than before, `gone` those
         that it has no more. It goes on by itself, while `changing`.
 
         What cannot be loaded says so by its state, and changes nothing for the others.
         """
-        task = asyncio.create_task(self._follow(offers, gone, grace_s))
+        task = asyncio.create_task(self._follow(offers, gone))
         self._following.add(task)
         task.add_done_callback(self._followed)
 
@@ -273,20 +230,30 @@ class Models:
 
     async def close(self, grace_s: float) -> None:
         """Close all at once."""
-        for task in self._following:
+        acts = [*self._following, *(task for _, task in self._acts.values()), *self._leaving]
+        everything = [*self.all(), *self._leaving.values()]
+        for task in acts:
             task.cancel()
-        await self.settled()
-        await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in self.all()))
+        await asyncio.gather(*acts, return_exceptions=True)
+        await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in everything))
 
-    async def _follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str], grace_s: float) -> None:
+    async def _once(self, model: str, asked: Override | None, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have it done by a task, which goes on when who asked leaves; who asks for the same meanwhile joins in."""
+        mine = self._acts.get(model)
+        if mine is None or mine[0] != asked:
+            mine = begun = self._acts[model] = asked, asyncio.create_task(act())
+            begun[1].add_done_callback(lambda _: self._acts.get(model) is begun and self._acts.pop(model))
+        try:
+            await asyncio.shield(mine[1])
+        except FreeholdError as error:
+            raise error.again() from None
+
+    async def _follow(self, offers: Mapping[str, Sequence[Served]], gone: Iterable[str]) -> None:
         async with self._changing:
             for model in gone:
-                leaving = list(self._versions.get(model, {}).values())
-                self._drop(model, self.versions(model))
-                why = FreeholdError("model_unloaded", model=model)
-                await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
+                self._leave(model, self.versions(model))
             for model, versions in offers.items():
-                await self._put(model, versions, grace_s)
+                await self._exchange(model, versions)
 
     def _followed(self, task: "asyncio.Task[None]") -> None:
         self._following.discard(task)
@@ -296,75 +263,86 @@ class Models:
     async def _load_model(self, model: str, override: Override) -> None:
         async with self._changing:
             offer = await asyncio.to_thread(self._repository.offer, model, override)
-            failure = await self._put(model, offer.versions)
+            failure = await self._exchange(model, offer.versions, offer.keep)
             if failure is not None:
-                raise FreeholdError("model_failed", model=model, reason=failure.cause, remedy=failure.fix)
-            await asyncio.to_thread(offer.keep)
+                await asyncio.to_thread(offer.discard)
+                code = "model_unusable" if failure.kind in _OF_WHAT_WAS_ASKED else "model_failed"
+                raise FreeholdError(code, model=model, reason=failure.cause, remedy=failure.fix)
             self.on_change()
 
-    async def _put(self, model: str, offered: Sequence[Served], grace_s: float = 30.0) -> FreeholdError | None:
-        """Have `offered` as the versions of `model`; returns why the last of those failed that did."""
-        failure: FreeholdError | None = None
-        for one in offered:
-            before = self._versions.get(model, {}).get(one.version)
-            if before is None:
-                self._add(one)
-            await self.loader.load(one)
-            failure = one.error or failure
-            if before is not None:
-                self._succeed(before, one)
-            self._choose(model)
-        left = set(self.versions(model)).difference(one.version for one in offered)
-        if left and failure is None:
-            leaving = [self._versions[model][version] for version in left]
-            self._drop(model, left)
-            why = FreeholdError("model_unloaded", model=model)
-            await asyncio.gather(*(one.unload(State.UNLOADED, why, grace_s) for one in leaving))
-        return failure
+    async def _unload_model(self, model: str) -> None:
+        why = FreeholdError("model_unloaded", model=model)
+        async with self._changing:
+            self.find(model)
+            leaving = list(self._places.of(model).values())
+            if any(one.origin == "runtime" for one in leaving):
+                await asyncio.to_thread(self._repository.forget, model)
+            ending = asyncio.gather(*(one.unload(State.UNLOADED, why, RETIRE_S) for one in leaving))
+        await ending
+        there = self._places.of(model)
+        gone = [one for one in leaving if one.origin == "runtime" and one.error is why]  # else it was loaded again
+        if gone:
+            self._places.drop(model, [one.version for one in gone if there.get(one.version) is one])
+            self.on_change()
 
-    def _succeed(self, before: Served, coming: Served) -> None:
-        """`coming` takes the place of `before`, unless it cannot answer and `before` can."""
-        if coming.error is None or not before.loaded:
-            engine = before.take_over(coming)
-        else:
-            details = {"model": before.id, "reason": coming.error.cause, "remedy": coming.error.fix}
-            before.error = FreeholdError("model_not_replaced", **details)
-            engine = coming.give_up()
+    async def _exchange(
+        self, model: str, offered: Sequence[Served], keep: Callable[[], None] = lambda: None
+    ) -> FreeholdError | None:
+        """Have `offered` as the versions of `model`, all of them or none, and `keep` them; returns why it is none."""
+        before = set(self.versions(model))
+        for one in offered:
+            if one.version not in before:
+                self._places.add(one)
+        for one in offered:
+            await self.loader.load(one)
+        failure = next((one.error for one in offered if one.error is not None), None)
+        if failure is None:
+            try:
+                await asyncio.to_thread(keep)
+            except FreeholdError as error:
+                failure = error
+        if failure is not None:
+            self._take_back(model, offered, before, failure)
+            return failure
+        for one in offered:
+            there = self._places.get(model, one.version)
+            if there is None:
+                self._places.add(one)
+            elif there is not one:
+                self._retire(there.take_over(one))
+        self._leave(model, before.difference(one.version for one in offered))
+        self._places.choose(model)
+        return None
+
+    def _take_back(self, model: str, offered: Sequence[Served], before: set[str], why: FreeholdError) -> None:
+        """Go on with the versions that there were `before`; where there were none, the new ones say why."""
+        for one in offered:
+            self._retire(one.give_up())
+            if one.error is None:
+                one.fail(why)
+        if not before:
+            return
+        self._places.drop(model, {one.version for one in offered}.difference(before))
+        for one in self._places.of(model).values():
+            if one.state is State.READY:
+                one.error = FreeholdError("model_not_replaced", model=model, reason=why.cause, remedy=why.fix)
+            elif one.state is State.FAILED:
+                one.fail(why)
+            self.loader.on_loaded(one)  # what was told of the new ones is not so any more
+
+    def _leave(self, model: str, versions: Iterable[str]) -> None:
+        """Know these versions no more; their requests end."""
+        leaving = [self._places.of(model)[version] for version in versions]
+        self._places.drop(model, [one.version for one in leaving])
+        why = FreeholdError("model_unloaded", model=model)
+        for one in leaving:
+            task = asyncio.create_task(one.unload(State.UNLOADED, why, RETIRE_S))
+            self._leaving[task] = one
+            task.add_done_callback(self._leaving.pop)
+
+    def _retire(self, engine: Engine | None) -> None:
         if engine is not None:
             self.loader.retire(engine)
-
-    def _add(self, one: Served) -> None:
-        versions = {**self._versions.get(one.id, {}), one.version: one}
-        self._versions[one.id] = dict(sorted(versions.items(), key=_by_number))
-        self._choose(one.id)
-
-    def _drop(self, model: str, versions: Iterable[str]) -> None:
-        left = {version: one for version, one in self._versions.get(model, {}).items() if version not in set(versions)}
-        if left:
-            self._versions[model] = left
-            self._choose(model)
-        else:
-            self._versions.pop(model, None)
-            self._default.pop(model, None)
-
-    def _choose(self, model: str) -> None:
-        """The default is the highest version that answers, else the highest."""
-        versions = list(self._versions[model].values())
-        self._default[model] = next((one for one in reversed(versions) if one.state in ANSWERING), versions[-1])
-
-
-def _by_number(entry: tuple[str, Served]) -> tuple[bool, int, str]:
-    """Versions in their order: words, then numbers by their value."""
-    version = entry[0]
-    return version.isdecimal(), int(version) if version.isdecimal() else 0, version
-
-
-def _is_fine(versions: Mapping[str, Served]) -> bool:
-    """Whether a node that was to serve these versions of a model may be called ready."""
-    vital = [one.now() for one in versions.values() if one.vital]
-    return all(state in _BY_WISH for state in vital) or (
-        State.LOADING not in vital and any(state in ANSWERING for state in vital)
-    )
 
 
 def _indexed(served: Served) -> str:

@@ -12,7 +12,7 @@ from freehold.protocol.vectors import logits, shortened, sigmoid
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
 from freehold.server.generation import text_engine
-from freehold.server.models import ANSWERING, Remote, Served, State
+from freehold.server.models import Remote, Served, State
 from freehold.server.tei import answer_rerank
 from freehold.server.text import chosen, rows, truncation
 
@@ -46,7 +46,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         return await rerank(call)
 
     async def models(call: Call) -> Response:
-        ready = [_listed(served, formats) for served in plane.seen_by(call).defaults() if served.state in ANSWERING]
+        ready = [_listed(served, formats) for served in plane.seen_by(call).defaults() if served.answers]
         remote = [_shown(remote) for remote in plane.seen_by(call).remotes() if remote.state == State.READY]
         return Response(openai.encode_models([*ready, *remote]))
 

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 ACCEPTED_FOR_S = 24 * 3600.0
 LINGER_S = 0.5
 """A request that was told of an engine asks it within this; until then one that is to be unloaded is not closed."""
+RETRY_S = 10.0
+"""A model that could not be woken is not tried again before."""
 _LOOK_S = 0.02
 
 
@@ -89,6 +91,7 @@ class Served:
     accepted_until: float = 0.0  # wall clock, seconds
     created: int = field(default_factory=lambda: int(time.time()))
     used_at: float = field(default_factory=time.monotonic)  # when it was last asked for; monotonic clock, seconds
+    retry_at: float = 0.0  # from when on a wake that failed may be tried again; monotonic clock; 0: none has failed
     bytes: int = 0  # what it takes of the memory for models while it is loaded
     facts: Facts | None = None
     statistics: Statistics = field(default_factory=Statistics)  # fed by the observers that `open` gives its engine
@@ -136,14 +139,21 @@ class Served:
         return in_flight or time.monotonic() - self.used_at < LINGER_S
 
     async def load(self) -> None:
-        """Open, load, and hold the proof against the policy. Never raises FreeholdError: the state tells."""
+        """Open, load, and hold the proof against the policy. Never raises FreeholdError: the state tells.
+
+        One that is unloaded meanwhile stays so.
+        """
         begun = time.perf_counter()
         self.state = State.LOADING  # one that is woken goes on saying that it sleeps: who asks waits
         try:
             engine = await asyncio.to_thread(self.open)
             await engine.load()
         except FreeholdError as error:
-            self.fail(error)
+            if self.state is State.LOADING:
+                self.fail(error)
+            return
+        if self.state is not State.LOADING:
+            await engine.close(0.0)
             return
         self.load_s = time.perf_counter() - begun
         self._engine, self._admission = engine, self.admit(engine)
@@ -180,6 +190,8 @@ class Served:
         if self.state is State.LOADING and self.error is None:
             raise FreeholdError("model_loading", model=self.id)
         if self.state is State.FAILED and self.error is not None:
+            if self.sleeps:
+                raise self.asleep("its last load failed")
             raise FreeholdError("model_failed", model=self.id, reason=self.error.cause, remedy=self.error.fix)
         raise FreeholdError("shutting_down") if self.error is None else self.error.again()
 
@@ -195,7 +207,22 @@ class Served:
     @property
     def sleeps(self) -> bool:
         """Whether a request would be answered after a load, or after the one that it is in because of a request."""
-        return self.error is not None and self.error.code == "model_asleep"
+        asleep = self.error is not None and self.error.code == "model_asleep"
+        return asleep or (self.state is State.FAILED and 0 < self.retry_at <= time.monotonic())
+
+    @property
+    def answers(self) -> bool:
+        """Whether a request would be answered, after a load where it must be."""
+        return self.state is State.READY or self.sleeps
+
+    @property
+    def rests(self) -> bool:
+        """Whether it was put to sleep and is not back: it sleeps, is being woken, or could not be."""
+        return self.sleeps or (self.state is State.FAILED and self.retry_at > 0)
+
+    def asleep(self, why: str) -> FreeholdError:
+        """What is said of it while it sleeps."""
+        return FreeholdError("model_asleep", model=self.id, version=self.version, why=why)
 
     def take_over(self, successor: "Served") -> Engine | None:
         """Become what `successor` is, which is given up; returns the engine that nobody asks any more."""
@@ -211,12 +238,17 @@ class Served:
         return engine
 
     async def unload(self, state: State, why: FreeholdError, grace_s: float) -> None:
-        """Take no more requests, finish those in flight within `grace_s` seconds, and give the memory back."""
+        """Take no more requests, finish those in flight within `grace_s` seconds, and give the memory back.
+
+        Where somebody loads it meanwhile, or unloads it for another reason, that is what happens.
+        """
         self.state, self.error = State.UNLOADING, why
         log.info("model_unloading", extra={"model": self.id, "version": self.version, "cause": why.cause})
         until = time.monotonic() + LINGER_S + grace_s
-        while self.busy and time.monotonic() < until:  # noqa: ASYNC110 - what ends is counted, and sets no event
+        while self.busy and self.error is why and time.monotonic() < until:  # noqa: ASYNC110 - what ends is counted
             await asyncio.sleep(_LOOK_S)
+        if self.error is not why:
+            return
         engine, self.state = self.give_up(), state
         if engine is not None:
             await engine.close(0.0)
@@ -234,7 +266,7 @@ class Served:
         if proof.failure is not None:
             if self.policy.accepted is None:
                 return proof.failure
-            self.accepted_until = time.time() + ACCEPTED_FOR_S
+            self.accepted_until = self.accepted_until or time.time() + ACCEPTED_FOR_S  # a wake adds nothing to it
             log.warning(
                 "failed_proof_accepted",
                 extra={

@@ -31,6 +31,13 @@ ENTRIES: dict[str, Entry] = {
         "{model} 加载失败：{reason}",
         "{remedy}",
     ),
+    "model_unusable": Entry(
+        Kind.INVALID,
+        "{model} cannot be loaded: {reason}",
+        "{remedy}",
+        "{model} 无法加载：{reason}",
+        "{remedy}",
+    ),
     "model_asleep": Entry(
         Kind.UNAVAILABLE,
         "{model} is not in memory: {why}.",
