@@ -70,7 +70,7 @@ def test_a_path_of_the_openai_api_is_the_upstreams_own(fronted: Fronted, path: s
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/ready"), ("POST", "/infer"), ("POST", "/generate"), ("POST", "/generate_stream")],
+    [("GET", ""), ("GET", "/ready"), ("GET", "/config"), ("POST", "/infer"), ("POST", "/generate_stream")],
 )
 @pytest.mark.parametrize("version", ["", "/versions/3"])
 def test_a_models_path_has_its_name_there(fronted: Fronted, method: str, path: str, version: str) -> None:

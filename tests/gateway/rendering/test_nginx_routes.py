@@ -55,6 +55,8 @@ def test_every_path_of_the_gateway_is_passed_on() -> None:
     assert found["inference"] == {
         "": "GET",
         "ready": "GET",
+        "config": "GET",
+        "stats": "GET",
         "infer": "POST",
         "generate": "POST",
         "generate_stream": "POST",
