@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,11 +139,15 @@ def test_the_same_source_makes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_wheel_carries_what_the_package_needs_and_nothing_else(wheel: Path) -> None:
-    """Source, types marker, schema, goldens and licence are in it; tests, tools and benchmarks are not."""
+    """Source, types marker, schema, goldens, gRPC's descriptors, licence and extras are in it; tests and tools are not."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
     source = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "freehold").rglob("*") if path.is_file()}
     source = {name for name in source if "__pycache__" not in name}
     packed = {name for name in names if ".dist-info/" not in name}
     assert packed == source
+    assert "freehold/protocol/grpc/descriptors.binpb" in packed
     assert any(name.endswith("/LICENSE") for name in names)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra: ")} == set(extras)

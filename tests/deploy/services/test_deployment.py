@@ -72,6 +72,17 @@ def test_two_services_of_one_name_are_refused(models: str) -> None:
     assert caught.value.code == "units_name_twice"
 
 
+def test_a_model_of_several_versions_is_refused() -> None:
+    """A service runs one; of a single one the number is left to whoever names it."""
+    with pytest.raises(FreeholdError) as caught:
+        deployed("models: [{id: risk, versions: {1: 'risk:1', 2: 'risk:2'}}]\n")
+    assert (caught.value.code, caught.value.details["versions"]) == ("units_versions", "1, 2")
+    (unit,) = deployed(
+        "models: [{id: risk, versions: {7: 'risk:7'}}]\n", {"risk": Facts(digest=f"sha256:{'a' * 64}")}
+    ).units
+    assert configured(unit.files[FILE]).models[0].source == f"risk@sha256:{'a' * 64}"
+
+
 def test_the_same_configuration_is_the_same_deployment() -> None:
     """To the byte: files that are kept in version control must not move."""
     first, second = deployed(TWO), deployed(TWO)

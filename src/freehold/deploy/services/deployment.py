@@ -50,7 +50,7 @@ class Deployment:
         """The services of `config`. Pure: `facts` by the ids of models, `digests` as for `images.located`, `home` the
         FREEHOLD_HOME of this machine, whose store and fetched models Compose and systemd mount.
 
-        Raises `units_name_twice` where two of them would have one name on the network.
+        Raises `units_name_twice` where two of them would have one name on the network, and `units_versions`.
         """
         settings = config.deploy or Deploy()
         ground = Ground(config, settings, facts, digests, home)
@@ -70,6 +70,8 @@ def _services(config: Config) -> Mapping[str, tuple[ModelConfig, ...]]:
     for model in config.models:
         if model.hosting == "upstream":
             continue
+        if len(model.versions) > 1:
+            raise FreeholdError("units_versions", id=model.id, versions=", ".join(model.versions))
         said = ("model", model.id) if model.service is None else ("service", model.service)
         name = label(said[1])
         owner = owners.setdefault(name, said)

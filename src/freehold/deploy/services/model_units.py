@@ -132,6 +132,7 @@ def _served(model: ModelConfig, ground: Ground) -> ModelConfig:
         resources=usual.resources,
         scale=usual.scale,
         locality=usual.locality,
+        versions=usual.versions,
         tenant=usual.tenant,  # the gateway's business, which asks with a key of its own
         require=require,
         generation=generation,

@@ -3,6 +3,13 @@
 from freehold.errors.kinds import Entry, Kind
 
 _NAMES: dict[str, Entry] = {
+    "units_versions": Entry(
+        Kind.UNSUPPORTED,
+        "`{id}` has several versions ({versions}), and a deployment runs one of each model.",
+        "Give each version an id of its own and lead a route to them, or deploy one after the other: requests move step by step.",
+        "`{id}` 有多个版本（{versions}），而部署中每个模型只运行一个版本。",
+        "请为每个版本设置单独的 id 并用路由指向它们，或逐个部署：请求会逐步转移。",
+    ),
     "units_name_twice": Entry(
         Kind.INVALID,
         "The service of `{id}` would be called `{name}` on the network, and so is that of `{other}`.",
