@@ -210,6 +210,23 @@ def test_the_key_itself_is_kept_nowhere(tmp_path: Path) -> None:
     assert hashlib.sha256(key.encode()).digest() in kept
 
 
+def test_limits_are_changed_one_by_one(register: Register) -> None:
+    """What is not named stays; it is a change that running servers learn of, and the key stays the same."""
+    register.create("dify", "client", limits=Limits(requests_per_minute=10, parallel=2))
+    (before,) = register.find("dify").counting()
+    known, _ = register.changes(0)
+    after = register.limit("dify", {"requests_per_minute": None, "tokens_per_day": 500})
+    assert after.limits == Limits(tokens_per_day=500, parallel=2)
+    _, (changed,) = register.changes(known)
+    (counting,) = changed.counting()
+    assert (counting.sha256, counting.limits) == (before.sha256, after.limits)
+    with pytest.raises(FreeholdError, match="key_unknown"):
+        register.limit("nobody", {"parallel": 1})
+    register.revoke("dify")
+    with pytest.raises(FreeholdError, match="key_revoked"):
+        register.limit("dify", {"parallel": 1})
+
+
 def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Path) -> None:
     """Written with it or not at all: a change that failed has none."""
     trail = Trail(database, "node", Witness(tmp_path))
@@ -219,6 +236,7 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
     with pytest.raises(FreeholdError, match="key_name_taken"):
         register.create("dify", "client")
     register.rotate("dify", 60)
+    register.limit("dify", {"parallel": 4, "tokens_per_day": None})
     register.revoke("dify")
     with pytest.raises(FreeholdError, match="key_revoked"):
         register.rotate("dify", 60)
@@ -227,8 +245,10 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
         ("keys.create", "default", "initial"),
         ("keys.create", "acme", "dify"),
         ("keys.rotate", "acme", "dify"),
+        ("keys.limit", "acme", "dify"),
         ("keys.revoke", "acme", "dify"),
     ]
+    assert lines[3]["details"] == {"key": "dify", "parallel": 4, "tokens_per_day": "none"}
     assert {line["who"] for line in lines} == {"ada@terminal"}
     assert verify(trail).whole
 

@@ -79,8 +79,10 @@ def test_requests_are_limited_and_what_they_used_is_on_disk_at_the_end(tmp_path:
     """The limit of the configuration, and all of the key's usage, although no request waited for the books."""
     keys = Keys.open(tmp_path)
     key, access = keys.create("dify", "client"), Access(limits=KeyLimits(requests_per_day=2))
-    limited = Guard(access, keys, tmp_path, Telemetry(process=False), dict)
+    telemetry = Telemetry(process=False)
+    limited = Guard(access, keys, tmp_path, telemetry, dict)
     assert asyncio.run(ask(limited, key, 3)) == ["ok", "ok", "quota_requests"]
+    assert "freehold_quota_failing 0.0" in telemetry.exposition()[0].decode()
     keys.close()
     with Database.open(tmp_path) as database:
         used = report(database, ("key", "model"), tenant=None)

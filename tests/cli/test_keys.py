@@ -64,9 +64,25 @@ def test_rotate_overlaps_and_revoke_ends(freehold: Freehold, home: Path) -> None
     assert freehold("keys", "list", "--json").data[0]["state"] == "revoked"
 
 
+def test_limits_are_changed_and_lifted(freehold: Freehold, home: Path) -> None:
+    """Those that are named, of the same key; 0 lifts one."""
+    limits = ("--parallel", "4", "--requests-per-day", "9")
+    key = freehold("keys", "create", "--name", "dify", *limits, "--json").data["key"]
+    row = freehold("keys", "limit", "dify", "--parallel", "0", "--tokens-per-day", "500", "--json").data
+    assert row["limits"] == {"requests_per_day": 9, "tokens_per_day": 500}
+    keys = Keys.open(home)
+    assert keys.check(key).limits == Limits(requests_per_day=9, tokens_per_day=500)
+    keys.close()
+    for words in ([], ["--parallel", "-1"], ["--tokens-per-day", str(2**63)]):
+        assert freehold("keys", "limit", "dify", *words).code == 2
+    assert "requests_per_day=9" in freehold("keys", "limit", "dify", "--tokens-per-day", "0").out
+    assert "those of the configuration" in freehold("keys", "limit", "dify", "--requests-per-day", "0").out
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
+        (["limit", "nobody", "--parallel", "1"], "key_unknown"),
         (["create", "--name", "a b"], "key_name_invalid"),
         (["create", "--name", "a", "--role", "root"], "role_unknown"),
         (["create", "--name", "a", "--expires", "soon"], "key_time_invalid"),

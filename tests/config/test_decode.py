@@ -53,6 +53,8 @@ def test_a_key_is_not_guessed_twice() -> None:
         ("models: {id: a}", "`models` is {id}."),
         ("models: [a]", '`models[0]` is "a".'),
         ("limits: {queue: 99999999999999999999}", "`limits.queue` is 99999999999999999999."),
+        ("access: {limits: {parallel: 0}}", "Set `access.limits.parallel` to: integer >= 1, <= 1000000000000000"),
+        ("access: {limits: {tokens_per_day: 9223372036854775807}}", "`access.limits.tokens_per_day` is 9223372"),
         ("limits: {queue: many}", "Set `limits.queue` to: integer >= 0 | null."),
         ("deploy: {pull_secrets: harbor}", "Set `deploy.pull_secrets` to: [text, ...]."),
         ("deploy: {pull_secrets: [{a: b}]}", "`deploy.pull_secrets[0]` is {a}."),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from freehold.http import BodyLimits, Call, MemoryBudget
+from freehold.http.call import LONGEST_CHAT
 from freehold.http.departures import INTERVAL_S, Departures
 
 SMALL = BodyLimits(size=100_000, timeout_s=30.0)
@@ -248,3 +249,27 @@ def test_a_copied_request_is_its_own() -> None:
                 await copy.while_connected(asyncio.Event().wait())
 
     asyncio.run(life())
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "tokens"),
+    [
+        ("/v1/embeddings", b"application/json", 1_000_000),
+        ("/v1/chat/completions", b"application/json", LONGEST_CHAT),
+        ("/v1/responses", b"", LONGEST_CHAT),
+        ("/v2/models/m/infer", b"application/octet-stream", 0),
+        ("/v2/models/m/versions/1/infer", b"application/json", 0),
+        ("/v2/models/m/generate", b"application/json", 1_000_000),
+        ("/v1/audio/transcriptions", b"multipart/form-data; boundary=x", 0),
+    ],
+)
+def test_tokens_are_guessed_of_texts_alone(path: str, content_type: bytes, tokens: int) -> None:
+    """Who sends a picture, a sound or a tensor of megabytes is not taken to have used up a day's tokens."""
+    scope = {"method": "POST", "path": path, "query_string": b""}
+    headers = {b"content-type": content_type}
+    call = Call(scope, _nothing, headers, "r", {}, SMALL, MemoryBudget(1), Departures())
+    assert call.guess_tokens(4_000_000) == tokens
+
+
+async def _nothing() -> dict[str, Any]:
+    return {}
