@@ -74,13 +74,15 @@ def test_flat_and_nested_json_are_the_same_tensor(drawn: tuple[str, np.ndarray[A
         assert np.array_equal(read, array)
 
 
-@given(tensors([*FIXED, "BYTES"]), st.binary(max_size=9))
-def test_binary_data_survives_a_round_trip(drawn: tuple[str, np.ndarray[Any, Any]], before: bytes) -> None:
+@given(tensors([*FIXED, "BYTES"]), st.binary(max_size=9), st.binary(max_size=9))
+def test_binary_data_survives_a_round_trip(
+    drawn: tuple[str, np.ndarray[Any, Any]], before: bytes, behind: bytes
+) -> None:
     """Bytes written for a tensor read back equal and aligned, wherever in a body they lie."""
     name, array = drawn
     datatype = DATATYPES[name]
     data = bytes(to_binary(datatype, array).tobytes())
-    read = from_binary("x", datatype, list(array.shape), before + data, len(before), len(data))
+    read = from_binary("x", datatype, list(array.shape), before + data + behind, len(before), len(data))
     assert read.shape == array.shape
     assert read.flags.aligned
     assert np.array_equal(read, array)
@@ -94,6 +96,24 @@ def test_bytes_that_are_no_text_pass_in_binary() -> None:
     assert from_binary("x", DATATYPES["BYTES"], [2], data, 0, len(data)).tolist() == [b"\xff\x00z", b""]
     with pytest.raises(FreeholdError, match="output_not_text"):
         to_json("y", DATATYPES["BYTES"], array)
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "code"),
+    [
+        (b"\1\0\0\0a", 2, "element_count_wrong"),
+        (b"\1\0\0\0a" * 3, 2, "element_count_wrong"),
+        (b"\1\0\0\0a", 0, "element_count_wrong"),
+        (b"\1\0\0\0a\0\0", 2, "bytes_malformed"),
+        (b"\2\0\0\0a", 1, "bytes_malformed"),
+        (b"\1\0\0\0a\xff\xff\xff\xffbc", 2, "bytes_malformed"),
+    ],
+)
+def test_bytes_whose_lengths_do_not_add_up_are_refused(data: bytes, count: int, code: str) -> None:
+    """Too few or too many elements, and one that reaches, were it by 4 GB, into what lies behind the tensor."""
+    body = b"before" + data + b"behind" * 4
+    with pytest.raises(FreeholdError, match=code):
+        from_binary("x", DATATYPES["BYTES"], [count], body, 6, len(data))
 
 
 @pytest.mark.parametrize("name", ["FP16", "BF16"])

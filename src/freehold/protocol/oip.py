@@ -22,6 +22,7 @@ from freehold.protocol.oip_request import (
     check_input,
     declared_input,
     flag,
+    given,
     schedule,
     wanted_outputs,
 )
@@ -32,6 +33,8 @@ JSON = b"application/json"
 BINARY = b"application/octet-stream"
 
 Data = TypeVar("Data")
+Parameters = dict[str, Parameter | None] | None
+"""As clients send them: those that write out what they leave empty (MLServer's types do) send null."""
 
 
 class Encoded(NamedTuple):
@@ -49,14 +52,14 @@ class InputBody(msgspec.Struct, Generic[Data]):
     shape: list[int]
     datatype: str
     data: Data | UnsetType = UNSET
-    parameters: dict[str, Parameter] = {}
+    parameters: Parameters = None
 
 
 class OutputBody(msgspec.Struct):
     """One output that a request asks for; `binary_data` among the parameters chooses its form."""
 
     name: str
-    parameters: dict[str, Parameter] = {}
+    parameters: Parameters = None
 
 
 class InferBody(msgspec.Struct, Generic[Data]):
@@ -65,7 +68,7 @@ class InferBody(msgspec.Struct, Generic[Data]):
     inputs: list[InputBody[Data]]
     outputs: list[OutputBody] | None = None
     id: str | None = None
-    parameters: dict[str, Parameter] = {}
+    parameters: Parameters = None
 
 
 class AnswerTensor(msgspec.Struct):
@@ -129,7 +132,7 @@ def parse_infer(
         if output.part is not None:
             regions.reserve(*output.part)
     requested = tuple(output.name for output in wanted) if message.outputs else ()
-    parameters = message.parameters
+    parameters = given(message.parameters)
     return InferRequest(arrays, wanted, requested, message.id, parameters, schedule(parameters))
 
 
@@ -151,10 +154,10 @@ def _read_inputs(
     declared = {spec.name: spec for spec in specs}
     arrays: dict[str, Array] = {}
     for message in messages:
-        name, parameters = message.name, message.parameters
+        name, parameters = message.name, given(message.parameters)
         datatype = check_input(declared_input(name, declared, arrays), message.datatype, message.shape)
         if "binary_data_size" in parameters:
-            size = _binary_size(message, body, place)
+            size = _binary_size(message, parameters, body, place)
             place = (place or 0) + size
             arrays[name] = from_binary(name, datatype, message.shape, body, place - size, size)
         elif parameters and (part := part_of(parameters)) is not None:
@@ -172,14 +175,14 @@ def _read_inputs(
     return arrays
 
 
-def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int:
+def _binary_size(message: InputBody[Any], parameters: Mapping[str, Parameter], body: bytes, place: int | None) -> int:
     """How many bytes from `place` on are this input's, when the body has them."""
-    size = message.parameters["binary_data_size"]
+    size = parameters["binary_data_size"]
     if type(size) is not int or size < 0:
         raise FreeholdError(
             "parameter_invalid", parameter="binary_data_size", value=wire.brief(size), expected="a byte count"
         )
-    if message.data is not UNSET or part_of(message.parameters) is not None:
+    if message.data is not UNSET or part_of(parameters) is not None:
         raise FreeholdError("data_twice", name=message.name)
     if place is None:
         raise FreeholdError("header_length_missing", name=message.name)
@@ -189,10 +192,10 @@ def _binary_size(message: InputBody[Any], body: bytes, place: int | None) -> int
 
 
 def _read_outputs(message: InferBody[Any], specs: Sequence[TensorSpec]) -> tuple[OutputWanted, ...]:
-    binary = flag(message.parameters, "binary_data_output", False)
+    binary = flag(given(message.parameters), "binary_data_output", False)
     if not message.outputs:
         return all_outputs(specs, binary=binary)
-    return wanted_outputs(specs, [(output.name, output.parameters) for output in message.outputs], binary=binary)
+    return wanted_outputs(specs, [(output.name, given(output.parameters)) for output in message.outputs], binary=binary)
 
 
 def _parse_raw(body: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> InferRequest:

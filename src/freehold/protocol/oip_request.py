@@ -135,6 +135,11 @@ def schedule(parameters: Mapping[str, Parameter]) -> Schedule:
     return Schedule(timeout_us / 1e6 if timeout_us else None, later) if later or timeout_us else _AS_THE_MODEL
 
 
+def given(parameters: Mapping[str, Parameter | None] | None) -> Mapping[str, Parameter]:
+    """Those that have a value: null is the same as leaving one out, or all of them."""
+    return {name: value for name, value in parameters.items() if value is not None} if parameters else _NONE
+
+
 def flag(parameters: Mapping[str, Parameter], name: str, default: bool) -> bool:
     """A parameter that is true or false. Raises `parameter_invalid`."""
     value = parameters.get(name, default)
@@ -154,3 +159,4 @@ def whole(parameters: Mapping[str, Parameter], name: str) -> int:
 
 
 _AS_THE_MODEL = Schedule()
+_NONE: Mapping[str, Parameter] = {}

@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 MAX_BYTES = 2**63 - 1
 
 _NESTED = re.compile(rb"\[\s*\[")
+_LENGTH = struct.Struct("<I").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def from_binary(name: str, datatype: Datatype, shape: Sequence[int], body: bytes
     """
     count = element_count(name, shape, datatype)
     if datatype.item is str:
-        return _object_array(_split_bytes(name, shape, count, body[start : start + size]), shape)
+        return _object_array(_split_bytes(name, shape, count, body, start, size), shape)
     expected = count * datatype.dtype.itemsize
     if size != expected:
         raise FreeholdError(
@@ -166,17 +167,24 @@ def from_binary(name: str, datatype: Datatype, shape: Sequence[int], body: bytes
     return array if array.flags.aligned else array.copy()
 
 
-def _split_bytes(name: str, shape: Sequence[int], count: int, data: bytes) -> list[bytes]:
+def _split_bytes(name: str, shape: Sequence[int], count: int, body: bytes, start: int, size: int) -> list[bytes]:
+    """The elements in `body[start:start + size]`. 64 MB may hold 16 million, so each must cost little."""
     items: list[bytes] = []
-    place = 0
-    while place < len(data):
-        end = place + 4 + int.from_bytes(data[place : place + 4], "little")
-        if end > len(data) or place + 4 > len(data):
-            raise FreeholdError("bytes_malformed", name=name, index=len(items), size=len(data))
-        items.append(data[place + 4 : end])
-        place = end
-    if len(items) != count:
-        raise FreeholdError("element_count_wrong", name=name, shape=list(shape), expected=count, seen=len(items))
+    place, end = start, start + size
+    last = end - 4
+    for _ in range(count):
+        if place > last:
+            break
+        begin = place + 4
+        (length,) = _LENGTH(body, place)
+        place = begin + length
+        items.append(body[begin:place])
+    if place > end or last < place < end:
+        index = len(items) - (place > end)
+        raise FreeholdError("bytes_malformed", name=name, index=index, size=size)
+    if place < end or len(items) < count:
+        seen = f"more than {count}" if place < end else len(items)
+        raise FreeholdError("element_count_wrong", name=name, shape=list(shape), expected=count, seen=seen)
     return items
 
 
