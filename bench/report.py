@@ -18,6 +18,7 @@ RATE: Column = ("a second", lambda one: one.rate, "{:,.1f}")
 A_MINUTE: Column = ("chunks/min", lambda one: one.rate * 60, "{:,.0f}")
 CPU_MS: Column = ("CPU ms each", lambda one: one.cpu_per_item * 1e3, "{:.2f}")
 CPU_US: Column = ("CPU us each", lambda one: one.cpu_per_item * 1e6, "{:,.0f}")
+CPU_TENTHS: Column = ("CPU us each", lambda one: one.cpu_per_item * 1e6, "{:,.1f}")
 CPU_TOKEN: Column = ("CPU us/token", lambda one: one.cpu_per_token * 1e6, "{:,.0f}")
 P50: Column = ("p50 ms", lambda one: one.p50_s * 1e3, "{:,.1f}")
 P99: Column = ("p99 ms", lambda one: one.p99_s * 1e3, "{:,.1f}")
@@ -48,6 +49,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
     "start": (READY_S, READY_CPU, PSS),
     "convert": (READY_S, READY_CPU, GAP),
     "render": (READY_S, READY_CPU),
+    "door": (CPU_TENTHS,),
     "store": (MILLISECONDS, CHANGED, MOVED),
 }
 

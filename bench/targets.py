@@ -1,6 +1,6 @@
 """The numbers that were promised, and what a run says of each."""
 
-from bench import adaptation, deploying, generation_targets, routing_report
+from bench import adaptation, deploying, door, generation_targets, routing_report
 from bench.measure import RAW
 from bench.results import Results, Sample
 from bench.target import Measure, Target, ratio
@@ -134,5 +134,6 @@ TARGETS: tuple[Target, ...] = (
     *generation_targets.TARGETS,
     *adaptation.TARGETS,
     *deploying.TARGETS,
+    *door.TARGETS,
     *routing_report.TARGETS,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
-from bench import adaptation, deploying, folders, generation_workloads, graphs, measure, routing, texts
+from bench import adaptation, deploying, door, folders, generation_workloads, graphs, measure, routing, texts
 from bench.measure import Corpus, Load
 from bench.rows import Row, Scale, Workload
 from bench.servers import SERVERS, Server, freehold
@@ -28,6 +28,7 @@ def workloads(scale: Scale) -> list[Workload]:
         *generation_workloads.workloads(scale.rounds),
         *adaptation.workloads(scale.rounds),
         *deploying.workloads(scale.rounds),
+        *door.workloads(scale.rounds),
         *routing.workloads(scale),
     ]
 
