@@ -105,9 +105,9 @@ class Connection:
         self._show(as_data(outcome), as_text(outcome, self.output.language))
 
     def _key(self, environ: Mapping[str, str], *, reads: bool) -> ModelsKey:
-        """As `models_key`; one that was made for our own servers or for whoever runs them is noted."""
+        """As `models_key`; one of our own servers' is noted."""
         key = models_key(self.config, environ, reads=reads)
-        if key.place and (self.config.dify or Dify()).models_key is None:
+        if key.is_wide:
             self.note(FreeholdError("note_dify_key_wide", place=key.place))
         return key
 

@@ -30,6 +30,8 @@ class ModelsKey:
 
     value: str = field(default="", repr=False)
     place: str = ""
+    is_wide: bool = False
+    """Whether it is one of our own servers', which may do more than ask models."""
 
 
 def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> ModelsKey:
@@ -39,17 +41,19 @@ def models_key(config: Config, environ: Mapping[str, str], *, reads: bool) -> Mo
     """
     if config.access.auth == "none":
         return ModelsKey()
-    told = (config.dify or Dify()).models_key or config.access.key
+    own = (config.dify or Dify()).models_key
+    told = own or config.access.key
     if told is not None:
-        return ModelsKey(_for_header(told, environ) if reads else "", told)
+        return ModelsKey(_for_header(told, environ) if reads else "", told, own is None)
     if config.deploy is not None and config.deploy.target == "kubernetes":
         return _cluster_key(config.deploy, environ, reads=reads)
     file = _made(config, environ)
     place = f"$(cat {quote(str(file))})"
+    is_wide = file.name != INITIAL_FILE
     if not reads:
-        return ModelsKey("", place)
+        return ModelsKey("", place, is_wide)
     try:
-        return ModelsKey(file.read_text(encoding="ascii").strip(), place)
+        return ModelsKey(file.read_text(encoding="ascii").strip(), place, is_wide)
     except (OSError, UnicodeDecodeError):
         raise FreeholdError("dify_key_wanted", path=file) from None
 
@@ -59,11 +63,11 @@ def _cluster_key(settings: Deploy, environ: Mapping[str, str], *, reads: bool) -
     namespace, name = settings.namespace or settings.name, secret_of(ACCESS)
     place = f"$(kubectl -n {namespace} get secret {name} --output jsonpath={{.data.{SECRET_KEY}}} | base64 --decode)"
     if not reads:
-        return ModelsKey("", place)
+        return ModelsKey("", place, is_wide=True)
     value = _cluster_secret(settings, environ, name).get(SECRET_KEY, "").strip()
     if not value:
         raise FreeholdError("dify_key_wanted", path=f"Secret {name}")
-    return ModelsKey(value, place)
+    return ModelsKey(value, place, is_wide=True)
 
 
 def _made(config: Config, environ: Mapping[str, str]) -> Path:

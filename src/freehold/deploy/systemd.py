@@ -277,5 +277,5 @@ def _readme(host: _Host) -> str:
 def _keys(host: _Host) -> str:
     home = quote(state(GATEWAY, host.deployment.settings)[0].source)
     is_made = host.deployment.config.access.key is None
-    initial = f", and writes the first one, an administrator's, to\n{home}/initial-key" if is_made else ""
+    initial = f", and writes the first one, a client's, to\n{home}/initial-key" if is_made else ""
     return _KEYS.format(initial=initial, user=USER, home=home, program=host.program, etc=host.etc)
