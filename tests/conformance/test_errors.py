@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from freehold.server.openapi import OPERATIONS
 from tests.conformance.calls import proves
 from tests.conformance.wire import Address, Json, binary, exchange, infer, tensor
 
+ROUTES = [route for route in OPERATIONS if " /v2" in route and route != "POST /v2/rerank"]
+"""Of the protocol and its extensions; the path that is left out is Cohere's, whose errors are."""
 ROW = tensor("x", "FP32", [1, 3], data=[1, 2, 3])
 
 
@@ -109,6 +112,25 @@ def test_what_is_not_there_is_told(address: Address, line: str, status: int) -> 
     answer = exchange(address, line, body)
     assert (answer.status, list(answer.json())) == (status, ["error"])
     assert status != 405 or answer.headers["allow"]
+
+
+@proves("errors")
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_refuses_in_the_same_form(address: Address, route: str) -> None:
+    """Another method, a body that is no JSON, packed in a way that nobody knows, or too large; HEAD has no body."""
+    method, _, pattern = route.partition(" ")
+    path = pattern.format(model="row", version="1", region="none", repository="freehold")
+    asked = [exchange(address, f"PATCH {path}")]
+    if OPERATIONS[route].requests:
+        asked += [
+            exchange(address, f"{method} {path}", b"{"),
+            exchange(address, f"{method} {path}", b"{}", "Content-Encoding: br"),
+            exchange(address, f"{method} {path}", b"", "Content-Length: 999999999999", length=False),
+        ]
+    assert [answer.status for answer in asked] == [405, 400, 415, 413][: len(asked)]
+    assert all(list(answer.json()) == ["error"] and isinstance(answer.json()["error"], str) for answer in asked)
+    assert exchange(address, f"HEAD {path}").body == b""
+    assert method in exchange(address, f"OPTIONS {path}").headers["allow"]
 
 
 @proves("errors")

@@ -81,6 +81,8 @@ def test_a_header_of_0_makes_the_whole_body_the_tensor(address: Address) -> None
     answer = exchange(address, "POST /v2/models/row/infer", values.tobytes(), "Inference-Header-Content-Length: 0")
     assert answer.json()["outputs"][0]["shape"] == [2, 3]
     assert answer.tail() == values.tobytes()
+    cut = exchange(address, "POST /v2/models/row/infer", values.tobytes()[:5], "Inference-Header-Content-Length: 0")
+    assert (cut.status, "has 5 bytes; FP32 of shape [1, 3] takes 12" in cut.json()["error"]) == (400, True)
 
 
 @proves("infer binary")
@@ -138,6 +140,8 @@ def test_a_body_that_is_not_what_it_says_is_refused(address: Address) -> None:
     for encoding, status in (("gzip", 400), ("br", 415)):
         answer = exchange(address, "POST /v2/models/row/infer", body, f"Content-Encoding: {encoding}")
         assert (answer.status, list(answer.json())) == (status, ["error"])
+    for encoding in ("Identity", ""):
+        assert exchange(address, "POST /v2/models/row/infer", body, f"Content-Encoding: {encoding}").status == 200
 
 
 @proves("infer")

@@ -220,7 +220,7 @@ def _parse_raw(body: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[Tens
         row = datatype.dtype.itemsize
         for size in shape:
             row *= size
-        shape[free] = len(body) // row if row else 0
+        shape[free] = -(-len(body) // row) if row else 0  # rounded up: a row that was cut short is missed
     return InferRequest({spec.name: from_binary(spec.name, datatype, shape, body, 0, len(body))}, wanted)
 
 
