@@ -193,6 +193,18 @@ def test_versions_change_under_load_without_a_failed_request(one: Shop) -> None:
     assert one.hosts() == before
 
 
+def test_a_program_gets_a_key_in_the_gateway_s_container(one: Shop) -> None:
+    """By the command of the how-to; it counts at once, and opens no more than its role does."""
+    container = one.engine.docker("ps", "--quiet", "--filter", f"name={one.name}.gateway")
+    command = ("freehold", "keys", "create", "--json", "--config", "/etc/freehold/freehold.yaml", "--name", "dify")
+    key = json.loads(one.engine.docker("exec", container, *command))["key"]
+    with one.engine.network(), httpx.Client(base_url=f"http://127.0.0.1:{PORT}", trust_env=False) as client:
+        client.headers["api-key"] = key
+        eventually(lambda: client.get("/v1/models").status_code == 200, "the key counts", PATIENCE_S)
+        assert client.post(PATH, content=REQUEST).status_code == 200
+        assert client.get("/metrics").status_code == 403
+
+
 def test_a_version_whose_file_is_broken_is_refused_before_anything_starts(one: Shop) -> None:
     """The image that is to run it says so; no release is made of it."""
     before, releases = one.hosts(), one.status()["releases"]

@@ -6,9 +6,9 @@ ENTRIES: dict[str, Entry] = {
     "key_missing": Entry(
         Kind.UNAUTHENTICATED,
         "This server asks for a key, and the request carries none.",
-        "Send it as `Authorization: Bearer KEY` or `api-key: KEY`; the first key lies in the server's file `initial-key`.",
+        "Send it as `Authorization: Bearer KEY` or `api-key: KEY`; on the server's machine `freehold keys create --name NAME` makes one.",
         "服务器需要密钥，而请求未携带。",
-        "请用 `Authorization: Bearer KEY` 或 `api-key: KEY` 发送；首个密钥保存在服务器的 `initial-key` 文件中。",
+        "请用 `Authorization: Bearer KEY` 或 `api-key: KEY` 发送；可在服务器所在机器上用 `freehold keys create --name NAME` 创建。",
     ),
     "key_wrong": Entry(
         Kind.UNAUTHENTICATED,
