@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from freehold.access import Keys
 from freehold.config import Config, Limits, ModelConfig, Network, routing
 from freehold.config.routing import Gateway as Sharing
 from freehold.gateway.build import build
@@ -22,7 +23,7 @@ from freehold.gateway.routing.selection import Here, Look
 from freehold.gateway.running import Gateway
 from freehold.gateway.upstreams.child import Patience
 from freehold.gateway.upstreams.upstream import Upstream
-from freehold.http import App, BodyLimits, Call, Listener, MemoryBudget, Response, Route, bind
+from freehold.http import App, BodyLimits, Call, Entrance, Listener, MemoryBudget, Response, Route, bind
 from freehold.telemetry import Telemetry
 from tests.crowd import eventually
 
@@ -127,8 +128,10 @@ def fronting(
     grace_s: float = 2.0,
     alone: bool = False,
     look: Look = lambda: ("ready", None, ("chat",)),
+    keys: Keys | None = None,
 ) -> Iterator[Front]:
-    """A node with these models behind others, and unless it is `alone` the model `here` of its own, as `look` says."""
+    """A node with these models behind others, and unless it is `alone` the model `here` of its own, as `look` says.
+    With `keys` it asks for one."""
     telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
     every = models if alone else (ModelConfig(id="here", source="/here"), *models)
     config = Config(models=every, routes=routes, network=network, gateway=sharing)
@@ -150,6 +153,7 @@ def fronting(
         body_limits=body_limits,
         lifespan=life,
         grace_s=grace_s,
+        entrance=None if keys is None else Entrance(keys, lambda: gateway.owners),
     )
     started = threading.Event()
     server = Listener(app, bind("127.0.0.1", 0), grace_s=grace_s, on_ready=lambda _: started.set())

@@ -16,6 +16,7 @@ from freehold.access import RIGHTS, Keys, Right, Role
 from freehold.cli.route_page import every_route
 from freehold.config import Config, ModelConfig
 from freehold.gateway.build import build as build_gateway
+from freehold.gateway.front import Front
 from freehold.gateway.routing.selection import Here
 from freehold.http import BodyLimits, Entrance, Listener, MemoryBudget, Route, bind
 from freehold.http.proxies import TrustedProxies
@@ -27,6 +28,10 @@ from tests.crowd import eventually
 THEIRS, NOBODY, OURS = "theirs-fp32", "nobody-fp32", "ours-fp32"
 ROLES: tuple[Role, ...] = ("viewer", "client", "operator", "admin")
 ROUTES = [route for route in every_route() if not route.public]
+ALONE = Front(Telemetry(process=False), alone=True)
+OF_A_GATEWAY = [route for route in ALONE.routes(every_route()) if not route.public]
+ELSEWHERE = "http://127.0.0.1:9/v1"
+"""Where nobody answers: what is asked here is known before anybody else is."""
 BODY: dict[str, Any] = {
     "input": "x",
     "prompt": "x",
@@ -63,7 +68,7 @@ class Node:
         number = next(_addresses)
         headers = {"x-forwarded-for": f"10.{number >> 8}.{number & 255}.1"}
         if key is not None:
-            headers["authorization"] = f"Bearer {key}"
+            headers["authorization"] = f"Bearer {key}" if key else ""
         body = {**BODY, "model": model} if route.method == "POST" and "repository" not in path else None
         if path == "/tei/rerank" or path.endswith("memory/unregister"):
             body = None
@@ -72,17 +77,18 @@ class Node:
 
 @contextmanager
 def node_of(served: list[Served]) -> Iterator[Node]:
-    """That node, until the end of the block."""
+    """That node, until the end of the block; without models of its own a gateway to servers elsewhere."""
     telemetry, memory, keys = Telemetry(process=False), MemoryBudget(1 << 28), Keys.in_memory()
+    source = "/here" if served else ELSEWHERE
     config = Config(
         models=(
-            ModelConfig(id="shared", source="/shared"),
-            ModelConfig(id=OURS, source="/ours", tenant="ours"),
-            ModelConfig(id=THEIRS, source="/theirs", tenant="theirs"),
+            ModelConfig(id="shared", source=source),
+            ModelConfig(id=OURS, source=source, tenant="ours"),
+            ModelConfig(id=THEIRS, source=source, tenant="theirs"),
         )
     )
     here = [Here(one.id, lambda one=one: (one.now(), one.error, ())) for one in served]
-    gateway = build_gateway(config, telemetry, memory, {}, here=here)
+    gateway = build_gateway(config, telemetry, memory, {}, here=here, alone=not served)
     entrance = Entrance(keys, lambda: gateway.owners, proxies=TrustedProxies(["127.0.0.1"]))
     models = Models(served, gateway.shown)
     limits = BodyLimits(size=1 << 20)
@@ -104,7 +110,8 @@ def node_of(served: list[Served]) -> Iterator[Node]:
         assert started.wait(20)
         node = Node(listener.address.url, keys)
         with node.client:
-            eventually(models.ready, "the models are loaded")
+            if served:
+                eventually(models.ready, "the models are loaded")
             yield node
     finally:
         listener.should_exit = True
@@ -120,6 +127,13 @@ def node(serve_one: Any, model_paths: dict[str, Path]) -> Iterator[Node]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Node]:
+    """A gateway alone, whose three models are elsewhere."""
+    with node_of([]) as one:
+        yield one
+
+
 def named(routes: list[Route]) -> Any:
     return pytest.mark.parametrize("route", routes, ids=[f"{route.method} {route.path}" for route in routes])
 
@@ -132,8 +146,8 @@ def code_of(answer: httpx.Response) -> str:
 
 @named(ROUTES)
 def test_no_route_answers_without_a_key_or_with_a_wrong_one(node: Node, route: Route) -> None:
-    """401 before anything else is looked at, whatever the body is."""
-    for key in (None, "fh_wrong"):
+    """401 before anything else is looked at, whatever the body is; an empty header is no key."""
+    for key in (None, "", "fh_wrong"):
         answer = node.ask(route, key)
         assert (answer.status_code, "www-authenticate" in answer.headers) == (401, True)
 
@@ -160,6 +174,24 @@ def test_a_model_of_another_tenant_answers_as_one_that_does_not_exist(node: Node
         hidden, missing = node.ask(route, key, THEIRS), node.ask(route, key, NOBODY)
         assert hidden.status_code == missing.status_code
         if route.right != "metrics":
+            assert hidden.text.replace(THEIRS, NOBODY) == missing.text
+        assert THEIRS not in missing.text
+
+
+@named(OF_A_GATEWAY)
+def test_a_gateway_alone_asks_for_keys_and_rights_and_hides_other_tenants_models(gateway: Node, route: Route) -> None:
+    """Its table of paths is its own; a model elsewhere is no less its tenant's than one here."""
+    for key in (None, "", "fh_wrong"):
+        assert gateway.ask(route, key).status_code == 401
+    right: Right = route.right or "metadata"
+    for role in ROLES:
+        answer = gateway.ask(route, gateway.key(role, "ours"), NOBODY)
+        assert (answer.status_code == 403) is (right not in RIGHTS[role])
+    for scope in ({"tenant": "ours"}, {"models": [OURS, "shared"]}):
+        key = gateway.key("operator", **scope)
+        hidden, missing = gateway.ask(route, key, THEIRS), gateway.ask(route, key, NOBODY)
+        assert hidden.status_code == missing.status_code
+        if right != "metrics":
             assert hidden.text.replace(THEIRS, NOBODY) == missing.text
         assert THEIRS not in missing.text
 
@@ -214,5 +246,7 @@ def test_a_revoked_key_is_refused_and_no_key_is_in_any_log(node: Node, caplog: p
         node.keys.register.revoke(f"k{len(node.made) - 1}")
         node.keys.refresh()
         answer = node.ask(listing, key)
+        metrics = Route("GET", "/metrics", ROUTES[0].endpoint, "plain", "metrics")
+        assert 'code="key_wrong"' in node.ask(metrics, node.key("viewer")).text  # whoever watches, sees guesses
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "key_wrong")
     assert not [key for key in node.made if key in caplog.text or key in answer.text]

@@ -4,7 +4,7 @@ A name leads to a route, the route to one of its models by the request's id, and
 this process. What clients send and get is not changed, but for the model's name.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -18,7 +18,7 @@ from freehold.gateway.proxy import Asking, Upload, forward
 from freehold.gateway.routing.affinity import conversation
 from freehold.gateway.routing.hold import Waiting
 from freehold.gateway.routing.identify import BYTES, conflict, identify, is_json, is_packed
-from freehold.gateway.routing.naming import Form, boundary, renamed
+from freehold.gateway.routing.naming import Form, addressed, boundary, renamed
 from freehold.gateway.routing.onward import onward, query_there
 from freehold.gateway.routing.places import Place, passed_on
 from freehold.gateway.routing.selection import READY, Candidate, Here, able, hopeful, unable
@@ -127,7 +127,8 @@ class Front:
             body = await self._body(call) if place.method == "POST" else b""
             path_model = call.params["model"] if place.of_a_model else None
             try:
-                name = identify(place.method, path_model, call.headers, call.query_string, body, lenient=not self.alone)
+                lenient = not self._passes_on(call)
+                name = identify(place.method, path_model, call.headers, call.query_string, body, lenient=lenient)
             except FreeholdError as error:
                 if place.local is None or error.code != "json_malformed":
                     raise
@@ -140,8 +141,12 @@ class Front:
 
         return choose
 
+    def _passes_on(self, call: Call) -> bool:
+        """Whether bodies go on as they came: what a caller sends who may not ask every model is read first."""
+        return self.alone and not call.is_confined
+
     async def _body(self, call: Call) -> bytes:
-        return await (call.packed() if self.alone else call.body())
+        return await (call.packed() if self._passes_on(call) else call.body())
 
     async def _route(self, place: Place, call: Call, route: ModelRoute, body: bytes) -> Answer:
         """The answer of one of the route's models. Where nothing can have reached it, another one is asked."""
@@ -202,7 +207,9 @@ class Front:
         """The answer of one model, asked under the name that it is known by there. `route` is what the client asked
         for, where that is known."""
         there = model.name_there if isinstance(model, Upstream) else model.id
-        if (route is None or route.name != there) and body and self._is_readable(call):
+        if isinstance(model, Upstream) and call.is_confined and not place.of_a_model:
+            body = addressed(body, there)
+        elif (route is None or route.name != there) and body and self._is_readable(call):
             body = renamed(body, there)
         if isinstance(model, Upstream):
             key = conversation(body) if route is not None and route.balance == "prefix" else b""
@@ -221,12 +228,16 @@ class Front:
         return await place.local(call)
 
     async def _pass_form(self, place: Place, call: Call, form: Form) -> Answer:
-        """Reads as much of a form as it takes to know the model; the files in it are sent on as they come."""
+        """Reads as much of a form as it takes to know the model; the files in it are sent on as they come.
+
+        Of who may not ask every model all of it is read: whoever is asked may go by another part of that name.
+        """
         outer = identify(call.method, None, call.headers, call.query_string, b"")
-        pieces = call.pieces()
+        pieces = _whole(call) if call.is_confined else call.pieces()
         inner = None
         async for piece in pieces:
-            call.hold(len(piece))
+            if not call.is_confined:
+                call.hold(len(piece))
             try:
                 inner = form.feed(piece)
             except UnicodeDecodeError:
@@ -235,8 +246,10 @@ class Front:
                 break
         if outer and inner and outer != inner:
             raise conflict({"header or query": outer, "form": inner})
-        if not (name := inner or outer):
+        if not (name := inner or outer) or (call.is_confined and inner is None):
             raise self._unnamed(call)
+        if call.is_confined and form.names_another():
+            raise conflict({"form": inner, "form again": "another"})
         route = self.table.find(name, call.sees)
         model = await self._pick(call, route, waits=_unwatched)  # what is left of the body must not be read here
         if not isinstance(model, Upstream):
@@ -273,11 +286,11 @@ class Front:
         """Whether a model that the body names can be told and changed."""
         if BYTES in call.headers:
             return False
-        return not self.alone or (is_json(call.header(b"content-type")) and not self._is_packed(call))
+        return not self._passes_on(call) or (is_json(call.header(b"content-type")) and not self._is_packed(call))
 
     def _is_packed(self, call: Call) -> bool:
         """Whether the body is passed on as it came, under its Content-Encoding."""
-        return self.alone and is_packed(call.header(b"content-encoding"))
+        return self._passes_on(call) and is_packed(call.header(b"content-encoding"))
 
     def _unnamed(self, call: Call) -> FreeholdError:
         return FreeholdError("model_not_named", served=self.table.listed(call.sees))
@@ -295,6 +308,11 @@ class Front:
 def _signed(answer: Answer, model: str) -> Answer:
     """With the header that says whose it is."""
     return structs.replace(answer, headers=(*answer.headers, (MODEL, model.encode("ascii"))))
+
+
+async def _whole(call: Call) -> AsyncIterator[bytes]:
+    """The body in one piece, unpacked."""
+    yield await call.body()
 
 
 async def _unwatched(waiting: Awaitable[T]) -> T:

@@ -142,6 +142,11 @@ class Call:
         """Whether whoever asks sees every model there is."""
         return self.visit is None or self.visit.sees_all
 
+    @property
+    def is_confined(self) -> bool:
+        """Whether there are models that whoever asks may not ask, though others may."""
+        return self.visit is not None and self.visit.is_confined
+
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
         return self.visit is None or self.visit.sees(model)
@@ -169,7 +174,7 @@ class Call:
         if self._body is None:
             body = await self._receive_body()
             encoding = self._headers.get(b"content-encoding")
-            if encoding is not None and encoding != b"identity":
+            if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
                 body = await inflate(body, encoding, grow=self._grow)
             self._body = body
         return self._body

@@ -125,6 +125,12 @@ class Visit:
         return self.key.models is None and self._runs_the_house
 
     @property
+    def is_confined(self) -> bool:
+        """Whether there are models that this caller may not ask, though others may: what it sends is not trusted to
+        name none of them."""
+        return self.key.models is not None or (bool(self._owners) and not self._runs_the_house)
+
+    @property
     def _runs_the_house(self) -> bool:
         return self.key.tenant == DEFAULT_TENANT and self.key.role != "client"
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from freehold.errors import FreeholdError
 from freehold.gateway.routing.identify import may_name
 
 _NAME = re.compile(rb"^content-disposition:\s*form-data\b.*;\s*name=\"?model\"?\s*(;|$)", re.IGNORECASE | re.MULTILINE)
@@ -31,6 +32,16 @@ def renamed(body: bytes, model: str) -> bytes:
     return msgspec.json.encode({**fields, "model": model})
 
 
+def addressed(body: bytes, model: str) -> bytes:
+    """A JSON object that names `model` and no other, however `body` was written: whoever reads it next may read of two
+    members the first, or what is no JSON to us. Raises `json_malformed`."""
+    try:
+        fields: Mapping[str, msgspec.Raw] = _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FreeholdError("json_malformed", reason=error) from None
+    return msgspec.json.encode({**fields, "model": model})
+
+
 def boundary(content_type: bytes) -> bytes | None:
     """What separates the parts of a form; None for any other content."""
     match = _BOUNDARY.match(content_type)
@@ -41,6 +52,7 @@ class Form:
     """The beginning of a multipart form (RFC 7578), as far as it takes to find the value of its field `model`."""
 
     def __init__(self, separator: bytes) -> None:
+        self._separator = separator
         self._delimiter = b"\r\n--" + separator
         self._data = bytearray(b"\r\n")  # as if a part had ended before the first delimiter, too
         self._from = 0  # what is looked for is not before this
@@ -58,6 +70,15 @@ class Form:
     def size(self) -> int:
         """Its length in bytes."""
         return len(self._data) - 2
+
+    def names_another(self) -> bool:
+        """Whether one more part of what was fed, behind the one that was found, is called `model`."""
+        assert self._found is not None, "feed returned a name"
+        rest = Form(self._separator)
+        try:
+            return rest.feed(bytes(self._data[self._found.stop :])) is not None
+        except UnicodeDecodeError:
+            return True
 
     def feed(self, piece: bytes) -> str | None:
         """The model, as soon as it is known. Raises ValueError when its name is no text."""
