@@ -46,6 +46,15 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
         ("model: {path: /a}\nnetwork: {proxy: '${file:nowhere}'}\n", [("note_secret_unset", "network.proxy")]),
         ("model: {path: /a}\nnetwork: {proxy: 'http://p:1'}\n", []),
         ("model: {path: /a}\naccess: {auth: none}\n", [("note_door_open", None)]),
+        (
+            "model: {path: /a}\naccess: {auth: none, limits: {parallel: 1}, teams: {a: {}}}\n",
+            [
+                ("note_door_open", None),
+                ("note_limits_uncounted", "access.limits"),
+                ("note_limits_uncounted", "access.teams"),
+            ],
+        ),
+        ("model: {path: /a}\naccess: {limits: {parallel: 1}}\n", []),
         ("model: {path: /a, limits: {body_mb: 1, queue: 1}}\n", [("note_limit_of_the_server", "model.limits.body_mb")]),
         ("model: {path: /a}\nlimits: {body_mb: 1, in_flight_mb: 9}\n", []),
         (

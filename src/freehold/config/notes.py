@@ -29,6 +29,10 @@ def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator
         yield FreeholdError("note_no_models", where=tree.where)
     if config.access.auth == "none":
         yield FreeholdError("note_door_open", where=tree.at("access", "auth").where)
+        access = tree.at("access")
+        for place in (access.at(name) for name in ("limits", "teams")):
+            if place is not access:
+                yield FreeholdError("note_limits_uncounted", where=place.where, key=place.key)
     for index, model in enumerate(config.models):
         yield from _on_model(model, tree.at("models", index))
     if config.deploy is not None:

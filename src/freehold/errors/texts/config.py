@@ -269,6 +269,13 @@ _NOTES: dict[str, Entry] = {
         "{where}：访问未设密钥；能连到该端口的人都可使用模型。",
         "除非网络封闭，请移除 `auth: none`（或 FREEHOLD_AUTH=none）。",
     ),
+    "note_limits_uncounted": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` limits nothing: limits count keys, and `auth: none` asks for none.",
+        "Remove `auth: none`, or the limits.",
+        "{where}：`{key}` 不起作用：限额按密钥计数，而 `auth: none` 不要求密钥。",
+        "请移除 `auth: none`，或移除这些限额。",
+    ),
     "note_path_replaced": Entry(
         Kind.CONFLICT,
         "{where}: `{key}` is replaced by MODEL_PATH={value}.",
