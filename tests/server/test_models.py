@@ -314,3 +314,20 @@ def test_a_models_own_readiness_does_not_hang_on_servers_elsewhere(doubled: Path
     asyncio.run(models.load(lambda _: None))
     assert models.ready()
     asyncio.run(models.close(0.0))
+
+
+def test_a_tenants_model_is_its_own_before_its_load_and_until_it_is_gone(doubled: Path, tmp_path: Path) -> None:
+    """Whatever the configuration says by then: else it would be everybody's while something else is being loaded."""
+    old, new = served(doubled, "old"), served(tmp_path / "absent.onnx", "new")
+    old.tenant, new.tenant = "us", "them"
+    models = Models([old, served(doubled, "free")])
+
+    async def follow() -> None:
+        async with models._changing:
+            models.follow({"new": [new]}, ["old"])
+            await asyncio.sleep(0)
+            assert models.owners == {"old": "us"}
+        await models.settled()
+        assert models.owners == {"new": "them"}
+
+    asyncio.run(follow())

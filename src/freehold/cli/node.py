@@ -29,6 +29,7 @@ from freehold.http import CROWD, App, BodyLimits, MemoryBudget
 from freehold.http.door import Door, choose_door, is_loopback
 from freehold.http.listener import Listener, bind
 from freehold.http.tls import Https
+from freehold.http.visit import Owners
 from freehold.machine import docker_bridge, read_memory
 from freehold.server.app import build
 from freehold.server.models import Models, State
@@ -130,6 +131,7 @@ class Node:
         self._models.on_change = self._traffic.again
         self._models.troubles = self._troubles
         self._models.configuration = self._traffic.digest
+        self._owned: tuple[Owners, Owners, Owners] = ({}, {}, {})
         self._guard = self._guarded(ground)
         self._entrance = None if self._guard is None else self._guard.entrance
         self._server: Listener | None = None
@@ -186,9 +188,18 @@ class Node:
             door.keys,
             home,
             ground.telemetry,
-            lambda: self._gateway.owners,
+            self._owners,
             until_keys=door.until_keys,
         )
+
+    def _owners(self) -> Owners:
+        """Whose each name is. A model here is its tenant's until it is gone, whatever the file says of it by then."""
+        named, here, both = self._owned
+        if named is not self._gateway.owners or here is not self._models.owners:  # which are never changed in place
+            named, here = self._gateway.owners, self._models.owners
+            both = {**named, **here}
+            self._owned = named, here, both
+        return both
 
     @asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
