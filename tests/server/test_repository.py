@@ -15,8 +15,9 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from freehold.errors import FreeholdError
+from freehold.protocol.oip_repository import Wanted
 from freehold.server.models import Models, Offer, Override
-from freehold.server.repository import settings_of
+from freehold.server.repository import files_of, settings_of
 from tests.server.conftest import running, served, wait_ready
 
 
@@ -157,6 +158,10 @@ def test_a_load_has_no_other_method(node: httpx.Client) -> None:
         ({}, {}),
         ({"name": "m", "backend": "onnxruntime", "platform": "onnxruntime_onnx", "instance_group": [{}]}, {}),
         (
+            {"max_batch_size": 8, "input": [{"name": "x", "data_type": "TYPE_INT8", "dims": ["-1", "3"]}]},
+            {"inputs": [{"name": "x", "datatype": "INT8", "shape": [-1, -1, 3]}]},
+        ),
+        (
             {"parameters": {"keep_alive": {"string_value": "5m"}, "device": "cpu"}},
             {"keep_alive": "5m", "device": "cpu"},
         ),
@@ -172,12 +177,63 @@ def test_tritons_configuration_comes_to_our_settings(config: dict[str, Any], set
 
 
 @pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({}, None),
+        ({"version_policy": {}}, None),
+        ({"version_policy": {"all": {}}}, "version_policy { all { } }"),
+        ({"version_policy": {"latest": {"num_versions": 2}}}, "version_policy { latest { num_versions: 2 } }"),
+        (
+            {"version_policy": {"specific": {"versions": [1, "3"]}}},
+            "version_policy { specific { versions: 1 versions: 3 } }",
+        ),
+        ({"default_model_filename": "m.onnx"}, 'default_model_filename: "m.onnx"'),
+    ],
+)
+def test_a_configuration_says_which_versions_of_its_files_are_served(config: dict[str, Any], text: str | None) -> None:
+    """In the words of Triton's own files; what lies elsewhere has its versions there."""
+    files = {"1/model.onnx": b"", "3/model.onnx": b""}
+    said = files_of("m", Wanted(config, files))
+    assert said == (files if text is None else {**files, "config.pbtxt": text.encode()})
+    assert files_of("m", Wanted(config, {})) == {}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"version_policy": {"newest": {}}},
+        {"version_policy": {"specific": {"versions": "3"}}},
+        {"version_policy": {"specific": {"versions": [True]}}},
+        {"version_policy": {"latest": {"num_versions": "many"}}},
+        {"default_model_filename": "../m.onnx"},
+        {"default_model_filename": 7},
+    ],
+)
+def test_versions_that_cannot_be_meant_are_refused(config: dict[str, Any]) -> None:
+    """Before anything is loaded, with the field's name."""
+    with pytest.raises(FreeholdError, match="load_config_invalid"):
+        files_of("m", Wanted(config, {"1/model.onnx": b""}))
+
+
+def test_a_configuration_as_it_is_told_loads_the_model_again(
+    client: triton.InferenceServerClient, node: httpx.Client, shelf: Shelf
+) -> None:
+    """Clients read it, change a field and send it back; what it tells of the model beside that is no wish."""
+    client.load_model("int8")
+    config = node.get("/v2/models/int8/config").json()
+    client.load_model("int8", config=json.dumps(config))
+    inputs = [{"name": "x", "datatype": "INT8", "shape": [-1, 3]}]
+    wished = {"kind": "tensor", "precision": "fp32", "inputs": inputs, "outputs": [{**inputs[0], "name": "y"}]}
+    assert shelf.asked[-1].settings == wished
+
+
+@pytest.mark.parametrize(
     "config",
     [
         {"name": "other"},
         {"backend": "tensorrt"},
         {"platform": 7},
-        {"max_batch_size": "8"},
+        {"max_batch_size": "eight"},
         {"max_batch_size": -1},
         {"parameters": []},
         {"parameters": {"a": {"string_value": 7}}},
@@ -185,6 +241,10 @@ def test_tritons_configuration_comes_to_our_settings(config: dict[str, Any], set
         {"input": [{"name": "x"}]},
         {"input": ["x"]},
         {"output": [{"name": "y", "data_type": "FP32", "dims": [1]}]},
+        {"input": [{"name": "x", "data_type": "TYPE_FP32", "dims": ["many"]}]},
+        {"ensemble_scheduling": {"step": []}},
+        {"sequence_batching": {}},
+        {"maxBatchSize": 8},
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(config: dict[str, Any]) -> None:

@@ -18,6 +18,9 @@ PLATFORM = "onnx_onnxv1"
 BATCH_ROWS = 64
 """Rows up to which batches are tried when a tensor model is tuned: what its configuration calls its largest batch."""
 
+TOLD = frozenset({"digest", "proof", "labels"})
+"""Those of a model's properties that say what it is, and that nobody can wish."""
+
 
 def server(shared: SharedMemory) -> ServerMetadata:
     """The server itself, with the extensions that it offers as it is configured."""
