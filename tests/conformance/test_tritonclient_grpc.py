@@ -103,6 +103,7 @@ def test_configuration_and_statistics_are_told(client: triton.InferenceServerCli
     """The messages of Triton's extensions, filled."""
     config = client.get_model_config("pair").config
     assert [(one.name, list(one.dims)) for one in config.input] == [("a", [4]), ("b", [4])]
+    assert (config.dynamic_batching.priority_levels, config.dynamic_batching.default_priority_level) == (2, 1)
     before = client.get_inference_statistics("row").model_stats[0].inference_count
     client.infer("row", [row(1)])
     after = client.get_inference_statistics("row", "1").model_stats[0]

@@ -78,10 +78,10 @@ def test_a_view_with_strides_is_packed_in_order() -> None:
     ids=["embed", "rerank", "rerank nothing", "tensor"],
 )
 def test_a_request_of_each_kind_arrives_whole(request_: Request) -> None:
-    """Number, time and body."""
-    message = there(frames.infer_of(7, request_, 2.5))
+    """Number, time, whether it lets others go first, and body."""
+    message = there(frames.infer_of(7, request_, 2.5, later=True))
     assert isinstance(message, frames.Infer)
-    assert (message.id, message.within_s) == (7, 2.5)
+    assert (message.id, message.within_s, message.later) == (7, 2.5, True)
     seen = frames.request_of(message)
     assert type(seen) is type(request_)
     if isinstance(request_, TensorRequest):

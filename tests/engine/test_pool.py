@@ -169,13 +169,13 @@ def test_a_cancelled_request_leaves_the_queue_of_its_process(slow_graph: Path, e
         async with engines.loaded(slow_graph, 1) as pool:
             running = asyncio.create_task(pool.infer(engines.turns(engines.LONG), FAR))
             await engines.until(lambda: pool.capacity().running == 1)
-            waiting = [asyncio.create_task(pool.infer(engines.turns(1), FAR)) for _ in range(5)]
-            await engines.until(lambda: pool.capacity().queued == 5)
+            waiting = [asyncio.create_task(pool.infer(engines.turns(1), FAR, later=turn > 1)) for turn in range(5)]
+            await engines.until(lambda: (pool.capacity().queued, pool.capacity().later) == (5, 3))
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
             probe = asyncio.create_task(pool.infer(engines.turns(1), FAR))
-            await engines.until(lambda: pool.capacity().queued == 1)
+            await engines.until(lambda: (pool.capacity().queued, pool.capacity().later) == (1, 0))
             for task in (probe, running):
                 task.cancel()
             await asyncio.gather(probe, running, return_exceptions=True)
