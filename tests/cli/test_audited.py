@@ -67,6 +67,6 @@ def test_a_database_out_of_reach_keeps_nobody_from_deploying_it(
 ) -> None:
     """The line stands under FREEHOLD_HOME."""
     monkeypatch.setenv("AUDIT_URL", "postgresql://127.0.0.1:1/freehold")
-    with audited("deploy.release", access=Access(database="${env:AUDIT_URL}"), release=1):
+    with audited("deploy.release", "", Access(database="${env:AUDIT_URL}"), release=1):
         assert outcomes(freehold) == [("deploy.release", "asked")]
     assert outcomes(freehold) == [("deploy.release", "asked"), ("deploy.release", "done")]

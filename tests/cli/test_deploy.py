@@ -107,6 +107,11 @@ def test_down_takes_what_services_kept_with_it(freehold: Run, deployed: Releases
     data = deployed.folder.parents[2] / "data" / "freehold" / "a"
     ran = freehold("down", "--yes", "--json")
     assert (ran.code, ran.data["removed"]) == (0, [str(data)])
+    lines = freehold("audit", "--what", "deploy", "--json").data["lines"]
+    assert [(line["what"], line["outcome"], line["details"]["deployment"]) for line in lines] == [
+        ("deploy.down", "asked", "freehold"),
+        ("deploy.down", "done", "freehold"),
+    ]
     assert not data.exists()
     assert deployed.numbers() == [1]
 
@@ -115,6 +120,9 @@ def test_a_rollback_without_anything_before_is_refused(freehold: Run, deployed: 
     """With the number that is in force."""
     assert freehold("rollback", "--json").error["code"] == "release_first"
     assert freehold("rollback", "1", "--json").error["code"] == "release_current"
+    lines = freehold("audit", "--what", "deploy.rollback", "--json").data["lines"]
+    assert [line["outcome"] for line in lines] == ["asked", "release_first", "asked", "release_current"]
+    assert lines[-1]["details"] == {"deployment": "freehold", "release": 1}
     assert freehold("deploy", "--to", "7", "--json").error["code"] == "release_absent"
 
 

@@ -42,7 +42,7 @@ class Limited:
     def note(self, visit: Visit, status: int, seconds: float) -> None:
         self.statuses.append(status)
 
-    def attempt(self, visit: Visit, what: str, model: str) -> Any:
+    def attempt(self, visit: Visit, what: str, model: str, details: Any) -> Any:
         raise AssertionError("no act of administration")
 
 

@@ -27,7 +27,7 @@ class Kept:
         self.ledger = Bookkeeping(self.books.usage, self.books.audit)
 
     def visit(self, right: Right) -> Visit:
-        return Visit(KEY, Asked(right, "POST", "/p", "r-1", "10.0.0.1"), {}, None, self.ledger)
+        return Visit(KEY, Asked(right, "POST", "/p", "r-1", "10.0.0.1"), {"theirs": "them"}, None, self.ledger)
 
     def lines(self) -> list[dict[str, object]]:
         self.books.usage.flush()
@@ -101,6 +101,23 @@ def test_a_flood_of_what_is_refused_is_a_few_lines(kept: Kept) -> None:
 
 def test_an_administrative_act_has_a_line_before_it_and_one_behind_it(kept: Kept) -> None:
     """On disk when its block begins."""
-    with kept.ledger.attempt(kept.visit("repository"), "model.load", "m"):
+    visit = kept.visit("repository")
+    with kept.ledger.attempt(visit, "model.load", "theirs", {"from": "there"}):
         assert [line["outcome"] for line in kept.lines()] == ["asked"]
-    assert [line["outcome"] for line in kept.lines()] == ["asked", "done"]
+        visit.digest = "sha256:1"
+    first, second = kept.lines()
+    assert (first["outcome"], second["outcome"], "digest" in first, second["digest"]) == (
+        "asked",
+        "done",
+        False,
+        "sha256:1",
+    )
+    assert second["details"] == {"from": "there", "request": "r-1"}
+
+
+def test_an_act_on_a_tenants_model_is_found_under_that_tenant(kept: Kept) -> None:
+    """Whoever does it; of what is nobody's, under the actor's."""
+    for model in ("theirs", "free"):
+        with kept.ledger.attempt(kept.visit("repository"), "model.unload", model, {}):
+            pass
+    assert [line["tenant"] for line in kept.lines()] == ["them", "them", "us", "us"]

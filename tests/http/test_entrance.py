@@ -1,5 +1,6 @@
 """Who is let in, by which header, and what is told of who is not."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from freehold.access import Keys
 from freehold.errors import FreeholdError
 from freehold.http.entrance import Entrance, presented_key
-from freehold.http.visit import Asked
+from freehold.http.visit import Asked, Visit
 
 ASKED = Asked("infer", "POST", "/v1/embeddings", "r-1", "10.0.0.1")
 
@@ -18,6 +19,13 @@ class Gate:
 
     def __init__(self) -> None:
         self.away: list[tuple[str, str]] = []
+        self.ended: list[int] = []
+
+    def permit(self) -> None:
+        """Everything can be written down."""
+
+    def note(self, visit: Visit, status: int, seconds: float) -> None:
+        self.ended.append(status)
 
     def turned_away(self, address: str, code: str) -> None:
         self.away.append((address, code))
@@ -88,6 +96,18 @@ def test_an_open_entrance_closes_with_the_first_key_and_stays_closed(
     assert not entrance.is_open
     assert len([record for record in caplog.records if "from now on" in record.message]) == 1
     assert not Entrance(keys).is_open
+
+
+def test_what_anyone_does_is_written_down_of_nobody(keys: Keys) -> None:
+    """While the entrance is open: all models are seen, limits are not asked, and usage and audit are kept."""
+    gate = Gate()
+    entrance = Entrance(keys, lambda: {"m": "them"}, ledger=gate, until_keys=True)
+    visit = entrance.admit({b"api-key": b"any"}, ASKED)
+    assert (visit.key.name, visit.sees_all, visit.sees("m"), visit.owns("m")) == ("", True, True, True)
+    asyncio.run(visit.begin())
+    visit.end(200, 0.1)
+    assert gate.ended == [200]
+    assert entrance.stranger(ASKED).sees("m")
 
 
 def test_a_request_keeps_the_tenants_that_held_when_it_began(keys: Keys) -> None:

@@ -1,7 +1,7 @@
 """What one key sees, may change, takes of its limits, and what is written of it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,7 +54,7 @@ class Book:
         self.lines.append((visit.key.name, visit.model, visit.prompt_tokens, visit.completion_tokens, status))
 
     @contextmanager
-    def attempt(self, visit: Visit, what: str, model: str) -> Iterator[None]:
+    def attempt(self, visit: Visit, what: str, model: str, details: Mapping[str, str]) -> Iterator[None]:
         self.permit()
         self.lines.append((what, model, "asked"))
         try:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def audited(what: str, model: str = "", access: Access | None = None, **details: str | int) -> Iterator[None]:
+def audited(what: str, model: str = "", access: Access | None = None, /, **details: str | int) -> Iterator[None]:
     """Around an act; in the database of `access`, else of the configuration in this folder.
 
     Where that file is broken, its secrets are not known here, or its database is out of reach, the line is written

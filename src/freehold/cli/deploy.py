@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from freehold.cli import deploy_text
+from freehold.cli.audited import audited
 from freehold.cli.deployments import (
     Given,
     hold_of,
@@ -101,7 +102,7 @@ def now(
     usual = Terms.of(wanted.deployment.settings)
     recorded = () if goldens is None else read_recording(read_bytes(goldens), str(goldens))
     terms = Terms(usual.steps, usual.step_s, recorded, accept_differences, with_gateway)
-    with interruptible(), telling(output, "deploying") as say:
+    with interruptible(), _audited("release", wanted.deployment, to), telling(output, "deploying") as say:
         release = _deploying(releases, target, say, notes, brings=to is None).deploy(wanted, terms)
     _show_release(output, releases, release, notes)
 
@@ -134,12 +135,13 @@ def down(
     data = [*map(str, folders), *secrets]
     if data and not yes and not _agreed(data):
         raise FreeholdError("down_unsure", folders=", ".join(data))
-    with telling(output, "stopping") as say:
-        _deploying(releases, target, say, _Notes(output)).down()
-    if forgets is not None:
-        forgets(secrets)
-    for folder in folders:
-        remove_folder(folder)
+    with _audited("down", None if last is None else releases.deployment(last)):
+        with telling(output, "stopping") as say:
+            _deploying(releases, target, say, _Notes(output)).down()
+        if forgets is not None:
+            forgets(secrets)
+        for folder in folders:
+            remove_folder(folder)
     name = releases.folder.name
     stays = "" if last is None else deploy_text.of_what_stays(releases.deployment(last))
     output.show({"name": name, "removed": data, "stays": stays}, f"{name} is down. {stays}".rstrip())
@@ -158,7 +160,7 @@ def rollback(
     releases = releases_of(named(name, os.environ, Path.cwd()), os.environ)
     target = target_in_force(releases, os.environ)
     notes = _Notes(output)
-    with interruptible(), telling(output, "rolling back") as say:
+    with interruptible(), _audited("rollback", _in_force(releases), number), telling(output, "rolling back") as say:
         release = _deploying(releases, target, say, notes).rollback(number, with_gateway=with_gateway)
     _show_release(output, releases, release, notes)
 
@@ -193,6 +195,13 @@ def logs(
             print(line, flush=follow)
     except KeyboardInterrupt:
         pass  # how following ends
+
+
+def _audited(what: str, deployment: Deployment | None, release: int | None = None) -> AbstractContextManager[None]:
+    """What is done to `deployment` stands in the audit of its own configuration, before it begins."""
+    told: dict[str, str | int] = {} if deployment is None else {"deployment": deployment.settings.name}
+    told |= {} if release is None else {"release": release}
+    return audited(f"deploy.{what}", "", None if deployment is None else deployment.config.access, **told)
 
 
 def _agreed(data: Sequence[str]) -> bool:

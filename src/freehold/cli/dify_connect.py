@@ -59,7 +59,7 @@ def connect(
         raise FreeholdError("dify_unconfigured", origin=file_of(config, os.environ, Path.cwd()) or config)
     package = None if plugin is None else _package(plugin)
     models = ", ".join(model.id for model in given.models)
-    with nullcontext() if plan else audited("dify.connect", access=given.access, models=models):
+    with nullcontext() if plan else audited("dify.connect", "", given.access, models=models):
         connection.make(given.dify, os.environ, package, only_plan=plan)
 
 

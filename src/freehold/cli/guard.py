@@ -4,16 +4,19 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from types import MappingProxyType
 
 from freehold.access import Database, Keys
+from freehold.access.act import Act
 from freehold.access.books import Books
 from freehold.access.leases import SharedLeases
 from freehold.access.quota import Quota, Rules
+from freehold.access.trail import OURSELVES
 from freehold.cli.access import database_url, node
 from freehold.config import Access
 from freehold.http import Entrance
@@ -70,14 +73,24 @@ class Guard:
         """Go on by the limits of a file that has changed; its other settings of access wait for a restart."""
         self._quota.follow(Rules.of(access))
 
+    def did(self, what: str, details: Mapping[str, str]) -> None:
+        """Have the line written soon of what this node did by itself."""
+        self._books.audit.note(Act(what, OURSELVES, details=details))
+
     @asynccontextmanager
-    async def life(self) -> AsyncIterator[None]:
-        """While it lasts limits are shared with other nodes and books are written; at its end nothing is left over."""
+    async def life(self, details: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[None]:
+        """While it lasts limits are shared with other nodes and books are written; at its end nothing is left over.
+
+        Both ends stand in the audit, the first with `details`: who acts while no server runs leaves a gap between them.
+        """
+        self.did("server.start", details)
+        await asyncio.to_thread(self._books.audit.flush)  # it stands before all that requests do
         self._books.start()
         try:
             async with self._quota.running():
                 yield
         finally:
+            self.did("server.stop", {})
             await asyncio.to_thread(self._books.close)
 
 

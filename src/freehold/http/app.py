@@ -110,7 +110,7 @@ class App:
             bound = methods.get(scope["method"]) or _stand_in(methods, scope["method"], path)
             dialect, metrics = bound.dialect, bound.metrics
             call = Call(scope, receive, asked, request_id, params, self._body_limits, self._memory, self._departures)
-            if self._entrance is not None and not self._entrance.is_open:
+            if self._entrance is not None:
                 await _enter(self._entrance, call, bound.right)
             answer = await bound.endpoint(call)
             if isinstance(answer, Stream):

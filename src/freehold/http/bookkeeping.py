@@ -1,6 +1,8 @@
 """What visits come to, in the books of `access`: usage for every inference, lines of the audit for what is audited."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
 from freehold.access.act import Act
 from freehold.access.audit import Audit
@@ -36,15 +38,17 @@ class Bookkeeping:
         elif audited:
             self._audit.note(_line(visit, status, seconds))
 
-    def attempt(self, visit: Visit, what: str, model: str) -> AbstractContextManager[object]:
-        """Around an administrative act: a line before it and one behind it. Entering and leaving wait for the database.
-
-        Raises `audit_refused`.
+    @contextmanager
+    def attempt(self, visit: Visit, what: str, model: str, details: Mapping[str, str]) -> Iterator[None]:
+        """Around an administrative act: a line before it and one behind it, with the digest that `visit` has by then.
+        Entering and leaving wait for the database. Raises `audit_refused`.
         """
-        key, asked = visit.key, visit.asked
-        return self._audit.attempt(
-            Act(what, key.name, key.tenant, model, where=asked.address, details={"request": asked.request_id})
-        )
+        asked = visit.asked
+        told = {**details, "request": asked.request_id}
+        act = Act(what, visit.key.name, visit.concerns(model), model, visit.digest, asked.address, details=told)
+        with self._audit.attempt(act) as turned_out:
+            yield
+            turned_out(replace(act, digest=visit.digest))
 
 
 def _line(visit: Visit, status: int, seconds: float) -> Act:

@@ -11,6 +11,8 @@ from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
 log = logging.getLogger(__name__)
 
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
+_ANYONE = Key("", "admin", 0.0, b"")
+"""Whoever calls while no key is asked for: nobody knows who that is."""
 
 
 class Entrance:
@@ -37,7 +39,7 @@ class Entrance:
 
     @property
     def is_open(self) -> bool:
-        """Whether requests need no visit. Once it is not it stays so, whatever becomes of the keys."""
+        """Whether anyone may call. Once it is not it stays so, whatever becomes of the keys."""
         if self._is_open and not self._keys.none_made:
             self._is_open = False
             log.warning("Requests need a key from now on: the first one was made")
@@ -51,6 +53,8 @@ class Entrance:
         address = self._proxies.client(asked.address, headers)
         if address != asked.address:
             asked = asked._replace(address=address)
+        if self.is_open:
+            return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
         try:
             key = self._keys.check(presented_key(headers), address)
         except FreeholdError as error:
@@ -61,7 +65,7 @@ class Entrance:
 
     def stranger(self, asked: Asked) -> Visit:
         """The visit of a request to what is public: it sees what belongs to no tenant, and nobody counts it."""
-        return Visit(_STRANGER, asked, self._owners(), None, None)
+        return Visit(_ANYONE if self.is_open else _STRANGER, asked, self._owners(), None, None)
 
 
 def presented_key(headers: Mapping[bytes, bytes]) -> str | None:

@@ -1,12 +1,12 @@
 """One request that a key came with: what it may see, what it takes of its limits, and what it came to."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
 from freehold.access import DEFAULT_TENANT, Key, Right
 from freehold.errors import FreeholdError
+from freehold.http.offloaded import offloaded
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Owners = Mapping[str, str]
@@ -51,7 +51,9 @@ class Ledger(Protocol):
         """A request is over. `status` is 0 where its answer was cut short. Never raises."""
         ...
 
-    def attempt(self, visit: "Visit", what: str, model: str) -> AbstractContextManager[object]:
+    def attempt(
+        self, visit: "Visit", what: str, model: str, details: Mapping[str, str]
+    ) -> AbstractContextManager[object]:
         """Around an act of administration. Entering and leaving it wait for the disk."""
         ...
 
@@ -126,9 +128,10 @@ class Visit:
 
     @property
     def is_confined(self) -> bool:
-        """Whether there are models that this caller may not ask, though others may: what it sends is not trusted to
-        name none of them."""
-        return self.key.models is not None or (bool(self._owners) and not self._runs_the_house)
+        """Whether there are models that this caller may not ask, though others may, or it is one of several tenants:
+        what it sends is not trusted to name none of another's."""
+        key = self.key
+        return key.models is not None or key.tenant != DEFAULT_TENANT or (bool(self._owners) and key.role == "client")
 
     @property
     def _runs_the_house(self) -> bool:
@@ -158,25 +161,24 @@ class Visit:
         if self.key.tenant != DEFAULT_TENANT:
             raise FreeholdError("model_stated_by_tenant", model=model, tenant=self.key.tenant)
 
-    @asynccontextmanager
-    async def changing(self, what: str, model: str) -> AsyncIterator[None]:
-        """Around an act that changes `model`, which this caller sees: it stands in the audit before it begins.
+    def concerns(self, model: str) -> str:
+        """The tenant whose business a change of `model` is."""
+        return self._owners.get(model) or self.key.tenant
 
-        Raises `model_shared` where it would concern another tenant's requests, and `audit_refused`.
+    def changing(self, what: str, model: str) -> AbstractAsyncContextManager[None]:
+        """As `doing`, around an act that changes `model`, which this caller sees.
+
+        Raises `model_shared` where it would concern another tenant's requests.
         """
         if not self.owns(model):
             raise FreeholdError("model_shared", model=model, tenant=self.key.tenant)
+        return self.doing(what, model)
+
+    def doing(self, what: str, model: str = "", **details: str) -> AbstractAsyncContextManager[None]:
+        """Around an act of administration: it stands in the audit before it begins. Entering raises `audit_refused`."""
         if self._ledger is None:
-            yield
-            return
-        attempt = self._ledger.attempt(self, what, model)
-        await asyncio.to_thread(attempt.__enter__)
-        try:
-            yield
-        except BaseException as failure:
-            await asyncio.to_thread(attempt.__exit__, type(failure), failure, failure.__traceback__)
-            raise
-        await asyncio.to_thread(attempt.__exit__, None, None, None)
+            return nullcontext()
+        return offloaded(self._ledger.attempt(self, what, model, details))
 
     def grant(self, model: str) -> None:
         """Let it see `model`, too: the one that a name which it sees leads to."""

@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -243,6 +244,22 @@ def tenant_of(visit: Visit | None) -> str:
     return "" if visit is None else visit.tenant
 
 
+async def registered(shared: SharedMemory, visit: Visit | None, region: RegionStatus) -> None:
+    """`SharedMemory.register` for a caller: an act of administration, which stands in the audit."""
+    async with _doing(visit, "memory.register", region=region.name, key=region.key):
+        shared.register(region.name, region.key, region.offset, region.byte_size, tenant_of(visit))
+
+
+async def unregistered(shared: SharedMemory, visit: Visit | None, name: str) -> None:
+    """`SharedMemory.unregister` for a caller, which stands there, too."""
+    async with _doing(visit, "memory.unregister", region=name):
+        shared.unregister(name, tenant_of(visit))
+
+
+def _doing(visit: Visit | None, what: str, **details: str) -> AbstractAsyncContextManager[None]:
+    return nullcontext() if visit is None else visit.doing(what, **details)
+
+
 def routes(shared: SharedMemory) -> list[Route]:
     """Status, register and unregister of system shared memory; of CUDA's, that it is not offered."""
 
@@ -250,12 +267,12 @@ def routes(shared: SharedMemory) -> list[Route]:
         return Response(wire.encode(shared.status(call.params.get("region", ""), tenant_of(call.visit))))
 
     async def register(call: Call) -> Response:
-        region = wire.decode(_BODY, await call.body())
-        shared.register(call.params["region"], region.key, region.offset, region.byte_size, tenant_of(call.visit))
+        body = wire.decode(_BODY, await call.body())
+        await registered(shared, call.visit, RegionStatus(call.params["region"], body.key, body.offset, body.byte_size))
         return Response(b"", content_type=PLAIN)
 
     async def unregister(call: Call) -> Response:
-        shared.unregister(call.params.get("region", ""), tenant_of(call.visit))
+        await unregistered(shared, call.visit, call.params.get("region", ""))
         return Response(b"", content_type=PLAIN)
 
     async def cuda(call: Call) -> Response:

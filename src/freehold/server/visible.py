@@ -79,15 +79,23 @@ class Visible:
             self._visit.may_state(model)
         async with self._changing("model.load", model):
             await self._models.load_model(model, override)
+            self._tell_digest(model)
 
     async def unload_model(self, model: str) -> None:
         """As `Models.unload_model`. Raises `model_shared`, `audit_refused`, too."""
         self.find(model)
+        self._tell_digest(model)
         async with self._changing("model.unload", model):
             await self._models.unload_model(model)
 
     def _owns(self, model: str) -> bool:
         return self._visit is None or self._visit.owns(model)
+
+    def _tell_digest(self, model: str) -> None:
+        """Of what weights the act is, of each version; for its line in the audit."""
+        if self._visit is not None:
+            facts = [one.facts for one in self._models.all() if one.id == model]
+            self._visit.digest = ", ".join(one.digest for one in facts if one is not None)
 
     def _changing(self, what: str, model: str) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._visit is None else self._visit.changing(what, model)
