@@ -209,7 +209,7 @@ class Front:
         there = model.name_there if isinstance(model, Upstream) else model.id
         if isinstance(model, Upstream) and call.is_confined and not place.of_a_model:
             body = addressed(body, there)
-        elif (route is None or route.name != there) and body and self._is_readable(call):
+        elif (route is None or route.name != there) and body and self._is_readable(place, call):
             body = renamed(body, there)
         if isinstance(model, Upstream):
             key = conversation(body) if route is not None and route.balance == "prefix" else b""
@@ -282,9 +282,9 @@ class Front:
             query_there(call.query_string, there),
         )
 
-    def _is_readable(self, call: Call) -> bool:
+    def _is_readable(self, place: Place, call: Call) -> bool:
         """Whether a model that the body names can be told and changed."""
-        if BYTES in call.headers:
+        if place.of_a_model and BYTES in call.headers:
             return False
         return not self._passes_on(call) or (is_json(call.header(b"content-type")) and not self._is_packed(call))
 

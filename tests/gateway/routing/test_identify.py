@@ -52,6 +52,10 @@ def test_a_name_is_found_wherever_it_stands(request_: dict[str, Any]) -> None:
     [
         ({"path": "a", "x_model_id": b"b"}, "model_conflict"),
         ({"query": b"model_id=a", "body": b'{"model": "b"}'}, "model_conflict"),
+        (
+            {"query": b"model_id=a", "body": b'{"model": "b"}', "inference_header_content_length": b"0"},
+            "model_conflict",
+        ),
         ({"path": "a", "query": b"model_id=b", "content_encoding": b"gzip"}, "model_conflict"),
         ({"body": b'{"model": "a"}', "content_encoding": b"gzip"}, "body_encoding_unsupported"),
         ({"body": b"{", "content_encoding": b"br"}, "body_encoding_unsupported"),

@@ -2,7 +2,7 @@
 
 One decision, pure, that Nginx and Envoy make alike when they are rendered from the same routes. An empty value is no
 value; all that are present must agree. Where path, header or query name the model, a body that cannot be read is
-somebody else's to judge. One with tensors as bytes names none, whatever these look like.
+somebody else's to judge. Below a model's own path one with tensors as bytes names none, whatever these look like.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,8 @@ def identify(
         header.decode("utf-8", "replace").strip() or None if header else None,
         _in_query(query) if query else None,
     )
-    reads = method == "POST" and BYTES not in headers and (lenient or is_json(headers.get(b"content-type")))
+    reads = method == "POST" and (lenient or is_json(headers.get(b"content-type")))
+    reads = reads and not (path_model and BYTES in headers)
     packed = not lenient and method == "POST" and is_packed(headers.get(b"content-encoding"))
     if packed or not reads or (any(outer) and not may_name(body)):
         inner, reason = None, ""

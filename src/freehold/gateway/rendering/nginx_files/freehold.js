@@ -35,7 +35,7 @@ function failed(r) {
     const attempt = Number(r.variables.freehold_attempt) + 1;
     const all = attempts(table.route(r.variables.freehold_route), r);
     if (!arrived && attempt < all.length) {
-        r.internalRedirect(prepare(r, place, readBody(r), all, attempt));
+        r.internalRedirect(prepare(r, place, readBody(r, place), all, attempt));
         return;
     }
     const slow = /504\s*$/.test(r.variables.upstream_status || '');
@@ -120,7 +120,7 @@ function pass(r, place) {
         tooLarge(r);  // with the heads of its chunks it went into a file
         return;
     }
-    const body = readBody(r);
+    const body = readBody(r, place);
     const said = {
         path: place.model,
         'header x-model-id': lastHeader(r, 'x-model-id').trim(),
@@ -163,7 +163,7 @@ function refuseUnnamed(r, place, body) {
 }
 
 /* {model} of a JSON object, of several the last; {reason} why it cannot be told, {encoding} it is packed with. */
-function readBody(r) {
+function readBody(r, place) {
     if (r.method != 'POST') {
         return {};
     }
@@ -172,8 +172,9 @@ function readBody(r) {
         return {encoding: encoding};
     }
     const type = lastHeader(r, 'content-type').split(';')[0].trim().toLowerCase();
-    if ((type && type != 'application/json') || lastHeader(r, 'inference-header-content-length')) {
-        return {};  // tensors as bytes, whatever these look like, name no model
+    const isBytes = place.model && lastHeader(r, 'inference-header-content-length');  // tensors, which name no model
+    if (isBytes || (type && type != 'application/json')) {
+        return {};
     }
     try {
         const model = json.modelOf(r);
