@@ -1,11 +1,15 @@
 """Requests for a model that sleeps, over HTTP."""
 
 import asyncio
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from freehold.server import loader
 from freehold.server import served as served_module
 from freehold.server.models import Served
 from freehold.server.served import Terms
@@ -43,3 +47,41 @@ def test_a_sleeping_model_answers_every_request(sleepy: Served) -> None:
                 return [answer.status_code for answer in await asyncio.gather(*answers)]
 
         assert asyncio.run(together()) == [200] * 8
+
+
+@pytest.fixture
+def drowsy(
+    model_paths: dict[str, Path], talker_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str, Any], httpx.Response]]:
+    """Asks a node whose models for texts sleep as soon as they may, once the one that is meant does."""
+    monkeypatch.setattr(served_module, "LINGER_S", 0.02)
+    monkeypatch.setattr(served_module, "reclaim", lambda: None)  # walks all that the tests have made
+    monkeypatch.setattr(loader, "LOOK_S", 0.01)
+    paths = {"talker": talker_path, **{name: model_paths[name] for name in ("tiny", "judge")}}
+    models = {name: served(name, path) for name, path in paths.items()}
+    for one in models.values():
+        one.terms = Terms(keep_alive_s=0.05)
+    with running(list(models.values())) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        wait_ready(client)
+
+        def ask(model: str, path: str, body: Any) -> httpx.Response:
+            while models[model].state != "asleep":
+                time.sleep(0.01)
+            return client.post(path, json=body)
+
+        yield ask
+
+
+def test_models_for_texts_are_woken_by_every_family_of_calls(drowsy: Callable[[str, str, Any], httpx.Response]) -> None:
+    """Named or the only one of its kind, whole or as a stream: the answer waits for the load."""
+    said = {"model": "talker", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
+    for model, path, body in (
+        ("talker", "/v1/chat/completions", {**said, "stream": True}),
+        ("tiny", "/v1/embeddings", {"model": "tiny", "input": "hello"}),
+        ("judge", "/v1/rerank", {"model": "judge", "query": "hello", "documents": ["hello"]}),
+        ("tiny", "/embed", {"inputs": "hello"}),
+        ("talker", "/v2/models/talker/generate", {"text_input": "hello", "max_tokens": 2}),
+    ):
+        answer = drowsy(model, path, body)
+        assert answer.status_code == 200, (path, answer.text)
+        assert answer.text
