@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from freehold.access.act import is_hash
+from freehold.access.act import fit, is_hash
 from freehold.access.trail import Query, Trail
 from freehold.access.verdict import Verdict, verify
 from freehold.access.witness import Head, Witness
@@ -111,11 +111,11 @@ def _table(lines: Sequence[dict[str, Any]]) -> list[str]:
 
 def _cell(line: dict[str, Any], name: str) -> str:
     if name != "details":
-        return str(line.get(name, "-"))
+        return fit(str(line.get(name, "-")))
     told = {key: line[key] for key in ("digest", "tokens_in", "tokens_out") if key in line}
     details = line.get("details")
     told |= details if isinstance(details, dict) else {}
-    return ", ".join(f"{key} {str(value).removeprefix('sha256:')[:40]}" for key, value in told.items()) or "-"
+    return fit(", ".join(f"{key} {str(value).removeprefix('sha256:')[:40]}" for key, value in told.items()) or "-")
 
 
 def _moment(option: str, text: str | None) -> float | None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from freehold.cli.audited import audited
 from freehold.cli.kept import LOADED, Kept
 from freehold.cli.output import Output
 from freehold.cli.ps import KEY, Server
@@ -64,8 +65,9 @@ def unload(
     output: Output = ctx.obj
     if kept:
         folder = home(os.environ) / LOADED
-        if not Kept(folder).remove(model):
-            raise FreeholdError("model_not_kept", model=model, folder=folder)
+        with audited("model.forget", model):
+            if not Kept(folder).remove(model):
+                raise FreeholdError("model_not_kept", model=model, folder=folder)
         output.show({"model": model, "state": "forgotten", "folder": str(folder)}, f"{model}: forgotten")
         return
     _ask(url, model, "unload", {})
