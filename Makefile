@@ -12,7 +12,7 @@ PORT := 8080
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --only-binary :all: --require-hashes
 ENVIRONMENT = @PYTHON="$(PYTHON)" tools/venv.sh $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
-	--no-compile --no-deps --only-binary :all: --require-hashes -r $< && touch $@
+	--no-deps --only-binary :all: --require-hashes -r $< && touch $@
 TENSORFLOW := .venv-tensorflow
 TENSORFLOW_LOCK := src/freehold/adapt/locks/tensorflow.lock
 KSERVE := .venv-kserve
