@@ -208,8 +208,8 @@ def front() -> Iterator[Callable[..., Front]]:
 
 @pytest.fixture(scope="session")
 def shared_unruly() -> Iterator[Unruly]:
-    """One such server, for all tests that neither change nor end it."""
-    one = Unruly(models=[{"id": "theirs/x"}])
+    """One such server, for all tests that neither change nor end it; it says that it is vLLM."""
+    one = Unruly(models=[{"id": "theirs/x", "owned_by": "vllm"}])
     yield one
     one.stop()
 

@@ -14,21 +14,46 @@ CHAT, OURS = "/v1/chat/completions", b'{"model": "ours"}'
 SMUGGLED = b'{"model": "x/theirs", "temperature": NaN}'
 
 
+@pytest.fixture(scope="module")
+def keys() -> dict[str, str]:
+    """By their names, the keys of a client of each tenant."""
+    return {}
+
+
 @pytest.fixture(scope="module", params=["alone", "with models of its own"])
-def node(request: Any, shared_unruly: Any, node_of: Callable[..., Any]) -> Iterator[Any]:
-    """A gateway to that server, and with it the key of a client of the tenant `us`."""
-    keys = Keys.in_memory()
+def node(request: Any, shared_unruly: Any, node_of: Callable[..., Any], keys: dict[str, str]) -> Iterator[Any]:
+    """A gateway to that server, asked by a client of the tenant `us`; `common` is everybody's."""
+    kept = Keys.in_memory()
     models = [
         ModelConfig(id=name, source=shared_unruly.url, upstream_model=f"x/{name}", tenant=tenant)
-        for name, tenant in (("ours", "us"), ("theirs", "them"))
+        for name, tenant in (("ours", "us"), ("theirs", "them"), ("common", None))
     ]
-    with node_of(*models, alone=request.param == "alone", keys=keys) as one:
+    with node_of(*models, alone=request.param == "alone", keys=kept) as one:
         one.wait("ours")
-        key = keys.register.create("k", "client", tenant="us")
-        keys.refresh()
-        one.client.headers["authorization"] = f"Bearer {key}"
+        one.wait("common")
+        for tenant in ("default", "us", "them"):
+            keys[tenant] = kept.register.create(tenant, "client", tenant=tenant)
+        kept.refresh()
+        one.client.headers["authorization"] = f"Bearer {keys['us']}"
         yield one
-    keys.close()
+    kept.close()
+
+
+def test_prompts_of_tenants_are_kept_apart_by_a_server_that_can(
+    node: Any, shared_unruly: Any, keys: dict[str, str]
+) -> None:
+    """Each tenant's bear its own salt, by which vLLM tells what it remembers; a client's own divides them further."""
+
+    def salt(tenant: str, path: str = CHAT, **fields: str) -> str | None:
+        headers = {"Authorization": f"Bearer {keys[tenant]}"}
+        assert node.client.post(path, json={"model": "common", **fields}, headers=headers).status_code == 200
+        found: str | None = json.loads(last_asked(shared_unruly, path)["body"]).get("cache_salt")
+        return found
+
+    salts = {salt("us"), salt("them"), salt("us", cache_salt="a"), salt("them", cache_salt="a")}
+    assert (len(salts), salt("us") in salts, None in salts, "a" in salts) == (4, True, False, False)
+    assert (salt("default"), salt("default", cache_salt="a")) == (None, "a")
+    assert salt("us", "/v1/embeddings") is None
 
 
 def form_of(*models: str) -> bytes:
@@ -47,9 +72,9 @@ def test_a_form_names_one_model(node: Any, models: tuple[str, ...], status: int)
     assert answer.status_code == status
 
 
-def last_asked(unruly: Any) -> Any:
-    """The last request for an answer that came there: a node looks after its servers meanwhile."""
-    return [seen for seen in unruly.seen()["seen"] if seen["path"] == CHAT][-1]
+def last_asked(unruly: Any, path: str = CHAT) -> Any:
+    """The last request that came there: a node looks after its servers meanwhile."""
+    return [seen for seen in unruly.seen()["seen"] if seen["path"] == path][-1]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ def test_parameters_stand_beside_the_text_or_under_their_own_name() -> None:
     assert parse(parameters={"max_tokens": 4, "temperature": 0}).max_tokens == 4
     assert parse(max_tokens=3, parameters={"max_tokens": 4, "stream": False}).max_tokens == 4
     assert parse(parameters=None).max_tokens is None
+    assert parse(parameters={"cache_salt": "mine"}).cache_salt == "mine"
+    assert parse(cache_salt="the gateway's", parameters={"cache_salt": "mine"}).cache_salt == "the gateway's"
 
 
 def test_the_text_may_be_a_tensor_of_one() -> None:

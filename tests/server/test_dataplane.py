@@ -1,8 +1,8 @@
 """The way of every request: admission, deadline, disconnect, counting."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from freehold.access import Key
 from freehold.config import Limits
 from freehold.engine.base import EmbedRequest, Engine, RerankRequest, TensorRequest
 from freehold.engine.batcher import Batch
@@ -19,11 +20,13 @@ from freehold.engine.opening import open_artifact
 from freehold.engine.settings import EngineSettings
 from freehold.http import Call, MemoryBudget
 from freehold.http.admission import Admission
+from freehold.http.visit import Asked, Visit
 from freehold.server.dataplane import BYTES_A_TEXT, DataPlane, batch_observer, footprint, step_observer
 from freehold.server.models import Models, Served
 from freehold.server.statistics import Statistics
 from freehold.telemetry import Telemetry
 
+T = TypeVar("T")
 TEXTS = st.lists(st.text(max_size=50) | st.lists(st.integers(0, 1 << 40), max_size=20), max_size=8)
 NUMBERS = arrays.arrays(np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0))
 STRINGS = arrays.arrays(object, arrays.array_shapes(max_dims=2, min_side=0, max_side=5), elements=st.binary())
@@ -120,6 +123,66 @@ async def test_an_answer_holds_its_place_until_it_is_closed(talker_path: Path) -
     assert 'freehold_prompt_tokens_total{model="talker"} 3.0' in text
     assert f'freehold_generated_tokens_total{{model="talker"}} {float(first.completion_tokens)}' in text
     assert 'freehold_first_token_seconds_count{model="talker"} 1.0' in text
+
+
+@pytest.mark.anyio
+async def test_how_prompts_begin_is_remembered_for_one_tenant_and_one_salt(talker_path: Path) -> None:
+    """Whoever sends the same prompt reads of its `cached_tokens`, and of its time, nothing of anybody else's."""
+
+    def admission(engine: Engine) -> Admission:
+        return Admission(Limits(), engine.capacity, MemoryBudget(1 << 28), kind="generate", model="talker")
+
+    one = Served("talker", lambda: open_artifact(talker_path, EngineSettings(tune=False, threads=1)), admission)
+    plane = DataPlane(Models([one]), Telemetry(process=False))
+    asked = Asked("infer", "POST", "/v1/completions", "r", "")
+
+    async def cached(tenant: str, salt: str = "") -> int:
+        caller = Call.own("/v1/completions", b"", "1", MemoryBudget(1))
+        caller.visit = Visit(Key("k", "client", 0.0, b"", tenant), asked, {}, None, None)
+        request = GenerateRequest([40, 41, 42] * 40, 1, sharing=salt)
+        return [piece async for piece in plane.generate(caller, one, request)][-1].cached_tokens
+
+    await one.load()
+    try:
+        firsts = [await cached(*who) for who in (("us",), ("them",), ("us", "a"), ("them", "a"), ("", "us"))]
+        again = [await cached(*who) for who in (("us",), ("them", "a"))]
+    finally:
+        await one.close(1)
+    assert firsts == [0] * 5
+    assert all(again)
+
+
+class Replacing:
+    """A client during whose request another engine takes the place of the one that it asked."""
+
+    def __init__(self, place: Served, coming: Served) -> None:
+        self.visit = Visit(Key("k", "client", 0.0, b""), Asked("infer", "POST", "/", "1", ""), {}, None, None)
+        self._place, self._coming = place, coming
+
+    def sees(self, model: str) -> bool:
+        return True
+
+    async def while_connected(self, awaitable: Awaitable[T]) -> T:
+        answer = await awaitable
+        self._place.take_over(self._coming)
+        return answer
+
+
+@pytest.mark.anyio
+async def test_an_answer_belongs_to_the_engine_that_gave_it(
+    model_paths: dict[str, Path], serve_one: Callable[..., Served]
+) -> None:
+    """Its digest is what the visit hears, and its statistics count it, though another one is there when it comes."""
+    one, coming = serve_one("m", model_paths["fp32"]), serve_one("m", model_paths["log"])
+    await one.load()
+    await coming.load()
+    digest, before, client = one.engine.digest, one.statistics, Replacing(one, coming)
+    asked = TensorRequest({"x": np.ones((1, 3), np.float32)})
+    await DataPlane(Models([one]), Telemetry(process=False)).infer(client, one, asked)
+    assert (client.visit.digest, one.engine.digest) == (digest, coming.engine.digest)
+    counted = [statistics.told("m", "1").inference_stats.success.count for statistics in (before, one.statistics)]
+    assert counted == [1, 0]
+    await one.close(0)
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def test_everything_of_a_request_reaches_the_engine(engine: TextEngine) -> None:
     assert (request.prompt, request.max_tokens, request.logprobs) == ([1, 2], 9, 2)
     assert (request.stop, request.stop_ids, request.ignore_end) == (("a",), frozenset({3}), True)
     assert request.sampling.logit_bias == {4: -1}
+    assert (request.sharing, engine_request(engine, Defaults(), fields(cache_salt="s"), [1]).sharing) == ("", "s")
 
 
 class Streams:

@@ -7,6 +7,8 @@ this process. What clients send and get is not changed, but for the model's name
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
+from secrets import token_bytes
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -20,7 +22,7 @@ from freehold.gateway.routing.hold import Waiting
 from freehold.gateway.routing.identify import BYTES, conflict, identify, is_json, is_packed
 from freehold.gateway.routing.naming import Form, addressed, boundary, renamed
 from freehold.gateway.routing.onward import onward, query_there
-from freehold.gateway.routing.places import Place, passed_on
+from freehold.gateway.routing.places import OF_PROMPTS, Place, passed_on
 from freehold.gateway.routing.selection import READY, Candidate, Here, able, hopeful, unable
 from freehold.gateway.routing.table import ModelRoute, RouteTable, slot
 from freehold.gateway.upstreams.upstream import Upstream
@@ -85,6 +87,7 @@ class Front:
         self.shadows: Shadows | None = None
         self.telemetry = telemetry
         self.alone = alone
+        self._secret = token_bytes(32)  # or whoever knows a tenant's name could send what it is told apart by
         self._waiting = Waiting()
         self._counted: dict[tuple[str, str], RoutedMetrics] = {}
         self._places: Router[Place] = Router(())
@@ -207,8 +210,9 @@ class Front:
         """The answer of one model, asked under the name that it is known by there. `route` is what the client asked
         for, where that is known."""
         there = model.name_there if isinstance(model, Upstream) else model.id
-        if isinstance(model, Upstream) and call.is_confined and not place.of_a_model:
-            body = addressed(body, there)
+        apart = self._apart(place, call, model)
+        if isinstance(model, Upstream) and call.is_confined and (apart or not place.of_a_model):
+            body = addressed(body, there, apart)
         elif (route is None or route.name != there) and body and self._is_readable(place, call):
             body = renamed(body, there)
         if isinstance(model, Upstream):
@@ -226,6 +230,13 @@ class Front:
         if call.visit is not None:
             call.visit.grant(model.id)  # which it may not see by that name
         return await place.local(call)
+
+    def _apart(self, place: Place, call: Call, model: Candidate) -> bytes:
+        """By what a server tells the prompts of this caller's tenant from all others; empty where nothing has to."""
+        tenant = "" if call.visit is None else call.visit.tenant
+        if not tenant or place.path not in OF_PROMPTS or not (isinstance(model, Upstream) and model.salts):
+            return b""
+        return blake2b(tenant.encode(), key=self._secret).digest()
 
     async def _pass_form(self, place: Place, call: Call, form: Form) -> Answer:
         """Reads as much of a form as it takes to know the model; the files in it are sent on as they come.

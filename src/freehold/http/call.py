@@ -144,7 +144,7 @@ class Call:
 
     @property
     def is_confined(self) -> bool:
-        """Whether there are models that whoever asks may not ask, though others may."""
+        """As `Visit.is_confined`; nobody is where no key is asked for."""
         return self.visit is not None and self.visit.is_confined
 
     def sees(self, model: str) -> bool:

@@ -47,6 +47,8 @@ def parse_generate(body: bytes) -> GenerateRequest:
     parameters = fields.pop("parameters", None) or {}
     if not isinstance(parameters, dict):
         raise FreeholdError("request_invalid", reason="`parameters` is no object")
+    if "cache_salt" in fields:
+        parameters = {**parameters, "cache_salt": fields["cache_salt"]}  # a gateway before us writes it here
     return generate_request({**fields, **parameters})
 
 

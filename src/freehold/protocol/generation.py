@@ -83,6 +83,7 @@ class GenerationFields(msgspec.Struct, frozen=True, kw_only=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     seed: int | None = None
+    cache_salt: str | None = None  # vLLM's: what prompts share is shared among those who say the same
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None

@@ -104,7 +104,7 @@ class DataPlane:
         begun, last, ended = perf_counter(), None, False
         visit, digest, statistics = client.visit, served.engine.digest, served.statistics
         if visit is not None:
-            request = replace(request, sharing=visit.key.tenant)
+            request = replace(request, sharing=f"{visit.key.tenant}\0{request.sharing}")
         with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt), timeout_s) as permit:
             try:
                 async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:

@@ -56,6 +56,7 @@ def engine_request(
         bool(fields.ignore_eos),
         logprobs,
         constraint,
+        sharing=fields.cache_salt or "",
     )
 
 

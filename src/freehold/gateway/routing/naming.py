@@ -5,6 +5,7 @@ Nothing else of a body is understood here: fields that nobody knows keep their b
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import msgspec
 
@@ -32,14 +33,21 @@ def renamed(body: bytes, model: str) -> bytes:
     return msgspec.json.encode({**fields, "model": model})
 
 
-def addressed(body: bytes, model: str) -> bytes:
+def addressed(body: bytes, model: str, apart: bytes = b"") -> bytes:
     """A JSON object that names `model` and no other, however `body` was written: whoever reads it next may read of two
-    members the first, or what is no JSON to us. Raises `json_malformed`."""
+    members the first, or what is no JSON to us.
+
+    With the secret `apart` its prompt shares what a server remembers of prompts only with those of the same secret, and
+    of the same `cache_salt` where the client gives one (a parameter of vLLM's). Raises `json_malformed`.
+    """
     try:
         fields: Mapping[str, msgspec.Raw] = _FIELDS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FreeholdError("json_malformed", reason=error) from None
-    return msgspec.json.encode({**fields, "model": model})
+    own = {"model": model}
+    if apart:
+        own["cache_salt"] = blake2b(bytes(fields.get("cache_salt", b"")), key=apart, digest_size=16).hexdigest()
+    return msgspec.json.encode({**fields, **own})
 
 
 def boundary(content_type: bytes) -> bytes | None:

@@ -22,6 +22,8 @@ OF_A_MODEL = (
 """Of the Open Inference Protocol, below /v2/models/NAME, with or without /versions/VERSION."""
 _STEPS = re.compile(r"\.{1,2}|.*[/\\].*", re.DOTALL)
 """No version: a server that decodes a path before it reads it would be led from one model to another."""
+OF_PROMPTS = frozenset({"chat/completions", "completions", "responses", "generate", "generate_stream"})
+"""Calls of which servers remember how prompts begin."""
 OF_DOCUMENTS = frozenset({"embeddings", "rerank", "score", "infer"})
 """Calls whose callers give up early."""
 

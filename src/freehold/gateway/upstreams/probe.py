@@ -63,10 +63,18 @@ class Place:
         return f"{self.root}/v1/{path}" if self.is_oip else f"{self.url.rstrip('/')}/{path}"
 
 
+class _Computed(msgspec.Struct):
+    """What a server of ours says of a model beside; one that it computes itself has a digest."""
+
+    digest: str | None = None
+
+
 class _Listed(msgspec.Struct):
     """A row of another server's `/v1/models`, as far as anything can be learnt from it."""
 
     id: str
+    owned_by: object = None
+    freehold: _Computed | None = None
     abilities: list[str] | None = None
     capabilities: list[str] | dict[str, object] | None = None
 
@@ -80,10 +88,14 @@ _LIST = msgspec.json.Decoder(_List)
 
 @dataclass(frozen=True)
 class Told:
-    """What a server calls its models, and what it says of the one that was asked for. Empty: it does not say."""
+    """What a server calls its models, and what it says of the one that was asked for. Empty: it does not say.
+
+    `salts`: it is one that takes `cache_salt`, by which prompts are kept apart that it remembers.
+    """
 
     names: tuple[str, ...] = ()
     abilities: tuple[Ability, ...] = ()
+    salts: bool = False
 
 
 async def ask(pools: Pools, place: Place, headers: dict[str, str], model: str, name: str) -> Told:
@@ -150,7 +162,12 @@ def _told(body: bytes, model: str, names: set[str]) -> Told:
     if any(_CONTROL.search(row.id) for row in listed):  # names go into headers, also of requests to other replicas
         raise FreeholdError("upstream_garbage", model=model, reason="its /models lists names with control characters")
     row = next((row for row in listed if row.id in names), listed[0] if len(listed) == 1 else None)
-    return Told(tuple(row.id for row in listed), () if row is None else _abilities(row))
+    names = tuple(one.id for one in listed)
+    return Told(names) if row is None else Told(names, _abilities(row), _salts(row))
+
+
+def _salts(row: _Listed) -> bool:
+    return row.owned_by == "vllm" or (row.freehold is not None and row.freehold.digest is not None)
 
 
 def _abilities(row: _Listed) -> tuple[Ability, ...]:

@@ -120,6 +120,11 @@ class Upstream:
         return next((replica.told.abilities for replica in self.replicas if replica.told.abilities), ())
 
     @property
+    def salts(self) -> bool:
+        """Whether its servers take `cache_salt`; others may refuse a field that they do not know."""
+        return all(replica.told.salts for replica in self.replicas)
+
+    @property
     def name_there(self) -> str:
         """What its servers call it. Raises `upstream_model_unknown` where that cannot be told."""
         return self._name_in(self._known)
