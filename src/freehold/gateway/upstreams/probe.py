@@ -162,8 +162,8 @@ def _told(body: bytes, model: str, names: set[str]) -> Told:
     if any(_CONTROL.search(row.id) for row in listed):  # names go into headers, also of requests to other replicas
         raise FreeholdError("upstream_garbage", model=model, reason="its /models lists names with control characters")
     row = next((row for row in listed if row.id in names), listed[0] if len(listed) == 1 else None)
-    names = tuple(one.id for one in listed)
-    return Told(names) if row is None else Told(names, _abilities(row), _salts(row))
+    all_names = tuple(one.id for one in listed)
+    return Told(all_names) if row is None else Told(all_names, _abilities(row), _salts(row))
 
 
 def _salts(row: _Listed) -> bool:
