@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from freehold.access.key import Key
 from freehold.errors import FreeholdError
+from freehold.http.visit import Asked, Visit
 from freehold.server import shared_memory
-from freehold.server.shared_memory import SharedMemory
+from freehold.server.shared_memory import SharedMemory, tenant_of
 
 
 def free(_size: int) -> None:
@@ -225,3 +227,11 @@ def test_a_tenant_registers_only_objects_that_bear_its_name(shared: SharedMemory
         shared.register("mine", key, 0, 8, "other")
     assert caught.value.code == "shared_memory_key_refused"
     assert shared.status(tenant="other") == []
+
+
+@pytest.mark.parametrize(("tenant", "whose"), [("default", ""), ("other", "other")])
+def test_regions_are_of_the_tenant_of_the_key(tenant: str, whose: str) -> None:
+    """Those of the default tenant are the installation's, and so are all where no keys are asked for."""
+    asked = Asked("infer", "POST", "/v2/models/m/infer", "id", "127.0.0.1")
+    assert tenant_of(Visit(Key("k", "client", 0.0, b"", tenant), asked, {}, None, None)) == whose
+    assert tenant_of(None) == ""
