@@ -38,6 +38,15 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
         Witness(tmp_path / "gone").saw(Head(1, "aa"))
 
 
+def test_a_first_command_about_a_database_elsewhere_keeps_its_head(tmp_path: Path) -> None:
+    """Nothing made a home on that machine yet."""
+    home = tmp_path / "new" / "home"
+    with Database.open(tmp_path / "elsewhere") as elsewhere:
+        Witness.of(elsewhere, home).saw(Head(1, "aa"))
+        assert Witness.of(elsewhere, home).last() == Head(1, "aa")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
 def test_two_databases_have_two_files(tmp_path: Path) -> None:
     """A node that goes over to another database, or writes into two, would else see a broken chain in each."""
     with Database.open(tmp_path) as here, Database.open(tmp_path / "other") as there:

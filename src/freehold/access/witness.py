@@ -1,5 +1,6 @@
 """The head of the audit, kept outside the database."""
 
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -36,7 +37,12 @@ class Witness:
 
     @classmethod
     def of(cls, database: Database, folder: Path) -> "Witness":
-        """The one in `folder` for `database`. One that lies elsewhere has another file: its chain is another one."""
+        """The one in `folder` for `database`. One that lies elsewhere has another file: its chain is another one.
+
+        The folder is made where there is none yet, as on a machine whose first command is about a database elsewhere.
+        """
+        with suppress(OSError):  # told by the first head that cannot be kept
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if database.place == str(folder / DATABASE):
             return cls(folder)
         return cls(folder, f"audit-{sha256(database.place.encode()).hexdigest()[:12]}.head")
