@@ -1,15 +1,18 @@
 """What of a request stands in the books, and what does not."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from freehold.access import Database, Key, Right
+from freehold.access.act import Act
 from freehold.access.books import Books
 from freehold.access.trail import Query
 from freehold.config import Access
 from freehold.config.auditing import Auditing
+from freehold.errors import FreeholdError
 from freehold.http.bookkeeping import Bookkeeping
 from freehold.http.visit import Asked, Visit
 from freehold.telemetry import Telemetry
@@ -97,6 +100,25 @@ def test_a_flood_of_what_is_refused_is_a_few_lines(kept: Kept) -> None:
         ("infer.denied", "429"),
     }
     assert [line["details"] for line in kept.lines()] == [{"times": 50}] * 3
+
+
+def test_what_was_not_let_on_is_no_inference(kept: Kept) -> None:
+    """While lines cannot be written, those of whom that keeps out would else be what fills memory."""
+    kept.books.audit.note(Act("model.infer", "k"))
+    with kept.books.audit.trail.database.reading() as transaction:
+        transaction.execute("PRAGMA query_only = ON")
+    kept.books.audit.flush()
+    for _ in range(3):
+        visit = kept.visit("infer")
+        with pytest.raises(FreeholdError, match="audit_refused"):
+            asyncio.run(visit.begin())
+        visit.end(503, 0.0)
+    with kept.books.audit.trail.database.reading() as transaction:
+        transaction.execute("PRAGMA query_only = OFF")
+    assert [(line["what"], line.get("details")) for line in kept.lines()] == [
+        ("model.infer", None),
+        ("infer.denied", {"times": 3}),
+    ]
 
 
 def test_an_administrative_act_has_a_line_before_it_and_one_behind_it(kept: Kept) -> None:

@@ -81,7 +81,7 @@ class Audit:
         except FreeholdError as failure:
             self._failed(failure)
             if self._refuses:
-                raise FreeholdError("audit_refused", reason=failure.cause) from failure
+                raise FreeholdError("audit_refused", reason=self._trouble) from failure
             _log.error("the audit lacks a line for now: %s by %s: %s", act.what, act.who, act.outcome)
             self.note(act)
         else:
@@ -161,5 +161,5 @@ class Audit:
     def _failed(self, failure: FreeholdError) -> None:
         if not self._trouble:
             _log.error("the audit cannot be written: %s", failure.cause)
-        self._trouble = failure.cause
+        self._trouble = failure.cause.removesuffix(".")
         self._failing.set(1.0)

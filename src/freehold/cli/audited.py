@@ -66,7 +66,7 @@ def _trail(access: Access, url: str | None) -> Trail:
             log.warning("what is done now stands in the audit under %s: %s", where, failure)
             return _trail(access, None)
         if access.audit.when_full == "refuse":
-            raise FreeholdError("audit_refused", reason=failure.cause) from None
+            raise FreeholdError("audit_refused", reason=failure.cause.removesuffix(".")) from None
         log.warning("the audit cannot be written, and lacks what is done now: %s", failure)
         return Trail(Database.in_memory(), node())
 

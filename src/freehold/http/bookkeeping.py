@@ -33,7 +33,7 @@ class Bookkeeping:
         if inferred:
             self._usage.count(key, visit.model, visit.prompt_tokens, visit.completion_tokens, status)
         audited = inferred and self._audit.inference
-        if status == 403 or (audited and status == 429):
+        if status == 403 or (audited and (visit.denied or status == 429)):
             self._audit.refused(Refused(f"{asked.right}.denied", asked.address, str(status), key.name, key.tenant))
         elif audited:
             self._audit.note(_line(visit, status, seconds))

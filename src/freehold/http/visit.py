@@ -83,6 +83,7 @@ class Visit:
         "_quota",
         "asked",
         "completion_tokens",
+        "denied",
         "digest",
         "key",
         "model",
@@ -95,6 +96,8 @@ class Visit:
         self.asked = asked
         self.model = self.digest = self.place = ""
         self.prompt_tokens = self.completion_tokens = 0
+        self.denied = False
+        """Whether it was not let on."""
         self._owners = owners
         self._quota = quota
         self._ledger = ledger
@@ -107,14 +110,15 @@ class Visit:
         Raises `right_missing`, `audit_refused`, and the error of the limit that it would pass.
         """
         key, right = self.key, self.asked.right
+        self.denied = True
         if not key.has(right):
             raise FreeholdError("right_missing", right=right, name=key.name, role=key.role)
-        if right != "infer":
-            return
-        if self._ledger is not None:
-            self._ledger.permit()
-        if self._quota is not None:
-            self._allowance = await self._quota.enter(key, tokens)
+        if right == "infer":
+            if self._ledger is not None:
+                self._ledger.permit()
+            if self._quota is not None:
+                self._allowance = await self._quota.enter(key, tokens)
+        self.denied = False
 
     @property
     def tenant(self) -> str:
