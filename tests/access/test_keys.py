@@ -142,6 +142,17 @@ def test_the_hot_path_asks_no_database(keys: Keys, monkeypatch: pytest.MonkeyPat
     assert not opens(keys, "fh_wrong")
 
 
+def test_limits_that_change_are_those_of_the_key_that_is_out_there(keys: Keys) -> None:
+    """As another object: by that, what counts the key's requests notices."""
+    key = keys.create("dify", "client")
+    before = keys.check(key)
+    keys.register.limit("dify", {"parallel": 4})
+    keys.refresh()
+    after = keys.check(key)
+    assert (before.limits.parallel, after.limits.parallel) == (None, 4)
+    assert after is not before
+
+
 def test_an_expired_key_stays_so_when_the_clock_is_set_back(keys: Keys, clock: Clock) -> None:
     """Until then it opens; who holds it is told why it does no more."""
     key = keys.register.create("brief", "client", expires_at=clock.now + 60)

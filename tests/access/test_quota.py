@@ -10,6 +10,7 @@ from freehold.access import Key, Limits
 from freehold.access import quota as quota_module
 from freehold.access.quota import Rules
 from freehold.access.register import INTERNAL
+from freehold.config.quotas import MOST
 from freehold.errors import FreeholdError
 from tests.access.quota_node import ONE, at, day, node, outcome
 
@@ -159,3 +160,11 @@ async def test_a_request_that_is_given_up_while_it_waits_has_taken_nothing(tmp_p
         await asyncio.sleep(0)
         waiting.cancel()
         assert await outcome(quota) == "ok"
+
+
+async def test_the_greatest_limits_fit_the_database(tmp_path: Path) -> None:
+    """Also beside an answer that no model gives."""
+    async with node(Rules(day(MOST, MOST, MOST)), at(tmp_path)) as quota:
+        (await quota.enter(ONE, 2**40)).settle(2 * MOST)
+        assert await outcome(quota, tokens=1) == "quota_tokens"
+        assert quota.is_reachable

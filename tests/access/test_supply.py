@@ -60,6 +60,19 @@ async def test_without_its_database_a_node_goes_on_and_counts_later(
         assert quota.is_reachable
 
 
+async def test_a_locked_database_is_waited_for_once_and_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request waits its patience; those after it go on at once, and all of them count when the lock is gone."""
+    monkeypatch.setattr(supply_module, "PATIENCE_S", 0.1)
+    async with node(Rules(day(requests=60)), at(tmp_path)) as quota:
+        assert await outcome(quota) == "ok"
+        with closing(Database.open(tmp_path)) as database, database.writing():
+            assert [await outcome(quota) for _ in range(5)] == ["ok"] * 5
+            assert not quota.is_reachable
+        await known(tmp_path, lambda taken: taken >= 6)
+
+
 async def test_without_its_database_a_node_refuses_where_that_was_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
