@@ -21,14 +21,13 @@ PREFIX = f"conformance_{os.getpid()}_"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """`freehold serve` with the graphs of the suite and shared memory, on free ports for HTTP and gRPC. `signs` has two
-    versions: 1 changes the sign, 3 takes it away."""
+    """`freehold serve` with the graphs of the suite and shared memory, on free ports for HTTP and gRPC. What the pages
+    call `net` is `row`."""
     folder = tmp_path_factory.mktemp("conformance")
     graphs = write_all(folder)
-    versions = {"1": str(graphs.pop("Neg")), "3": str(graphs.pop("Abs"))}
-    models: list[object] = [{"id": name, "source": str(path)} for name, path in graphs.items()]
+    graphs["net"] = graphs["row"]
     config = {
-        "models": [*models, {"id": "signs", "versions": versions}],
+        "models": [{"id": name, "source": str(path)} for name, path in graphs.items()],
         "server": {"shared_memory": {"prefixes": [PREFIX]}},
         "limits": {"body_mb": 8},
     }

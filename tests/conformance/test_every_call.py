@@ -113,31 +113,29 @@ def client(request: pytest.FixtureRequest, url: str, grpc_address: str) -> Itera
 @proves("shared status", "shared register", "shared unregister", "cuda shared", "errors", over="both")
 @proves("infer stream", over="gRPC")
 def test_every_call_of_a_client_is_answered(client: Client, region_key: str, tmp_path: Path) -> None:
-    """A model is loaded, looked at, asked and unloaded, another has two versions; what is not offered is refused."""
+    """Two versions of a model are loaded, looked at, asked and unloaded; what is not offered is refused."""
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.read("get_server_metadata")["name"] == "freehold"
     model = f"visitor_of_{'http' if client.is_http else 'grpc'}"
-    client.load_model(model, config="{}", files={"file:1/model.onnx": write_all(tmp_path)["Neg"].read_bytes()})
+    graphs = write_all(tmp_path)
+    files = {"file:1/model.onnx": graphs["Neg"].read_bytes(), "file:3/model.onnx": graphs["Abs"].read_bytes()}
+    client.load_model(model, config='{"version_policy": {"all": {}}}', files=files)
     assert client.is_model_ready(model, "1")
-    assert client.read("get_model_metadata", "signs")["versions"] == ["1", "3"]
-    config = client.read("get_model_config", "signs", "3")
-    assert config.get("config", config)["name"] == "signs"
-    assert [client.first("signs", model_version=version) for version in ("1", "3", "")] == [-4, 4, 4]
+    assert client.read("get_model_metadata", model)["versions"] == ["1", "3"]
+    config = client.read("get_model_config", model, "3")
+    assert config.get("config", config)["name"] == model
+    assert [client.first(model, model_version=version) for version in ("1", "3", "")] == [-4, 4, 4]
     answers = client.behind(model)
-    assert {*answers, -4} == {-4}
+    assert {*answers, 4} == {4}
     packing = {"request_compression_algorithm": "gzip"} if client.is_http else {"compression_algorithm": "gzip"}
     best = client.types.InferRequestedOutput("y", class_count=1)
-    assert client.first(model, outputs=[best], **packing).startswith(b"-4")
-    (stats,) = client.read("get_inference_statistics", model, "1")["model_stats"]
-    assert int(stats["inference_count"]) == 1 + len(answers)
+    assert client.first(model, outputs=[best], **packing).startswith(b"4")
+    stats = client.read("get_inference_statistics", model)["model_stats"]
+    assert [int(one["inference_count"]) for one in stats] == [1, 3 + len(answers)]
     index = client.read("get_model_repository_index")
     rows = [(one["name"], one["version"], one["state"]) for one in (index if client.is_http else index["models"])]
-    assert [row for row in rows if row[0] in (model, "signs")] == [
-        ("signs", "1", "READY"),
-        ("signs", "3", "READY"),
-        (model, "1", "READY"),
-    ]
+    assert [row for row in rows if row[0] == model] == [(model, "1", "READY"), (model, "3", "READY")]
     client.unload_model(model)
     with pytest.raises(InferenceServerException):
         client.first(model)
