@@ -220,7 +220,7 @@ class Front:
             answer = await forward(call, self._asking(place, call, model, key), body)
             if call.visit is None:
                 return answer
-            return await counted(answer, call.visit, model.id, call.guess_tokens(len(body)))
+            return await counted(answer, call.visit, model.id, call.guess_tokens(len(body)), model.digest)
         if place.local is None:
             raise FreeholdError("path_not_local", path=call.path, model=model.id)
         if body:
@@ -273,7 +273,8 @@ class Front:
         answer = await forward(call, self._asking(place, call, model), Upload(begun, pieces, length))
         if call.visit is not None:
             call.visit.model = route.name
-            answer = await counted(answer, call.visit, model.id, 0)  # what a sound or a picture costs, nobody can guess
+            # what a sound or a picture costs, nobody can guess
+            answer = await counted(answer, call.visit, model.id, 0, model.digest)
         return _signed(answer, model.id)
 
     def _asking(self, place: Place, call: Call, model: Upstream, key: bytes = b"") -> Asking:

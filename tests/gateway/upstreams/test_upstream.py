@@ -15,6 +15,7 @@ from freehold.gateway.upstreams.replica import Replica
 from freehold.gateway.upstreams.upstream import Sharing, Upstream
 from freehold.http import Admission, MemoryBudget
 from freehold.telemetry import Telemetry
+from tests.crowd import eventually
 
 CERTIFICATE = Path(__file__).parents[1] / "localhost.pem"  # of a key that is good for nothing else
 KEY = "sk-only-theirs"
@@ -145,6 +146,18 @@ def test_abilities_are_learnt_or_configured(
     node = front(ModelConfig(id="theirs", source=server.url, abilities=configured))
     node.wait("theirs")
     assert node.upstream().abilities == abilities
+
+
+@pytest.mark.parametrize(("second", "digest"), [("sha256:1", "sha256:1"), ("sha256:2", ""), (None, "")])
+def test_the_weights_are_those_that_all_replicas_have(
+    front: Callable[..., Any], unruly: Callable[..., Any], second: str | None, digest: str
+) -> None:
+    """As servers of ours tell; where one has others, or is no such server, nobody knows whose answer it will be."""
+    servers = [unruly(models=[{"id": "theirs", "freehold": {"digest": one}}]) for one in ("sha256:1", second)]
+    node = front(ModelConfig(id="theirs", source=servers[0].url, replicas=(servers[1].url,)))
+    node.wait("theirs")
+    eventually(lambda: all(replica.ready for replica in node.upstream().replicas), "both replicas answer")
+    assert node.upstream().digest == digest
 
 
 def test_no_proxy_is_asked(

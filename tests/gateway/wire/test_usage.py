@@ -36,8 +36,9 @@ def visit() -> Visit:
 def test_a_whole_answer_says_its_tokens_or_they_are_guessed(body: bytes, tokens: tuple[int, int]) -> None:
     """Whatever a server writes there, the answer is passed on as it came."""
     one, answer = visit(), Response(body)
-    assert asyncio.run(counted(answer, one, "m", GUESS)) is answer
+    assert asyncio.run(counted(answer, one, "m", GUESS, "sha256:1")) is answer
     assert (one.prompt_tokens, one.completion_tokens, one.model, one.place) == (*tokens, "m", "m")
+    assert one.digest == "sha256:1"
 
 
 def test_an_error_costs_nothing() -> None:

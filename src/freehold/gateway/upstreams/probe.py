@@ -69,6 +69,9 @@ class _Computed(msgspec.Struct):
     digest: str | None = None
 
 
+_UNTOLD = _Computed()
+
+
 class _Listed(msgspec.Struct):
     """A row of another server's `/v1/models`, as far as anything can be learnt from it."""
 
@@ -90,12 +93,14 @@ _LIST = msgspec.json.Decoder(_List)
 class Told:
     """What a server calls its models, and what it says of the one that was asked for. Empty: it does not say.
 
-    `salts`: it is one that takes `cache_salt`, by which prompts are kept apart that it remembers.
+    `salts`: it is one that takes `cache_salt`, by which prompts are kept apart that it remembers. `digest` is that of
+    the weights, which servers of ours say.
     """
 
     names: tuple[str, ...] = ()
     abilities: tuple[Ability, ...] = ()
     salts: bool = False
+    digest: str = ""
 
 
 async def ask(pools: Pools, place: Place, headers: dict[str, str], model: str, name: str) -> Told:
@@ -163,11 +168,10 @@ def _told(body: bytes, model: str, names: set[str]) -> Told:
         raise FreeholdError("upstream_garbage", model=model, reason="its /models lists names with control characters")
     row = next((row for row in listed if row.id in names), listed[0] if len(listed) == 1 else None)
     all_names = tuple(one.id for one in listed)
-    return Told(all_names) if row is None else Told(all_names, _abilities(row), _salts(row))
-
-
-def _salts(row: _Listed) -> bool:
-    return row.owned_by == "vllm" or (row.freehold is not None and row.freehold.digest is not None)
+    if row is None:
+        return Told(all_names)
+    digest = (row.freehold or _UNTOLD).digest or ""
+    return Told(all_names, _abilities(row), row.owned_by == "vllm" or bool(digest), digest)
 
 
 def _abilities(row: _Listed) -> tuple[Ability, ...]:

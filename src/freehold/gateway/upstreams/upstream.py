@@ -125,6 +125,12 @@ class Upstream:
         return all(replica.told.salts for replica in self.replicas)
 
     @property
+    def digest(self) -> str:
+        """Of the weights that its servers have, as they say; empty where they do not, or do not all have the same."""
+        told = {replica.told.digest for replica in self.replicas}
+        return told.pop() if len(told) == 1 else ""
+
+    @property
     def name_there(self) -> str:
         """What its servers call it. Raises `upstream_model_unknown` where that cannot be told."""
         return self._name_in(self._known)

@@ -33,24 +33,26 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-async def counted(answer: Response | Stream, visit: Visit, model: str, guess: int) -> Response | Stream:
-    """`answer` of the server behind `model`, whose tokens `visit` is told.
+async def counted(
+    answer: Response | Stream, visit: Visit, model: str, guess: int, digest: str = ""
+) -> Response | Stream:
+    """`answer` of the server behind `model`, whose tokens `visit` is told, and the `digest` of its weights.
 
     Of one that does not say them, `guess` are those of the prompt; and each frame of a stream of events is one more, as
     servers send them. Who does not ask for usage is counted all the same.
     """
     visit.place = model
     if isinstance(answer, Stream):
-        frames = _watched(answer.frames, visit, model, guess)
+        frames = _watched(answer.frames, visit, model, guess, digest)
         await anext(frames)  # begun, so that closing it closes what it reads, whatever happens first
         return structs.replace(answer, frames=frames)
     if answer.status < 400:
-        visit.answered(model, "", *(_said(answer.body) or (guess, 0)))
+        visit.answered(model, digest, *(_said(answer.body) or (guess, 0)))
     return answer
 
 
 async def _watched(
-    frames: AsyncGenerator[bytes, None], visit: Visit, model: str, guess: int
+    frames: AsyncGenerator[bytes, None], visit: Visit, model: str, guess: int, digest: str
 ) -> AsyncGenerator[bytes, None]:
     """b"" once it has begun, then `frames`. What it came to is told also where nobody reads it to its end."""
     said: tuple[int, int] | None = None
@@ -65,7 +67,7 @@ async def _watched(
                         said = _said(event) or said
                 yield frame
     finally:
-        visit.answered(model, "", *(said or (guess, events)))
+        visit.answered(model, digest, *(said or (guess, events)))
 
 
 def _said(document: bytes) -> tuple[int, int] | None:
