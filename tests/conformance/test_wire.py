@@ -85,6 +85,48 @@ def test_a_header_of_0_makes_the_whole_body_the_tensor(address: Address) -> None
     assert (cut.status, "has 5 bytes; FP32 of shape [1, 3] takes 12" in cut.json()["error"]) == (400, True)
 
 
+@proves("infer raw")
+@pytest.mark.parametrize(
+    ("model", "body", "shape"),
+    [
+        ("echo_int16", bytes(6), [1, 3]),
+        ("scalar", bytes(4), []),
+        ("echo_bytes", "\0数".encode(), [1, 1]),
+        ("row", b"", [0, 3]),
+    ],
+)
+def test_what_a_raw_body_leaves_open_is_one(address: Address, model: str, body: bytes, shape: list[int]) -> None:
+    """Of two free dimensions the first; of texts all, whose only element the body is."""
+    answer = exchange(address, f"POST /v2/models/{model}/infer", body, "Inference-Header-Content-Length: 0")
+    assert answer.json()["outputs"][0]["shape"] == shape
+    assert answer.tail() == (len(body).to_bytes(4, "little") + body if model == "echo_bytes" else body)
+
+
+@proves("infer raw", "errors")
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [("pair", bytes(16)), ("row", bytes(11)), ("row", bytes(4)), ("scalar", bytes(8)), ("echo_bool", b"\1\2")],
+)
+def test_a_raw_body_that_is_no_tensor_of_the_model_is_400(address: Address, model: str, body: bytes) -> None:
+    """Of two inputs, of no whole rows, of one number too many, of what is neither true nor false."""
+    answer = exchange(address, f"POST /v2/models/{model}/infer", body, "Inference-Header-Content-Length: 0")
+    assert (answer.status, list(answer.json())) == (400, ["error"])
+
+
+@proves("infer binary", "errors")
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\4\0\0", b"\4\0\0\0abc", b"\xff\xff\xff\xffabc", b"\1\0\0\0a\0\0\0\0", b"\2\0\0\0\xff\xfe"],
+)
+def test_texts_whose_lengths_lie_are_400(address: Address, data: bytes) -> None:
+    """None, cut in the length, cut in the text, of 4 GiB, one too many; and a text that is not UTF-8."""
+    message = {"inputs": [tensor("x", "BYTES", [1, 1], parameters=binary(len(data)))]}
+    text = json.dumps(message).encode()
+    header = f"Inference-Header-Content-Length: {len(text)}"
+    answer = exchange(address, "POST /v2/models/echo_bytes/infer", text + data, header)
+    assert (answer.status, list(answer.json())) == (400, ["error"])
+
+
 @proves("infer binary")
 def test_a_tensor_of_no_bytes_infers(address: Address) -> None:
     """The header then counts the whole body."""
@@ -134,6 +176,20 @@ def test_a_packed_body_is_counted_unpacked(address: Address, encoding: str, pack
 
 
 @proves("compression")
+@pytest.mark.parametrize(("encoding", "unpack"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+def test_an_answer_is_packed_as_one(address: Address, encoding: str, unpack: Callable[[bytes], bytes]) -> None:
+    """JSON and bytes together, for who names one way alone; the header counts the JSON before that."""
+    values = np.arange(3000, dtype="<f4").reshape(1000, 3)
+    message = {
+        "inputs": [tensor("x", "FP32", [1000, 3], parameters=binary(values.nbytes))],
+        "parameters": {"binary_data_output": True},
+    }
+    answer = infer(address, "row", message, values.tobytes(), f"Accept-Encoding: {encoding}")
+    assert answer.headers["content-encoding"] == encoding
+    assert answer._replace(body=unpack(answer.body)).tail() == values.tobytes()
+
+
+@proves("compression")
 def test_a_body_that_is_not_what_it_says_is_refused(address: Address) -> None:
     """Not packed at all is 400, packed in a way that nobody here knows 415."""
     body = json.dumps({"inputs": [JSON_ROW]}).encode()
@@ -156,10 +212,11 @@ def test_a_bare_nan_is_a_clean_400(address: Address, word: str) -> None:
 
 @proves("infer")
 def test_nested_and_flat_data_are_the_same(address: Address) -> None:
-    """Row by row, in one list or a list a dimension."""
+    """Row by row, in one list or a list a dimension. Who sends no id gets none."""
     for data in ([1, 2, 3, 4, 5, 6], [[1, 2, 3], [4, 5, 6]]):
         answer = infer(address, "row", {"inputs": [tensor("x", "FP32", [2, 3], data=data)]})
         assert answer.json()["outputs"][0]["data"] == [1, 2, 3, 4, 5, 6]
+        assert "id" not in answer.json()
 
 
 @proves("infer")
