@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from freehold.access import Database, Register
+from tests.crowd import eventually
+
 Serve = Callable[..., Any]
 
 
@@ -45,6 +48,29 @@ def test_the_key_of_the_configuration_opens_the_door_and_stays_a_secret(serve: S
     assert not (folder / "home" / "initial-key").exists()
     assert running.leave() == 0
     assert "between-gateway-and-unit" not in running.err.read_text()
+
+
+def test_the_door_of_loopback_closes_with_the_first_key_and_stays_closed(serve: Serve, folder: Path, mlp: Path) -> None:
+    """While the server runs, and soon; where its keys cannot be looked at it goes on with those that it knows, and
+    `/readyz` says so; a model that is loaded for a tenant is that tenant's from the start."""
+    running, home = serve(mlp), folder / "home"
+    assert "FREEHOLD_KEY" not in running.banner["example"]
+    assert running.ask("GET", "/v1/models")[0] == 200
+    with Database.open(home) as database:
+        register = Register(database)
+        operator = register.create("operator", "operator")
+        theirs, ours = (register.create(tenant, "client", tenant=tenant) for tenant in ("theirs", "ours"))
+    eventually(lambda: running.ask("GET", "/v1/models")[0] == 401, "the door closes")
+    eventually(lambda: running.ask("GET", "/v1/models", key=ours)[0] == 200, "the keys count")
+    stated = {"source": {"string_value": str(mlp)}, "tenant": {"string_value": "ours"}}
+    load = {"parameters": {"config": json.dumps({"parameters": stated})}}
+    assert running.ask("POST", "/v2/repository/models/private/load", load, key=operator)[0] == 200
+    seen = {key: running.ask("GET", "/v2/models/private", key=key)[0] for key in (ours, theirs, operator)}
+    assert seen == {ours: 200, theirs: 404, operator: 200}
+    home.rename(folder / "away")
+    eventually(lambda: "keys_unfollowed" in str(running.ask("GET", "/readyz")), "it is told")
+    assert (running.ask("GET", "/v1/models", key=ours)[0], running.ask("GET", "/v1/models")[0]) == (200, 401)
+    assert running.leave() == 0
 
 
 def test_a_key_that_is_not_there_ends_the_start(serve: Serve, folder: Path, mlp: Path) -> None:

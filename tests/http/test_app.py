@@ -194,6 +194,21 @@ def test_an_empty_authorization_is_no_key_and_a_wrong_one_is_wrong(
     assert (answer.status, answer.json["error"]["code"]) == (401, code)
 
 
+def test_a_key_that_is_taken_back_lets_its_stream_end(serving: Callable[..., Any], house: Any) -> None:
+    """The answer that began is whole; the next request on the same connection is refused."""
+    keys = Keys.in_memory()
+    key, client = keys.create("dify", "client"), serving(entrance=Entrance(keys)).connect()
+    client.send(f"GET /v1/stream?before=1&wait=1&after=1 HTTP/1.1\r\nHost: t\r\nApi-Key: {key}\r\n\r\n".encode())
+    assert client.head()[0] == 200
+    first = client.chunk()
+    keys.register.revoke("dify")
+    keys.refresh()
+    house.waiting.wait()
+    house.release()
+    assert [client.chunk(), client.chunk()] == [first, b""]
+    assert client.ask("GET", "/v1/describe", Api_Key=key).json["error"]["code"] == "key_wrong"
+
+
 def test_two_routes_at_one_path_and_method_are_a_mistake(serving: Callable[..., Any], house: Any) -> None:
     """It is found when the server is built, not when a client asks."""
     routes = house.routes()
