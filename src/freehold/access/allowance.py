@@ -10,6 +10,9 @@ from freehold.access.slices import Places, Slice
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+_OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
+
 
 class Allowance:
     """One request that was counted, until it is settled. As a context it settles what nobody settled: at no tokens."""
@@ -66,16 +69,19 @@ class Allowance:
 def headers(requests: tuple[Slice, ...], tokens: tuple[Slice, ...]) -> Headers:
     """The headers of `Allowance.headers`, for an answer without one, too."""
     now = monotonic()
-    found: list[tuple[bytes, bytes]] = []
-    for unit, slices in ((b"requests", requests), (b"tokens", tokens)):
-        if slices:
-            tightest = min(slices, key=_remaining)
-            found += (
-                (b"x-ratelimit-limit-" + unit, b"%d" % tightest.limit),
-                (b"x-ratelimit-remaining-" + unit, b"%d" % tightest.remaining),
-                (b"x-ratelimit-reset-" + unit, duration(tightest.until - now)),
-            )
-    return tuple(found)
+    return _told(_OF_REQUESTS, requests, now) + _told(_OF_TOKENS, tokens, now)
+
+
+def _told(names: tuple[bytes, bytes, bytes], slices: tuple[Slice, ...], now: float) -> Headers:
+    if not slices:
+        return ()
+    limit, remaining, reset = names
+    tightest = slices[0] if len(slices) == 1 else min(slices, key=_remaining)
+    return (
+        (limit, b"%d" % tightest.limit),
+        (remaining, b"%d" % tightest.remaining),
+        (reset, duration(tightest.until - now)),
+    )
 
 
 def duration(seconds: float) -> bytes:

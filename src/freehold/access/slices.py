@@ -84,7 +84,10 @@ class Slice:
     @property
     def remaining(self) -> int:
         """What is left of the whole budget, as far as this front knows."""
-        return min(self.limit, max(0, self.limit - self.taken + self.left))
+        known = self.limit - self.taken + self.left
+        if known < 0:
+            return 0
+        return known if known < self.limit else self.limit
 
     def give_back(self, now: float) -> bool:
         """Have the next exchange give back what was not touched since the last call; whether it has anything of that,
