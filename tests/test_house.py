@@ -32,6 +32,7 @@ TRANSPORTS = ("openai", "chat", "completions", "generate", "oip", "tei", "health
 
 # `room/module.py:function` that catches everything and goes on: the top of a loop, which logs and counts.
 BROAD_EXCEPTS: dict[str, str] = {
+    "access/books.py:_keep": "the top of a thread: were it to end, no usage and no audit of requests would be written",
     "access/keys.py:_follow": "the top of a thread: were it to end, a revoked key would count for ever after",
     "engine/batcher.py:_attempt": "the top of an engine thread: one that died would leave its model silent for ever",
     "engine/text_loop.py:_attempt": "the top of a text engine's thread, for the same reason; it fails what it computed",
@@ -45,7 +46,7 @@ UNMIRRORED: dict[str, str] = {
     "engine/settings.py": "one frozen data class; the tests of opening, encoder and tensor set its fields",
     "errors/kinds.py": "an enum and a named tuple; tests/errors/test_catalog.py reads every row",
 }
-MOST = {"BROAD_EXCEPTS": 6, "UNMIRRORED": 3}
+MOST = {"BROAD_EXCEPTS": 7, "UNMIRRORED": 3}
 
 
 @pytest.fixture(autouse=True, scope="module")
