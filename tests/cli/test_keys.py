@@ -65,7 +65,7 @@ def test_rotate_overlaps_and_revoke_ends(freehold: Freehold, home: Path) -> None
 
 
 def test_limits_are_changed_and_lifted(freehold: Freehold, home: Path) -> None:
-    """Those that are named, of the same key; 0 lifts one."""
+    """Those that are named, of the same key; 0 leaves one to the configuration."""
     limits = ("--parallel", "4", "--requests-per-day", "9")
     key = freehold("keys", "create", "--name", "dify", *limits, "--json").data["key"]
     row = freehold("keys", "limit", "dify", "--parallel", "0", "--tokens-per-day", "500", "--json").data

@@ -215,7 +215,7 @@ class Register:
         return key
 
     def limit(self, name: str, changed: Mapping[str, int | None]) -> Record:
-        """Change the limits that `changed` names, where None lifts one; what was used stays used.
+        """Change the limits that `changed` names, where None takes the key's own away; what was used stays used.
 
         Raises `key_unknown`, `key_revoked`.
         """

@@ -113,7 +113,7 @@ def limit(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Change limits of a key; 0 lifts one. Running servers know it within a second, and what was used stays used."""
+    """Change limits of a key; 0 leaves one to the configuration. Running servers know it within a second."""
     output: Output = ctx.obj
     given = Limits(requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, parallel)
     changed = {what: value or None for what, value in msgspec.to_builtins(given).items() if value is not None}
