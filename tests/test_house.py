@@ -38,7 +38,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "engine/text_loop.py:_attempt": "the top of a text engine's thread, for the same reason; it fails what it computed",
     "engine/worker.py:_infer": "the top of a request in an engine process: the front must hear how it ended",
     "http/app.py:__call__": "the top of every request: it logs, counts and answers with the code `internal`",
-    "server/grpc/reception.py:_ending": "the top of every call of gRPC, for the same reason",
+    "server/grpc/reception.py:_run": "the top of every call of gRPC, for the same reason",
 }
 # Modules without a test file of the same name.
 UNMIRRORED: dict[str, str] = {

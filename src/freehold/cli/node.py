@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from freehold import __version__
+from freehold.access import Keys
 from freehold.cli.access import database_url
 from freehold.cli.banner import banner
 from freehold.cli.grpc_port import hold_grpc_port
@@ -130,10 +131,9 @@ class Node:
         self._models = Models(served, self._gateway.shown, self._residents, _budget(ground.config))
         self._models.on_change = self._traffic.again
         self._models.troubles = self._troubles
-        self._models.configuration = self._traffic.digest
+        self._models.configuration = self._traffic.followed
         self._owned: tuple[Owners, Owners, Owners] = ({}, {}, {})
         self._guard = self._guarded(ground)
-        self._entrance = None if self._guard is None else self._guard.entrance
         self._server: Listener | None = None
         self._grpc: GrpcListener | None = None
         self._hopeless = False
@@ -158,7 +158,7 @@ class Node:
             on_drain=self._drain,
         )
         finished = self._server.run_all()
-        self.computes = self.computes or not finished
+        self.computes = self.computes or not finished or self._server.threads.busy
         return finished and not self._hopeless
 
     def _app(self) -> App:
@@ -168,29 +168,21 @@ class Node:
             self._models,
             self._ground.telemetry,
             self._ground.memory,
-            entrance=self._entrance,
+            entrance=self._guard.entrance,
             body_limits=BodyLimits(body_mb * MEGABYTE, config.server.body_timeout_s),
             grace_s=self._ground.config.server.grace_s,
-            shared=SharedMemory(config.server.shared_memory.prefixes),
+            shared=SharedMemory(config.server.shared_memory.prefixes, body_mb * MEGABYTE),
             on_loaded=self._loaded,
             front=self._gateway.routes,
             beside=self._life,
             other_port=self._grpc.life if self._grpc is not None else lambda _: nullcontext(),
         )
 
-    def _guarded(self, ground: Ground) -> Guard | None:
-        """What stands behind the door; None where it stays open."""
+    def _guarded(self, ground: Ground) -> Guard:
+        """What stands at the door, and behind it: an open one has usage and audit, too."""
         door, home = ground.door, ground.state.home
-        if door.keys is None:
-            return None
-        return Guard(
-            ground.config.access,
-            door.keys,
-            home,
-            ground.telemetry,
-            self._owners,
-            until_keys=door.until_keys,
-        )
+        keys, until_keys = door.keys or Keys.in_memory(), door.until_keys or door.keys is None
+        return Guard(ground.config.access, keys, home, ground.telemetry, self._owners, until_keys=until_keys)
 
     def _owners(self) -> Owners:
         """Whose each name is. A model here is its tenant's until it is gone, whatever the file says of it by then."""
@@ -203,7 +195,8 @@ class Node:
 
     @asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:
-        async with self._guard.life() if self._guard is not None else nullcontext(), self._traffic.life():
+        told = {"version": __version__, **self._file(self._traffic.followed().digest)}
+        async with self._guard.life(told), self._traffic.life():
             yield
 
     def _listen_grpc(self, holding: socket.socket) -> "GrpcListener":
@@ -212,11 +205,11 @@ class Node:
         config = self._ground.config
         return GrpcListener(
             holding,
-            entrance=self._entrance,
+            entrance=self._guard.entrance,
             telemetry=self._ground.telemetry,
             memory=self._ground.memory,
             grace_s=config.server.grace_s,
-            body_size=config.limits.body_mb * MEGABYTE,
+            limits=BodyLimits(config.limits.body_mb * MEGABYTE, config.server.body_timeout_s),
             https=self._ground.https,
         )
 
@@ -224,6 +217,17 @@ class Node:
         self._models.drain()
         if self._grpc is not None:
             self._grpc.drain()
+
+    def _file(self, digest: str) -> dict[str, str]:
+        """What the audit says of the configuration: who wrote it can only be told by whose file it is."""
+        file = self._ground.origin.file
+        if file is None:
+            return {}
+        try:
+            owner = file.owner()
+        except (KeyError, OSError):
+            owner = ""
+        return {"file": str(file), "sha256": digest, "owner": owner}
 
     def prepare(self, config: Config) -> Config:
         """As `Followers.prepare`: `config` with what was loaded while the node ran."""
@@ -236,10 +240,13 @@ class Node:
 
     def follow(self, config: Config) -> None:
         """As `Followers.follow`."""
-        if self._guard is not None:
-            self._guard.follow(config.access)
+        self._guard.follow(config.access)
         if self._residents is not None:
             self._residents.follow(config, self._models)
+
+    def note(self, digest: str) -> None:
+        """As `Followers.note`."""
+        self._guard.did("config.reload", self._file(digest))
 
     def _here(self) -> list[Here]:
         names = [] if self._residents is None else self._residents.here(self._ground.config)

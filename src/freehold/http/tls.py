@@ -30,12 +30,12 @@ REMIND_EVERY = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
-def server_context() -> ssl.SSLContext:
-    """A context of ours for a server, without a certificate yet."""
+def server_context(protocol: str = "http/1.1") -> ssl.SSLContext:
+    """A context of ours for a server of that protocol (RFC 7301), without a certificate yet."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.options |= ssl.OP_NO_TICKET  # a ticket's key would outlive the sessions that it opens
     return context
@@ -61,9 +61,10 @@ class Renewal(Protocol):
 class Https:
     """What a listener needs for HTTPS. Used from the event loop's thread only.
 
-    `context` is for its socket. Each handshake is handed on to a context of the newest certificate: one that changes in
-    a living context would stay beside the old one where their keys are of two kinds. Connections keep the one they
-    began with. Without a certificate (ACME's first is on its way) handshakes are refused.
+    `context` is for its socket, `http2_context` for one that speaks HTTP/2. Each handshake is handed on to a
+    context of the newest certificate: one that changes in a living context would stay beside the old one where their
+    keys are of two kinds. Connections keep the one they began with. Without a certificate (ACME's first is on its way)
+    handshakes are refused.
     """
 
     def __init__(
@@ -78,8 +79,7 @@ class Https:
         every_s: float = WATCH_S,
     ) -> None:
         """`hsts_s`: how long browsers insist on HTTPS; 0: they are told nothing (RFC 6797)."""
-        self.context = server_context()
-        self.context.sni_callback = self._hand_on
+        self.context, self.http2_context = server_context(), server_context("h2")
         self.certificate: Certificate | None = None
         self.error: FreeholdError | None = None
         self.hsts_s = hsts_s
@@ -89,15 +89,17 @@ class Https:
         self.client_ca = client_ca
         self._clock = clock
         self._every_s = every_s
-        self._newest: ssl.SSLContext | None = None
+        self._newest: dict[ssl.SSLContext, ssl.SSLContext] = {}
         self._loaded: Fingerprint = ()
         self._refused: Fingerprint = ()
         self._reminded: datetime | None = None
         self._expires = telemetry.certificate_expires.of("server")
         self._failures = telemetry.certificate_failures.of("server")
-        if client_ca is not None:  # asked of the socket's own context: a handshake that is handed on keeps its mode
-            self.context.verify_mode = ssl.CERT_REQUIRED
-            self.context.num_tickets = 0  # a session that is taken up again shows no certificate
+        for context in (self.context, self.http2_context):
+            context.sni_callback = self._hand_on
+            if client_ca is not None:  # asked of the socket's own: a handshake that is handed on keeps its mode
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.num_tickets = 0  # a session that is taken up again shows no certificate
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,11 +137,12 @@ class Https:
         seen = self._fingerprint()
         at = self._clock()
         certificate = self._files.read(at)
-        newest = server_context()
-        self._files.load_into(newest)
-        if self.client_ca is not None:
-            newest.verify_mode = ssl.CERT_REQUIRED
-            load_authorities(newest, self.client_ca, "server.tls.client_ca")
+        newest = {self.context: server_context(), self.http2_context: server_context("h2")}
+        for context in newest.values():
+            self._files.load_into(context)
+            if self.client_ca is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                load_authorities(context, self.client_ca, "server.tls.client_ca")
         self.certificate, self._newest, self._loaded, self.error = certificate, newest, seen, None
         self._expires.set(certificate.expires.timestamp())
         for note in self._files.notes(certificate, at):
@@ -147,10 +150,6 @@ class Https:
         self._reminded = at
         shown = {"names": ", ".join(certificate.names), "days_left": round(certificate.days_left(at), 1)}
         _log.info("certificate_loaded", extra=shown)
-
-    def pem(self) -> tuple[bytes, bytes]:
-        """The private key, and the certificate with its chain, for a listener with a TLS of its own. Raises OSError."""
-        return self._files.key.read_bytes(), self._files.certificate.read_bytes()
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -214,9 +213,10 @@ class Https:
         authorities = () if self.client_ca is None else CertificateFiles(self.client_ca, self.client_ca).fingerprint()
         return (*self._files.fingerprint(), *authorities)
 
-    def _hand_on(self, handshake: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
-        """OpenSSL asks this of every handshake, also of one that names no host."""
-        if self._newest is None:
+    def _hand_on(self, handshake: ssl.SSLObject, name: str | None, own: ssl.SSLContext) -> int | None:
+        """OpenSSL asks this of every handshake on a socket's `own` context, also of one that names no host."""
+        newest = self._newest.get(own)
+        if newest is None:
             return int(ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR)
-        handshake.context = self._newest
+        handshake.context = newest
         return None

@@ -54,7 +54,7 @@ def running(
         telemetry=telemetry,
         memory=memory,
         grace_s=grace_s,
-        body_size=MEGABYTE,
+        limits=BodyLimits(MEGABYTE),
         **more,
     )
     loaded, started = threading.Event(), threading.Event()

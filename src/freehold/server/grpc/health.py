@@ -1,13 +1,11 @@
 """grpc.health.v1: what orchestrators ask a gRPC server. As `/livez` and `/readyz`, it needs no key."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-
-import grpc
+from collections.abc import AsyncGenerator
 
 from freehold.errors import FreeholdError
 from freehold.protocol.grpc.messages import HEALTH, INFERENCE, decode, message
-from freehold.server.grpc.reception import GrpcCall, Handler, Reception
+from freehold.server.grpc.reception import GrpcCall, Reception
 from freehold.server.models import Models
 from freehold.telemetry import RouteMetrics
 
@@ -24,16 +22,10 @@ class HealthService:
         self._models = models
         self._reception = reception
 
-    def handler(self) -> Handler:
-        """What a gRPC server is given to answer these methods."""
-        name = HEALTH.full_name
-        return grpc.method_handlers_generic_handler(
-            name,
-            {
-                "Check": self._reception.unary(f"/{name}/Check", None, self._check),
-                "Watch": self._reception.talk(f"/{name}/Watch", None, self._watch),
-            },
-        )
+    def offer(self) -> None:
+        """Have the reception take calls in for them."""
+        self._reception.offer(f"/{HEALTH.full_name}/Check", None, self._check)
+        self._reception.offer_talk(f"/{HEALTH.full_name}/Watch", None, self._watch)
 
     async def _check(self, call: GrpcCall, body: bytes) -> bytes:
         """Raises `service_unknown`, as the protocol wants it of `Check` and not of `Watch`."""
@@ -42,11 +34,9 @@ class HealthService:
             raise FreeholdError("service_unknown", service=decode(_REQUEST, body).service[:200])
         return _encode(status)
 
-    async def _watch(
-        self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
-    ) -> AsyncGenerator[bytes, None]:
+    async def _watch(self, call: GrpcCall, metrics: RouteMetrics) -> AsyncGenerator[bytes, None]:
         """The status now, and again whenever it is another, until the server leaves."""
-        body = await self._reception.next(requests) or b""
+        body = await self._reception.next(call) or b""
         before = ""
         while not self._reception.leaving:
             status = self._status(body)

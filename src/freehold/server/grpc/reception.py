@@ -2,24 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import aclosing, contextmanager
-from time import perf_counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import aclosing
+from time import monotonic, perf_counter
 from typing import Any, TypeVar
 
-import grpc
-import grpc.aio
-
 from freehold.errors import FreeholdError, Kind
-from freehold.http import Entrance, MemoryBudget, Right
+from freehold.http import BodyLimits, Entrance, MemoryBudget, Right
 from freehold.http.errors import GRPC_STATUS, STATUS, respond
+from freehold.http.http2.stream import Stream
 from freehold.http.request_ids import RequestIds
 from freehold.http.visit import Asked, Headers, Visit
+from freehold.server.grpc.framing import NOT_GRPC, ending, receive, send, timeout_s
 from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
 T = TypeVar("T")
-Context = Any  # grpc.aio.ServicerContext: grpcio publishes no types
-Handler = Any  # grpc.RpcMethodHandler
 
 ANSWERED, LEFT = 200, 499
 """The statuses under which HTTP counts what was answered, and what had nobody left to answer."""
@@ -32,15 +29,16 @@ _log = logging.getLogger(__name__)
 class GrpcCall:
     """One call: who asks, and how long its client waits. `path` is its method with its service."""
 
-    __slots__ = ("_context", "_memory", "_metadata", "address", "held", "path", "request_id", "told", "visit")
+    __slots__ = ("_limits", "_memory", "_stream", "_until", "held", "path", "request_id", "told", "visit")
 
-    def __init__(self, context: Context, path: str, memory: MemoryBudget) -> None:
-        self._context = context
+    def __init__(self, stream: Stream, path: str, memory: MemoryBudget, limits: BodyLimits, request_id: str) -> None:
+        self._stream = stream
         self._memory = memory
-        self._metadata: dict[bytes, bytes] | None = None
+        self._limits = limits
+        allowed = timeout_s(stream.headers.get(b"grpc-timeout"))
+        self._until = None if allowed is None else monotonic() + allowed
         self.path = path
-        self.address = _address(context.peer())
-        self.request_id = ""
+        self.request_id = request_id
         self.held = 0  # bytes of the memory budget that it has taken
         self.visit: Visit | None = None
         """Whose key it came with; None where the door is open."""
@@ -48,33 +46,37 @@ class GrpcCall:
         """What its answer tells beside the request id and limits, as trailing metadata."""
 
     @property
-    def headers(self) -> dict[bytes, bytes]:
+    def address(self) -> str:
+        """Whence it came."""
+        return self._stream.address
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
         """Its metadata, as HTTP's headers are kept: by their lower-case names, the last of each."""
-        if self._metadata is None:
-            self._metadata = {_bytes(name): _bytes(value) for name, value in self._context.invocation_metadata()}
-        return self._metadata
+        return self._stream.headers
 
-    async def receive(self) -> bytes:
-        """Its one message. Raises `message_malformed` where its client ended without one."""
-        message: bytes = await self._context.read()
-        if message is grpc.aio.EOF:
-            raise FreeholdError("message_malformed", message=self.path)
-        return message
+    async def receive(self, *, idle: bool = False) -> bytes | None:
+        """Its next message, held until it ends. Raises as `framing.receive`."""
+        return await receive(self._stream, self._limits, self.hold, idle=idle)
 
-    async def send(self, message: bytes) -> None:
-        """One more message of a stream; waits while its client takes none."""
-        await self._context.write(message)
+    async def send(self, message: bytes | None, trailers: bytes | None = None) -> None:
+        """As `framing.send`."""
+        await send(self._stream, message, trailers)
 
     def following(self) -> "GrpcCall":
         """The next request of the same stream, which is let in, counted and held for itself."""
-        one = GrpcCall(self._context, self.path, self._memory)
-        one._metadata, one.request_id = self.headers, self.request_id
-        return one
+        return GrpcCall(self._stream, self.path, self._memory, self._limits, self.request_id)
 
     def hold(self, size: int) -> None:
         """Take `size` bytes of the memory budget until it ends. Raises what `MemoryBudget.take` does."""
         self._memory.take(size)
         self.held += size
+
+    def let_go(self) -> None:
+        """Give back what it holds."""
+        if self.held:
+            self._memory.give(self.held)
+            self.held = 0
 
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
@@ -82,79 +84,101 @@ class GrpcCall:
 
     def remaining_s(self) -> float | None:
         """How long its client waits yet, in seconds; None where it set no deadline."""
-        left: float | None = self._context.time_remaining()
-        return left
+        return None if self._until is None else max(0.0, self._until - monotonic())
 
     async def while_connected(self, awaitable: Awaitable[T]) -> T:
-        """The result of `awaitable`. gRPC itself cancels the task of a call whose client left or waits no longer."""
+        """The result of `awaitable`. The task of a call whose client left is cancelled by its connection."""
         return await awaitable
 
-    def end(self, error: FreeholdError | None = None) -> None:
-        """Say what goes behind the call's last message: its status, the request id, what is left of limits."""
-        headers = self.told
+    def ending(self, error: FreeholdError | None = None) -> bytes:
+        """What goes behind the call's last message: its status, the request id, what is left of limits."""
+        headers = ((b"x-request-id", self.request_id.encode("ascii")), *self.told)
         if self.visit is not None:
             headers += self.visit.headers()
-        if error is not None:
-            self._context.set_code(getattr(grpc.StatusCode, GRPC_STATUS[error.kind]))
-            self._context.set_details(told(error))
-            headers += respond(error, "oip").headers
-        named = (("x-request-id", self.request_id),)
-        self._context.set_trailing_metadata((*named, *((name.decode("ascii"), value) for name, value in headers)))
+        if error is None:
+            return ending(headers)
+        return ending((*headers, *respond(error, "oip").headers), GRPC_STATUS[error.kind], told(error))
 
 
 Answer = Callable[[GrpcCall, bytes], Awaitable[bytes]]
-Talk = Callable[[GrpcCall, AsyncIterator[bytes], RouteMetrics], AsyncGenerator[bytes, None]]
+Talk = Callable[[GrpcCall, RouteMetrics], AsyncGenerator[bytes, None]]
+Handler = Callable[[Stream], Coroutine[Any, Any, None]]
 
 
 class Reception:
     """Takes calls in for every method of a server. Used from the event loop's thread only."""
 
-    def __init__(self, entrance: Entrance | None, telemetry: Telemetry, memory: MemoryBudget, grace_s: float) -> None:
+    def __init__(
+        self,
+        entrance: Entrance | None,
+        telemetry: Telemetry,
+        memory: MemoryBudget,
+        grace_s: float,
+        limits: BodyLimits | None = None,
+    ) -> None:
         """`entrance` None leaves the door open; `grace_s` is what a call that is cut short is told."""
         self._entrance = entrance
         self._telemetry = telemetry
         self._memory = memory
         self._grace_s = grace_s
+        self._limits = limits or BodyLimits()
+        self._handlers: dict[bytes, Handler] = {}
         self._under_way: set[asyncio.Task[Any] | None] = set()
         self._idle: set[asyncio.Task[Any] | None] = set()  # streams that wait for their client
         self._cutting = False
         self.leaving = False
         """Whether the server takes no more requests; what is under way is finished."""
         self._ids = RequestIds()
-        telemetry.gauge(names.GRPC_CALLS_IN_FLIGHT, lambda: len(self._under_way))
+        telemetry.gauge(names.GRPC_CALLS_IN_FLIGHT, lambda: self.in_flight)
 
-    def unary(self, path: str, right: Right | None, answer: Answer) -> Handler:
-        """The handler of a method with one request and one answer; without a `right` it is public.
+    @property
+    def in_flight(self) -> int:
+        """Calls that are open."""
+        return len(self._under_way)
 
-        It is a stream of requests to gRPC, which else takes a message in before anybody is asked for a key.
-        """
+    async def answer(self, stream: Stream) -> None:
+        """Answer one request of a connection, to its end."""
+        if not stream.headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            await stream.send(NOT_GRPC, None, b"")
+            return
+        path = stream.headers.get(b":path", b"")
+        handler = self._handlers.get(path)
+        if handler is not None:
+            await handler(stream)
+            return
+        error = FreeholdError("method_not_offered", method=path.decode("latin-1")[:200])
+        self._telemetry.errors.inc(error.code)
+        await send(stream, None, ending((), GRPC_STATUS[error.kind], told(error)))
+
+    def offer(self, path: str, right: Right | None, answer: Answer) -> None:
+        """Have a method with one request and one answer; without a `right` it is public."""
         metrics = self._telemetry.route(path)
 
-        async def handle(_requests: object, context: Context) -> bytes:
-            call = self._arrive(context, path)
-            with self._ending(call):
-                return await self.attend(call, right, metrics, answer)
-            return b""  # a status that is not OK is sent without a message
+        async def handle(stream: Stream) -> None:
+            call = self._arrive(stream, path)
+            await self._run(call, self.attend(call, right, metrics, answer))
 
-        return grpc.stream_unary_rpc_method_handler(handle)
+        self._handlers[path.encode()] = handle
 
-    def talk(self, path: str, right: Right | None, talk: Talk) -> Handler:
-        """The handler of a method with many requests and answers; `talk` has each of its requests attended to."""
+    def offer_talk(self, path: str, right: Right | None, talk: Talk) -> None:
+        """Have a method with many requests and answers; `talk` has each of its requests attended to."""
         metrics = self._telemetry.route(path)
 
-        async def handle(requests: AsyncIterator[bytes], context: Context) -> None:
-            call = self._arrive(context, path)
-            with self._ending(call):
-                try:
-                    self._admit(call, right)  # before anything that it sends is taken in
-                except FreeholdError as error:
-                    metrics.observe(STATUS[error.kind], 0.0)
-                    raise
-                async with aclosing(talk(call, requests, metrics)) as answers:
-                    async for answer in answers:
-                        await call.send(answer)
+        async def converse(call: GrpcCall) -> None:
+            try:
+                self._admit(call, right)  # before anything that it sends is taken in
+            except FreeholdError as error:
+                metrics.observe(STATUS[error.kind], 0.0)
+                raise
+            async with aclosing(talk(call, metrics)) as answers:
+                async for answer in answers:
+                    await call.send(answer)
 
-        return grpc.stream_stream_rpc_method_handler(handle)
+        async def handle(stream: Stream) -> None:
+            call = self._arrive(stream, path)
+            await self._run(call, converse(call))
+
+        self._handlers[path.encode()] = handle
 
     async def attend(
         self, call: GrpcCall, right: Right | None, metrics: RouteMetrics, answer: Answer, body: bytes | None = None
@@ -168,9 +192,10 @@ class Reception:
             self._admit(call, right)
             if call.visit is not None and right is not None:
                 await call.visit.begin()
-            if body is None:
-                body = await call.receive()
-            call.hold(len(body))
+            if body is not None:
+                call.hold(len(body))
+            elif (body := await call.receive()) is None:
+                raise FreeholdError("message_malformed", message=call.path)
             answered = await answer(call, body)
             status = ANSWERED
         except FreeholdError as error:
@@ -181,9 +206,7 @@ class Reception:
             raise
         finally:
             seconds = perf_counter() - began
-            if call.held:
-                self._memory.give(call.held)
-                call.held = 0
+            call.let_go()
             if call.visit is not None:
                 call.visit.end(status, seconds)
             metrics.observe(status, seconds)
@@ -205,17 +228,19 @@ class Reception:
             self._telemetry.refused.inc(str(details.get("model", "")), str(details.get("reason", error.code)))
         return error
 
-    async def next(self, requests: AsyncIterator[bytes]) -> bytes | None:
-        """A stream's next request, None behind its last. Raises `shutting_down` once the server leaves."""
+    async def next(self, call: GrpcCall) -> bytes | None:
+        """A stream's next request, None behind its last. Raises `shutting_down` once the server leaves, and what
+        `GrpcCall.receive` does."""
         task = asyncio.current_task()
         self._idle.add(task)
         try:
             if not self.leaving:
-                return await anext(requests, None)
+                return await call.receive(idle=True)
         except asyncio.CancelledError:
             if not self.leaving:
                 raise
         finally:
+            call.let_go()  # who attends to it holds it anew
             self._idle.discard(task)
         raise FreeholdError("shutting_down")
 
@@ -230,33 +255,33 @@ class Reception:
         _cancel(self._under_way)
         return len(self._under_way)
 
-    def _arrive(self, context: Context, path: str) -> GrpcCall:
-        call = GrpcCall(context, path, self._memory)
-        call.request_id = self._ids.name(call.headers.get(b"x-request-id"))
-        REQUEST_ID.set(call.request_id)
-        return call
+    def _arrive(self, stream: Stream, path: str) -> GrpcCall:
+        request_id = self._ids.name(stream.headers.get(b"x-request-id"))
+        REQUEST_ID.set(request_id)
+        return GrpcCall(stream, path, self._memory, self._limits, request_id)
 
-    def _admit(self, call: GrpcCall, right: Right | None) -> None:
-        """Give `call` the visit of its key. Raises what keeps it out."""
-        if self._entrance is None or self._entrance.is_open:
-            return
-        asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
-        call.visit = self._entrance.stranger(asked) if right is None else self._entrance.admit(call.headers, asked)
-
-    @contextmanager
-    def _ending(self, call: GrpcCall) -> Iterator[None]:
+    async def _run(self, call: GrpcCall, answering: Awaitable[bytes | None]) -> None:
         """Whatever happens within, the call ends with a status, unless its client left: there is nobody to tell."""
         task = asyncio.current_task()
         self._under_way.add(task)
         try:
-            yield
-            call.end()
-        except (Exception, asyncio.CancelledError) as failure:
-            if isinstance(failure, asyncio.CancelledError) and not self._cutting:
-                raise
-            call.end(self.explain(failure, call))
+            try:
+                message = await answering
+                trailers = call.ending()
+            except (Exception, asyncio.CancelledError) as failure:
+                if isinstance(failure, asyncio.CancelledError) and not self._cutting:
+                    raise
+                message, trailers = None, call.ending(self.explain(failure, call))
+            await call.send(message, trailers)
         finally:
             self._under_way.discard(task)
+
+    def _admit(self, call: GrpcCall, right: Right | None) -> None:
+        """Give `call` the visit of its key. Raises what keeps it out."""
+        if self._entrance is None:
+            return
+        asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
+        call.visit = self._entrance.stranger(asked) if right is None else self._entrance.admit(call.headers, asked)
 
 
 def told(error: FreeholdError) -> str:
@@ -268,15 +293,3 @@ def _cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
     for task in tasks:
         if task is not None:
             task.cancel()
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
-
-
-def _address(peer: str) -> str:
-    """Where a call came from, of what gRPC says: `ipv4:127.0.0.1:40000`, `ipv6:%5B::1%5D:40000`, `unix:`."""
-    scheme, _, place = peer.partition(":")
-    if scheme not in ("ipv4", "ipv6"):
-        return ""
-    return place.rpartition(":")[0].removeprefix("%5B").removesuffix("%5D").strip("[]")

@@ -1,10 +1,9 @@
 """The methods of `inference.GRPCInferenceService`, over the data plane that REST uses."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-import grpc
 import msgspec
 
 from freehold.errors import FreeholdError, Kind
@@ -12,12 +11,13 @@ from freehold.http import Right
 from freehold.protocol import oip_repository
 from freehold.protocol.grpc.infer import read_infer, read_parameters, receive, streamed, write_infer
 from freehold.protocol.grpc.messages import INFERENCE, decode, message
+from freehold.protocol.oip_regions import RegionStatus
 from freehold.server import description, inference, repository
 from freehold.server.dataplane import DataPlane
 from freehold.server.grpc.pipeline import in_order
-from freehold.server.grpc.reception import Answer, GrpcCall, Handler, Reception, told
+from freehold.server.grpc.reception import Answer, GrpcCall, Reception, told
 from freehold.server.served import Served
-from freehold.server.shared_memory import tenant_of
+from freehold.server.shared_memory import registered, tenant_of, unregistered
 from freehold.server.text import truncation
 from freehold.telemetry import RouteMetrics
 
@@ -47,11 +47,11 @@ class InferenceService:
         self._plane = plane
         self._reception = reception
 
-    def handler(self) -> Handler:
-        """What a gRPC server is given to answer these methods."""
-        handlers = {one.name: self._reception.unary(_path(one.name), one.right, one.answer) for one in self.methods()}
-        handlers["ModelStreamInfer"] = self._reception.talk(_path("ModelStreamInfer"), "infer", self._talk)
-        return grpc.method_handlers_generic_handler(INFERENCE.full_name, handlers)
+    def offer(self) -> None:
+        """Have the reception take calls in for them."""
+        for one in self.methods():
+            self._reception.offer(_path(one.name), one.right, one.answer)
+        self._reception.offer_talk(_path("ModelStreamInfer"), "infer", self._talk)
 
     def methods(self) -> tuple[Method, ...]:
         """Those with one request and one answer. `ModelStreamInfer` asks for what `ModelInfer` does."""
@@ -112,25 +112,22 @@ class InferenceService:
             call.told = truncation(inferred.answer)
             return write_infer(request, inferred.arrays, served.id, served.version, regions)
 
-    async def _talk(
-        self, call: GrpcCall, requests: AsyncIterator[bytes], metrics: RouteMetrics
-    ) -> AsyncGenerator[bytes, None]:
+    async def _talk(self, call: GrpcCall, metrics: RouteMetrics) -> AsyncGenerator[bytes, None]:
         """A stream's requests are answered in their order, `AHEAD` of them at once. One that fails says so, and the
         stream goes on; each passes the door, so that a key which is taken back ends the stream behind its answers."""
 
         async def answer(body: bytes) -> bytes:
             one = call.following()
             try:
-                answered = await self._reception.attend(one, "infer", metrics, self._infer, body)
+                return streamed(await self._reception.attend(one, "infer", metrics, self._infer, body))
             except FreeholdError as error:
                 if error.kind in _ENDS_A_STREAM:
                     raise
                 return _failed(body, self._reception.explain(error, call))
             finally:
                 call.visit = one.visit
-            return streamed(answered)
 
-        async with aclosing(in_order(lambda: self._reception.next(requests), answer, AHEAD)) as answers:
+        async with aclosing(in_order(lambda: self._reception.next(call), answer, AHEAD)) as answers:
             async for one in answers:
                 yield one
 
@@ -161,13 +158,13 @@ class InferenceService:
 
     async def _register(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("SystemSharedMemoryRegisterRequest"), body)
-        tenant = tenant_of(call.visit)
-        self._plane.shared.register(asked.name, asked.key, asked.offset, asked.byte_size, tenant)
+        region = RegionStatus(asked.name, asked.key, asked.offset, asked.byte_size)
+        await registered(self._plane.shared, call.visit, region)
         return b""
 
     async def _unregister(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("SystemSharedMemoryUnregisterRequest"), body)
-        self._plane.shared.unregister(asked.name, tenant_of(call.visit))
+        await unregistered(self._plane.shared, call.visit, asked.name)
         return b""
 
     def _find(self, call: GrpcCall, kind: str, body: bytes) -> Served:
