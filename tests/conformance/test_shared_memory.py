@@ -22,8 +22,8 @@ from tests.crowd import PATIENCE_S, eventually
 from tests.e2e.conftest import Node
 from tests.server.conftest import running, served, wait_ready
 
-SLOW_STEPS = 15000
-"""Of the model `slow`: most of a second."""
+STEPS = (15_000, 60_000, 240_000)
+"""Of the model `slow`: most of a second, and more where that is over too soon."""
 
 Region = Callable[[str, int], Any]
 
@@ -52,6 +52,20 @@ class Api(NamedTuple):
             return sorted((one["name"], one["key"], one["offset"], one["byte_size"]) for one in rows)
         regions = self.client.get_system_shared_memory_status(name).regions
         return sorted((one.name, one.key, one.offset, one.byte_size) for one in regions.values())
+
+
+def in_flight(server: Node) -> float:
+    """Requests of the model `slow`."""
+    return server.metric("freehold_model_requests_in_flight", model="slow")
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """Why a call is refused; "" where it is not."""
+    try:
+        call()
+    except InferenceServerException as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(params=["http", "grpc"])
@@ -167,9 +181,18 @@ def test_use_beyond_a_region_is_refused(api: Api, region: Region) -> None:
     assert caught.value.status() == api.not_found
 
 
+@proves("infer shared", "errors", over="both")
+def test_tensors_that_are_larger_than_a_body_may_be_are_refused(api: Api, region: Region) -> None:
+    """The limit of bodies holds, with its setting named: nobody else is answered while a tensor is copied."""
+    region("in", (8 << 20) + 4)
+    region("out", 4)
+    with pytest.raises(InferenceServerException, match=r"limits\.body_mb"):
+        api.infer("echo_fp32", "FP32", np.empty((1, (2 << 20) + 1), np.float32), (8 << 20) + 4)
+
+
 @proves("infer shared", over="both")
-def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, region_key: str) -> None:
-    """A server that had mapped it would die by SIGBUS; this one answers 400, and goes on."""
+def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, region_key: str, server: Node) -> None:
+    """A server that had mapped it would die by SIGBUS; this one answers 400, goes on, and holds nothing of it."""
     given, _ = region("in", 1 << 16), region("out", 1 << 16)
     shm.set_shared_memory_region(given, [np.ones((1, 3), np.float32)])
     row = np.ones((1, 3), np.float32)
@@ -182,7 +205,7 @@ def test_an_object_that_shrinks_or_goes_harms_nobody(api: Api, region: Region, r
     os.truncate(f"/dev/shm{region_key}_out", 0)
     with pytest.raises(InferenceServerException, match="shrank"):
         api.infer("row", "FP32", row, 12)
-    assert api.client.is_server_live()
+    assert server.metric("freehold_request_memory_used_bytes") == 0
 
 
 @proves("shared unregister", over="both")
@@ -193,20 +216,28 @@ def test_a_region_in_use_is_forgotten_when_its_request_has_ended(
     size = 4 * 65536
     given, out = region("in", size), region("out", size)
     shm.set_shared_memory_region(given, [np.ones((1, 65536), np.float32)])
-    steps = api.types.InferInput("steps", [1], "INT64")
-    steps.set_data_from_numpy(np.array([SLOW_STEPS]))
     put, wanted = api.types.InferInput("x", [1, 65536], "FP32"), api.types.InferRequestedOutput("y")
     put.set_shared_memory("in", size)
     wanted.set_shared_memory("out", size)
     address = grpc_address if api.types is over_grpc else url.removeprefix("http://")
-    with api.types.InferenceServerClient(address) as elsewhere, ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(elsewhere.infer, "slow", [steps, put], outputs=[wanted])
-        eventually(lambda: server.metric("freehold_model_requests_in_flight", model="slow") == 1, "in flight")
+    for times in STEPS:
+        steps = api.types.InferInput("steps", [1], "INT64")
+        steps.set_data_from_numpy(np.array([times]))
+        with api.types.InferenceServerClient(address) as elsewhere, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(elsewhere.infer, "slow", [steps, put], outputs=[wanted])
+            eventually(lambda asked=asked: asked.done() or in_flight(server) == 1, "in flight, or over")
+            api.client.unregister_system_shared_memory()
+            listed = [name for name, *_ in api.listed()]
+            taken = refusal(lambda: api.client.register_system_shared_memory("in", f"{region_key}_in", size))
+            if not asked.done():  # else it ended too soon to show anything
+                break
         api.client.unregister_system_shared_memory()
-        assert [name for name, *_ in api.listed()] == ["in", "out"]
-        with pytest.raises(InferenceServerException, match="already in manager"):
-            api.client.register_system_shared_memory("in", f"{region_key}_in", size)
-        asked.result(PATIENCE_S)
+        eventually(lambda: not api.listed(), "forgotten")
+        for name in ("in", "out"):
+            api.client.register_system_shared_memory(name, f"{region_key}_{name}", size)
+    assert listed == ["in", "out"]
+    assert "already in manager" in taken
+    assert asked.result(PATIENCE_S)
     assert 0 < shm.get_contents_as_numpy(out, np.float32, [1, 65536])[0, 0] < 1
     assert eventually(lambda: not api.listed(), "forgotten")
 

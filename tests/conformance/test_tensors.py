@@ -1,9 +1,11 @@
 """Any tensor of any datatype and shape comes back as it was sent, however it and the answer are encoded."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
@@ -13,7 +15,7 @@ from tests.conformance.graphs import TYPES
 from tests.conformance.samples import FIELDS, Array
 from tests.conformance.wire import Address, exchange
 
-SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+SIZES = pytest.mark.parametrize("examples", [100, pytest.param(5000, marks=pytest.mark.soak)])
 HALVES = ("FP16", "BF16")
 FORMS = ("flat", "nested", "binary")
 
@@ -67,46 +69,64 @@ def ask(address: Address, model: str, datatype: str, array: Array, form: str, wa
     return given_back["shape"], answer.tail() if wanted == "binary" else given_back["data"]
 
 
+def any_of(examples: int, *drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Try a function with so many examples."""
+    return lambda test: settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))(
+        given(*drawn)(test)
+    )
+
+
 @proves("infer", "infer binary")
-@SETTINGS
-@given(tensors(), st.sampled_from(FORMS), st.sampled_from(FORMS))
-def test_a_tensor_comes_back_as_it_was_sent(
-    address: Address, tensor: tuple[str, Array], form: str, wanted: str
-) -> None:
+@SIZES
+def test_a_tensor_comes_back_as_it_was_sent(address: Address, examples: int) -> None:
     """Zero rows and columns included; half precision has no JSON, so it travels as bytes."""
-    datatype, array = tensor
-    if datatype in HALVES:
-        form = wanted = "binary"
-    shape, data = ask(address, f"echo_{datatype.lower()}", datatype, array, form, wanted)
-    assert shape == list(array.shape)
-    assert data == (packed(array) if wanted == "binary" else array.ravel().tolist())
+
+    @any_of(examples, tensors(), st.sampled_from(FORMS), st.sampled_from(FORMS))
+    def send(tensor: tuple[str, Array], form: str, wanted: str) -> None:
+        datatype, array = tensor
+        if datatype in HALVES:
+            form = wanted = "binary"
+        shape, data = ask(address, f"echo_{datatype.lower()}", datatype, array, form, wanted)
+        assert shape == list(array.shape)
+        assert data == (packed(array) if wanted == "binary" else array.ravel().tolist())
+
+    send()
 
 
 @proves("infer binary", "infer typed", over="gRPC")
-@SETTINGS
-@given(tensors(), st.booleans())
-def test_a_tensor_comes_back_over_grpc(stub: Any, tensor: tuple[str, Array], typed: bool) -> None:
+@SIZES
+def test_a_tensor_comes_back_over_grpc(stub: Any, examples: int) -> None:
     """Sent raw or as typed contents, it comes back raw: the same bytes."""
-    datatype, array = tensor
-    asked = pb.ModelInferRequest(model_name=f"echo_{datatype.lower()}")
-    put = asked.inputs.add(name="x", datatype=datatype, shape=array.shape)
-    if typed and datatype in FIELDS:
-        values = array.ravel().tolist()
-        values = [text.encode() for text in values] if datatype == "BYTES" else values
-        getattr(put.contents, FIELDS[datatype]).extend(values)
-    else:
-        asked.raw_input_contents.append(packed(array))
-    answer = stub.ModelInfer(asked, timeout=20)
-    assert list(answer.outputs[0].shape) == list(array.shape)
-    assert list(answer.raw_output_contents) == [packed(array)]
+
+    @any_of(examples, tensors(), st.booleans())
+    def send(tensor: tuple[str, Array], typed: bool) -> None:
+        datatype, array = tensor
+        asked = pb.ModelInferRequest(model_name=f"echo_{datatype.lower()}")
+        put = asked.inputs.add(name="x", datatype=datatype, shape=array.shape)
+        if typed and datatype in FIELDS:
+            values = array.ravel().tolist()
+            values = [text.encode() for text in values] if datatype == "BYTES" else values
+            getattr(put.contents, FIELDS[datatype]).extend(values)
+        else:
+            asked.raw_input_contents.append(packed(array))
+        answer = stub.ModelInfer(asked, timeout=20)
+        assert list(answer.outputs[0].shape) == list(array.shape)
+        assert list(answer.raw_output_contents) == [packed(array)]
+
+    send()
 
 
 @proves("infer", "infer binary")
-@SETTINGS
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.sampled_from(FORMS), st.sampled_from(FORMS))
-def test_a_tensor_without_dimensions_comes_back(address: Address, number: float, form: str, wanted: str) -> None:
+@SIZES
+def test_a_tensor_without_dimensions_comes_back(address: Address, examples: int) -> None:
     """One number, shape []: as a list of one, as the number itself, as its bytes."""
-    array = np.array(number, "<f4")
-    shape, data = ask(address, "scalar", "FP32", array, form, wanted)
-    assert shape == []
-    assert data == (array.tobytes() if wanted == "binary" else [float(array)])
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+    @any_of(examples, numbers, st.sampled_from(FORMS), st.sampled_from(FORMS))
+    def send(number: float, form: str, wanted: str) -> None:
+        array = np.array(number, "<f4")
+        shape, data = ask(address, "scalar", "FP32", array, form, wanted)
+        assert shape == []
+        assert data == (array.tobytes() if wanted == "binary" else [float(array)])
+
+    send()
