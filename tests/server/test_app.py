@@ -139,10 +139,10 @@ class Slow(TensorEngine):
     def at_once(self, request: Request) -> Answer | None:
         return None
 
-    async def infer(self, request: Request, deadline: float) -> Answer:
+    async def infer(self, request: Request, deadline: float, later: bool = False) -> Answer:
         self.entered.set()
         await asyncio.to_thread(self.gate.wait, 30)
-        answer = await super().infer(request, deadline)
+        answer = await super().infer(request, deadline, later)
         self.events.append("answered")
         return answer
 
