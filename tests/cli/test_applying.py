@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def telling(answers: list[dict[str, Any]]) -> Iterator[str]:
             """Quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -46,10 +47,13 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def readiness(file: Path | None, *, changing: bool = False, troubles: tuple[str, ...] = ()) -> dict[str, Any]:
+def readiness(
+    file: Path | None, *, changing: bool = False, troubles: tuple[str, ...] = (), read: int = 0
+) -> dict[str, Any]:
     told = [{"code": "x", "cause": cause, "fix": ""} for cause in troubles]
     digest = "" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
-    return {"ready": True, "models": [], "troubles": told, "configuration": digest, "changing": changing}
+    state = {"configuration": digest, "changing": changing, "read": read}
+    return {"ready": True, "models": [], "troubles": told, **state}
 
 
 def test_it_waits_until_the_file_is_in_force_and_its_models_have_settled(file: Path) -> None:
@@ -70,8 +74,29 @@ def test_a_file_that_is_not_taken_up_is_told_with_the_servers_reason(
 ) -> None:
     """Without one, it is another server's."""
     monkeypatch.setattr(applying, "NOTICE_S", 0.05)
-    monkeypatch.setattr(applying, "TROUBLE_S", 0.05)
     with telling([readiness(None, troubles=troubles)]) as url, pytest.raises(FreeholdError) as caught:
         applied(file, url, "", 30)
     assert caught.value.code == "config_not_taken"
     assert caught.value.details["reason"] == (troubles[0] if troubles else "it serves by another file.")
+
+
+def test_a_refusal_counts_once_the_file_was_read_again(file: Path) -> None:
+    """What the server said of it before may be over: what the file lacked has come."""
+    os.utime(file, ns=(1, 1))
+    stale = readiness(None, troubles=("it was not there.",), read=1)
+    with telling([stale, stale, readiness(file)]) as url:
+        assert applied(file, url, "", 30).configuration
+    assert file.stat().st_mtime_ns > 1
+
+
+def test_a_refusal_of_the_file_as_it_is_ends_the_wait(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the server's reason. Of a file that may not be touched, what was said of it holds."""
+    written = file.stat().st_mtime_ns
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(applying.os, "utime", forbidden)
+    refusal = readiness(None, troubles=("it is not there.",), read=written)
+    with telling([refusal]) as url, pytest.raises(FreeholdError, match="it is not there"):
+        applied(file, url, "", 30)

@@ -93,18 +93,22 @@ def apply(
     under way. Exit 1 where the server refuses the file, or a model of it does not answer.
     """
     from freehold.cli.applying import applied
+    from freehold.cli.audited import audited
 
     output: Output = ctx.obj
-    load(config, os.environ, Path.cwd())
+    given = load(config, os.environ, Path.cwd())
     file = file_of(config, os.environ, Path.cwd())
     if file is None:
         raise FreeholdError("config_not_found", path=config or Path.cwd() / "freehold.yaml")
-    readiness = applied(file, url, os.environ.get(KEY, ""), wait)
-    failed = [model for model in readiness.models if model.error is not None and model.error.code != "model_asleep"]
-    rows = msgspec.to_builtins(readiness.models)
-    told = [(f"{model.id}: {model.state}", model.error) for model in readiness.models]
+    with audited("config.apply", "", given.access, file=str(file), url=url):
+        readiness = applied(file, url, os.environ.get(KEY, ""), wait)
+    own = [model for model in readiness.models if model.origin == "file"]
+    failed = [model for model in own if model.error is not None and model.error.code != "model_asleep"]
+    data = {"models": msgspec.to_builtins(own), "troubles": msgspec.to_builtins(readiness.troubles)}
+    told = [(f"{model.id}: {model.state}", model.error) for model in own]
     lines = [state if error is None else f"{state}: {error.cause}" for state, error in told]
-    output.show({"url": url, "file": str(file), "models": rows}, "\n".join([f"{file}: {url}", *lines]))
+    lines += [f"{trouble.cause}\n  {trouble.fix}  ({trouble.code})" for trouble in readiness.troubles]
+    output.show({"url": url, "file": str(file), **data}, "\n".join([f"{file}: {url}", *lines]))
     if failed:
         raise typer.Exit(FAILED)
 

@@ -19,6 +19,7 @@ from freehold.gateway.rollouts.spaces import Sight
 from freehold.gateway.running import Gateway
 from freehold.gateway.shadows.shadow import Shadowing
 from freehold.http import MemoryBudget
+from freehold.server.models import Followed
 from freehold.telemetry import Telemetry
 
 
@@ -44,6 +45,10 @@ class Followers(Protocol):
 
     def follow(self, config: Config) -> None:
         """`config` is in force."""
+        ...
+
+    def note(self, digest: str) -> None:
+        """What is in force is the file of that sha256."""
         ...
 
 
@@ -77,7 +82,7 @@ class Traffic:
             gateway.front.shadows = self._shadowing
             self._adopt = self._conductor.take
         if origin.file is not None:
-            self._reload = Reload(origin.file, origin.load, config, self._take, telemetry)
+            self._reload = Reload(origin.file, origin.load, config, self._take, telemetry, taken=self._note)
 
     def again(self) -> None:
         """What is served beside the configuration is not what it was."""
@@ -89,9 +94,9 @@ class Traffic:
         of_routes = [] if self._conductor is None else self._conductor.troubles()
         return [*(error for error in of_file if error is not None), *of_routes]
 
-    def digest(self) -> str:
-        """The sha256 of the configuration file in force; "" where there is none."""
-        return "" if self._reload is None else self._reload.digest
+    def followed(self) -> Followed:
+        """What is known of the configuration file."""
+        return Followed() if self._reload is None else Followed(self._reload.digest, self._reload.read)
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
@@ -120,6 +125,10 @@ class Traffic:
         self._config = config
         if self._followers is not None:
             self._followers.follow(config)
+
+    def _note(self, digest: str) -> None:
+        if self._followers is not None:
+            self._followers.note(digest)
 
     def _prepared(self, config: Config) -> Config:
         return config if self._followers is None else self._followers.prepare(config)

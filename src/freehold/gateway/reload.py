@@ -36,7 +36,8 @@ class Reload:
     """Keeps a node to its configuration file. Used from the event loop's thread only.
 
     `load` reads the file and blocks, so it runs in a thread; `take` puts a configuration into force, or raises and
-    leaves everything as it was; `wall` is the time of day in seconds.
+    leaves everything as it was; `taken` hears of the sha256 of each file that is in force from then on; `wall` is the
+    time of day in seconds.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Reload:
         take: Callable[[Config], None],
         telemetry: Telemetry,
         wall: Callable[[], float] = time.time,
+        taken: Callable[[str], None] = lambda _digest: None,
     ) -> None:
         self.trouble: FreeholdError | None = None
         """Why the file as it is now is not in force."""
@@ -60,7 +62,10 @@ class Reload:
         self._take = take
         self._telemetry = telemetry
         self._wall = wall
+        self._taken = taken
         self._read = self._looked = _signature(file)
+        self.read = _written(self._read)
+        """When the file was written that was last read, in force or not: nanoseconds since 1970."""
         self._asked = False
         self._loaded()
 
@@ -97,9 +102,11 @@ class Reload:
         except FreeholdError as error:
             if _signature(self._file) == signature:
                 self._refuse(error)
+                self.read = _written(signature)
             return
         if _signature(self._file) == signature:  # else it is read once more
             self._try(config, digest)
+            self.read = _written(signature)
 
     def _try(self, config: Config, digest: str) -> None:
         begun = time.perf_counter()
@@ -109,6 +116,7 @@ class Reload:
             self._refuse(error)
             return
         self._config, self.digest = config, digest
+        self._taken(digest)
         self._loaded()
         took_ms = round(1000 * (time.perf_counter() - begun), 1)
         log.info("config_loaded", extra={"file": str(self._file), "routes": len(config.routes), "took_ms": took_ms})
@@ -150,6 +158,10 @@ def _digest(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def _written(signature: Signature) -> int:
+    return 0 if signature is None else signature[0]
 
 
 def _signature(file: Path) -> Signature:

@@ -21,6 +21,7 @@ from freehold.http.bounds import Bounds
 from freehold.http.connection import Connection
 from freehold.http.port_holder import port_holder
 from freehold.http.redirect import Application, Redirect
+from freehold.http.threads import Threads
 from freehold.http.tls import Https
 
 BACKLOG = 4096  # at ten times of what one process answers, the kernel holds the rest of a second's arrivals
@@ -121,6 +122,8 @@ class Listener(uvicorn.Server):
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._finished_all = True
+        self.threads = Threads()
+        """For what blocks; what still runs on them when all has ended is left behind."""
         _allow_files(2 * bounds.connections + _SPARE_FILES)  # behind each may be one to another server
         hsts = [("strict-transport-security", f"max-age={https.hsts_s}")] if https is not None and https.hsts_s else []
         super().__init__(self._settings(app, hsts))
@@ -132,6 +135,7 @@ class Listener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
+        asyncio.get_running_loop().set_default_executor(self.threads)
         if self._https is not None:
             await self._life.enter_async_context(self._https.life())
         await super().startup([])  # the app's own beginning; the sockets are listened on here

@@ -39,8 +39,9 @@ class ModelState(msgspec.Struct, omit_defaults=True):
 class Readiness(msgspec.Struct, omit_defaults=True):
     """The answer of `/readyz`: ready when every model is. `troubles` do not keep the node from answering.
 
-    `configuration` is the sha256 of the file in force, in hex: who wrote it can tell by that when it is; `changing`,
-    while models that it changed are still being loaded or unloaded.
+    `configuration` is the sha256 of the file in force, in hex: who wrote it can tell by that when it is; `read`, when
+    the one was written that was last read, in force or not, in nanoseconds since 1970; `changing`, while models that it
+    changed are still being loaded or unloaded.
     """
 
     ready: bool
@@ -48,6 +49,7 @@ class Readiness(msgspec.Struct, omit_defaults=True):
     troubles: list[Trouble] = []
     configuration: str = ""
     changing: bool = False
+    read: int = 0
 
 
 class Live(msgspec.Struct):
@@ -94,7 +96,8 @@ def state_of(models: Models, sees: Sees = lambda _: True) -> Readiness:
     seen = Visible(models, sees)
     rows = [*map(_state, seen.all()), *map(_state_elsewhere, seen.remotes())]
     troubles = [_told(error) for error in models.troubles()]
-    return Readiness(models.ready(), rows, troubles, models.configuration(), models.changing)
+    file = models.configuration()
+    return Readiness(models.ready(), rows, troubles, file.digest, models.changing, file.read)
 
 
 def _state(served: Served) -> ModelState:

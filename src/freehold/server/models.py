@@ -17,6 +17,7 @@ from freehold.server.versions import Versions
 log = logging.getLogger(__name__)
 
 __all__ = [
+    "Followed",
     "IndexRow",
     "Models",
     "Offer",
@@ -39,6 +40,17 @@ class IndexRow(NamedTuple):
     version: str
     state: str
     reason: str
+
+
+class Followed(NamedTuple):
+    """A configuration file that is followed; both are empty where there is none.
+
+    `digest`: the sha256 of the one in force, in hex. `read`: when the one that was last read was written, in force or
+    not, in nanoseconds since 1970.
+    """
+
+    digest: str = ""
+    read: int = 0
 
 
 class Remote(Protocol):
@@ -74,8 +86,8 @@ class Models:
         self.remotes = remotes
         self.troubles: Callable[[], Sequence[FreeholdError]] = tuple
         """What else a person should know: of the configuration, of routes."""
-        self.configuration: Callable[[], str] = str
-        """The sha256 of the configuration file in force, in hex; "" where there is none."""
+        self.configuration: Callable[[], Followed] = Followed
+        """What is known of the configuration file."""
         self.on_change: Callable[[], None] = lambda: None
         """Told when there are other models than before."""
         self.loader = Loader(lambda: [*self.all(), *self._leaving.values()], budget)
