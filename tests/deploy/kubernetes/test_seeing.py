@@ -7,10 +7,12 @@ from lightkube.resources.core_v1 import Pod
 from freehold.deploy.kubernetes.api import Api
 from freehold.deploy.kubernetes.seeing import LINES, last_lines, seen
 from tests.deploy.kubernetes.conftest import NAMESPACE
+from tests.kubernetes_api.controllers import Outcome
 from tests.kubernetes_api.kinds import EVENT, POD
 from tests.kubernetes_api.kinds import NAMESPACE as NAMESPACES
 from tests.kubernetes_api.server import ApiServer
 
+NEVER_S = 3600.0
 RUNS = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 DONE = {"terminated": {"exitCode": 0}}
 WAITS: dict[str, Any] = {"waiting": {"reason": "PodInitializing"}}
@@ -18,6 +20,7 @@ WAITS: dict[str, Any] = {"waiting": {"reason": "PodInitializing"}}
 
 def pod(server: ApiServer, name: str, init: dict[str, Any] | None = None, **state: Any) -> Pod:
     """A pod that is there, whose containers are so, and which wrote more than is read."""
+    server.controllers.outcomes[name] = Outcome(after_s=NEVER_S)  # how it is stands here, and no kubelet's word comes
     names = [{"name": "server"}]
     server.storage.create(POD, NAMESPACE, {"metadata": {"name": name}, "spec": {"containers": names}}, "test")
     common = {"image": "", "imageID": "", "restartCount": 0, "ready": False}
