@@ -80,22 +80,23 @@ class Town:
 
 
 NODE = st.integers(0, NODES - 1)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("request"), NODE, st.integers(1, 12)),
-        st.tuples(st.just("exchange"), NODE, st.just(0)),
-        st.tuples(st.just("send"), NODE, st.just(0)),
-        st.tuples(st.just("reach"), NODE, st.just(0)),
-        st.tuples(st.just("hear"), NODE, st.just(0)),
-        st.tuples(st.just("lose"), NODE, st.just(0)),
-        st.tuples(st.just("kill"), NODE, st.just(0)),
-        st.tuples(st.just("give back"), NODE, st.just(0)),
-        st.tuples(st.just("pass"), NODE, st.integers(1, 40)),
-        st.tuples(st.just("forward"), NODE, st.integers(1, 200)),
-        st.tuples(st.just("back"), NODE, st.integers(1, 59)),
-    ),
-    max_size=80,
+STEP = st.one_of(
+    st.tuples(st.just("request"), NODE, st.integers(1, 12)),
+    st.tuples(st.just("exchange"), NODE, st.just(0)),
+    st.tuples(st.just("send"), NODE, st.just(0)),
+    st.tuples(st.just("reach"), NODE, st.just(0)),
+    st.tuples(st.just("hear"), NODE, st.just(0)),
+    st.tuples(st.just("lose"), NODE, st.just(0)),
+    st.tuples(st.just("kill"), NODE, st.just(0)),
+    st.tuples(st.just("give back"), NODE, st.just(0)),
+    st.tuples(st.just("pass"), NODE, st.integers(1, 40)),
+    st.tuples(st.just("forward"), NODE, st.integers(1, 200)),
+    st.tuples(st.just("back"), NODE, st.integers(1, 59)),
 )
+STEPS = st.lists(STEP, max_size=80)
+LIMITS = st.sampled_from([1, 7, 40, 150, 600])
+TIMES = {"pass": (1, 1), "forward": (1, 0), "back": (-1, 0)}
+"""What moves: the database's clock, and the time that all have in common; somebody sets the clock in the last two."""
 
 
 def walk(town: Town, steps: list[tuple[str, int, int]]) -> None:
@@ -118,11 +119,12 @@ def walk(town: Town, steps: list[tuple[str, int, int]]) -> None:
                 town.kill(node)
             case "give back":
                 town.nodes[node].give_back(town.elapsed)
-            case "pass":
-                town.clock += amount
-                town.elapsed += amount
-            case "forward" | "back":  # somebody sets the database's clock
-                town.clock += amount if what == "forward" else -amount
+            case "limit":  # this node hears of a change
+                town.nodes[node].change(amount)
+            case "pass" | "forward" | "back":
+                clock, elapsed = TIMES[what]
+                town.clock += clock * amount
+                town.elapsed += elapsed * amount
 
 
 @given(limit=st.sampled_from([1, 2, 7, 40, 150]), steps=STEPS)
@@ -131,6 +133,17 @@ def test_no_window_is_passed_whatever_nodes_and_clocks_do(limit: int, steps: lis
     town = Town(limit)
     walk(town, steps)
     assert all(used <= limit for used in town.used.values()), town.used
+
+
+@given(limit=LIMITS, steps=st.lists(st.one_of(STEP, st.tuples(st.just("limit"), NODE, LIMITS)), max_size=80))
+def test_limits_that_change_are_passed_by_no_more_than_the_greatest(
+    limit: int, steps: list[tuple[str, int, int]]
+) -> None:
+    """Whichever node hears of which limit when: what is given back was taken, and is nobody's twice."""
+    town = Town(limit)
+    walk(town, steps)
+    greatest = max([limit, *(amount for what, _, amount in steps if what == "limit")])
+    assert all(used <= greatest for used in town.used.values()), town.used
 
 
 @given(limit=st.sampled_from([1, 2, 7, 40, 150]), steps=STEPS)
