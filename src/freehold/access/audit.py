@@ -161,5 +161,5 @@ class Audit:
     def _failed(self, failure: FreeholdError) -> None:
         if not self._trouble:
             _log.error("the audit cannot be written: %s", failure.cause)
-        self._trouble = failure.cause.removesuffix(".")
+        self._trouble = f"its database cannot be written now, {failure.code}"  # where that is, is for the log alone
         self._failing.set(1.0)
