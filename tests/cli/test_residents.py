@@ -8,7 +8,7 @@ import pytest
 
 from freehold.cli.kept import Kept
 from freehold.cli.residents import Residents
-from freehold.config import Config, ModelConfig, load
+from freehold.config import Config, ModelConfig, Route, RouteTarget, load
 from freehold.errors import FreeholdError
 from freehold.server.models import Models, Override, Served
 from freehold.store import Store
@@ -79,6 +79,20 @@ def test_a_name_in_both_is_refused_before_anything_is_changed(tmp_path: Path, gr
             act()
         assert caught.value.code == "model_in_both"
         assert "freehold unload m --kept" in caught.value.fix
+
+
+def test_a_routes_name_is_no_models_to_load(tmp_path: Path, graph: str) -> None:
+    """Requests for it would go on where the route leads: what was loaded would never be asked."""
+    own, route = (ModelConfig("own", graph),), (Route("chat", (RouteTarget("own"),)),)
+    here = residents(tmp_path, Config(models=own, routes=route))
+    with pytest.raises(FreeholdError) as caught:
+        here.offer("chat", Override({"source": graph}))
+    assert caught.value.code == "model_follows_file"
+    before = residents(tmp_path, Config(models=own))
+    before.offer("chat", Override({"source": graph})).keep()
+    with pytest.raises(FreeholdError) as caught:
+        before.check(Config(models=own, routes=route))
+    assert caught.value.code == "model_in_both"
 
 
 def test_what_cannot_be_read_keeps_nothing_else_from_being_served(tmp_path: Path, graph: str) -> None:

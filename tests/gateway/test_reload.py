@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,26 @@ def test_limits_of_keys_do_not_wait_for_a_restart(tmp_path: Path) -> None:
     assert only_at_start(file.begun, file.load()) == []
     file.write(MODELS + "access: {audit: {keep_days: 7}, limits: {parallel: 3}}\n")
     assert only_at_start(file.begun, file.load()) == ["access.audit"]
+
+
+def test_which_file_was_judged_is_known_by_its_time(tmp_path: Path) -> None:
+    """Taken, refused, or as it was before somebody touched it: who waits for a verdict knows whether it is one."""
+
+    async def test(file: File) -> None:
+        assert file.reload.read == file.path.stat().st_mtime_ns
+        file.refusal = FreeholdError("gateway_not_in_front")
+        for text in ("models: [", MODELS):
+            file.write(text)
+            os.utime(file.path, ns=(7, len(text)))
+            assert file.reload.read != len(text)
+            await file.looked()
+            assert (file.reload.read, file.reload.trouble is None) == (len(text), False)
+        file.refusal = None
+        os.utime(file.path, ns=(7, 8))  # what it lacked is there by now
+        await file.looked()
+        assert (file.reload.read, file.reload.trouble) == (8, None)
+
+    changed(tmp_path, test)
 
 
 def test_a_file_that_is_asked_for_is_read_again(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_sleeping_model_answers_every_request(sleepy: Served) -> None:
         assert client.get("/v2/models/m").json()["inputs"][0]["name"] == "x"
         assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["m"]
         assert client.post("/v2/repository/index").json()[0]["state"] == "READY"
+        assert 'freehold_model_ready{model="m"} 1.0' in client.get("/metrics").text.splitlines()
         assert client.get("/readyz").json()["models"][0]["state"] == "asleep"
 
         async def together() -> list[int]:

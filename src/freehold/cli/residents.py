@@ -55,7 +55,7 @@ class Residents:
     def whole(self, config: Config) -> Config:
         """`config` with the models that were loaded at run time. Raises FreeholdError `model_in_both`."""
         for model in self._loaded:
-            if config.model(model) is not None:
+            if config.model(model) is not None or _is_route(model, config):
                 raise FreeholdError("model_in_both", model=model, folder=self._kept.folder)
         beside = [model for model in (*self._found.values(), *self._loaded.values()) if config.model(model.id) is None]
         return structs.replace(config, models=(*config.models, *beside))
@@ -88,6 +88,8 @@ class Residents:
             if named.hosting != "here":
                 raise FreeholdError("model_elsewhere", model=model)
             return Offer(self._versions(named, vital=False), lambda: self._note(named))
+        if _is_route(model, self._config):
+            raise FreeholdError("model_follows_file", model=model)
         try:
             settings = self._settings(model, override)
             stated = self._stated(model, settings)
@@ -172,6 +174,11 @@ def _other(before: ModelConfig, now: ModelConfig) -> bool:
     """Whether a model must be loaded again. Limits of the whole server stand in every model's, and are none of it."""
     limits = {name: getattr(before.limits, name) for name in OF_THE_SERVER}
     return before != structs.replace(now, limits=structs.replace(now.limits, **limits))
+
+
+def _is_route(name: str, config: Config) -> bool:
+    """Whether requests for that name go where a route leads."""
+    return any(route.model == name for route in config.routes)
 
 
 def _here(config: Config) -> list[ModelConfig]:

@@ -36,7 +36,9 @@ def stated_model(model: str, settings: Mapping[str, Any], config: Config, base: 
     """
     refused = sorted(settings.keys() - STATABLE)
     if refused:
-        raise FreeholdError("model_setting_refused", model=model, keys=refused, known=sorted(STATABLE))
+        raise FreeholdError(
+            "model_setting_refused", model=model, keys=", ".join(refused), known=", ".join(sorted(STATABLE))
+        )
     shared = {"limits": msgspec.to_builtins(config.limits), "require": msgspec.to_builtins(config.require)}
     said = {name: _typed(name, value) for name, value in settings.items()}
     text = json.dumps({**shared, "models": [{"id": model, **said}]}, ensure_ascii=False)

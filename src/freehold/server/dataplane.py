@@ -129,8 +129,9 @@ class DataPlane:
 
     def look(self) -> None:
         """Bring the gauges up to date that nothing else feeds, for a scrape."""
-        for served in self.models.all():
-            self._metrics_of(served).ready.set(1.0 if served.now() is State.READY else 0.0)
+        for served in self.models.defaults():
+            answers = served.sleeps or served.now() is State.READY
+            self._metrics_of(served).ready.set(1.0 if answers else 0.0)
 
     def _metrics_of(self, served: Served) -> ModelMetrics:
         metrics = self._metrics.get(served.id)
