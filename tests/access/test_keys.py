@@ -138,7 +138,7 @@ def test_the_hot_path_asks_no_database(keys: Keys, monkeypatch: pytest.MonkeyPat
     key = keys.create("dify", "client")
     monkeypatch.setattr(keys.register.database, "reading", None)
     monkeypatch.setattr(keys.register.database, "writing", None)
-    assert keys.recall(keys.check(key)).name == "dify"
+    assert keys.check(key).name == "dify"
     assert not opens(keys, "fh_wrong")
 
 
@@ -157,11 +157,10 @@ def test_an_expired_key_stays_so_when_the_clock_is_set_back(keys: Keys, clock: C
     """Until then it opens; who holds it is told why it does no more."""
     key = keys.register.create("brief", "client", expires_at=clock.now + 60)
     keys.refresh()
-    held = keys.check(key)
+    assert opens(keys, key)
     clock.now += 60
-    for again in (lambda: keys.check(key), lambda: keys.recall(held)):
-        with pytest.raises(FreeholdError, match="key_expired"):
-            again()
+    with pytest.raises(FreeholdError, match="key_expired"):
+        keys.check(key)
     clock.now -= 3600
     with pytest.raises(FreeholdError, match="key_expired"):
         keys.check(key)
@@ -174,16 +173,6 @@ def test_a_key_before_another_ends_with_its_overlap(keys: Keys, clock: Clock) ->
     keys.refresh()
     clock.now += 61
     assert [opens(keys, key) for key in (first, second)] == [False, True]
-
-
-def test_what_began_with_a_key_can_ask_for_it_again(keys: Keys) -> None:
-    """A stream whose key was revoked ends."""
-    held = keys.check(keys.create("dify", "client"))
-    assert keys.recall(held) is held
-    keys.register.revoke("dify")
-    keys.refresh()
-    with pytest.raises(FreeholdError, match="key_wrong"):
-        keys.recall(held)
 
 
 def test_a_key_in_use_before_it_is_known_locks_nobody_out(keys: Keys) -> None:

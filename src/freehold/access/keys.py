@@ -26,7 +26,7 @@ LEAST_S = 0.05
 
 
 class Keys:
-    """The keys of one installation. `check`, `recall` and `accept` belong to one thread, the others to any."""
+    """The keys of one installation. `check` and `accept` belong to one thread, the others to any."""
 
     def __init__(self, register: Register, clock: Callable[[], float] = time.time) -> None:
         """`open` and `in_memory` make one. `clock` gives the seconds since 1970."""
@@ -132,15 +132,6 @@ class Keys:
         if key.expires_at is not None and self._now() >= key.expires_at:
             raise FreeholdError("key_expired", name=key.name)
         return key
-
-    def recall(self, key: Key) -> Key:
-        """The same key as it is now, for what began with it and goes on. Raises `key_wrong`, `key_expired`."""
-        now = self._keys.get(key.sha256) or self._given.get(key.sha256)
-        if now is None:
-            raise FreeholdError("key_wrong")
-        if now.expires_at is not None and self._now() >= now.expires_at:
-            raise FreeholdError("key_expired", name=now.name)
-        return now
 
     def refresh(self) -> None:
         """Take over what changed in the database. Raises OSError where it cannot be asked now."""
