@@ -98,10 +98,11 @@ def test_an_output_is_wanted_once() -> None:
         wanted_outputs((Y,), [("y", {}), ("y", {})], binary=True)
 
 
-def test_a_timeout_is_in_microseconds_and_0_is_none() -> None:
-    """As Triton's clients send it; other parameters say nothing of when."""
+def test_a_timeout_is_in_microseconds_and_a_second_priority_waits() -> None:
+    """As Triton's clients send them; 0 is none, and other parameters say nothing of when."""
     assert schedule({"timeout": 1_500_000, "priority": 1, "sequence_id": 7}) == Schedule(1.5)
-    assert schedule({"timeout": 0}) == schedule({"any": "thing"}) == schedule({}) == Schedule(None)
+    assert schedule({"timeout": 0, "priority": 0}) == schedule({"any": "thing"}) == schedule({}) == Schedule(None)
+    assert schedule({"priority": 2}) == schedule({"priority": 2**63 - 1}) == Schedule(None, later=True)
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, "1", True, 2**63])

@@ -13,7 +13,7 @@ from freehold.errors import FreeholdError
 from freehold.protocol.grpc.infer import CONTENTS, LARGE, read_infer, receive, streamed, write_infer
 from freehold.protocol.grpc.messages import message
 from freehold.protocol.oip_regions import NoRegions
-from freehold.protocol.oip_request import InferRequest
+from freehold.protocol.oip_request import InferRequest, Schedule
 from freehold.protocol.oip_tensors import DATATYPES
 
 REQUEST, ANSWER = message("ModelInferRequest"), message("ModelInferResponse")
@@ -122,9 +122,9 @@ def test_the_sooner_of_timeout_and_deadline_counts(
     request = REQUEST(
         inputs=[tensor("x", "FP32", [1])],
         raw_input_contents=[b"abcd"],
-        parameters={"timeout": {"int64_param": timeout_us}},
+        parameters={"timeout": {"int64_param": timeout_us}, "priority": {"uint64_param": 2}},
     )
-    assert read(request, spec("x", "FP32"), remaining_s=remaining_s).schedule.timeout_s == expected
+    assert read(request, spec("x", "FP32"), remaining_s=remaining_s).schedule == Schedule(expected, later=True)
 
 
 @given(st.lists(st.binary(max_size=3 * LARGE), min_size=1, max_size=4))
