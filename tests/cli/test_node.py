@@ -1,6 +1,7 @@
 """One node: what every verb that listens does the same way."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def test_the_door_of_loopback_closes_with_the_first_key_and_stays_closed(serve: 
         register = Register(database)
         operator = register.create("operator", "operator")
         theirs, ours = (register.create(tenant, "client", tenant=tenant) for tenant in ("theirs", "ours"))
+        watching = {one: register.create(f"{one}-watch", "viewer", tenant=one) for one in ("theirs", "ours")}
     eventually(lambda: running.ask("GET", "/v1/models")[0] == 401, "the door closes")
     eventually(lambda: running.ask("GET", "/v1/models", key=ours)[0] == 200, "the keys count")
     stated = {"source": {"string_value": str(mlp)}, "tenant": {"string_value": "ours"}}
@@ -67,6 +69,16 @@ def test_the_door_of_loopback_closes_with_the_first_key_and_stays_closed(serve: 
     assert running.ask("POST", "/v2/repository/models/private/load", load, key=operator)[0] == 200
     seen = {key: running.ask("GET", "/v2/models/private", key=key)[0] for key in (ours, theirs, operator)}
     assert seen == {ours: 200, theirs: 404, operator: 200}
+    row = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 16], "data": [0.5] * 16}]}
+    assert running.ask("POST", "/v2/models/private/infer", row, key=ours)[0] == 200
+
+    def used(tenant: str) -> set[str]:
+        """Whose usage a key of that tenant sees."""
+        text = str(running.ask("GET", "/metrics", key=watching[tenant])[1])
+        return set(re.findall(r'freehold_usage_requests_total{[^}]*tenant="([^"]*)"', text))
+
+    eventually(lambda: used("ours"), "usage is counted")
+    assert (used("ours"), used("theirs")) == ({"ours"}, set())
     home.rename(folder / "away")
     eventually(lambda: "keys_unfollowed" in str(running.ask("GET", "/readyz")), "it is told")
     assert (running.ask("GET", "/v1/models", key=ours)[0], running.ask("GET", "/v1/models")[0]) == (200, 401)
