@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from freehold.access import Keys
+from freehold.access.guessing import ATTEMPTS
 from freehold.errors import FreeholdError
 from freehold.http.entrance import Entrance, presented_key
+from freehold.http.proxies import TrustedProxies
 from freehold.http.visit import Asked, Visit
 
 ASKED = Asked("infer", "POST", "/v1/embeddings", "r-1", "10.0.0.1")
@@ -70,6 +72,27 @@ def test_whoever_is_turned_away_is_told_to_the_ledger_without_the_key(keys: Keys
         with pytest.raises(FreeholdError):
             entrance.admit(headers, ASKED)
     assert gate.away == [("10.0.0.1", "key_missing"), ("10.0.0.1", "key_wrong")]
+
+
+def code_for(entrance: Entrance, forwarded: str, key: str = "fh_no") -> str:
+    """What a request through a proxy that says this comes to; "" where it is let in."""
+    try:
+        entrance.admit({b"api-key": key.encode(), b"x-forwarded-for": forwarded.encode()}, ASKED)
+    except FreeholdError as refused:
+        return refused.code
+    return ""
+
+
+def test_who_guesses_behind_a_proxy_is_not_heard_and_its_neighbours_are(keys: Keys) -> None:
+    """The client's address counts where the proxy is trusted; from anybody else the header hides nobody."""
+    key = keys.create("new", "client")
+    trusting = Entrance(keys, proxies=TrustedProxies([ASKED.address]))
+    told = [code_for(trusting, "198.51.100.1, 192.0.2.1") for _ in range(ATTEMPTS + 1)]
+    assert told == ["key_wrong"] * ATTEMPTS + ["key_guessing"]
+    assert code_for(trusting, "198.51.100.1, 192.0.2.1", key) == "key_guessing"
+    assert code_for(trusting, "192.0.2.1, 198.51.100.1", key) == ""
+    told = [code_for(Entrance(keys), f"192.0.2.{number}") for number in range(ATTEMPTS + 1)]
+    assert told[-1] == "key_guessing"
 
 
 def test_a_stranger_sees_what_belongs_to_nobody(keys: Keys) -> None:
