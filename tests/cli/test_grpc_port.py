@@ -29,14 +29,6 @@ def test_a_named_port_is_held(free: int) -> None:
             hold_grpc_port(Config(server=Server(grpc_port=free)), HOST, None, 8080)
 
 
-def test_a_named_port_needs_the_package(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without grpcio the error says what to install; a port that nobody named is done without."""
-    monkeypatch.setattr(grpc_port, "find_spec", lambda name: None)
-    with pytest.raises(FreeholdError, match="grpc_missing"):
-        hold_grpc_port(Config(), HOST, free, 8080)
-    assert hold_grpc_port(Config(), HOST, None, 8080) is None
-
-
 def test_the_default_port_is_done_without_where_somebody_has_it(
     free: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

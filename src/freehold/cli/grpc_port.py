@@ -2,7 +2,6 @@
 
 import logging
 import socket
-from importlib.util import find_spec
 
 from freehold.config import Config
 from freehold.errors import FreeholdError
@@ -16,18 +15,15 @@ log = logging.getLogger(__name__)
 def hold_grpc_port(config: Config, host: str, asked: int | None, http_port: int) -> socket.socket | None:
     """A socket on gRPC's port, None where there is to be none. `asked` goes before the configuration's.
 
-    A port that nobody named is 8081, and is done without where grpcio is not installed or somebody else has it; so it
-    is where HTTP takes any free port (`http_port` 0). Raises `grpc_missing` and what `bind` raises for a named one.
+    A port that nobody named is 8081, and is done without where somebody else has it; so it is where HTTP takes any free
+    port (`http_port` 0). Raises what `bind` raises for a named one.
     """
     if not config.server.grpc and asked is None:
         return None
     named = config.server.grpc_port if asked is None else asked
-    is_installed = find_spec("grpc") is not None
     if named is not None:
-        if not is_installed:
-            raise FreeholdError("grpc_missing")
         return bind(host, named)
-    if not is_installed or http_port == 0:
+    if http_port == 0:
         return None
     try:
         return bind(host, DEFAULT_PORT)

@@ -53,7 +53,7 @@ class Server(Shape, frozen=True):
 
     host: Annotated[Text, doc("The address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1"
     port: Annotated[Annotated[int, Meta(ge=1, le=65535)], doc("The port to listen on.")] = 8080
-    grpc: Annotated[bool, doc("Whether gRPC is answered, too, where the package grpcio is installed.")] = True
+    grpc: Annotated[bool, doc("Whether gRPC is answered, too.")] = True
     grpc_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,
         doc("The port of gRPC, which must then be had.", default="8081, where it is free"),

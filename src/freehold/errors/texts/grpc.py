@@ -3,13 +3,6 @@
 from freehold.errors.kinds import Entry, Kind
 
 ENTRIES: dict[str, Entry] = {
-    "grpc_missing": Entry(
-        Kind.UNSUPPORTED,
-        "gRPC needs the package grpcio, which is not installed.",
-        'Run: pip install "freehold[grpc]". Without `--grpc-port` and `server.grpc_port` only HTTP is served.',
-        "gRPC 需要 grpcio 包，但尚未安装。",
-        '请执行：pip install "freehold[grpc]"。不设置 `--grpc-port` 和 `server.grpc_port` 时仅提供 HTTP 服务。',
-    ),
     "message_malformed": Entry(
         Kind.INVALID,
         "What came is no message of the type {message}.",
