@@ -14,6 +14,7 @@ from freehold.protocol.vectors import logits, sigmoid
 from freehold.server.dataplane import Client, DataPlane
 from freehold.server.generate import continued, echo, joined
 from freehold.server.models import Served
+from freehold.server.text import rows
 
 Specs = tuple[TensorSpec, ...]
 
@@ -101,11 +102,10 @@ def _text(name: str, array: Array) -> Array:
 def _arrays(manifest: Manifest, answer: Answer) -> dict[str, Array]:
     if manifest.kind == "tensor":
         return answer.outputs
-    rows = answer.outputs[manifest.outputs[0].name]
     match manifest.kind:
         case "embed":
-            return {"embedding": rows}
+            return {"embedding": rows(answer)}
         case "classify":
-            return {"logits": rows}
+            return {"logits": rows(answer)}
         case _:
-            return {"score": sigmoid(logits(rows))}
+            return {"score": sigmoid(logits(rows(answer)))}

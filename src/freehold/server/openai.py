@@ -24,7 +24,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         request = openai.parse_embeddings(await call.body())
         served = chosen(plane.seen_by(call), call.params.get("model") or request.model, "embed")
         answer = await plane.infer(call, served, EmbedRequest(request.texts()))
-        vectors = rows(served, answer)
+        vectors = rows(answer)
         if request.dimensions is not None:
             vectors = shortened(vectors, request.dimensions)
         body = openai.encode_embeddings(served.id, vectors, answer.tokens, request.encoding_format)
@@ -35,7 +35,7 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
         served = chosen(plane.seen_by(call), request.model, "rerank")
         texts = request.texts()
         answer = await plane.infer(call, served, RerankRequest(request.query, texts))
-        scores = sigmoid(logits(rows(served, answer)))
+        scores = sigmoid(logits(rows(answer)))
         body = encode_rerank(request, texts, served.id, call.request_id, scores, answer.tokens)
         return Response(body, headers=truncation(answer))
 

@@ -50,7 +50,7 @@ def routes(plane: DataPlane) -> list[Route]:
         texts = tei.prompted(request.texts(), request.prompt_name, manifest.prompts)
         answer = await plane.infer(call, served, EmbedRequest(texts))
         refuse_truncation(served, answer, request.truncate)
-        vectors = rows(served, answer)
+        vectors = rows(answer)
         if request.dimensions is not None:
             vectors = shortened(vectors, request.dimensions)
         elif request.normalize and not manifest.normalized:
@@ -78,7 +78,7 @@ async def answer_rerank(plane: DataPlane, call: Call) -> Response:
     served = chosen(plane.seen_by(call), call.params.get("model"), "rerank")
     answer = await plane.infer(call, served, RerankRequest(request.query, request.texts))
     refuse_truncation(served, answer, request.truncate)
-    values = logits(rows(served, answer))
+    values = logits(rows(answer))
     scores = values if request.raw_scores else sigmoid(values)
     return Response(tei.encode_rerank(request, scores), headers=truncation(answer))
 

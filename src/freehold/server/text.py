@@ -50,9 +50,10 @@ def tokenizer_of(served: Served) -> TextTokenizer:
     return served.engine.tokenizer
 
 
-def rows(served: Served, answer: Answer) -> Array:
+def rows(answer: Answer) -> Array:
     """One row a text: vectors [n, dim] or logits [n, labels], the only output of a text model's graph."""
-    return answer.outputs[served.engine.manifest.outputs[0].name]
+    (only,) = answer.outputs.values()
+    return only
 
 
 def truncation(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
