@@ -95,7 +95,17 @@ def test_a_model_loaded_at_run_time_stays_until_it_is_unloaded(
     assert freehold("unload", "late", "--kept").out == "late: forgotten\n"
     assert freehold("unload", "late", "--kept", "--json").error["code"] == "model_not_kept"
     assert list(kept.iterdir()) == []
-    assert "done" in [line["outcome"] for line in audited(freehold, "model.forget")]
+    lines = freehold("audit", "--json").data["lines"]
+    asked, loaded, unloaded = (
+        next(line for line in lines if (line["what"], line["outcome"]) == act)
+        for act in (("model.load", "asked"), ("model.load", "done"), ("model.unload", "done"))
+    )
+    assert ("digest" in asked, "who" in loaded, loaded["digest"]) == (False, False, unloaded["digest"])
+    outcomes = {(line["what"], line["outcome"]) for line in lines}
+    assert outcomes >= {("model.forget", "done"), ("config.apply", "config_not_taken"), ("server.stop", "done")}
+    assert freehold("audit", "--verify").code == 0
+    used = freehold("usage", "--by", "model", "--json").data["usage"]
+    assert ("mlp", 1) in [(row["model"], row["requests"]) for row in used]
 
 
 def test_a_running_server_takes_a_changed_file_and_keeps_to_its_memory(

@@ -1,16 +1,24 @@
 """Regions of shared memory: which may be registered, what is read and written, and what their owners do meanwhile."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from freehold.access import Database
+from freehold.access.books import Books
 from freehold.access.key import Key
+from freehold.access.trail import Query
+from freehold.config import Access
 from freehold.errors import FreeholdError
+from freehold.http.bookkeeping import Bookkeeping
 from freehold.http.visit import Asked, Visit
+from freehold.protocol.oip_regions import RegionStatus
 from freehold.server import shared_memory
-from freehold.server.shared_memory import SharedMemory, tenant_of
+from freehold.server.shared_memory import SharedMemory, registered, tenant_of, unregistered
+from freehold.telemetry import Telemetry
 
 
 def free(_size: int) -> None:
@@ -235,3 +243,26 @@ def test_regions_are_of_the_tenant_of_the_key(tenant: str, whose: str) -> None:
     asked = Asked("infer", "POST", "/v2/models/m/infer", "id", "127.0.0.1")
     assert tenant_of(Visit(Key("k", "client", 0.0, b"", tenant), asked, {}, None, None)) == whose
     assert tenant_of(None) == ""
+
+
+def test_what_is_done_to_regions_stands_in_the_audit(shared: SharedMemory) -> None:
+    """Which object somebody made known under which name, also in vain; and what was forgotten."""
+    books = Books(Database.in_memory(), "n", Telemetry(process=False), Access())
+    asked = Asked("admin", "POST", "/p", "r-1", "10.0.0.1")
+    visit = Visit(Key("k", "admin", 0.0, b""), asked, {}, None, Bookkeeping(books.usage, books.audit))
+
+    async def scenario() -> None:
+        await registered(shared, visit, RegionStatus("out", "/app_in", 0, 8))
+        with pytest.raises(FreeholdError):
+            await registered(shared, visit, RegionStatus("stolen", "/other", 0, 8))
+        await unregistered(shared, visit, "out")
+
+    asyncio.run(scenario())
+    lines = [kept.document() for page in books.audit.trail.pages(Query(None)) for kept in page]
+    assert [(line["what"], line["outcome"]) for line in lines[1::2]] == [
+        ("memory.register", "done"),
+        ("memory.register", "shared_memory_key_refused"),
+        ("memory.unregister", "done"),
+    ]
+    assert lines[2]["details"] == {"region": "stolen", "key": "/other", "request": "r-1"}
+    books.close()
