@@ -97,11 +97,25 @@ def test_who_guesses_behind_a_proxy_is_not_heard_and_its_neighbours_are(keys: Ke
 
 def test_a_stranger_sees_what_belongs_to_nobody(keys: Keys) -> None:
     """Probes come without a key."""
-    visit = Entrance(keys, lambda: {"m": "them"}).stranger(ASKED)
+    visit = Entrance(keys, lambda: {"m": "them"}).look_in({}, ASKED)
     assert not visit.sees("m")
     assert visit.sees("free")
     visit.end(200, 0.0)
     assert visit.headers() == ()
+
+
+def test_who_looks_in_with_a_key_sees_what_it_sees(keys: Keys) -> None:
+    """`freehold ps` asks what is public; a wrong key there is none, and counts as a guess."""
+    entrance = Entrance(keys, lambda: {"m": "them"})
+    for tenant, sees in (("them", True), ("us", False)):
+        key = keys.register.create(tenant, "viewer", tenant=tenant)
+        keys.refresh()
+        visit = entrance.look_in({b"api-key": key.encode()}, ASKED)
+        assert visit.sees("m") is sees
+    for _ in range(ATTEMPTS):
+        assert not entrance.look_in({b"api-key": b"fh_no"}, ASKED).sees("m")
+    with pytest.raises(FreeholdError, match="key_guessing"):
+        entrance.admit({b"api-key": b"fh_no"}, ASKED)
 
 
 def test_an_open_entrance_closes_with_the_first_key_and_stays_closed(
@@ -130,14 +144,14 @@ def test_what_anyone_does_is_written_down_of_nobody(keys: Keys) -> None:
     asyncio.run(visit.begin())
     visit.end(200, 0.1)
     assert gate.ended == [200]
-    assert entrance.stranger(ASKED).sees("m")
+    assert entrance.look_in({}, ASKED).sees("m")
 
 
 def test_a_request_keeps_the_tenants_that_held_when_it_began(keys: Keys) -> None:
     """The file may change meanwhile."""
     owners = {"m": "us"}
     entrance = Entrance(keys, lambda: owners)
-    before = entrance.stranger(ASKED)
+    before = entrance.look_in({}, ASKED)
     owners = {}
     assert not before.sees("m")
-    assert entrance.stranger(ASKED).sees("m")
+    assert entrance.look_in({}, ASKED).sees("m")

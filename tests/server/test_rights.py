@@ -222,10 +222,12 @@ def test_lists_show_what_a_key_sees(node: Node) -> None:
 
 
 def test_public_paths_tell_nothing_of_tenants(node: Node) -> None:
-    """A probe needs no key, and a neighbour reads no names there."""
+    """A probe needs no key, and a neighbour reads no names there; with a key it is what that sees."""
     answer = node.client.get("/readyz")
     assert [model["id"] for model in answer.json()["models"]] == ["shared"]
     assert answer.json()["ready"]
+    told = node.client.get("/readyz", headers={"api-key": node.key("client", "theirs")}).json()
+    assert [model["id"] for model in told["models"]] == ["shared", THEIRS]
 
 
 def test_a_tenant_may_not_unload_what_others_use(node: Node) -> None:

@@ -17,7 +17,7 @@ _HEAD = """\
 # Routes and rights
 
 Every path that a node answers, the methods of gRPC behind them, and the right that each asks for. Paths that are public
-need no key, and tell nothing of models that belong to a tenant. What a key sees of models:
+need none, and tell of models that belong to a tenant only who has a key that sees them. What a key sees of models:
 [why](../decisions/rights.md). Where nobody made keys yet and the node listens on loopback alone, none is needed."""
 
 

@@ -183,7 +183,8 @@ class App:
 async def _enter(entrance: Entrance, call: Call, right: Right | None) -> None:
     """Give `call` its visit. Raises what keeps it out."""
     if right is None:
-        call.visit = entrance.stranger(Asked("metadata", call.method, call.path, call.request_id, call.address))
+        asked = Asked("metadata", call.method, call.path, call.request_id, call.address)
+        call.visit = entrance.look_in(call.headers, asked)
         return
     asked = Asked(right, call.method, call.path, call.request_id, call.address)
     call.visit = entrance.admit(call.headers, asked)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from freehold.access import Key, Keys
 from freehold.errors import FreeholdError
@@ -50,22 +51,31 @@ class Entrance:
 
         Raises `key_missing`, `key_wrong`, `key_expired`, and `key_guessing` where too many wrong ones came from there.
         """
-        address = self._proxies.client(asked.address, headers)
-        if address != asked.address:
-            asked = asked._replace(address=address)
+        asked = self._placed(headers, asked)
         if self.is_open:
             return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
         try:
-            key = self._keys.check(presented_key(headers), address)
+            key = self._keys.check(presented_key(headers), asked.address)
         except FreeholdError as error:
             if self._ledger is not None:
-                self._ledger.turned_away(address, error.code)
+                self._ledger.turned_away(asked.address, error.code)
             raise
         return Visit(key, asked, self._owners(), self._quota, self._ledger)
 
-    def stranger(self, asked: Asked) -> Visit:
-        """The visit of a request to what is public: it sees what belongs to no tenant, and nobody counts it."""
-        return Visit(_ANYONE if self.is_open else _STRANGER, asked, self._owners(), None, None)
+    def look_in(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
+        """The visit of a request to what is public, which nobody counts: it sees what belongs to no tenant, and what
+        its key sees where it has one. A wrong one is none, but a guess all the same."""
+        key = _ANYONE if self.is_open else _STRANGER
+        presented = presented_key(headers)
+        if presented is not None and not self.is_open:
+            with suppress(FreeholdError):
+                key = self._keys.check(presented, self._placed(headers, asked).address)
+        return Visit(key, asked, self._owners(), None, None)
+
+    def _placed(self, headers: Mapping[bytes, bytes], asked: Asked) -> Asked:
+        """With the address of the client where a proxy of ours passed it on."""
+        address = self._proxies.client(asked.address, headers)
+        return asked if address == asked.address else asked._replace(address=address)
 
 
 def presented_key(headers: Mapping[bytes, bytes]) -> str | None:

@@ -281,7 +281,8 @@ class Reception:
         if self._entrance is None:
             return
         asked = Asked(right or "metadata", "POST", call.path, call.request_id, call.address)
-        call.visit = self._entrance.stranger(asked) if right is None else self._entrance.admit(call.headers, asked)
+        enter = self._entrance.look_in if right is None else self._entrance.admit
+        call.visit = enter(call.headers, asked)
 
 
 def told(error: FreeholdError) -> str:
