@@ -232,7 +232,8 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
     trail = Trail(database, "node", Witness(tmp_path))
     register = Register(database, trail=trail, who="ada@terminal")
     register.create_initial(tmp_path)
-    register.create("dify", "client", tenant="acme")
+    scope = {"team": "search", "models": ["m", "n"], "expires_at": 4e9}
+    register.create("dify", "client", tenant="acme", **scope)
     with pytest.raises(FreeholdError, match="key_name_taken"):
         register.create("dify", "client")
     register.rotate("dify", 60)
@@ -248,6 +249,8 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
         ("keys.limit", "acme", "dify"),
         ("keys.revoke", "acme", "dify"),
     ]
+    may = {"role": "client", "team": "search", "models": "m, n", "expires_at": "2096-10-02T07:06:40.000Z"}
+    assert lines[1]["details"] == {"key": "dify", **may}
     assert lines[3]["details"] == {"key": "dify", "parallel": 4, "tokens_per_day": "none"}
     assert {line["who"] for line in lines} == {"ada@terminal"}
     assert verify(trail).whole

@@ -18,7 +18,7 @@ from typing import cast
 
 import msgspec
 
-from freehold.access.act import Act
+from freehold.access.act import Act, written
 from freehold.access.database import Database, Row, Transaction
 from freehold.access.key import DEFAULT_TENANT, UNLIMITED, Key, Limits
 from freehold.access.private import write_private
@@ -154,7 +154,10 @@ class Register:
             raise FreeholdError("key_expiry_past")
         scope = None if models is None else sorted(set(models))
         key = new_key()
-        with self._changing("keys.create", name, tenant, role=role) as transaction:
+        told = {"role": role, "team": team, "models": ", ".join(scope or ())}
+        told |= {} if expires_at is None else {"expires_at": written(int(expires_at * 1000))}
+        may = {what: said for what, said in told.items() if said}
+        with self._changing("keys.create", name, tenant, **may) as transaction:
             self._insert(transaction, key, (name, role, tenant, team, _json(scope), _json(limits), expires_at))
         return key
 
