@@ -22,6 +22,7 @@ from freehold.http import Call, MemoryBudget
 from freehold.http.admission import Admission
 from freehold.http.visit import Asked, Visit
 from freehold.server.dataplane import BYTES_A_TEXT, DataPlane, batch_observer, footprint, step_observer
+from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served
 from freehold.server.statistics import Statistics
 from freehold.telemetry import Telemetry
@@ -111,7 +112,7 @@ async def test_an_answer_holds_its_place_until_it_is_closed(talker_path: Path) -
     await one.load()
     try:
         caller = Call.own("/v1/completions", b"", "1", MemoryBudget(1))
-        pieces = plane.generate(caller, one, GenerateRequest([40, 41, 42], 1000, ignore_end=True))
+        pieces = plane.generate(caller, one, text_engine(one), GenerateRequest([40, 41, 42], 1000, ignore_end=True))
         first = await anext(pieces)
         assert one.admission.in_flight == 1
         assert first.prompt_tokens == 3
@@ -140,7 +141,7 @@ async def test_how_prompts_begin_is_remembered_for_one_tenant_and_one_salt(talke
         caller = Call.own("/v1/completions", b"", "1", MemoryBudget(1))
         caller.visit = Visit(Key("k", "client", 0.0, b"", tenant), asked, {}, None, None)
         request = GenerateRequest([40, 41, 42] * 40, 1, sharing=salt)
-        return [piece async for piece in plane.generate(caller, one, request)][-1].cached_tokens
+        return [piece async for piece in plane.generate(caller, one, text_engine(one), request)][-1].cached_tokens
 
     await one.load()
     try:
@@ -183,6 +184,25 @@ async def test_an_answer_belongs_to_the_engine_that_gave_it(
     counted = [statistics.told("m", "1").inference_stats.success.count for statistics in (before, one.statistics)]
     assert counted == [1, 0]
     await one.close(0)
+
+
+@pytest.mark.anyio
+async def test_a_prompt_goes_to_the_engine_that_made_its_tokens(
+    talker_path: Path, model_paths: dict[str, Path], serve_one: Callable[..., Served]
+) -> None:
+    """Though something else is there by the time that its turn comes."""
+    one, coming = serve_one("m", talker_path), serve_one("m", model_paths["fp32"])
+    await one.load()
+    await coming.load()
+    engine, caller = text_engine(one), Call.own("/v1/completions", b"", "1", MemoryBudget(1))
+    plane = DataPlane(Models([one]), Telemetry(process=False))
+    pieces = plane.generate(caller, one, engine, GenerateRequest([40, 41, 42], 2, ignore_end=True))
+    one.take_over(coming)
+    try:
+        assert [piece async for piece in pieces][-1].completion_tokens == 2
+    finally:
+        await engine.close(1)
+        await one.close(0)
 
 
 @pytest.fixture

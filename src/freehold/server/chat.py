@@ -24,7 +24,7 @@ from freehold.protocol.generation import DONE, FinishReason, Usage, fingerprint,
 from freehold.server.answer import Gathered, Step, read
 from freehold.server.chat_format import ChatFormats
 from freehold.server.dataplane import DataPlane
-from freehold.server.generation import LONG_BYTES, engine_request, side_by_side, text_engine
+from freehold.server.generation import LONG_BYTES, engine_request, side_by_side
 from freehold.server.models import Served
 from freehold.server.text import chosen
 
@@ -53,8 +53,8 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
             )
             for number in range(request.choices)
         ]
-        steps = side_by_side([read(plane.generate(call, served, one), turn.reader()) for one in asked])
-        writer = ChatWriter(call.request_id, served, request)
+        steps = side_by_side([read(plane.generate(call, served, format_.engine, one), turn.reader()) for one in asked])
+        writer = ChatWriter(call.request_id, served, format_.engine, request)
         return Stream(writer.frames(steps)) if request.stream else await call.while_connected(writer.whole(steps))
 
     return [Route("POST", path, chat, "openai", "infer") for path in ("/v1/chat/completions", "/chat/completions")]
@@ -63,8 +63,8 @@ def routes(plane: DataPlane, formats: ChatFormats) -> list[Route]:
 class ChatWriter:
     """Writes the answer of one request."""
 
-    def __init__(self, request_id: str, served: Served, request: ChatRequest) -> None:
-        self._engine = text_engine(served)
+    def __init__(self, request_id: str, served: Served, engine: TextEngine, request: ChatRequest) -> None:
+        self._engine = engine
         self._id = f"chatcmpl-{request_id}"
         self._created = int(time.time())
         self._model = served.id

@@ -30,6 +30,7 @@ Pieces = AsyncGenerator[tuple[int, Piece], None]
 class Prompts:
     """What the engine is asked for one request, answer by answer, and the text that each answer repeats first."""
 
+    engine: TextEngine
     requests: list[GenerateRequest]
     echoes: list[str]
 
@@ -43,8 +44,8 @@ def routes(plane: DataPlane) -> list[Route]:
         served = chosen(plane.seen_by(call), request.model, "generate")
         long = len(body) > LONG_BYTES
         asked = await asyncio.to_thread(prompts, served, request) if long else prompts(served, request)
-        pieces = side_by_side([plane.generate(call, served, one) for one in asked.requests])
-        writer = CompletionWriter(call.request_id, served, request, asked.echoes)
+        pieces = side_by_side([plane.generate(call, served, asked.engine, one) for one in asked.requests])
+        writer = CompletionWriter(call.request_id, served, request, asked)
         return Stream(writer.frames(pieces)) if request.stream else await call.while_connected(writer.whole(pieces))
 
     return [Route("POST", path, completions, "openai", "infer") for path in ("/v1/completions", "/completions")]
@@ -54,7 +55,7 @@ def prompts(served: Served, request: CompletionRequest) -> Prompts:
     """The requests of all answers: those of prompt p have the numbers from p * n on. Raises as its parts do."""
     engine = text_engine(served)
     constraint = form_of(request.response_format)
-    asked = Prompts([], [])
+    asked = Prompts(engine, [], [])
     for prompt in request.prompts():
         ids = engine.encode(prompt, request.add_special_tokens is not False) if isinstance(prompt, str) else prompt
         echo = (prompt if isinstance(prompt, str) else engine.decode(ids)) if request.echo else ""
@@ -78,13 +79,13 @@ def prompts(served: Served, request: CompletionRequest) -> Prompts:
 class CompletionWriter:
     """Writes the answer of one request."""
 
-    def __init__(self, request_id: str, served: Served, request: CompletionRequest, echoes: list[str]) -> None:
-        self._engine = text_engine(served)
+    def __init__(self, request_id: str, served: Served, request: CompletionRequest, asked: Prompts) -> None:
+        self._engine = asked.engine
         self._id = f"cmpl-{request_id}"
         self._created = int(time.time())
         self._model = served.id
         self._fingerprint = fingerprint(self._engine.digest)
-        self._echoes = echoes
+        self._echoes = asked.echoes
         self._choices = request.choices
         self._alternatives = request.logprobs
         self._includes_usage = request.includes_usage

@@ -8,9 +8,8 @@ from typing import Protocol, TypeVar
 
 from freehold.engine.base import Answer, Array, Request, RerankRequest, ScoreRequest, TensorRequest
 from freehold.engine.batcher import Batch
-from freehold.engine.generation import GenerateRequest, Piece, Step
+from freehold.engine.generation import GenerateRequest, Piece, Step, TextEngine
 from freehold.http.visit import Visit
-from freehold.server.generation import text_engine
 from freehold.server.models import Models, Served, State
 from freehold.server.shared_memory import SharedMemory
 from freehold.server.statistics import Statistics
@@ -91,10 +90,16 @@ class DataPlane:
         return answer
 
     async def generate(
-        self, client: Client, served: Served, request: GenerateRequest, timeout_s: float | None = None
+        self,
+        client: Client,
+        served: Served,
+        engine: TextEngine,
+        request: GenerateRequest,
+        timeout_s: float | None = None,
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of one answer; a place is held until the last of them, or until this generator is closed. Its turn
-        must come within `timeout_s` where that is less than the model's own deadline.
+        must come within `timeout_s` where that is less than the model's own deadline. `engine` is the one of the model
+        that made the prompt's tokens: to another one, which may stand there by now, they would say something else.
 
         What prompts share is shared within a tenant: how fast an answer begins tells nobody of another one's prompts.
 
@@ -102,12 +107,12 @@ class DataPlane:
         """
         metrics = self._metrics_of(served)
         begun, last, ended = perf_counter(), None, False
-        visit, digest, statistics = client.visit, served.engine.digest, served.statistics
+        visit, statistics = client.visit, served.statistics
         if visit is not None:
             request = replace(request, sharing=f"{visit.key.tenant}\0{request.sharing}")
         with served.admission.admit(BYTES_A_TEXT + BYTES_A_TOKEN * len(request.prompt), timeout_s) as permit:
             try:
-                async with aclosing(text_engine(served).generate(request, permit.deadline)) as pieces:
+                async with aclosing(engine.generate(request, permit.deadline)) as pieces:
                     async for piece in pieces:
                         if last is None:
                             metrics.first_token_seconds.observe(perf_counter() - begun)
@@ -119,7 +124,7 @@ class DataPlane:
                 if last is not None:
                     metrics.generated(last.prompt_tokens, last.cached_tokens, last.completion_tokens)
                     if visit is not None:
-                        visit.answered(served.id, digest, last.prompt_tokens, last.completion_tokens)
+                        visit.answered(served.id, engine.digest, last.prompt_tokens, last.completion_tokens)
 
     def loaded(self, served: Served) -> None:
         """Count what a load came to."""

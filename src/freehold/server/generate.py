@@ -53,7 +53,7 @@ async def continued(
     prompt = await asyncio.to_thread(engine.encode, request.text, True)
     limit = request.max_tokens
     asked = engine_request(engine, served.defaults, request, prompt, max_tokens=limit, constraint=form)
-    return plane.generate(client, served, asked, timeout_s)
+    return plane.generate(client, served, engine, asked, timeout_s)
 
 
 def echo(request: GenerateRequest) -> str:
