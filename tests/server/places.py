@@ -56,14 +56,14 @@ async def ask(models: Models, name: str, version: str = "") -> float:
     return float(answer.outputs["y"][0, 0])
 
 
-def during(models: Models, test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def during(models: Models, test: Callable[[], Coroutine[Any, Any, None]], within_s: float = 30.0) -> None:
     """Runs `test` with all models loaded, and idle ones put to sleep meanwhile."""
 
     async def body() -> None:
         await models.load(lambda _: None)
         resting = asyncio.create_task(models.loader.rest())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(within_s):
                 await test()
         finally:
             resting.cancel()

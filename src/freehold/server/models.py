@@ -90,13 +90,14 @@ class Models:
         """What is known of the configuration file."""
         self.on_change: Callable[[], None] = lambda: None
         """Told when there are other models than before."""
-        self.loader = Loader(lambda: [*self.all(), *self._leaving.values()], budget)
+        self.loader = Loader(self._holding, budget)
         self._repository: Repository = repository or Empty()
         self._places = Versions()
         self._changing = asyncio.Lock()
         self._acts: dict[str, tuple[Override | None, asyncio.Task[None]]] = {}  # None: unload it
         self._following: set[asyncio.Task[None]] = set()
         self._leaving: dict[asyncio.Task[None], Served] = {}  # is no more to be found, and ends its requests
+        self._coming: Sequence[Served] = ()  # is loaded, and takes its place once all of it is
         self._draining = False
         for one in served:
             self._places.add(one)
@@ -249,6 +250,10 @@ class Models:
         await asyncio.gather(*acts, return_exceptions=True)
         await asyncio.gather(self.loader.close(grace_s), *(served.close(grace_s) for served in everything))
 
+    def _holding(self) -> list[Served]:
+        """All that may hold memory, each once."""
+        return list({id(one): one for one in (*self.all(), *self._leaving.values(), *self._coming)}.values())
+
     async def _once(self, model: str, asked: Override | None, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have it done by a task, which goes on when who asked leaves; who asks for the same meanwhile joins in."""
         mine = self._acts.get(model)
@@ -305,14 +310,17 @@ class Models:
         for one in offered:
             if one.version not in before:
                 self._places.add(one)
-        for one in offered:
-            await self.loader.load(one)
-        failure = next((one.error for one in offered if one.error is not None), None)
-        if failure is None:
-            try:
+        self._coming = offered
+        try:
+            for one in offered:
+                await self.loader.load(one)
+            failure = next((one.error for one in offered if not one.answers), None)
+            if failure is None:
                 await asyncio.to_thread(keep)
-            except FreeholdError as error:
-                failure = error
+        except FreeholdError as error:
+            failure = error
+        finally:
+            self._coming = ()
         if failure is not None:
             self._take_back(model, offered, before, failure)
             return failure
@@ -330,7 +338,7 @@ class Models:
         """Go on with the versions that there were `before`; where there were none, the new ones say why."""
         for one in offered:
             self._retire(one.give_up())
-            if one.error is None:
+            if one.answers:
                 one.fail(why)
         if not before:
             return
