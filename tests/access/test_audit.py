@@ -173,6 +173,9 @@ def test_trouble_is_over_when_something_could_be_written(trail: Trail) -> None:
         audit.write(LOAD)
     audit.flush()
     assert exposed(telemetry, "freehold_audit_failing") == 1
+    for _ in range(3):
+        audit.refused(Refused("login", "192.0.2.1", "key_wrong"))
+        audit.group_refused()
     with pytest.raises(FreeholdError, match="audit_refused"):
         audit.permit()
     with trail.database.reading() as transaction:
@@ -180,6 +183,8 @@ def test_trouble_is_over_when_something_could_be_written(trail: Trail) -> None:
     audit.flush()
     audit.permit()
     assert (exposed(telemetry, "freehold_audit_failing"), outcomes(trail)) == (0, [])
+    audit.close()
+    assert [line["details"] for line in written(trail)] == [{"times": 3}]
 
 
 def test_what_no_request_waits_for_is_bounded(trail: Trail) -> None:

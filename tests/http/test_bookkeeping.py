@@ -34,6 +34,7 @@ class Kept:
 
     def lines(self) -> list[dict[str, object]]:
         self.books.usage.flush()
+        self.books.audit.flush()
         self.books.audit.group_refused()
         self.books.audit.flush()
         pages = self.books.audit.trail.pages(Query(tenant=None))

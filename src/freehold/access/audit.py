@@ -50,7 +50,7 @@ class Audit:
         self._waiting: deque[tuple[float, Act]] = deque()
         self._clock = clock
         self._turned_away = TurnedAway()
-        self._lost = 0
+        self._lost = self._lost_told = 0  # each grows in one thread alone
         self._trouble = ""
         self._flushing = Lock()
 
@@ -118,7 +118,7 @@ class Audit:
             try:
                 if self._trouble and not self._waiting:
                     self.trail.append([])  # else nothing would tell that the trouble is over, or that it is not
-                while self._waiting or self._lost:
+                while self._waiting or self._lost > self._lost_told:
                     self._write_batch()
             except FreeholdError as failure:
                 self._failed(failure)
@@ -129,17 +129,20 @@ class Audit:
                 self._failing.set(0.0)
 
     def group_refused(self) -> None:
-        """Have what was refused since the last time written, as one group."""
+        """Have what was refused since the last time written, as one group; later, while nothing can be written."""
+        if self._trouble:
+            return
         for act in self._turned_away.drain():
             self.note(act)
 
     def close(self) -> None:
         """Write what is left."""
+        self.flush()
         self.group_refused()
         self.flush()
 
     def _write_batch(self) -> None:
-        lost = self._lost
+        lost = self._lost - self._lost_told
         first = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
         batch = [replace(act, at=at) for at, act in first]
         if lost:
@@ -147,7 +150,7 @@ class Audit:
         head = self.trail.append(batch)
         for _ in first:
             self._waiting.popleft()
-        self._lost -= lost
+        self._lost_told += lost
         self._lines.inc(len(batch))
         self._missing.inc(lost)
         _log.debug("audit %s", head)

@@ -100,7 +100,7 @@ def apply(
     file = file_of(config, os.environ, Path.cwd())
     if file is None:
         raise FreeholdError("config_not_found", path=config or Path.cwd() / "freehold.yaml")
-    with audited("config.apply", "", given.access, file=str(file), url=url):
+    with audited("config.apply", "", given.access, file=str(file)):
         readiness = applied(file, url, os.environ.get(KEY, ""), wait)
     own = [model for model in readiness.models if model.origin == "file"]
     failed = [model for model in own if model.error is not None and model.error.code != "model_asleep"]
