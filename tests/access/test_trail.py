@@ -113,6 +113,20 @@ def test_pages_leave_nothing_out(database: Database) -> None:
     assert [kept.number for page in trail.pages(EVERY, "newest") for kept in page] == list(range(count, 0, -1))
 
 
+def test_lines_are_read_while_others_are_written(place: Place, database: Database) -> None:
+    """As an export does: no writer waits for it, and it goes on to what came meanwhile, whole and in order."""
+    trail, other = Trail(database, "n"), place.open()
+    trail.append([Act("inference", "k")] * PAGE)
+    found: list[Kept] = []
+    for page in trail.pages(EVERY):
+        found += page
+        if len(found) == PAGE:
+            Trail(other, "m").append([Act("keys.create", "alice")] * 3)
+    other.close()
+    assert [kept.number for kept in found] == list(range(1, PAGE + 4))
+    assert found[-1].hash == trail.head().hash
+
+
 def test_threads_keep_one_chain(database: Database) -> None:
     """Whoever writes, each line follows the one before it."""
     trail = Trail(database, "n")
