@@ -38,6 +38,8 @@ def test_scopes_and_limits_are_as_they_were_given(freehold: Freehold, home: Path
     words = ["--team", "a", "--tenant", "acme", "--model", "m1", "--model", "m2", "--expires", "90d"]
     words += ["--requests-per-minute", "60", "--tokens-per-day", "1000000", "--parallel", "4"]
     text = freehold("keys", "create", "--name", "dify", *words).out
+    assert "first key" in text
+    assert "first key" not in freehold("keys", "create", "--name", "second").out
     keys = Keys.open(home)
     key = keys.check(text.splitlines()[-1])
     keys.close()
@@ -45,7 +47,7 @@ def test_scopes_and_limits_are_as_they_were_given(freehold: Freehold, home: Path
     assert key.limits == Limits(requests_per_minute=60, tokens_per_day=1_000_000, parallel=4)
     assert key.expires_at is not None
     assert round(key.expires_at - key.created_at) == 90 * 86_400
-    (row,) = freehold("keys", "list", "--json").data
+    row = freehold("keys", "list", "--json").data[0]
     assert row["limits"] == {"requests_per_minute": 60, "tokens_per_day": 1_000_000, "parallel": 4}
     assert "m1,m2" in freehold("keys", "list").out
 

@@ -27,6 +27,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LIMIT = typer.Option(min=1, max=MOST, show_default="no limit")
 _CHANGED = typer.Option(min=0, max=MOST, show_default="as it is")
 
+_CLOSES = "It is the first key: servers on loopback ask for one from now on."
+
 app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the key.")]
@@ -59,10 +61,11 @@ def create(
     limits = Limits(requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, parallel)
     until = None if expires is None else _moment(expires)
     with register_of(config, os.environ, Path.cwd()) as register:
+        before = _CLOSES if register.never_used() else ""
         key = register.create(
             name, _role(role), tenant=tenant, team=team, models=model, limits=limits, expires_at=until
         )
-        _show_once(output, register, name, key)
+        _show_once(output, register, name, key, before)
 
 
 @app.command(name="list", epilog=EPILOG)
@@ -124,11 +127,13 @@ def limit(
     output.show(row, f"Limits of {name}: {_limits(row) or 'those of the configuration'}.")
 
 
-def _show_once(output: Output, register: Register, name: str, key: str) -> None:
+def _show_once(output: Output, register: Register, name: str, key: str, before: str = "") -> None:
     row = _row(register.find(name))
     said = [f"It is shown this once, and kept only as a hash. Key {name!r}, role {row['role']}:", "", key]
     if row["previous_until"] is not None:
-        said.insert(0, f"The key before goes on counting until {row['previous_until']}.")
+        before = f"The key before goes on counting until {row['previous_until']}."
+    if before:
+        said.insert(0, before)
     output.show({"name": name, "key": key, **row}, "\n".join(said))
 
 
