@@ -128,15 +128,15 @@ def test_a_home_that_cannot_be_used_is_told(freehold: Freehold, home: Path) -> N
 def test_a_running_server_takes_keys_as_they_change(
     freehold: Freehold, home: Path, folder: Path, serve: Callable[..., Any]
 ) -> None:
-    """Made, rotated without overlap, revoked, and gone altogether, without a restart."""
+    """Made, rotated without overlap, limited, revoked, and gone altogether, without a restart."""
     config = {"models": [{"id": "a", "source": "http://127.0.0.1:9/v1"}]}
     (folder / "freehold.yaml").write_text(json.dumps(config))
     first = freehold("keys", "create", "--name", "first", "--json").data["key"]
     running = serve(verb="gateway")
 
-    def until(key: str, wanted: int) -> None:
+    def until(key: str, wanted: int, *request: Any) -> None:
         limit = time.monotonic() + PATIENCE_S
-        while running.ask("GET", "/v1/models", key=key)[0] != wanted:
+        while running.ask(*(request or ("GET", "/v1/models")), key=key)[0] != wanted:
             assert time.monotonic() < limit
             time.sleep(0.1)
 
@@ -146,6 +146,8 @@ def test_a_running_server_takes_keys_as_they_change(
     third = freehold("keys", "rotate", "second", "--overlap", "0s", "--json").data["key"]
     until(third, 200)
     until(second, 401)
+    freehold("keys", "limit", "second", "--requests-per-day", "1")
+    until(third, 429, "POST", "/v1/embeddings", {"model": "nobody"})
     freehold("keys", "revoke", "first")
     until(first, 401)
     for file in home.glob("access.db*"):
