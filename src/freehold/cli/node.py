@@ -175,7 +175,7 @@ class Node:
             on_loaded=self._loaded,
             front=self._gateway.routes,
             beside=self._life,
-            other_port=self._grpc.life if self._grpc is not None else lambda _: nullcontext(),
+            other_port=self._grpc.life if self._grpc is not None else lambda _plane, _routes: nullcontext(),
         )
 
     def _guarded(self, ground: Ground) -> Guard:
@@ -211,6 +211,7 @@ class Node:
             grace_s=config.server.grace_s,
             limits=BodyLimits(config.limits.body_mb * MEGABYTE, config.server.body_timeout_s),
             https=self._ground.https,
+            leads=self._gateway.leads,
         )
 
     def _drain(self) -> None:

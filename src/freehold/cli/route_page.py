@@ -46,12 +46,13 @@ def every_route() -> list[Route]:
 def every_method() -> list[tuple[str, Right | None]]:
     """The methods of gRPC by their paths, with the right that each asks for; None for a public one."""
     from freehold.protocol.grpc.messages import HEALTH, INFERENCE
+    from freehold.server.grpc.passing import Passing
     from freehold.server.grpc.reception import Reception
     from freehold.server.grpc.service import InferenceService
 
-    telemetry = Telemetry(process=False)
-    reception = Reception(None, telemetry, MemoryBudget(1), 0.0)
-    methods = InferenceService(DataPlane(Models([]), telemetry), reception).methods()
+    telemetry, memory = Telemetry(process=False), MemoryBudget(1)
+    reception, passing = Reception(None, telemetry, memory, 0.0), Passing(lambda _: False, (), memory)
+    methods = InferenceService(DataPlane(Models([]), telemetry), reception, passing).methods()
     known: dict[str, Right | None] = {method.name: method.right for method in methods}
     known["ModelStreamInfer"] = known["ModelInfer"]
     own = [(f"/{INFERENCE.full_name}/{method.name}", known[method.name]) for method in INFERENCE.methods]

@@ -151,6 +151,13 @@ class Gateway:
             await asyncio.gather(*tasks, return_exceptions=True)
             pools.close()
 
+    def leads(self, name: str) -> bool:
+        """Whether a request for `name` is for more than the model of that name in this process: a route, a server."""
+        route = self.front.table.routes.get(name) if self.is_in_front else None
+        if route is None:
+            return False
+        return route.only != name or route.shadow is not None or not isinstance(self.front.models.get(name), Here)
+
     def routes(self, own: Sequence[Route]) -> list[Route]:
         """`own`, the paths of this process, behind those that look at the model first, where there is a choice."""
         return self.front.routes(own) if self.is_in_front else list(own)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
@@ -218,10 +219,18 @@ class Call:
         return copy
 
     @classmethod
-    def own(cls, path: str, body: bytes, request_id: str, memory: MemoryBudget) -> "Call":
-        """A POST of JSON that this process itself sends; nobody can leave it."""
-        scope = {"method": "POST", "path": path, "query_string": b""}
-        call = cls(scope, _nothing, {b"content-type": JSON}, request_id, {}, BodyLimits(), memory, Departures())
+    def own(
+        cls,
+        path: str,
+        body: bytes,
+        request_id: str,
+        memory: MemoryBudget,
+        method: str = "POST",
+        headers: Mapping[bytes, bytes] = MappingProxyType({b"content-type": JSON}),
+    ) -> "Call":
+        """A request that this process itself sends, of JSON unless told; nobody can leave it."""
+        scope = {"method": method, "path": path, "query_string": b""}
+        call = cls(scope, _nothing, dict(headers), request_id, {}, BodyLimits(), memory, Departures())
         call._body = body
         return call
 

@@ -26,7 +26,7 @@ from freehold.server.shared_memory import SharedMemory
 from freehold.server.waking import waking
 from freehold.telemetry import Telemetry
 
-OtherPort = Callable[[DataPlane], AbstractAsyncContextManager[None]]
+OtherPort = Callable[[DataPlane, Sequence[Route]], AbstractAsyncContextManager[None]]
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ def build(
     on_loaded: Callable[[Models], None] = lambda _models: None,
     front: Callable[[Sequence[Route]], list[Route]] = list,
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
-    other_port: OtherPort = lambda _plane: nullcontext(),
+    other_port: OtherPort = lambda _plane, _routes: nullcontext(),
 ) -> App:
     """The ASGI app of one node. Models load when its lifespan begins, while health routes already answer.
 
     `on_loaded` is called when all loads have ended, well or not. `front` may put routes before these, for models that
-    are not computed here; `beside` is what lives as long as the models do. `other_port` answers from them in another
-    protocol, and is left before they are closed.
+    are not computed here; `beside` is what lives as long as the models do. `other_port` answers from them, and by
+    the routes, in another protocol, and is left before they are closed.
     """
     plane = DataPlane(models, telemetry, shared)
     routes = front([waking(models, route) for route in own_routes(plane, telemetry)])
@@ -59,7 +59,7 @@ def build(
         memory=memory,
         entrance=entrance,
         body_limits=body_limits,
-        lifespan=_life(plane, grace_s, on_loaded, beside, other_port),
+        lifespan=_life(plane, grace_s, on_loaded, beside, lambda: other_port(plane, routes)),
         grace_s=grace_s,
     )
 
@@ -86,7 +86,7 @@ def _life(
     grace_s: float,
     on_loaded: Callable[[Models], None],
     beside: Callable[[], AbstractAsyncContextManager[None]],
-    other_port: OtherPort,
+    other_port: Callable[[], AbstractAsyncContextManager[None]],
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     async def load() -> None:
         await plane.models.load(plane.loaded)
@@ -100,7 +100,7 @@ def _life(
             for task in (loading, resting):
                 task.add_done_callback(_tell)
             try:
-                async with other_port(plane):
+                async with other_port():
                     yield
             finally:
                 loading.cancel()

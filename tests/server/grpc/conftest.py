@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 import tritonclient.grpc as triton
 
 from freehold.access import Keys
+from freehold.gateway.running import Gateway
 from freehold.http import BodyLimits, Entrance, Listener, MemoryBudget, bind
 from freehold.server.app import build
 from freehold.server.grpc.listener import GrpcListener
@@ -43,11 +44,16 @@ def running(
     grace_s: float = 5.0,
     wait_loaded: bool = True,
     entrance: Entrance | None = None,
+    lead: Callable[[Telemetry, MemoryBudget], Gateway] | None = None,
     **more: Any,
 ) -> Iterator[GrpcNode]:
-    """A node with these models, its loading ended unless told; `more` goes to its listener of gRPC."""
+    """A node with these models, its loading ended unless told; `lead` makes the gateway before them; `more` goes to
+    its listener of gRPC."""
     telemetry, memory, models = Telemetry(process=False), MemoryBudget(64 * MEGABYTE), Models(served)
     entrance = entrance if keys is None else Entrance(keys)
+    gateway = None if lead is None else lead(telemetry, memory)
+    if gateway is not None:
+        more["leads"] = gateway.leads
     listener = GrpcListener(
         bind("127.0.0.1", 0),
         entrance=entrance,
@@ -67,6 +73,8 @@ def running(
         grace_s=grace_s,
         on_loaded=lambda _: loaded.set(),
         other_port=listener.life,
+        front=list if gateway is None else gateway.routes,
+        beside=nullcontext if gateway is None else gateway.life,
     )
     server = Listener(
         app, bind("127.0.0.1", 0), grace_s=grace_s, on_ready=lambda _: started.set(), on_drain=listener.drain

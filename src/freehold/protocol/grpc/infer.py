@@ -3,7 +3,7 @@
 Source: kserve/open-inference-protocol `inference_grpc.md` at d49cc23. Tensors come raw or typed and leave raw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -122,20 +122,27 @@ def write_infer(
     Raises what `oip_regions.answer` does.
     """
     tensors: list[Message] = []
-    parts: list[bytes | memoryview] = [b""]
+    raw: list[memoryview] = []
     for output in request.outputs:
         array = arrays[output.name]
         tensor = _OUTPUT(name=output.name, datatype=output.datatype, shape=array.shape)
         data = to_binary(DATATYPES[output.datatype], array)
         if output.part is not None:
-            _set(tensor.parameters, oip_regions.answer(regions, output.name, output.part, data))
+            set_parameters(tensor.parameters, oip_regions.answer(regions, output.name, output.part, data))
             data = _NOTHING  # clients count raw tensors along with outputs
         tensors.append(tensor)
-        parts += (_RAW_OUT, _varint(data.nbytes), data)
+        raw.append(data)
     answer = _ANSWER(model_name=model_name, model_version=model_version, id=request.id or "", outputs=tensors)
     if request.parameters.get(_ASKS_FOR_FINAL):
         answer.parameters[_FINAL].bool_param = True
-    parts[0] = answer.SerializeToString()
+    return joined(answer, raw)
+
+
+def joined(answer: Message, raw: Iterable[memoryview]) -> bytes:
+    """A ModelInferResponse with these raw tensors behind what else it has."""
+    parts: list[bytes | memoryview] = [answer.SerializeToString()]
+    for data in raw:
+        parts += (_RAW_OUT, _varint(data.nbytes), data)
     return b"".join(parts)
 
 
@@ -151,6 +158,39 @@ def read_parameters(parameters: Message) -> Mapping[str, Parameter]:
     return {name: _value(name, parameter) for name, parameter in parameters.items()}
 
 
+def from_contents(name: str, datatype: Datatype, shape: Sequence[int], contents: Message) -> Array:
+    """Typed contents as an array. Raises `half_in_contents`, `contents_wrong` and what `from_json` does."""
+    field = CONTENTS.get(datatype.name)
+    if field is None:
+        raise FreeholdError("half_in_contents", name=name, datatype=datatype.name)
+    for filled, _ in contents.ListFields():
+        if filled.name != field:
+            raise FreeholdError("contents_wrong", name=name, datatype=datatype.name, seen=filled.name, expected=field)
+    values = list(getattr(contents, field))
+    if datatype.item is not str:
+        return from_json(name, datatype, shape, values)
+    count = element_count(name, shape, datatype)
+    if len(values) != count:
+        raise FreeholdError("element_count_wrong", name=name, shape=list(shape), expected=count, seen=len(values))
+    array = np.empty(count, object)
+    array[:] = values
+    return array.reshape(shape)
+
+
+def set_parameters(parameters: Message, values: Mapping[str, Parameter]) -> None:
+    """Put plain values into a map of InferParameter."""
+    for name, value in values.items():
+        match value:
+            case str():
+                parameters[name].string_param = value
+            case bool():
+                parameters[name].bool_param = value
+            case int():
+                parameters[name].int64_param = value
+            case float():
+                parameters[name].double_param = value
+
+
 def _sooner(wanted: Schedule, remaining_s: float | None) -> Schedule:
     if remaining_s is None or (wanted.timeout_s is not None and wanted.timeout_s <= remaining_s):
         return wanted
@@ -163,14 +203,6 @@ def _value(name: str, parameter: Message) -> Parameter:
         raise FreeholdError("parameter_invalid", parameter=name[:200], value="nothing", expected="a value")
     value: Parameter = getattr(parameter, choice)
     return value
-
-
-def _set(parameters: Message, values: Mapping[str, str | int]) -> None:
-    for name, value in values.items():
-        if isinstance(value, str):
-            parameters[name].string_param = value
-        else:
-            parameters[name].int64_param = value
 
 
 def _read_inputs(received: Received, specs: Sequence[TensorSpec], regions: Regions) -> dict[str, Array]:
@@ -188,7 +220,7 @@ def _read_inputs(received: Received, specs: Sequence[TensorSpec], regions: Regio
             data = regions.read(*part)
             arrays[name] = from_binary(name, datatype, shape, data, 0, len(data))
         elif not received.raw:
-            arrays[name] = _from_contents(name, datatype, shape, one.contents)
+            arrays[name] = from_contents(name, datatype, shape, one.contents)
         else:
             if used < len(received.raw):
                 arrays[name] = from_binary(name, datatype, shape, *received.raw[used])
@@ -197,24 +229,6 @@ def _read_inputs(received: Received, specs: Sequence[TensorSpec], regions: Regio
         raise FreeholdError("raw_count_wrong", raw=len(received.raw), inputs=used)
     check_complete(declared, arrays)
     return arrays
-
-
-def _from_contents(name: str, datatype: Datatype, shape: Sequence[int], contents: Message) -> Array:
-    field = CONTENTS.get(datatype.name)
-    if field is None:
-        raise FreeholdError("half_in_contents", name=name, datatype=datatype.name)
-    for filled, _ in contents.ListFields():
-        if filled.name != field:
-            raise FreeholdError("contents_wrong", name=name, datatype=datatype.name, seen=filled.name, expected=field)
-    values = list(getattr(contents, field))
-    if datatype.item is not str:
-        return from_json(name, datatype, shape, values)
-    count = element_count(name, shape, datatype)
-    if len(values) != count:
-        raise FreeholdError("element_count_wrong", name=name, shape=list(shape), expected=count, seen=len(values))
-    array = np.empty(count, object)
-    array[:] = values
-    return array.reshape(shape)
 
 
 def _find_raw(data: bytes) -> tuple[bytes, list[RawTensor]] | None:

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from freehold.http import BodyLimits, Bounds, Entrance, MemoryBudget
+from freehold.http import BodyLimits, Bounds, Entrance, MemoryBudget, Route
 from freehold.http.http2.connection import Connection
 from freehold.http.listener import BACKLOG, Address
 from freehold.http.tls import Https
 from freehold.server.dataplane import DataPlane
 from freehold.server.grpc.health import HealthService
+from freehold.server.grpc.passing import Leads, Passing
 from freehold.server.grpc.reception import Reception
 from freehold.server.grpc.service import InferenceService
 from freehold.telemetry import Telemetry
@@ -37,8 +38,10 @@ class GrpcListener:
         grace_s: float,
         limits: BodyLimits,
         https: Https | None = None,
+        leads: Leads = lambda _: False,
     ) -> None:
-        """`limits`: bytes that a message may have, also unpacked, and the time that it may take to come."""
+        """`limits`: bytes that a message may have, also unpacked, and the time that it may take to come. `leads`:
+        whether a name leads to more than the model of that name in this process."""
         self.address = Address(*listening.getsockname()[:2])
         self.place = self.address.url.removeprefix("http://")
         """What a client on this machine connects to."""
@@ -46,14 +49,17 @@ class GrpcListener:
         self._reception = Reception(entrance, telemetry, memory, grace_s, limits)
         self._grace_s = grace_s
         self._https = https
+        self._leads = leads
+        self._memory = memory
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._leaving: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def life(self, plane: DataPlane) -> AsyncIterator[None]:
-        """While it lasts, calls are answered from `plane`; with HTTPS, as soon as that has a certificate."""
-        InferenceService(plane, self._reception).offer()
+    async def life(self, plane: DataPlane, routes: Sequence[Route] = ()) -> AsyncIterator[None]:
+        """While it lasts, calls are answered from `plane`, those for names that lead further by REST's `routes`; with
+        HTTPS, as soon as that has a certificate."""
+        InferenceService(plane, self._reception, Passing(self._leads, routes, self._memory)).offer()
         HealthService(plane.models, self._reception).offer()
         bounds = Bounds()
         self._server = await asyncio.get_running_loop().create_server(

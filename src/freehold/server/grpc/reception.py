@@ -29,14 +29,15 @@ _log = logging.getLogger(__name__)
 class GrpcCall:
     """One call: who asks, and how long its client waits. `path` is its method with its service."""
 
-    __slots__ = ("_limits", "_memory", "_stream", "_until", "held", "path", "request_id", "told", "visit")
+    __slots__ = ("_began", "_limits", "_memory", "_stream", "_until", "held", "path", "request_id", "told", "visit")
 
     def __init__(self, stream: Stream, path: str, memory: MemoryBudget, limits: BodyLimits, request_id: str) -> None:
         self._stream = stream
         self._memory = memory
         self._limits = limits
         allowed = timeout_s(stream.headers.get(b"grpc-timeout"))
-        self._until = None if allowed is None else monotonic() + allowed
+        self._began = monotonic()
+        self._until = None if allowed is None else self._began + allowed
         self.path = path
         self.request_id = request_id
         self.held = 0  # bytes of the memory budget that it has taken
@@ -81,6 +82,10 @@ class GrpcCall:
     def sees(self, model: str) -> bool:
         """Whether there is a model of that name for whoever asks."""
         return self.visit is None or self.visit.sees(model)
+
+    def seconds(self) -> float:
+        """How long ago it came."""
+        return monotonic() - self._began
 
     def remaining_s(self) -> float | None:
         """How long its client waits yet, in seconds; None where it set no deadline."""

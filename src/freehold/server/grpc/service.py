@@ -5,15 +5,17 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import msgspec
+from google.protobuf.json_format import ParseDict, ParseError
 
 from freehold.errors import FreeholdError, Kind
 from freehold.http import Right
 from freehold.protocol import oip_repository
 from freehold.protocol.grpc.infer import read_infer, read_parameters, receive, streamed, write_infer
-from freehold.protocol.grpc.messages import INFERENCE, decode, message
+from freehold.protocol.grpc.messages import INFERENCE, Message, decode, message
 from freehold.protocol.oip_regions import RegionStatus
 from freehold.server import description, inference, repository
 from freehold.server.dataplane import DataPlane
+from freehold.server.grpc.passing import Passing
 from freehold.server.grpc.pipeline import in_order
 from freehold.server.grpc.reception import Answer, GrpcCall, Reception, told
 from freehold.server.served import Served
@@ -43,9 +45,11 @@ class Method(NamedTuple):
 class InferenceService:
     """Every method of the service."""
 
-    def __init__(self, plane: DataPlane, reception: Reception) -> None:
+    def __init__(self, plane: DataPlane, reception: Reception, passing: Passing) -> None:
+        """`passing` answers for routes, and for models that are elsewhere."""
         self._plane = plane
         self._reception = reception
+        self._passing = passing
 
     def offer(self) -> None:
         """Have the reception take calls in for them."""
@@ -85,25 +89,39 @@ class InferenceService:
 
     async def _model_ready(self, call: GrpcCall, body: bytes) -> bytes:
         """Of a model that cannot answer an error tells why, as over REST."""
-        self._find(call, "ModelReadyRequest", body).available()
+        asked = decode(message("ModelReadyRequest"), body)
+        if self._passing.leads(call, asked.name):
+            await self._passing.tell(call, asked, "/ready")
+        else:
+            self._find(call, asked).available()
         return _encode("ModelReadyResponse", ready=True)
 
     async def _metadata(self, call: GrpcCall, body: bytes) -> bytes:
-        served = self._find(call, "ModelMetadataRequest", body)
-        return _encode("ModelMetadataResponse", **_plain(description.metadata(self._plane.models, served)))
+        asked = decode(message("ModelMetadataRequest"), body)
+        if self._passing.leads(call, asked.name):
+            return _parsed("ModelMetadataResponse", await self._passing.tell(call, asked, ""))
+        told = description.metadata(self._plane.models, self._find(call, asked))
+        return _encode("ModelMetadataResponse", **_plain(told))
 
     async def _config(self, call: GrpcCall, body: bytes) -> bytes:
-        served = self._find(call, "ModelConfigRequest", body)
-        return _encode("ModelConfigResponse", config=_plain(description.config(self._plane.models, served)))
+        asked = decode(message("ModelConfigRequest"), body)
+        if self._passing.leads(call, asked.name):
+            return _parsed("ModelConfigResponse", {"config": await self._passing.tell(call, asked, "/config")})
+        told = description.config(self._plane.models, self._find(call, asked))
+        return _encode("ModelConfigResponse", config=_plain(told))
 
     async def _statistics(self, call: GrpcCall, body: bytes) -> bytes:
         asked = decode(message("ModelStatisticsRequest"), body)
+        if self._passing.leads(call, asked.name):
+            return _parsed("ModelStatisticsResponse", await self._passing.tell(call, asked, "/stats"))
         rows = description.statistics(self._plane.seen_by(call), asked.name, asked.version)
         return _encode("ModelStatisticsResponse", model_stats=[_plain(row) for row in rows])
 
     async def _infer(self, call: GrpcCall, body: bytes) -> bytes:
         received = receive(body)
         asked = received.message
+        if self._passing.leads(call, asked.model_name):
+            return await self._passing.infer(call, received)
         served = await self._plane.seen_by(call).wake(asked.model_name, asked.model_version)
         inputs, outputs = inference.signature(served.engine.manifest)
         with self._plane.shared.lease(call.hold, tenant_of(call.visit)) as regions:
@@ -167,9 +185,8 @@ class InferenceService:
         await unregistered(self._plane.shared, call.visit, asked.name)
         return b""
 
-    def _find(self, call: GrpcCall, kind: str, body: bytes) -> Served:
+    def _find(self, call: GrpcCall, asked: Message) -> Served:
         """The model that a request names. Raises as `Visible.find`."""
-        asked = decode(message(kind), body)
         return self._plane.seen_by(call).find(asked.name, asked.version)
 
 
@@ -187,6 +204,15 @@ def _path(method: str) -> str:
 
 def _encode(kind: str, /, **fields: object) -> bytes:
     encoded: bytes = message(kind)(**fields).SerializeToString()
+    return encoded
+
+
+def _parsed(kind: str, told: dict[str, Any]) -> bytes:
+    """What another server says of a model, as the message of that kind; what that has no field for is left out."""
+    try:
+        encoded: bytes = ParseDict(told, message(kind)(), ignore_unknown_fields=True).SerializeToString()
+    except ParseError as error:
+        raise FreeholdError("passed_garbage", model=str(told.get("name", kind)), reason=error) from None
     return encoded
 
 
