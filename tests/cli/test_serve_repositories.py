@@ -29,7 +29,10 @@ def ask(client: triton.InferenceServerClient, model: str, x: np.ndarray[Any, Any
 
 
 def test_a_repository_of_both_servers_is_served_as_it_is(folder: Path, mlp: Path, other_mlp: Path, serve: Any) -> None:
-    """Triton's newest version and MLServer's file answer tritonclient with what ONNX Runtime makes of the graphs."""
+    """Triton's newest version and MLServer's file answer tritonclient with what ONNX Runtime makes of the graphs.
+
+    A load takes versions and models as they are in the folder by then.
+    """
     repository = folder / "repository"
     for place, graph in (("dense/1", mlp), ("dense/2", other_mlp), ("settings/net", mlp)):
         (repository / place).mkdir(parents=True)
@@ -45,6 +48,14 @@ def test_a_repository_of_both_servers_is_served_as_it_is(folder: Path, mlp: Path
             expected = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).run(["y"], {"x": x})[0]
             np.testing.assert_allclose(ask(client, model, x), expected, atol=1e-5)
         assert client.get_model_metadata("dense")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 16]}]
+        for policy, versions in (("specific { versions: 1 versions: 2 }", ["1", "2"]), ("latest { }", ["2"])):
+            (repository / "dense" / "config.pbtxt").write_text(f"{CONFIG}version_policy {{ {policy} }}\n")
+            client.load_model("dense")
+            assert client.get_model_metadata("dense")["versions"] == versions
+        (repository / "new" / "1").mkdir(parents=True)
+        shutil.copyfile(mlp, repository / "new" / "1" / "model.onnx")
+        client.load_model("new")
+        np.testing.assert_allclose(ask(client, "new", x), ask(client, "iris", x), atol=1e-5)
     assert running.leave() == 0
 
 

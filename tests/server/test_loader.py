@@ -170,6 +170,9 @@ def test_a_wake_that_fails_is_told_and_tried_again(times: Times, caplog: pytest.
         assert models.ready()
         path.write_bytes(content)
         one.retry_at = time.monotonic()
+        assert (one.answers, models.index()[0].state) == (False, "UNAVAILABLE")  # it is not known yet
+        with pytest.raises(FreeholdError):
+            one.available()
         assert await ask(models, "m") == 2.0
         assert (one.state, one.error, models.index()[0].state) == (State.READY, None, "READY")
 

@@ -135,7 +135,7 @@ class DataPlane:
     def look(self) -> None:
         """Bring the gauges up to date that nothing else feeds, for a scrape."""
         for served in self.models.defaults():
-            answers = served.sleeps or served.now() is State.READY
+            answers = served.now() is not State.RESTARTING and served.answers
             self._metrics_of(served).ready.set(1.0 if answers else 0.0)
 
     def _metrics_of(self, served: Served) -> ModelMetrics:

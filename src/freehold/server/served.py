@@ -202,7 +202,7 @@ class Served:
 
     def available(self) -> "Served":
         """As `check`, of one that sleeps too: a request would be answered."""
-        return self if self.sleeps else self.check()
+        return self if self.answers and not self.loaded else self.check()
 
     @property
     def sleeps(self) -> bool:
@@ -212,8 +212,8 @@ class Served:
 
     @property
     def answers(self) -> bool:
-        """Whether a request would be answered, after a load where it must be."""
-        return self.state is State.READY or self.sleeps
+        """Whether a request would be answered, after a load where it must be; of a load that failed nobody knows."""
+        return self.state is State.READY or (self.sleeps and self.state is not State.FAILED)
 
     @property
     def rests(self) -> bool:
