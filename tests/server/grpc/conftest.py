@@ -49,9 +49,10 @@ def running(
 ) -> Iterator[GrpcNode]:
     """A node with these models, its loading ended unless told; `lead` makes the gateway before them; `more` goes to
     its listener of gRPC."""
-    telemetry, memory, models = Telemetry(process=False), MemoryBudget(64 * MEGABYTE), Models(served)
+    telemetry, memory = Telemetry(process=False), MemoryBudget(64 * MEGABYTE)
     entrance = entrance if keys is None else Entrance(keys)
     gateway = None if lead is None else lead(telemetry, memory)
+    models = Models(served, () if gateway is None else gateway.shown)
     if gateway is not None:
         more["leads"] = gateway.leads
     listener = GrpcListener(

@@ -7,17 +7,25 @@ from typing import Any
 
 import grpc
 import pytest
+from msgspec import structs
 
 from freehold.access import RIGHTS, Keys, Role
 from freehold.cli.route_page import every_method
-from freehold.http import Entrance
+from freehold.config import Config, ModelConfig, owners
+from freehold.config.routing import Route, RouteTarget
+from freehold.gateway.build import build
+from freehold.gateway.routing.selection import Here
+from freehold.gateway.running import Gateway
+from freehold.http import Entrance, MemoryBudget
 from freehold.http.proxies import TrustedProxies
 from freehold.protocol.grpc.messages import message
 from freehold.server.models import Served
+from freehold.telemetry import Telemetry
 from tests.server.grpc.conftest import running
 
 THEIRS, NOBODY, OURS = "theirs-fp32", "nobody-fp32", "ours-fp32"
-OWNERS = {OURS: "ours", THEIRS: "theirs"}
+HIDDEN = (THEIRS, "theirs-far", "theirs-route")
+"""A model of the tenant `theirs` here, one elsewhere, and a route to the first."""
 ROLES: tuple[Role, ...] = ("viewer", "client", "operator", "admin")
 METHODS = every_method()
 PRIVATE = [(path, right) for path, right in METHODS if right is not None]
@@ -73,10 +81,20 @@ class Asking:
 @pytest.fixture(scope="module")
 def ask(serve_one: Callable[..., Served], model_paths: dict[str, Path]) -> Iterator[Asking]:
     """A client of that node."""
-    keys = Keys.in_memory()
-    entrance = Entrance(keys, lambda: OWNERS, proxies=TrustedProxies(["127.0.0.1"]))
-    served = [serve_one(name, model_paths["fp32"]) for name in ("shared", OURS, THEIRS)]
-    with running(served, entrance=entrance) as node, grpc.insecure_channel(node.place) as channel:
+    keys, here = Keys.in_memory(), {"shared": None, OURS: "ours", THEIRS: "theirs"}
+    near = [ModelConfig(id=name, source="/here", tenant=tenant) for name, tenant in here.items()]
+    common, far = (ModelConfig(id=name, source="http://127.0.0.1:9/v1") for name in ("common-far", "theirs-far"))
+    config = Config(
+        models=(common, *near, structs.replace(far, tenant="theirs")),
+        routes=(Route(model="theirs-route", to=(RouteTarget(THEIRS),)),),
+    )
+    entrance = Entrance(keys, lambda: owners(config), proxies=TrustedProxies(["127.0.0.1"]))
+    served = [serve_one(name, model_paths["fp32"]) for name in here]
+
+    def lead(telemetry: Telemetry, memory: MemoryBudget) -> Gateway:
+        return build(config, telemetry, memory, {}, here=[Here(name, lambda: ("ready", None, ())) for name in here])
+
+    with running(served, entrance=entrance, lead=lead) as node, grpc.insecure_channel(node.place) as channel:
         yield Asking(channel, keys)
     keys.close()
 
@@ -120,9 +138,11 @@ def test_a_model_of_another_tenant_answers_as_one_that_does_not_exist(ask: Askin
     """In the same words; so does one that a key is not bound to."""
     for scope in ({"tenant": "ours"}, {"tenant": "ours", "models": [OURS]}, {"models": [OURS, "shared"]}):
         key = ("api-key", ask.key("operator", **scope))
-        hidden, missing = ask(path, key, model=THEIRS), ask(path, key, model=NOBODY)
-        assert (hidden[0], hidden[1].replace(THEIRS, NOBODY)) == missing
-        assert THEIRS not in missing[1]
+        missing = ask(path, key, model=NOBODY)
+        for name in HIDDEN:
+            hidden = ask(path, key, model=name)
+            assert (hidden[0], hidden[1].replace(name, NOBODY)) == missing
+        assert "theirs" not in missing[1]
 
 
 def test_lists_show_what_a_key_sees(ask: Asking) -> None:
