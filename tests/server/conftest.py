@@ -121,7 +121,6 @@ def model_paths(
         "tiny": graphs.build(tiny_bert_folder, folder / "cache"),
         "judge": graphs.build(tiny_reranker_folder, folder / "cache"),
         "log": write_log(folder / "log.onnx"),
-        "spare": write_log(folder / "spare.onnx"),
         **identities,
     }
 
