@@ -119,12 +119,24 @@ def test_a_raw_body_that_is_no_tensor_of_the_model_is_400(address: Address, mode
     [b"", b"\4\0\0", b"\4\0\0\0abc", b"\xff\xff\xff\xffabc", b"\1\0\0\0a\0\0\0\0", b"\2\0\0\0\xff\xfe"],
 )
 def test_texts_whose_lengths_lie_are_400(address: Address, data: bytes) -> None:
-    """None, cut in the length, cut in the text, of 4 GiB, one too many; and a text that is not UTF-8."""
+    """None, cut in the length, cut in the text, of 4 GiB, one too many; and what is no text, to be answered as JSON."""
     message = {"inputs": [tensor("x", "BYTES", [1, 1], parameters=binary(len(data)))]}
     text = json.dumps(message).encode()
     header = f"Inference-Header-Content-Length: {len(text)}"
     answer = exchange(address, "POST /v2/models/echo_bytes/infer", text + data, header)
     assert (answer.status, list(answer.json())) == (400, ["error"])
+
+
+@proves("infer binary")
+def test_bytes_that_are_no_text_pass_as_they_are(address: Address) -> None:
+    """Beside text, and beside characters that a server might have used to write them."""
+    items = (b"\xff\0z", "你 \uf7ff".encode(), b"")
+    data = b"".join(len(item).to_bytes(4, "little") + item for item in items)
+    message = {
+        "inputs": [tensor("x", "BYTES", [1, 3], parameters=binary(len(data)))],
+        "outputs": [{"name": "y", "parameters": {"binary_data": True}}],
+    }
+    assert infer(address, "echo_bytes", message, data).tail() == data
 
 
 @proves("infer binary")

@@ -46,12 +46,11 @@ def test_requests_become_what_engines_read() -> None:
 @pytest.mark.parametrize(
     ("kind", "items", "code"),
     [
-        ("tensor", [b"\xff"], "value_invalid"),
         ("embed", [b"a", b"\xff"], "value_invalid"),
         ("embed", [], "list_empty"),
     ],
 )
 def test_what_no_engine_reads_is_refused(kind: Kind, items: list[bytes], code: str) -> None:
-    """ONNX's strings are UTF-8, and no text is no request."""
+    """What reads text reads UTF-8, and no text is no request."""
     with pytest.raises(FreeholdError, match=code):
         engine_request(manifest(kind), request(**{"x" if kind == "tensor" else "text": items}))

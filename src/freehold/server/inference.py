@@ -1,6 +1,7 @@
 """One inference of the Open Inference Protocol between parsing and encoding: the same for REST and gRPC."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from freehold.errors import FreeholdError
 from freehold.protocol.generate import generate_request
 from freehold.protocol.oip_classification import classified
 from freehold.protocol.oip_request import InferRequest
+from freehold.protocol.oip_strings import are_text, from_text, to_text
 from freehold.protocol.vectors import logits, sigmoid
 from freehold.server.dataplane import Client, DataPlane
 from freehold.server.generate import continued, echo, joined
@@ -34,13 +36,16 @@ class Inferred(NamedTuple):
 async def infer(plane: DataPlane, client: Client, served: Served, request: InferRequest) -> Inferred:
     """Run a request that was read for this model.
 
-    Raises what `DataPlane.infer` does; `value_invalid` for BYTES that the model cannot take, `list_empty`.
+    Raises what `DataPlane.infer` does; `value_invalid` for BYTES that a text model cannot take, `list_empty`.
     """
     manifest = served.engine.manifest
     if manifest.kind == "generate":
         return await _generated(plane, client, served, request)
-    answer = await plane.infer(client, served, engine_request(manifest, request), *request.schedule)
+    binary = manifest.kind == "tensor" and not all(are_text(x.flat) for x in request.inputs.values() if _is_bytes(x))
+    answer = await plane.infer(client, served, engine_request(manifest, request, binary=binary), *request.schedule)
     arrays = _arrays(manifest, answer)
+    if binary:
+        arrays = {name: _each(x, from_text) if _is_bytes(x) else x for name, x in arrays.items()}
     for output in request.outputs:
         if output.classes:
             arrays[output.name] = classified(arrays[output.name], output.classes, manifest.labels)
@@ -67,10 +72,14 @@ def signature(manifest: Manifest) -> tuple[Specs, Specs]:
             return manifest.inputs, manifest.outputs
 
 
-def engine_request(manifest: Manifest, request: InferRequest) -> Request:
-    """The request as an engine of that kind reads it. Raises `value_invalid`, `list_empty`."""
+def engine_request(manifest: Manifest, request: InferRequest, *, binary: bool = False) -> Request:
+    """The request as an engine of that kind reads it; `binary` where BYTES of a tensor model are not all text.
+
+    Raises `value_invalid`, `list_empty`.
+    """
     if manifest.kind == "tensor":
-        arrays = {name: _text(name, x) if x.dtype.kind == "O" else x for name, x in request.inputs.items()}
+        write = to_text if binary else bytes.decode
+        arrays = {name: _each(x, write) if _is_bytes(x) else x for name, x in request.inputs.items()}
         return TensorRequest(arrays, request.requested)
     texts = _text("text", request.inputs["text"]).tolist()
     if not texts:
@@ -91,12 +100,22 @@ async def _generated(plane: DataPlane, client: Client, served: Served, request: 
 
 
 def _text(name: str, array: Array) -> Array:
-    """A BYTES array as one of str, which is all that ONNX's strings hold. Raises `value_invalid` for other bytes."""
+    """A BYTES array as one of str, for a model that reads text. Raises `value_invalid` for other bytes."""
     try:
-        flat = [item.decode() for item in array.ravel().tolist()]
+        return _each(array, bytes.decode)
     except UnicodeDecodeError as error:
         raise FreeholdError("value_invalid", name=name, datatype="BYTES", reason="an element is not UTF-8") from error
-    return np.array(flat, object).reshape(array.shape)
+
+
+def _is_bytes(array: Array) -> bool:
+    return bool(array.dtype.hasobject)
+
+
+def _each(array: Array, change: Callable[[Any], str | bytes]) -> Array:
+    """An array of objects, each of them changed."""
+    changed = np.empty(array.size, object)
+    changed[:] = [change(item) for item in array.ravel().tolist()]
+    return changed.reshape(array.shape)
 
 
 def _arrays(manifest: Manifest, answer: Answer) -> dict[str, Array]:
