@@ -11,7 +11,7 @@ import pytest
 from freehold.artifact import Case, Golden, RecordedBy, Tensor, save_golden
 from freehold.errors import FreeholdError
 from freehold.server import served as module
-from freehold.server.served import ProofPolicy, Served, State, reclaim
+from freehold.server.served import ProofPolicy, Served, State, asleep, reclaim
 from tests.server.conftest import served, write_identity
 
 
@@ -56,7 +56,7 @@ def test_an_accepted_failure_ends_after_its_day_however_often_the_model_slept(on
         assert (one.state, one.proof) == (State.READY, "failed")
         one.accepted_until -= 3600
         until = one.accepted_until
-        await one.unload(State.ASLEEP, one.asleep("of this test"), 1.0)
+        await one.unload(State.ASLEEP, asleep(one, "of this test"), 1.0)
         await one.load()
         assert (one.state, one.accepted_until) == (State.READY, until)
         await one.close(1.0)

@@ -7,6 +7,7 @@ import pytest
 
 from freehold.errors import FreeholdError
 from freehold.server.models import Models, State
+from freehold.server.served import asleep
 from freehold.server.versions import Versions
 from tests.server.places import ask, during, served
 
@@ -40,7 +41,7 @@ def test_the_highest_that_answers_is_meant() -> None:
         made[number].state = state
     places.choose("m")
     assert places.get("m") is made["9"]
-    made["10"].state, made["10"].error = State.ASLEEP, made["10"].asleep("of this test")
+    made["10"].state, made["10"].error = State.ASLEEP, asleep(made["10"], "of this test")
     places.choose("m")
     assert (places.get("m"), places.get("m", "9")) == (made["10"], made["9"])
     places.drop("m", ["10"])

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from freehold.engine.base import Engine
 from freehold.errors import FreeholdError
-from freehold.server.served import LINGER_S, RETRY_S, Served, State, reclaim
+from freehold.server.served import LINGER_S, RETRY_S, Served, State, asleep, reclaim
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Loader:
     async def _wake(self, served: Served) -> None:
         async with self._turn:
             if served.state is State.FAILED and served.sleeps:
-                served.state, served.error = State.ASLEEP, served.asleep("its last load failed")
+                served.state, served.error = State.ASLEEP, asleep(served, "its last load failed")
             if served.state is State.ASLEEP:
                 await self._make_room(served)
             if served.state is State.ASLEEP:
@@ -116,7 +116,7 @@ class Loader:
     async def _sleep(self, served: Served, why: str) -> None:
         async with self._turn:
             if served.state is State.READY and not served.busy:
-                await served.unload(State.ASLEEP, served.asleep(why), 0.0)
+                await served.unload(State.ASLEEP, asleep(served, why), 0.0)
 
     async def _make_room(self, coming: Served) -> None:
         """Put models to sleep, least recently used first, until `coming` fits. Raises `models_memory_full`.
@@ -134,7 +134,7 @@ class Loader:
             if idle:
                 why = f"{coming.id} needed its memory"
                 oldest = min(idle, key=lambda one: one.used_at)
-                await oldest.unload(State.ASLEEP, oldest.asleep(why), 0.0)
+                await oldest.unload(State.ASLEEP, asleep(oldest, why), 0.0)
             elif (movable or any(one.state is State.UNLOADING for one in held)) and time.monotonic() < until:
                 await asyncio.sleep(_ROOM_S)
             else:

@@ -191,7 +191,7 @@ class Served:
             raise FreeholdError("model_loading", model=self.id)
         if self.state is State.FAILED and self.error is not None:
             if self.sleeps:
-                raise self.asleep("its last load failed")
+                raise asleep(self, "its last load failed")
             raise FreeholdError("model_failed", model=self.id, reason=self.error.cause, remedy=self.error.fix)
         raise FreeholdError("shutting_down") if self.error is None else self.error.again()
 
@@ -207,8 +207,8 @@ class Served:
     @property
     def sleeps(self) -> bool:
         """Whether a request would be answered after a load, or after the one that it is in because of a request."""
-        asleep = self.error is not None and self.error.code == "model_asleep"
-        return asleep or (self.state is State.FAILED and 0 < self.retry_at <= time.monotonic())
+        said = self.error is not None and self.error.code == "model_asleep"
+        return said or (self.state is State.FAILED and 0 < self.retry_at <= time.monotonic())
 
     @property
     def answers(self) -> bool:
@@ -219,10 +219,6 @@ class Served:
     def rests(self) -> bool:
         """Whether it was put to sleep and is not back: it sleeps, is being woken, or could not be."""
         return self.sleeps or (self.state is State.FAILED and self.retry_at > 0)
-
-    def asleep(self, why: str) -> FreeholdError:
-        """What is said of it while it sleeps."""
-        return FreeholdError("model_asleep", model=self.id, version=self.version, why=why)
 
     def take_over(self, successor: "Served") -> Engine | None:
         """Become what `successor` is, which is given up; returns the engine that nobody asks any more."""
@@ -280,6 +276,11 @@ class Served:
         if self.policy.require_raw and proof.status != "raw":
             return FreeholdError("proof_required", model=self.id, proof=proof.status)
         return None
+
+
+def asleep(served: Served, why: str) -> FreeholdError:
+    """What is said of a model while it sleeps."""
+    return FreeholdError("model_asleep", model=served.id, version=served.version, why=why)
 
 
 def reclaim() -> None:
