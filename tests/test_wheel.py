@@ -139,7 +139,7 @@ def test_the_same_source_makes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_wheel_carries_what_the_package_needs_and_nothing_else(wheel: Path) -> None:
-    """Source, schema, goldens, gRPC's descriptors, licence and extras are in it; tests, tools and benchmarks are not."""
+    """Source, schema, goldens, gRPC's descriptors, licence and extras are in it; tests and tools are not."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
