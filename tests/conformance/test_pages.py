@@ -16,20 +16,21 @@ def examples(name: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (HOW_TO / name).read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def run(page: str, url: str) -> None:
+def run(page: str, url: str, grpc_address: str = "") -> None:
     """Its examples one after another, of this server and the objects that it may use."""
     names: dict[str, object] = {}
+    here = {"127.0.0.1:8080": url.removeprefix("http://"), "127.0.0.1:8081": grpc_address, "cameras_": PREFIX}
     for example in examples(page):
-        exec(example.replace("127.0.0.1:8080", url.removeprefix("http://")).replace("cameras_", PREFIX), names)
+        exec(re.sub("|".join(here), lambda shown: here[shown[0]], example), names)
 
 
 def test_the_examples_of_the_protocol_run(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    url: str, grpc_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the file that the page speaks of; what they print is what it says."""
     write_all(tmp_path)["row"].rename(tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
-    run("open-inference-protocol.md", url)
+    run("open-inference-protocol.md", url, grpc_address)
     printed = capsys.readouterr().out
     assert printed.startswith("[[1. 2. 3.]\n [4. 5. 6.]]\n[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]\n")
     assert "b'3.000000:2'" in printed

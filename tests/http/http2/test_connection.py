@@ -1,14 +1,18 @@
 """Connections over HTTP/2: what is answered, what costs a stream, what costs the connection, and who is let go."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freehold.http import Bounds
-from freehold.http.http2 import frames
+from freehold.http.http2 import connection, frames
 from freehold.http.http2.frames import Code, Flag, Kind, Setting
 from freehold.http.http2.hpack import encode
-from tests.http.http2.conftest import Peer
+from tests.http.http2.conftest import Peer, echo
 
 NewPeer = Callable[[], Peer]
 HEAD = encode(((b":method", b"POST"), (b":path", b"/")))
@@ -170,3 +174,44 @@ def test_an_answer_that_nobody_takes_is_given_up(peer: NewPeer) -> None:
     assert client.next(Kind.RST_STREAM)[2] == 1
     client.ask(3, b"d")
     assert client.echoed(3) == b"d"
+
+
+def test_requests_that_are_only_begun_cost_the_connection(peer: NewPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known as rapid reset (CVE-2023-44487): each costs its client a few bytes."""
+    monkeypatch.setattr(connection, "RESETS", 50)
+    client = peer().greet()
+    numbers = range(1, 103, 2)
+    client.send(b"".join(headers(Flag.END_HEADERS, one) + frames.reset(one, Code.CANCEL) for one in numbers))
+    assert int.from_bytes(client.next(Kind.GOAWAY)[3][4:8], "big") == Code.ENHANCE_YOUR_CALM
+
+
+KINDS = st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 5))
+
+
+@given(st.binary(max_size=40), st.lists(KINDS, max_size=6))
+def test_no_frames_do_harm(payload: bytes, kinds: list[tuple[int, int, int]]) -> None:
+    """Whatever follows the greeting, it is answered or the connection is closed; nothing is raised."""
+
+    class Nowhere(asyncio.Transport):
+        """Where frames go that nobody reads."""
+
+        def write(self, data: Any) -> None:
+            """Forget it."""
+
+        def close(self) -> None:
+            """It is over."""
+
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            """Nobody is known."""
+            return default
+
+    async def run() -> None:
+        one = connection.Connection(echo, Bounds(), set())
+        one.connection_made(Nowhere())
+        wire = b"".join(frames.head(len(payload), kind, flags, number) + payload for kind, flags, number in kinds)
+        one.data_received(frames.PREFACE + headers(Flag.END_HEADERS) + wire)
+        await asyncio.sleep(0)
+        one.connection_lost(None)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())

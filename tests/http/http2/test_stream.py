@@ -16,6 +16,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.room = 1 << 20
+        self.stream_room = 100
         self.sent = b""
         self.read = 0
         self.closed = False
@@ -30,7 +31,7 @@ class Wire:
 
     async def writable(self, stream: Stream) -> None:
         """Its client opens the window by two bytes each time."""
-        stream.room += 2
+        stream.added += 2
 
     def close(self, stream: Stream) -> None:
         """The answer is whole."""
@@ -57,7 +58,7 @@ def test_a_body_is_read_by_pieces_of_any_size(wire: Wire) -> None:
     """Waiting for what is lacking, and to the end of the body at most; the connection hears what was read."""
 
     async def run() -> None:
-        stream = Stream(wire, 1, {}, 100, ended=False)
+        stream = Stream(wire, 1, {}, ended=False)
         stream.feed(b"abcdef", 6, ended=False)
         assert stream.has(6)
         assert await stream.read(2) == b"ab"
@@ -76,7 +77,7 @@ def test_a_client_is_let_to_send_what_is_asked_for(wire: Wire) -> None:
     """What does not fit in its window is allowed for once somebody reads it, and no more than that."""
 
     async def run() -> None:
-        stream = Stream(wire, 3, {}, 100, ended=False)
+        stream = Stream(wire, 3, {}, ended=False)
         reading = asyncio.create_task(stream.read(100_000))
         await asyncio.sleep(0)
         assert wire.sent == frames.window_update(3, 100_000 - frames.WINDOW)
@@ -101,14 +102,15 @@ def test_an_answer_is_cut_as_its_client_takes_it(
     wire: Wire, body: bytes | None, trailers: bytes | None, room: int, expected: list[tuple[int, int, bytes]]
 ) -> None:
     """Headers once, data within the window, trailers last, which end it."""
-    asyncio.run(Stream(wire, 1, {}, room, ended=True).send(b"H", body, trailers))
+    wire.stream_room = room
+    asyncio.run(Stream(wire, 1, {}, ended=True).send(b"H", body, trailers))
     assert frames_of(wire.sent) == expected
     assert wire.closed == bool(expected[-1][1] & Flag.END_STREAM)
 
 
 def test_nothing_is_sent_to_who_left(wire: Wire) -> None:
     """Neither begun nor ended."""
-    stream = Stream(wire, 1, {}, 9, ended=True)
+    stream = Stream(wire, 1, {}, ended=True)
     stream.over = True
     asyncio.run(stream.send(b"H", b"abc", b"T"))
     assert wire.sent == b""

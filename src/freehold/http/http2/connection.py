@@ -16,6 +16,8 @@ from freehold.http.http2.stream import Stream
 
 STREAMS = 1024
 """Requests of one connection that may be under way."""
+RESETS = 4 * STREAMS
+"""Requests that a connection may give up between two looks: to begin and to end one costs more here than there."""
 ROOM = 1 << 20
 """Bytes that a connection may send ahead of what is read of it, on all its streams."""
 PING_AFTER_S = 60.0  # of silence
@@ -33,7 +35,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, answer: Answer, bounds: Bounds, all_of_them: set["Connection"]) -> None:
         self.address = ""
-        self.room = frames.WINDOW
+        self.room = self.stream_room = frames.WINDOW
         self.streams: dict[int, Stream] = {}
         self._answer = answer
         self._bounds = bounds
@@ -45,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._greeted = False
         self._leaving = False
         self._last = 0  # number of the newest stream
-        self._stream_room = frames.WINDOW  # bytes that its client takes unasked on a new stream
+        self._resets = 0  # requests that its client gave up since the last look
         self._came = 0  # bytes that were read, or dropped, and not acknowledged yet
         self._credit = frames.WINDOW  # bytes that its client may still send
         self._head: tuple[int, int, bytearray] | None = None  # stream and flags of a block of headers that is not whole
@@ -158,6 +160,7 @@ class Connection(asyncio.Protocol):
 
     def look(self) -> None:
         """Let go of a client that holds the connection and is not there; called now and then."""
+        self._resets = 0
         now, bounds = self._loop.time(), self._bounds
         silence = now - self._heard
         is_unfinished = not self._greeted or self._head is not None
@@ -260,9 +263,7 @@ class Connection(asyncio.Protocol):
                 self._last = number
             return
         self._last = number
-        stream = self.streams[number] = Stream(
-            self, number, headers, self._stream_room, ended=bool(flags & Flag.END_STREAM)
-        )
+        stream = self.streams[number] = Stream(self, number, headers, ended=bool(flags & Flag.END_STREAM))
         stream.task = self._loop.create_task(self._answer(stream))
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
@@ -287,7 +288,7 @@ class Connection(asyncio.Protocol):
         if not number:
             self.room += size
         elif stream is not None:
-            stream.room += size
+            stream.added += size
         if max(self.room, 0 if stream is None else stream.room) > frames.LARGEST_WINDOW:
             raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window beyond its largest size")
         self._wake()
@@ -299,15 +300,16 @@ class Connection(asyncio.Protocol):
         if stream is not None:
             self._drop(stream)
             self._close_if_done()
+            self._resets += 1
+            if self._resets > RESETS:
+                raise Http2Error(Code.ENHANCE_YOUR_CALM, "requests are given up as soon as they begin")
 
     def _set(self, payload: bytes) -> None:
         for name, value in frames.read_settings(payload):
             if name == Setting.INITIAL_WINDOW_SIZE:
                 if value > frames.LARGEST_WINDOW:
                     raise Http2Error(Code.FLOW_CONTROL_ERROR, "a window beyond its largest size")
-                for stream in self.streams.values():
-                    stream.room += value - self._stream_room
-                self._stream_room = value
+                self.stream_room = value
         self.write(frames.acknowledged())
         self._wake()
 
@@ -319,7 +321,8 @@ class Connection(asyncio.Protocol):
             stream.task.cancel()
 
     def _wake(self) -> None:
-        for waiting in self._writers:
+        writers, self._writers = self._writers, set()  # each is woken once, however many frames come at once
+        for waiting in writers:
             if not waiting.done():
                 waiting.set_result(None)
 

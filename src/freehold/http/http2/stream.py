@@ -13,6 +13,7 @@ class Line(Protocol):
 
     address: str
     room: int  # bytes that may be sent on all streams together
+    stream_room: int  # and on each of them, where nothing of it was used or added
 
     def write(self, data: bytes) -> None: ...
     def taken(self, size: int) -> None: ...
@@ -32,19 +33,20 @@ class Stream:
         "_line",
         "_opened",
         "_waiting",
+        "added",
         "ended",
         "headers",
         "number",
         "over",
-        "room",
         "task",
     )
 
-    def __init__(self, line: Line, number: int, headers: Mapping[bytes, bytes], room: int, *, ended: bool) -> None:
-        """`room`: bytes that its client takes unasked. `ended`: its headers are all that there is of it."""
+    def __init__(self, line: Line, number: int, headers: Mapping[bytes, bytes], *, ended: bool) -> None:
+        """`ended`: its headers are all that there is of it."""
         self.number = number
         self.headers = headers
-        self.room = room
+        self.added = 0
+        """Bytes that its client takes beside those that it takes of every stream, less those that it got."""
         self.over = False
         """Nothing more is sent on it: the answer is whole, or its client left."""
         self.ended = ended
@@ -60,6 +62,11 @@ class Stream:
     def address(self) -> str:
         """Whence it came."""
         return self._line.address
+
+    @property
+    def room(self) -> int:
+        """Bytes that its client takes now."""
+        return self._line.stream_room + self.added
 
     # whoever answers
 
@@ -152,7 +159,7 @@ class Stream:
         return size
 
     def _spend(self, size: int) -> None:
-        self.room -= size
+        self.added -= size
         self._line.room -= size
 
     def _block(self, block: bytes, *, last: bool) -> bytes:
