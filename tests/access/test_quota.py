@@ -101,6 +101,16 @@ async def test_requests_under_way_are_bounded_and_their_places_come_back(tmp_pat
         third.settle(0)
 
 
+async def test_a_small_limit_is_used_up_on_whichever_nodes(tmp_path: Path) -> None:
+    """Of few requests, and of few places, no node takes one that it has no request for."""
+    rules = [Rules(day(requests=3, parallel=3)) for _ in range(3)]
+    async with node(rules[0], at(tmp_path)) as a, node(rules[1], at(tmp_path)) as b, node(rules[2], at(tmp_path)) as c:
+        under_way = [await one.enter(ONE) for one in (a, b, c)]
+        assert [await outcome(one) for one in (a, b, c)] == ["quota_requests"] * 3
+        for allowance in under_way:
+            allowance.settle(0)
+
+
 async def test_new_rules_count_on_from_what_was_used(tmp_path: Path) -> None:
     """A changed file changes limits, and gives nobody a new budget."""
     async with node(Rules(day(requests=2)), at(tmp_path)) as quota:

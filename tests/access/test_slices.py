@@ -194,8 +194,8 @@ def test_a_clock_that_goes_back_a_little_gives_nothing_again() -> None:
 
 
 def test_small_limits_are_leased_one_by_one() -> None:
-    """A limit of under a hundred has slices of one, so that killed nodes strand little."""
-    assert [Slice("key:one", REQUESTS, limit).size for limit in (1, 60, 99, 100, 6000)] == [1, 1, 1, 2, 120]
+    """Of fewer than a hundred one is kept ready, of fewer than fifty none, so that killed nodes strand little."""
+    assert [Slice("key:one", REQUESTS, limit).size for limit in (1, 49, 60, 99, 100, 6000)] == [0, 0, 1, 1, 2, 120]
 
 
 def test_a_burst_gets_what_it_waits_for_in_one_exchange() -> None:
@@ -211,7 +211,7 @@ def test_a_burst_gets_what_it_waits_for_in_one_exchange() -> None:
 
 def test_what_lies_idle_is_given_back() -> None:
     """A node that nobody asks any more leaves its slice to the others."""
-    town = Town(10)
+    town = Town(60)
     town.request(0, 1)
     for _ in range(2):
         town.send(0)

@@ -4,16 +4,18 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from freehold.access import slices as slices_module
 from freehold.access import supply as supply_module
+from freehold.access.allowance import Allowance
 from freehold.access.database import Database
 from freehold.access.quota import Rules
 from freehold.config import Access, KeyLimits
+from freehold.errors import FreeholdError
 from tests.access.quota_node import ONE, at, day, node, outcome, told
 
 pytestmark = pytest.mark.anyio
@@ -35,13 +37,20 @@ async def test_what_a_node_does_not_use_another_gets(tmp_path: Path, monkeypatch
     """Idle slices and places are given back within a turn or two, while their node lives."""
     monkeypatch.setattr(supply_module, "TURN_S", 0.02)
     monkeypatch.setattr(slices_module, "RECHECK_S", 0.05)
-    rules = Rules(day(requests=3, parallel=3))
+    rules = Rules(day(requests=60, parallel=50))  # of both the idle one keeps one ready
     async with node(rules, at(tmp_path)) as idle, node(dataclasses.replace(rules), at(tmp_path)) as busy:
         (await idle.enter(ONE)).settle(0)
+        under_way: list[Allowance] = []
+        while len(under_way) < 50:
+            with suppress(FreeholdError):
+                under_way.append(await busy.enter(ONE))
+            await asyncio.sleep(0)
+        for allowance in under_way:
+            allowance.settle(0)
         passed = 0
-        while passed < 2:
+        while passed < 9:
             passed += await outcome(busy) == "ok"
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
 
 
 async def test_without_its_database_a_node_goes_on_and_counts_later(

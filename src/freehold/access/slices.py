@@ -9,7 +9,9 @@ from typing import Literal
 
 from freehold.access.leases import LAPSE_S, Ask, Grant, Hold, Place
 
-PARTS = 50  # a slice is this part of its limit: three nodes that are killed strand 6 % of it
+PARTS = 50
+"""A slice is this part of its limit: three nodes that are killed strand 6 % of it. Of fewer none is kept ready, since
+another node may have a request for it."""
 RECHECK_S = 1.0  # a budget that gave less than was wanted is asked again after this long
 
 Unit = Literal["requests", "tokens"]
@@ -74,7 +76,7 @@ class Slice:
     def change(self, limit: int) -> None:
         """Go on with another limit. What is left beyond a slice of that is given back."""
         self.limit = limit
-        self.size = max(1, limit // PARTS)
+        self.size = limit // PARTS
         self.low = (self.size + 1) // 2
         self.dry_until = 0.0
         spare = max(0, self.left - self.size)
@@ -168,7 +170,7 @@ class Places:
     def change(self, limit: int) -> None:
         """Go on with another limit."""
         self.limit = limit
-        self.size = max(1, limit // PARTS)
+        self.size = limit // PARTS
         self.dry_until = 0.0
 
     @property
