@@ -73,6 +73,19 @@ def test_a_tensor_of_no_rows_infers(client: triton.InferenceServerClient) -> Non
     assert client.infer("row", [put]).as_numpy("y").shape == (0, 3)
 
 
+@proves("infer binary", over="gRPC")
+def test_large_tensors_side_by_side_infer(client: triton.InferenceServerClient) -> None:
+    """Each larger than what a connection may send ahead, so that none is whole before parts of the others came."""
+    answers: queue.Queue[tuple[triton.InferResult | None, InferenceServerException | None]] = queue.Queue()
+    for value in range(6):
+        put = triton.InferInput("x", [1, 500_000], "FP32")
+        put.set_data_from_numpy(np.full((1, 500_000), value, np.float32))
+        client.async_infer("echo_fp32", [put], callback=lambda result, error: answers.put((result, error)))
+    seen = [answers.get(timeout=PATIENCE_S) for _ in range(6)]
+    assert [error for _, error in seen if error is not None] == []
+    assert sorted(result.as_numpy("y")[0, -1] for result, _ in seen if result is not None) == list(range(6))
+
+
 @proves("compression", over="gRPC")
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
 def test_packed_messages_infer(client: triton.InferenceServerClient, packing: str) -> None:

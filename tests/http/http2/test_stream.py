@@ -88,6 +88,26 @@ def test_a_client_is_let_to_send_what_is_asked_for(wire: Wire) -> None:
     asyncio.run(run())
 
 
+def test_what_is_asked_for_is_read_as_it_comes(wire: Wire) -> None:
+    """The connection hears of it at once: bodies that wait side by side, each for its rest, would close its window."""
+
+    async def run() -> None:
+        stream = Stream(wire, 5, {}, ended=False)
+        reading = asyncio.create_task(stream.read(100))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            stream.feed(bytes(30), 30, ended=False)
+            await asyncio.sleep(0)
+        assert (reading.done(), wire.read) == (False, 90)
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert len(await stream.read(40)) == 40
+        stream.feed(bytes(20), 20, ended=True)
+        assert (wire.read, stream.unread()) == (90, 20)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("body", "trailers", "room", "expected"),
     [

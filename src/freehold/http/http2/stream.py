@@ -32,6 +32,7 @@ class Stream:
         "_credit",
         "_line",
         "_opened",
+        "_told",
         "_waiting",
         "added",
         "ended",
@@ -56,6 +57,7 @@ class Stream:
         self._buffer = bytearray()
         self._credit = frames.WINDOW  # bytes that its client may still send
         self._opened = False  # whether headers were sent
+        self._told = 0  # bytes of the buffer that count as read already
         self._waiting: asyncio.Future[None] | None = None
 
     @property
@@ -77,10 +79,12 @@ class Stream:
     async def read(self, size: int) -> bytes:
         """The next `size` bytes of its body; fewer where the body ends before that.
 
-        The client is let to send what is asked for and no more: what nobody reads waits with it.
+        The client is let to send what is asked for and no more: what nobody reads waits with it. What is asked for is
+        read as it comes: bodies that come side by side would else fill the connection's window, each in part.
         """
         buffer = self._buffer
         while len(buffer) < size and not self.ended:
+            self._tell(len(buffer))
             lacking = size - len(buffer) - self._credit
             if lacking > 0:
                 self._credit += lacking
@@ -95,7 +99,8 @@ class Stream:
             self._buffer = bytearray()
         else:
             del buffer[:size]
-        self._line.taken(len(found))
+        self._tell(len(found))
+        self._told -= len(found)
         return found
 
     async def send(self, head: bytes, body: bytes | None, trailers: bytes | None) -> None:
@@ -154,9 +159,15 @@ class Stream:
 
     def unread(self) -> int:
         """How many bytes were not read, now that nobody will; they are dropped."""
-        size = len(self._buffer)
-        self._buffer = bytearray()
+        size = len(self._buffer) - self._told
+        self._buffer, self._told = bytearray(), 0
         return size
+
+    def _tell(self, count: int) -> None:
+        """Let the connection know that the first `count` bytes of what came are read."""
+        if count > self._told:
+            self._line.taken(count - self._told)
+            self._told = count
 
     def _spend(self, size: int) -> None:
         self.added -= size
