@@ -65,7 +65,6 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
                 ("note_deploy_ignored", "model.scale"),
             ],
         ),
-        ("model: {path: /a}\ndeploy: {}\nserver: {grpc_port: 9}\n", [("note_deploy_ignored", "server.grpc_port")]),
         ("model: {path: /a}\ndeploy: {target: systemd, registry: r}\n", [("note_deploy_ignored", "deploy.registry")]),
         (
             "model: {path: /models/a, scale: {least: 2}}\n"

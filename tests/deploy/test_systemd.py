@@ -82,6 +82,15 @@ deploy: {target: systemd, port: 9000}
     assert not any("/run/secrets" in text or "/app/data" in text for text in files.values())
 
 
+def test_no_service_has_the_port_of_grpc() -> None:
+    """Which is the gateway's, beside those of the services."""
+    text = "models: [{id: a, source: /a}, {id: b, source: /b}]\ndeploy: {target: systemd}\nserver: {grpc_port: 8081}\n"
+    files = render(deployed(text))
+    assert "grpc_port: 8081" in files["config/gateway/freehold.yaml"]
+    starts = [directives(files[f"freehold-{name}.service"])["ExecStart"][0] for name in ("a", "b")]
+    assert [start.rpartition(" ")[2] for start in starts] == ["8082", "8083"]
+
+
 def test_units_keep_their_walls() -> None:
     """Every service has them; only the gateway reaches other machines."""
     for name, text in render(CASES["one-cpu-model"]).items():

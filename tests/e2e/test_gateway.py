@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
+import tritonclient.grpc
 
 from freehold.gateway.routing.table import slot
 from tests.crowd import eventually
+from tests.gateway.rendering.conftest import free_port
 
 BODY_MB = 8
 
@@ -26,7 +28,9 @@ def gateway(shared_launch: Any, node: Any) -> Any:
         {"model": "vectors", "to": [{"id": "blue", "weight": 3}, {"id": "green", "weight": 1}]},
         {"model": "tensors", "to": [{"id": "sixteen"}]},
     ]
-    running = shared_launch({"models": models, "routes": routes}, verb="gateway")
+    server = {"grpc_port": free_port()}
+    running = shared_launch({"models": models, "routes": routes, "server": server}, verb="gateway")
+    running.grpc = f"127.0.0.1:{server['grpc_port']}"
     of_green = next(f"r{number}" for number in range(1000) if slot(b"r%d" % number) >= 75)
 
     def shared() -> bool:
@@ -73,6 +77,15 @@ def test_the_open_inference_protocol_is_routed_by_its_path(gateway: Any) -> None
     headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
     answer = gateway.client.post("/v2/models/tensors/infer", content=head + bytes(64), headers=headers)
     assert answer.json()["outputs"][0]["data"] == [0.0625] * 16
+
+
+def test_grpc_leads_where_rest_does(gateway: Any) -> None:
+    """On the port that the configuration names, by Triton's own client."""
+    tensor = tritonclient.grpc.InferInput("x", [1, 16], "FP32")
+    tensor.set_data_from_numpy(np.zeros((1, 16), np.float32))
+    with tritonclient.grpc.InferenceServerClient(gateway.grpc) as client:
+        assert client.is_model_ready("tensors")
+        assert client.infer("tensors", [tensor]).as_numpy("y").tolist() == [[0.0625] * 16]
 
 
 def test_what_a_gateway_takes_is_bounded(gateway: Any) -> None:

@@ -79,7 +79,7 @@ def run_node(
     """Serve by `config` until a signal, then end the process: 0 when nothing was cut short and a model was loaded.
 
     `host`, `port` and `grpc_port` go before the configuration's, which was read from `origin`. `local` makes the models
-    that this process computes; None: it computes none, and is a gateway alone, without gRPC.
+    that this process computes; None: it computes none, and is a gateway alone, with gRPC where a port is named.
     """
     logs = config.observe.log_format
     configure_logs(("text" if sys.stderr.isatty() else "json") if logs == "auto" else logs, config.observe.log_level)
@@ -88,7 +88,8 @@ def run_node(
     https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
     port = config.server.port if port is None else port
     listening = bind(wanted, port)
-    holding = None if local is None else hold_grpc_port(config, wanted, grpc_port, port)
+    has_grpc = local is not None or config.server.grpc_port is not None
+    holding = hold_grpc_port(config, wanted, grpc_port, port) if has_grpc else None
     with NodeState.of(home(os.environ)) as state:
         shared = database_url(config.access, os.environ)
         door = choose_door(wanted, config.access.auth, state.home, os.environ, _own_key(config), shared)

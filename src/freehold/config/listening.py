@@ -56,7 +56,7 @@ class Server(Shape, frozen=True):
     grpc: Annotated[bool, doc("Whether gRPC is answered, too.")] = True
     grpc_port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,
-        doc("The port of gRPC, which must then be had.", default="8081, where it is free"),
+        doc("The port of gRPC, which must then be had.", default="8081, where it is free; of a gateway: none"),
     ] = None
     grace_s: Annotated[
         Annotated[float, Meta(ge=0)], doc("After SIGTERM, how long requests in flight may take to finish.", "seconds")

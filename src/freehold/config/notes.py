@@ -57,8 +57,6 @@ def _on_deploy(config: Config, deploy: Deploy, tree: Node) -> Iterator[FreeholdE
     if deploy.target != "kubernetes":
         models = [tree.at("models", index) for index in range(len(config.models))]
         places += [(model, model.at("scale")) for model in models]
-    server = tree.at("server")
-    places.append((server, server.at("grpc_port")))  # the gateway passes HTTP on
     for above, place in places:
         if place is not above:
             yield FreeholdError("note_deploy_ignored", where=place.spot, key=place.key, target=deploy.target)

@@ -7,6 +7,7 @@ its files, secrets and state where they lie on this machine. One version runs at
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import PurePosixPath
 from shlex import quote
 
@@ -156,8 +157,8 @@ def render(deployment: Deployment, program: str = PROGRAM) -> Mapping[str, str]:
 
     Raises FreeholdError `systemd_image` for a service that is an image, `systemd_ports` where ports run out.
     """
-    first = deployment.settings.port + 1
-    ports = {unit.name: first + place for place, unit in enumerate(deployment.units)}
+    free = (port for port in count(deployment.settings.port + 1) if port != deployment.gateway.grpc_port)
+    ports = {unit.name: next(free) for unit in deployment.units}
     if ports and max(ports.values()) > HIGHEST_PORT:
         raise FreeholdError("systemd_ports", port=deployment.settings.port, count=len(ports), highest=HIGHEST_PORT)
     host = _Host(deployment, program, ports)
@@ -197,6 +198,8 @@ def _published(host: _Host) -> Iterator[int]:
     yield host.deployment.settings.port
     if tls is not None and tls.http_port is not None:
         yield tls.http_port
+    if host.deployment.gateway.grpc_port is not None:
+        yield host.deployment.gateway.grpc_port
 
 
 def _command(host: _Host, unit: Unit, address: str, port: int) -> Sequence[str]:

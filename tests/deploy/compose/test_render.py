@@ -93,6 +93,15 @@ def test_gpus_without_numbers_are_counted() -> None:
     assert devices == [{"driver": "nvidia", "count": 3, "capabilities": ["gpu"]}]
 
 
+def test_the_port_of_grpc_is_published() -> None:
+    """Under its own number."""
+    front = replace(gateway(grpc_port=8081), published="127.0.0.1:80")
+    service = yaml.safe_load(render(replace(deployment(front=front), gateway=front))["compose.yaml"])["services"][
+        "gateway"
+    ]
+    assert service["ports"] == ["127.0.0.1:80:8080", "127.0.0.1:8081:8081"]
+
+
 def test_the_ports_of_https_are_published_and_probed() -> None:
     """Plain HTTP beside HTTPS, for redirects and for ACME; the probe asks there, where no certificate is needed."""
     front = gateway(https=True, port=443, http_port=80)

@@ -60,6 +60,16 @@ def test_upstreams_are_reached_as_far_as_a_policy_can_say() -> None:
     assert reaches(trees, gateway, Pod(address="169.254.20.10"), 53, "TCP")
 
 
+def test_grpc_comes_in_by_the_port_that_is_named() -> None:
+    """To the gateway, whose Service has it, too."""
+    trees, pods = seen(configured({"models": [BGE], "server": {"grpc_port": 8081}}))
+    assert reaches(trees, Pod("anything"), pods["gateway"], 8081)
+    (service,) = (tree for tree in trees if tree["kind"] == "Service" and tree["metadata"]["name"] == "gateway")
+    assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("http", 8080), ("grpc", 8081)]
+    trees, pods = seen(CASES["cpu"])
+    assert not reaches(trees, Pod("anything"), pods["gateway"], 8081)
+
+
 def test_only_the_gateway_reaches_the_database() -> None:
     """Where there is one: a secret says where, so any address, at its port."""
     shared = configured({"models": [BGE], "access": {"database": "${env:PG}"}})

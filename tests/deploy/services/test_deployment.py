@@ -135,6 +135,16 @@ def test_a_plain_port_sends_clients_to_the_port_that_is_published() -> None:
     assert deployed(two.replace(", http_port: 80", "") + "deploy: {port: 443}\n").gateway.port == 8080
 
 
+def test_grpc_is_the_gateway_s_where_a_port_is_named() -> None:
+    """Under that number; services behind it are asked over HTTP alone."""
+    named = deployed(TWO + "server: {grpc_port: 8081}\n")
+    assert named.gateway.grpc_port == 8081
+    assert configured(named.gateway.files[FILE]).server.grpc_port == 8081
+    assert [(unit.grpc_port, configured(unit.files[FILE]).server.grpc) for unit in named.units] == [(None, False)] * 2
+    assert deployed(TWO).gateway.grpc_port is None
+    assert deployed(TWO + "server: {grpc_port: 8081, grpc: false}\n").gateway.grpc_port is None
+
+
 @pytest.mark.parametrize("target", ["deploy: {}\n", CLUSTER])
 def test_the_gateway_has_a_key_that_the_deployment_makes(target: str) -> None:
     """A rollout asks it for metrics and goldens, and copies share it; one that the configuration names goes before."""

@@ -105,9 +105,9 @@ def _network(unit: Unit) -> Tree:
     """Units reach one another and nothing else; the gateway alone is published, and reaches upstreams."""
     tree: Tree = {"networks": ["units", "front"] if unit.role == "gateway" else ["units"]}
     if unit.published:
-        tree["ports"] = [f"{unit.published}:{unit.port}"]
-        if unit.http_port is not None:
-            tree["ports"].append(f"{unit.published.rpartition(':')[0]}:{unit.http_port}:{unit.http_port}")
+        host = unit.published.rpartition(":")[0]
+        others = [port for port in (unit.http_port, unit.grpc_port) if port is not None]
+        tree["ports"] = [f"{unit.published}:{unit.port}", *(f"{host}:{port}:{port}" for port in others)]
     return tree
 
 

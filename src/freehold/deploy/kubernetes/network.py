@@ -18,6 +18,7 @@ from freehold.deploy.kubernetes.naming import (
     of_unit,
     pod_selector,
 )
+from freehold.deploy.kubernetes.pods import ports_of
 from freehold.deploy.services.deployment import Deployment
 from freehold.deploy.services.units import Unit
 
@@ -38,13 +39,14 @@ def shared_policies(deployment: Deployment) -> Iterator[Tree]:
     both = ["Ingress", "Egress"]
     yield policy(deployment, "default-deny", {"podSelector": {}, "policyTypes": both})
     gateway = deployment.gateway
+    doors = [at_port(port) for port in ports_of(gateway).values()]
     yield policy(
         deployment,
         GATEWAY,
         {
             "podSelector": {"matchLabels": pod_selector(gateway)},
             "policyTypes": both,
-            "ingress": [{"from": list(_callers(deployment.settings)), "ports": [at_port(gateway.port)]}],
+            "ingress": [{"from": list(_callers(deployment.settings)), "ports": doors}],
             "egress": [
                 {"to": [{"podSelector": _units(deployment)}]},
                 dns(),

@@ -111,6 +111,11 @@ def resources(unit: Unit) -> Tree:
     return tree | {"limits": limits} if limits else tree
 
 
+def ports_of(unit: Unit) -> dict[str, int]:
+    """The ports of a unit by their names."""
+    return {"http": unit.port} | ({} if unit.grpc_port is None else {"grpc": unit.grpc_port})
+
+
 def environment_of(unit: Unit) -> list[Tree]:
     """The variables of a container."""
     plain = dict(unit.environment)
@@ -128,7 +133,7 @@ def _server(deployment: Deployment, unit: Unit, mounts: list[Tree]) -> Tree:
     began = unit.alive if unit.role == "gateway" else unit.ready
     container = contained(unit, CONTAINER, unit.command, environment_of(unit), mounts)
     return container | {
-        "ports": [{"name": "http", "containerPort": unit.port}],
+        "ports": [{"name": name, "containerPort": port} for name, port in ports_of(unit).items()],
         # Until it was ready once nobody asks whether it lives. A gateway starts at once, and is ready with its units.
         "startupProbe": _probe(unit, began, _PROBE_S, math.ceil(unit.startup_s / _PROBE_S)),
         "readinessProbe": _probe(unit, unit.ready, _PROBE_S, 2),

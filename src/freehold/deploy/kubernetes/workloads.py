@@ -13,7 +13,7 @@ from freehold.deploy.kubernetes.naming import (
     pod_selector,
     service_of,
 )
-from freehold.deploy.kubernetes.pods import pod
+from freehold.deploy.kubernetes.pods import pod, ports_of
 from freehold.deploy.kubernetes.scaling import autoscaler
 from freehold.deploy.kubernetes.versions import has_eviction_policy
 from freehold.deploy.services.deployment import Deployment
@@ -85,8 +85,8 @@ def config_map(deployment: Deployment, unit: Unit) -> Tree:
 
 def service(deployment: Deployment, unit: Unit) -> Tree:
     """The name by which others reach this version of a unit; of the gateway: whatever its version."""
-    port = {"name": "http", "port": unit.port, "targetPort": "http"}
-    return of_unit(deployment, unit, "v1", "Service", spec={"selector": pod_selector(unit), "ports": [port]})
+    ports = [{"name": name, "port": port, "targetPort": name} for name, port in ports_of(unit).items()]
+    return of_unit(deployment, unit, "v1", "Service", spec={"selector": pod_selector(unit), "ports": ports})
 
 
 def _workload(deployment: Deployment, unit: Unit, copies: Copies) -> Tree:

@@ -17,7 +17,7 @@ from freehold.deploy.target import Running, Target
 from freehold.deploy.topology.installation import installation
 from freehold.errors import FreeholdError
 
-_NEEDED = frozenset({"port", "published", "http_port", "secrets", "mounts", "https", "environment"})
+_NEEDED = frozenset({"port", "published", "http_port", "grpc_port", "secrets", "mounts", "https", "environment"})
 """What of a gateway its own file may ask for: with another file it cannot stay without them."""
 _AT_ONCE = Terms(steps=(WHOLE,), step_s=0.0, recorded=None)
 """Back to what was in force before: as soon as it is ready, and nobody asks whether it answers as the broken one."""

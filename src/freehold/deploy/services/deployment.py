@@ -101,6 +101,7 @@ def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit:
         port=port_of(config),
         published=_published(ground.settings),
         http_port=http_port_of(config),
+        grpc_port=config.server.grpc_port if config.server.grpc else None,
         files={FILE: lasting},
         secrets=(INTERNAL, *([ACCESS] if _makes_access(ground.config) else []), *secrets),
         mounts=state(GATEWAY, ground.settings),

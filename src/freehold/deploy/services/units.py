@@ -84,6 +84,8 @@ class Unit:
     """HOST:PORT of this machine that stands for its port; "" where only the deployment's own network reaches it."""
     http_port: int | None = None
     """Published beside it, under its own number: plain HTTP, which answers probes and sends clients to HTTPS."""
+    grpc_port: int | None = None
+    """Published beside it, under its own number, where the configuration names one: gRPC."""
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """By path in the container: its freehold.yaml and nothing secret."""
