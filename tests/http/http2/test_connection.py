@@ -1,6 +1,7 @@
 """Connections over HTTP/2: what is answered, what costs a stream, what costs the connection, and who is let go."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,27 @@ def data(size: int, number: int = 1) -> bytes:
 def number32(value: int) -> bytes:
     """What WINDOW_UPDATE and RST_STREAM carry."""
     return value.to_bytes(4, "big")
+
+
+class Recording(asyncio.Transport):
+    """A connection to nobody, that keeps what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        """Keep it."""
+        self.sent += data
+
+    def close(self) -> None:
+        """It is over."""
+        self.closed = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Nobody is known."""
+        return default
 
 
 def test_requests_are_answered_side_by_side(peer: NewPeer) -> None:
@@ -176,6 +198,38 @@ def test_an_answer_that_nobody_takes_is_given_up(peer: NewPeer) -> None:
     assert client.echoed(3) == b"d"
 
 
+@pytest.mark.parametrize("peer", [Bounds(stalled_s=0.1)], indirect=True)
+def test_frames_of_other_streams_prolong_no_wait(peer: NewPeer) -> None:
+    """An answer that nobody takes is given up while the connection lives."""
+    client = peer()
+    client.send(frames.PREFACE + frames.settings({Setting.INITIAL_WINDOW_SIZE: 1}))
+    client.ask(1, b"abc")
+    for _ in range(40):
+        client.send(frames.window_update(0, 1))
+        time.sleep(0.01)
+    client.send(frames.ping(b"the last"))
+    assert client.next(Kind.RST_STREAM, Kind.PING)[2] == 1
+
+
+def test_a_request_that_comes_too_late_ends_no_other() -> None:
+    """Its client has not read that the server leaves, and sends the body of what is refused."""
+    line = Recording()
+
+    async def run() -> None:
+        one = connection.Connection(echo, Bounds(), set())
+        one.connection_made(line)
+        one.data_received(frames.PREFACE + headers(Flag.END_HEADERS))
+        one.leave()
+        late = headers(Flag.END_HEADERS, 3) + data(10, 3) + frames.reset(3, Code.CANCEL)
+        one.data_received(late)
+        assert frames.reset(3, Code.REFUSED_STREAM) in line.sent
+        assert not line.closed
+        one.connection_lost(None)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
 def test_requests_that_are_only_begun_cost_the_connection(peer: NewPeer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known as rapid reset (CVE-2023-44487): each costs its client a few bytes."""
     monkeypatch.setattr(connection, "RESETS", 50)
@@ -192,22 +246,9 @@ KINDS = st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 5))
 def test_no_frames_do_harm(payload: bytes, kinds: list[tuple[int, int, int]]) -> None:
     """Whatever follows the greeting, it is answered or the connection is closed; nothing is raised."""
 
-    class Nowhere(asyncio.Transport):
-        """Where frames go that nobody reads."""
-
-        def write(self, data: Any) -> None:
-            """Forget it."""
-
-        def close(self) -> None:
-            """It is over."""
-
-        def get_extra_info(self, name: str, default: Any = None) -> Any:
-            """Nobody is known."""
-            return default
-
     async def run() -> None:
         one = connection.Connection(echo, Bounds(), set())
-        one.connection_made(Nowhere())
+        one.connection_made(Recording())
         wire = b"".join(frames.head(len(payload), kind, flags, number) + payload for kind, flags, number in kinds)
         one.data_received(frames.PREFACE + headers(Flag.END_HEADERS) + wire)
         await asyncio.sleep(0)

@@ -67,9 +67,6 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._all.add(self)
-        own = {Setting.MAX_CONCURRENT_STREAMS: STREAMS, Setting.MAX_HEADER_LIST_SIZE: self._bounds.head_bytes}
-        self._credit += ROOM
-        self.write(frames.settings(own) + frames.window_update(0, ROOM))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and with it everything that was asked on it."""
@@ -118,11 +115,12 @@ class Connection(asyncio.Protocol):
 
     async def writable(self, stream: Stream) -> None:
         """Wait until something may have changed that keeps `stream` from sending."""
+        until = self._loop.time() + self._bounds.stalled_s  # also where frames of others wake it
         while not stream.over and (self._paused or min(stream.room, self.room) <= 0):
             waiting = self._loop.create_future()
             self._writers.add(waiting)
             try:
-                async with asyncio.timeout(self._bounds.stalled_s):
+                async with asyncio.timeout_at(until):
                     await waiting
             except TimeoutError:
                 self.refuse(stream, Code.CANCEL)
@@ -186,7 +184,8 @@ class Connection(asyncio.Protocol):
                 return end
             if end < len(frames.PREFACE):
                 return 0
-            self._greeted, place = True, len(frames.PREFACE)
+            place = len(frames.PREFACE)
+            self._greet()
         while end - place >= frames.HEAD:
             size = data[place] << 16 | data[place + 1] << 8 | data[place + 2]
             if size > frames.LARGEST_PAYLOAD:
@@ -199,6 +198,12 @@ class Connection(asyncio.Protocol):
             place = begin + size
         return place
 
+    def _greet(self) -> None:
+        self._greeted = True
+        self._credit += ROOM
+        own = {Setting.MAX_CONCURRENT_STREAMS: STREAMS, Setting.MAX_HEADER_LIST_SIZE: self._bounds.head_bytes}
+        self.write(frames.settings(own) + frames.window_update(0, ROOM))
+
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._head is not None and (kind != Kind.CONTINUATION or number != self._head[0]):
             raise Http2Error(Code.PROTOCOL_ERROR, "headers that another frame interrupts")
@@ -206,8 +211,11 @@ class Connection(asyncio.Protocol):
             case Kind.DATA:
                 self._data(flags, number, payload)
             case Kind.HEADERS:
-                block = frames.unpadded(payload, flags)
-                self._headers(flags, number, block[5:] if flags & Flag.PRIORITY else block)
+                block = frames.unpadded(payload, flags)[5 if flags & Flag.PRIORITY else 0 :]
+                if flags & Flag.END_HEADERS:
+                    self._begin(flags, number, block)
+                else:
+                    self._head = number, flags, bytearray(block)
             case Kind.CONTINUATION:
                 self._continue(flags, payload)
             case Kind.WINDOW_UPDATE:
@@ -230,12 +238,6 @@ class Connection(asyncio.Protocol):
             case _:
                 pass  # priorities have no meaning here, GOAWAY is followed by a close, others are unknown
 
-    def _headers(self, flags: int, number: int, block: bytes) -> None:
-        if flags & Flag.END_HEADERS:
-            self._begin(flags, number, block)
-        else:
-            self._head = number, flags, bytearray(block)
-
     def _continue(self, flags: int, payload: bytes) -> None:
         if self._head is None:
             raise Http2Error(Code.PROTOCOL_ERROR, "CONTINUATION of nothing")
@@ -257,12 +259,10 @@ class Connection(asyncio.Protocol):
             return
         if not number & 1:
             raise Http2Error(Code.PROTOCOL_ERROR, "a client's streams have odd numbers")
+        self._last = number  # also of one that is refused: its body may be on the way
         if self._leaving or len(self.streams) >= STREAMS:
             self.write(frames.reset(number, Code.REFUSED_STREAM))
-            if not self._leaving:
-                self._last = number
             return
-        self._last = number
         stream = self.streams[number] = Stream(self, number, headers, ended=bool(flags & Flag.END_STREAM))
         stream.task = self._loop.create_task(self._answer(stream))
 
