@@ -15,7 +15,9 @@ from freehold.engine.opening import open_graph_file
 from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine
 from freehold.protocol.grpc.messages import message
+from freehold.server.grpc.service import AHEAD
 from freehold.server.models import Served
+from tests.crowd import eventually
 
 SERVICE = "/inference.GRPCInferenceService"
 SETTINGS = EngineSettings(tune=False, threads=1)
@@ -136,6 +138,20 @@ def test_a_key_that_is_taken_back_ends_a_stream(serve: Callable[..., Any], keys:
     assert told.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_requests_of_a_stream_are_computed_side_by_side(
+    serve_grpc: Callable[..., Any], held: tuple[Served, Held]
+) -> None:
+    """Some of them, and none beyond: whoever sends more waits until an answer is taken."""
+    served, engine = held
+    node = serve_grpc([served])
+    with grpc.insecure_channel(node.place) as channel:
+        stream = channel.stream_stream(f"{SERVICE}/ModelStreamInfer")(infer_request(n + 1) for n in range(AHEAD + 3))
+        eventually(lambda: served.admission.in_flight == AHEAD, "as many as may be are under way", 30)
+        engine.gate.set()
+        answers = [message("ModelStreamInferResponse").FromString(one).infer_response for one in stream]
+    assert [one.outputs[0].shape[0] for one in answers] == [n + 1 for n in range(AHEAD + 3)]
+
+
 def test_a_call_has_a_request_id_and_is_counted(serve: Callable[..., Any], ask: Ask) -> None:
     """The client's own where it is fit, else a new one; also behind a failure."""
     node = serve("fp32")
@@ -172,10 +188,15 @@ def test_a_client_that_leaves_frees_its_place(
         call = ask(node.place, "ModelInfer", infer_request(), **how)
         assert engine.entered.wait(30)
         if not how:
+            assert "freehold_grpc_calls_in_flight 1.0" in node.metrics()
             call.cancel()
         assert engine.left.wait(30)
     assert refused(call)[0] == "DEADLINE_EXCEEDED"
+    eventually(lambda: "freehold_grpc_calls_in_flight 0.0" in node.metrics(), "no call is left", 30)
     assert served.admission.in_flight == 0
+    counted = node.metrics()
+    assert f'route="{SERVICE}/ModelInfer",status="499"}} 2.0' in counted
+    assert "shutdown_cut" not in counted  # nobody was told that
 
 
 def test_a_node_that_leaves_finishes_its_calls(
