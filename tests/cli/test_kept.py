@@ -67,10 +67,11 @@ def test_no_path_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_id_is_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["../../etc/passwd", "m\n"])
+def test_what_is_no_id_is_no_file(tmp_path: Path, model: str) -> None:
     """A name from a request leads to no other file."""
     with pytest.raises(FreeholdError) as caught:
-        Kept(tmp_path).find("../../etc/passwd")
+        Kept(tmp_path).find(model)
     assert caught.value.code == "model_not_found"
 
 

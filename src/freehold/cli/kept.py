@@ -104,11 +104,11 @@ class Kept:
 
     def _named(self, suffix: str) -> list[str]:
         names = sorted(path.name.removesuffix(suffix) for path in self.folder.glob(f"*{suffix}"))
-        return [name for name in names if re.match(ID, name)]
+        return [name for name in names if re.fullmatch(ID, name)]
 
     def _path(self, model: str) -> Path:
         """Raises FreeholdError `model_not_found` for what can be no model's id, and so leads to no other file."""
-        if not re.match(ID, model):
+        if not re.fullmatch(ID, model):
             raise FreeholdError("model_not_found", model=model[:200], served="-")
         return self.folder / f"{model}{_SUFFIX}"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import pytest
 
 from freehold.access import Keys
 from freehold.protocol.grpc.messages import message
@@ -84,6 +85,14 @@ def test_a_stranger_sends_no_message(serve: Callable[..., Any]) -> None:
         _, told = client.call(INFER, bytes(1000), announced=500_000)
     assert told[b"grpc-status"] == b"16"
     keys.close()
+
+
+@pytest.mark.parametrize("path", [LIVE, b"/grpc.health.v1.Health/Check", b"/grpc.health.v1.Health/Watch"])
+def test_what_needs_no_key_takes_no_memory(open_node: Any, path: bytes) -> None:
+    """A message as large as a model's is refused before it comes: anybody could take what requests share."""
+    with RawClient(open_node.place) as client:
+        _, told = client.call(path, bytes(1000), announced=500_000)
+    assert told[b"grpc-status"] == b"8"
 
 
 def test_an_answer_goes_on_as_its_client_takes_it(open_node: Any) -> None:

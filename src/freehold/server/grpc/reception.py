@@ -18,6 +18,9 @@ from freehold.telemetry import REQUEST_ID, RouteMetrics, Telemetry, names
 
 T = TypeVar("T")
 
+PUBLIC = BodyLimits(4096, 10.0)
+"""What a message may be that needs no key: those of liveness and health are a few bytes, and whoever sends one must not
+take of the memory that requests share."""
 ANSWERED, LEFT = 200, 499
 """The statuses under which HTTP counts what was answered, and what had nobody left to answer."""
 LONGEST_TEXT = 2000
@@ -160,7 +163,7 @@ class Reception:
         metrics = self._telemetry.route(path)
 
         async def handle(stream: Stream) -> None:
-            call = self._arrive(stream, path)
+            call = self._arrive(stream, path, right)
             await self._run(call, self.attend(call, right, metrics, answer))
 
         self._handlers[path.encode()] = handle
@@ -180,7 +183,7 @@ class Reception:
                     await call.send(answer)
 
         async def handle(stream: Stream) -> None:
-            call = self._arrive(stream, path)
+            call = self._arrive(stream, path, right)
             await self._run(call, converse(call))
 
         self._handlers[path.encode()] = handle
@@ -260,10 +263,10 @@ class Reception:
         _cancel(self._under_way)
         return len(self._under_way)
 
-    def _arrive(self, stream: Stream, path: str) -> GrpcCall:
+    def _arrive(self, stream: Stream, path: str, right: Right | None) -> GrpcCall:
         request_id = self._ids.name(stream.headers.get(b"x-request-id"))
         REQUEST_ID.set(request_id)
-        return GrpcCall(stream, path, self._memory, self._limits, request_id)
+        return GrpcCall(stream, path, self._memory, self._limits if right else PUBLIC, request_id)
 
     async def _run(self, call: GrpcCall, answering: Awaitable[bytes | None]) -> None:
         """Whatever happens within, the call ends with a status, unless its client left: there is nobody to tell."""
