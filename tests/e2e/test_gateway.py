@@ -1,5 +1,6 @@
 """`freehold gateway` before a `freehold serve`: real clients, real models, both processes."""
 
+import re
 import signal
 from typing import Any
 
@@ -10,7 +11,6 @@ import tritonclient.grpc
 
 from freehold.gateway.routing.table import slot
 from tests.crowd import eventually
-from tests.gateway.rendering.conftest import free_port
 
 BODY_MB = 8
 
@@ -28,9 +28,7 @@ def gateway(shared_launch: Any, node: Any) -> Any:
         {"model": "vectors", "to": [{"id": "blue", "weight": 3}, {"id": "green", "weight": 1}]},
         {"model": "tensors", "to": [{"id": "sixteen"}]},
     ]
-    server = {"grpc_port": free_port()}
-    running = shared_launch({"models": models, "routes": routes, "server": server}, verb="gateway")
-    running.grpc = f"127.0.0.1:{server['grpc_port']}"
+    running = shared_launch({"models": models, "routes": routes}, "--grpc-port", 0, verb="gateway")
     of_green = next(f"r{number}" for number in range(1000) if slot(b"r%d" % number) >= 75)
 
     def shared() -> bool:
@@ -80,10 +78,12 @@ def test_the_open_inference_protocol_is_routed_by_its_path(gateway: Any) -> None
 
 
 def test_grpc_leads_where_rest_does(gateway: Any) -> None:
-    """On the port that the configuration names, by Triton's own client."""
+    """On the port that was named, by Triton's own client."""
+    said = re.search(r"and gRPC on (\S+)", gateway.log_file.with_name("stdout").read_text())
+    assert said is not None
     tensor = tritonclient.grpc.InferInput("x", [1, 16], "FP32")
     tensor.set_data_from_numpy(np.zeros((1, 16), np.float32))
-    with tritonclient.grpc.InferenceServerClient(gateway.grpc) as client:
+    with tritonclient.grpc.InferenceServerClient(said[1]) as client:
         assert client.is_model_ready("tensors")
         assert client.infer("tensors", [tensor]).as_numpy("y").tolist() == [[0.0625] * 16]
 

@@ -20,6 +20,9 @@ def gateway(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of gRPC; without one there is none. 0 takes a free one.")
+    ] = None,
 ) -> None:
     """Pass requests on to the servers that have the models, by the routes of a configuration."""
     output: Output = ctx.obj
@@ -30,4 +33,4 @@ def gateway(
     here = [model.id for model in config.models if model.hosting != "upstream"]
     if here:
         raise FreeholdError("gateway_model_here", models=", ".join(here))
-    run_node(config, origin, output, host, port)
+    run_node(config, origin, output, host, port, grpc_port=grpc_port)

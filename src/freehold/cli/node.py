@@ -88,7 +88,7 @@ def run_node(
     https = open_https(config, wanted, home(os.environ), telemetry, os.environ)
     port = config.server.port if port is None else port
     listening = bind(wanted, port)
-    has_grpc = local is not None or config.server.grpc_port is not None
+    has_grpc = local is not None or config.server.grpc_port is not None or grpc_port is not None
     holding = hold_grpc_port(config, wanted, grpc_port, port) if has_grpc else None
     with NodeState.of(home(os.environ)) as state:
         shared = database_url(config.access, os.environ)
