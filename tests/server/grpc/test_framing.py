@@ -1,5 +1,6 @@
 """gRPC's own part of the wire: deadlines, statuses, messages within their limits."""
 
+import asyncio
 from urllib.parse import unquote
 
 import grpc
@@ -7,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.errors import FreeholdError
+from freehold.http import BodyLimits
 from freehold.http.errors import GRPC_STATUS
 from freehold.http.http2.hpack import Decoder
-from freehold.server.grpc.framing import CODES, ending, timeout_s
+from freehold.http.http2.stream import Stream
+from freehold.server.grpc.framing import CODES, PIECE, ending, receive, timeout_s
+from tests.http.http2.test_stream import Wire
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,20 @@ def test_what_is_wrong_is_told_in_ascii(text: str) -> None:
     assert told[b"grpc-message"].isascii()
     assert unquote(told[b"grpc-message"].decode()) == text
     assert told[b"x-request-id"] == b"7"
+
+
+def test_a_message_that_does_not_come_is_not_waited_for() -> None:
+    """Not its prefix, and not its rest; memory was taken for no more than a piece of it."""
+
+    async def run(came: bytes, *, idle: bool) -> list[int]:
+        stream, held = Stream(Wire(), 1, {}, ended=False), list[int]()
+        stream.feed(came, len(came), ended=False)
+        with pytest.raises(FreeholdError, match="slow_client"):
+            await receive(stream, BodyLimits(1 << 30, 0.05), held.append, idle=idle)
+        return held
+
+    assert asyncio.run(run(b"\0\0", idle=False)) == []
+    assert asyncio.run(run(b"\0" + (100 << 20).to_bytes(4, "big") + b"abc", idle=True)) == [PIECE]
 
 
 def test_every_kind_of_error_has_a_number() -> None:

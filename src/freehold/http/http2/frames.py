@@ -44,7 +44,6 @@ class Setting(IntEnum):
 
     MAX_CONCURRENT_STREAMS = 3
     INITIAL_WINDOW_SIZE = 4
-    MAX_FRAME_SIZE = 5
     MAX_HEADER_LIST_SIZE = 6
 
 
@@ -54,7 +53,6 @@ class Code(IntEnum):
     NO_ERROR = 0
     PROTOCOL_ERROR = 1
     FLOW_CONTROL_ERROR = 3
-    STREAM_CLOSED = 5
     FRAME_SIZE_ERROR = 6
     REFUSED_STREAM = 7
     CANCEL = 8

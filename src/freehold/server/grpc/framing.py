@@ -115,7 +115,7 @@ async def _slowly(stream: Stream, size: int, limits: BodyLimits, hold: Callable[
     while left:
         asked = min(left, PIECE)
         hold(asked)
-        piece = await _soon(stream, asked, limits, until)
+        piece = await _soon(stream, asked, limits, until, size - left)
         pieces.append(piece)
         left -= len(piece)
         if len(piece) < asked:
@@ -123,12 +123,12 @@ async def _slowly(stream: Stream, size: int, limits: BodyLimits, hold: Callable[
     return b"".join(pieces)
 
 
-async def _soon(stream: Stream, size: int, limits: BodyLimits, until: float | None = None) -> bytes:
+async def _soon(stream: Stream, size: int, limits: BodyLimits, until: float | None = None, received: int = 0) -> bytes:
     try:
         async with asyncio.timeout(limits.timeout_s) if until is None else asyncio.timeout_at(until):
             return await stream.read(size)
     except TimeoutError:
-        raise FreeholdError("slow_client", timeout_s=limits.timeout_s, received=0) from None
+        raise FreeholdError("slow_client", timeout_s=limits.timeout_s, received=received) from None
 
 
 def _malformed(stream: Stream) -> FreeholdError:
