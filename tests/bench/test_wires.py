@@ -5,7 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from bench.wires import HEADER_LENGTH, Wire, listed_text, openai_text, plain_text, v2_binary_tensor, v2_tensor, v2_text
+from bench.wires import (
+    HEADER_LENGTH,
+    Wire,
+    listed_text,
+    openai_text,
+    plain_text,
+    v2_binary_tensor,
+    v2_grpc_tensor,
+    v2_tensor,
+    v2_text,
+)
+from freehold.protocol.grpc.messages import message
 
 
 @pytest.mark.parametrize(
@@ -49,3 +60,16 @@ def test_a_binary_answer_is_read_behind_its_header_whatever_its_bytes() -> None:
     """Bytes that look like braces do not move the header's end."""
     header = b'{"outputs":[{"parameters":{"binary_data_size":8}}]}'
     assert v2_binary_tensor("m").decode(header + b"}}}}{{{{").tobytes() == b"}}}}{{{{"
+
+
+def test_a_tensor_over_grpc_is_raw_and_read_either_way() -> None:
+    """Raw as most answer, or typed as MLServer does."""
+    wire = v2_grpc_tensor("m")
+    asked = message("ModelInferRequest").FromString(wire.encode(np.array([[1, 2]], np.float32)))
+    assert (asked.model_name, list(asked.inputs[0].shape)) == ("m", [1, 2])
+    assert asked.raw_input_contents[0] == np.array([1, 2], "<f4").tobytes()
+    answer = message("ModelInferResponse")
+    raw = answer(raw_output_contents=[np.array([1.5, 2], "<f4").tobytes()])
+    typed = answer(outputs=[{"name": "output", "contents": {"fp32_contents": [1.5, 2]}}])
+    for one in (raw, typed):
+        assert wire.decode(one.SerializeToString()).tolist() == [1.5, 2.0]
