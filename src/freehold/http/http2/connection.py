@@ -84,7 +84,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._paused = False
-        self._transport.resume_reading()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
         self._wake()
 
     def data_received(self, data: bytes) -> None:
