@@ -24,6 +24,23 @@ class Place:
         return Database.open(self.home, self.url)
 
 
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """One that the test sets."""
+    return Clock()
+
+
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a database is slow, and not gone."""

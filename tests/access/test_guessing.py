@@ -7,24 +7,9 @@ from hypothesis import strategies as st
 from freehold.access import guessing as module
 from freehold.access.guessing import ATTEMPTS, LOCK_S, LONGEST_LOCK_S, WINDOW_S, Guessing, network
 from freehold.errors import FreeholdError
+from tests.access.conftest import Clock
 
 KEY, OTHER, WRONG = b"a" * 32, b"b" * 32, b"c" * 32
-
-
-class Clock:
-    """Goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that stands."""
-    return Clock()
 
 
 @pytest.fixture

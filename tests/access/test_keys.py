@@ -14,26 +14,10 @@ from freehold.access import Database, Keys, Limits, Register
 from freehold.access import keys as keys_module
 from freehold.access.guessing import ATTEMPTS
 from freehold.errors import FreeholdError
-from tests.access.conftest import Place
+from tests.access.conftest import Clock, Place
 
 PATIENCE_S = 20.0  # only a broken test waits this long
 MANY = 2_000
-
-
-class Clock:
-    """Goes where it is set."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that stands."""
-    return Clock()
 
 
 @pytest.fixture

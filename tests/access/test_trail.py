@@ -14,7 +14,7 @@ from freehold.access.trail import DAY_S, PAGE, PRUNED, Kept, Query, Trail
 from freehold.access.verdict import verify
 from freehold.access.witness import Head, Witness
 from freehold.errors import FreeholdError
-from tests.access.conftest import Place
+from tests.access.conftest import Clock, Place
 
 EVERY = Query(tenant=None)
 
@@ -32,17 +32,6 @@ trail = Trail(database, who, Witness(Path(home)))
 for _ in range(int(count)):
     trail.append([Act("keys.create", who)])
 """
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        """Seconds since 1970."""
-        return self.now
 
 
 def lines(trail: Trail, query: Query = EVERY) -> list[Kept]:
@@ -75,9 +64,8 @@ def test_an_act_and_what_it_changed_are_written_together(database: Database) -> 
     assert trail.append([Act("keys.create", "alice")]).number == 1
 
 
-def test_a_search_meets_all_that_is_asked(database: Database) -> None:
+def test_a_search_meets_all_that_is_asked(database: Database, clock: Clock) -> None:
     """Time, who, what or all of a noun, model and tenant; a wildcard of SQL is a letter like others."""
-    clock = Clock()
     trail = Trail(database, "n", clock=clock)
     for number, (what, who, tenant, model) in enumerate(
         [
@@ -162,9 +150,8 @@ def test_many_processes_keep_one_chain(place: Place) -> None:
     _crowd(place, 64, 50)
 
 
-def test_what_is_old_goes_and_the_chain_says_so(database: Database) -> None:
+def test_what_is_old_goes_and_the_chain_says_so(database: Database, clock: Clock) -> None:
     """The first line that is left follows the last that went, by the word of a line that is in the chain itself."""
-    clock = Clock()
     trail = Trail(database, "n", clock=clock)
     trail.append([Act("keys.create", "alice")] * 3)
     clock.now += 100 * DAY_S
@@ -180,10 +167,11 @@ def test_what_is_old_goes_and_the_chain_says_so(database: Database) -> None:
     assert verify(trail).whole
 
 
-def test_what_is_old_goes_some_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_old_goes_some_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
+) -> None:
     """Writers come in between; each time the chain says so, and the head beside it goes along."""
     monkeypatch.setattr(trail_module, "DROPPED", 2)
-    clock = Clock()
     trail = Trail(database, "n", Witness(tmp_path), clock)
     trail.append([Act("keys.create", "alice")] * 5)
     clock.now += 200 * DAY_S
@@ -194,9 +182,8 @@ def test_what_is_old_goes_some_at_a_time(database: Database, monkeypatch: pytest
     assert trail.witness.last() == trail.head()
 
 
-def test_a_line_of_the_future_holds_back_nothing(database: Database) -> None:
+def test_a_line_of_the_future_holds_back_nothing(database: Database, clock: Clock) -> None:
     """A clock that was ahead for a while does not keep old lines for ever."""
-    clock = Clock()
     trail = Trail(database, "n", clock=clock)
     trail.append([Act("a", "x")])
     clock.now += 10_000 * DAY_S
@@ -207,9 +194,8 @@ def test_a_line_of_the_future_holds_back_nothing(database: Database) -> None:
     assert [kept.what for kept in lines(trail)] == ["c", PRUNED]
 
 
-def test_a_clock_that_goes_back_is_no_fault(database: Database) -> None:
+def test_a_clock_that_goes_back_is_no_fault(database: Database, clock: Clock) -> None:
     """Numbers keep the order; how often it went back is told."""
-    clock = Clock()
     trail = Trail(database, "n", clock=clock)
     trail.append([Act("a", "x")])
     clock.now -= 3600
