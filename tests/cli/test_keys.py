@@ -1,14 +1,17 @@
 """`freehold keys`."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freehold.access import Keys, Limits
+from tests.crowd import eventually
 
 Freehold = Callable[..., Any]
 
@@ -154,4 +157,34 @@ def test_a_running_server_takes_keys_as_they_change(
         file.unlink()
     assert "no keys" in freehold("keys", "list").out  # a new file, in which there is none
     until(third, 401)
+    assert running.leave() == 0
+
+
+def test_a_running_server_goes_on_while_its_database_is_locked_or_gone(
+    freehold: Freehold, home: Path, folder: Path, serve: Callable[..., Any]
+) -> None:
+    """Who is known is answered meanwhile; what was counted is written afterwards, and what is wrong is told."""
+    (folder / "freehold.yaml").write_text(json.dumps({"models": [{"id": "a", "source": "http://127.0.0.1:9/v1"}]}))
+    key = freehold("keys", "create", "--name", "dify", "--json").data["key"]
+    running = serve(verb="gateway")
+
+    def told() -> list[str]:
+        return [trouble["code"] for trouble in running.ask("GET", "/readyz")[1].get("troubles", ())]
+
+    assert told() == []
+    with closing(sqlite3.connect(home / "access.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert running.ask("GET", "/v1/models", key=key)[0] == 200
+        assert running.ask("POST", "/v1/embeddings", {"model": "nobody"}, key=key)[0] == 404
+        other.execute("ROLLBACK")
+    eventually(lambda: freehold("usage", "--json").data, "what was counted is written")
+    files, away = list(home.glob("access.db*")), folder / "away"
+    away.mkdir()
+    for file in files:
+        file.rename(away / file.name)
+    eventually(lambda: "keys_unfollowed" in told(), "it says that changes are not noticed")
+    assert running.ask("GET", "/v1/models", key=key)[0] == 200
+    for file in files:
+        (away / file.name).rename(file)
+    eventually(lambda: "keys_unfollowed" not in told(), "it follows again")
     assert running.leave() == 0
