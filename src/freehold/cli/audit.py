@@ -126,5 +126,5 @@ def _anchor(text: str) -> Head:
     match = re.fullmatch("([0-9]{1,18}):([0-9a-f]+)", text)
     if match is None or not is_hash(match[2]):
         example = "a line's number, a colon, and the 64 digits of its hash"
-        raise FreeholdError("audit_option_invalid", option="--anchor", value=text[:100], wanted="head", example=example)
+        raise FreeholdError("audit_option_invalid", option="--anchor", value=text[:100], example=example)
     return Head(int(match[1]), match[2])

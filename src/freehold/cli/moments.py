@@ -22,6 +22,4 @@ def moment(option: str, text: str) -> float:
         return max(0.0, (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         example = "7d, 12h, 30m, 2026-11-23 or 2026-11-23T09:00Z"
-        raise FreeholdError(
-            "audit_option_invalid", option=option, value=text[:100], wanted="time", example=example
-        ) from None
+        raise FreeholdError("audit_option_invalid", option=option, value=text[:100], example=example) from None

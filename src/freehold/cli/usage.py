@@ -52,7 +52,7 @@ def _kinds(text: str) -> list[By]:
     kinds = [kind for word in wanted for kind in KINDS if kind == word]
     if len(kinds) != len(wanted) or len(set(kinds)) != len(kinds):
         example = f"{', '.join(KINDS)}, or several with commas between"
-        raise FreeholdError("audit_option_invalid", option="--by", value=text[:100], wanted="grouping", example=example)
+        raise FreeholdError("audit_option_invalid", option="--by", value=text[:100], example=example)
     return kinds
 
 

@@ -33,9 +33,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "audit_option_invalid": Entry(
         Kind.INVALID,
-        "{option} is {value}, which is no {wanted}.",
+        "{option} is `{value}`, which cannot be read.",
         "Write {example}.",
-        "{option} 的值 {value} 不是有效的 {wanted}。",
+        "{option} 的值“{value}”无法识别。",
         "请写成 {example}。",
     ),
     "audit_file_exists": Entry(
