@@ -155,3 +155,17 @@ def test_a_request_keeps_the_tenants_that_held_when_it_began(keys: Keys) -> None
     owners = {}
     assert not before.sees("m")
     assert entrance.look_in({}, ASKED).sees("m")
+
+
+def test_a_page_in_a_browser_changes_nothing_where_no_key_is_asked_for(keys: Keys) -> None:
+    """Any site that a person visits may send to their own machine; with a key it is somebody who may."""
+    entrance, page = Entrance(keys, until_keys=True), {b"origin": b"https://elsewhere.example"}
+    for right in ("repository", "admin"):
+        asked = ASKED._replace(right=right)
+        assert entrance.admit({}, asked).key.role == "admin"
+        with pytest.raises(FreeholdError) as caught:
+            entrance.admit(page, asked)
+        assert caught.value.code == "page_refused"
+    assert entrance.admit(page, ASKED).key.role == "admin"
+    key = keys.create("one", "admin")
+    assert entrance.admit({**page, b"api-key": key.encode()}, ASKED._replace(right="admin")).key.name == "one"

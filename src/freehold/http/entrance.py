@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 _STRANGER = Key("", "viewer", 0.0, b"", tenant="")
 _ANYONE = Key("", "admin", 0.0, b"")
 """Whoever calls while no key is asked for: nobody knows who that is."""
+_CHANGES = ("repository", "admin")
+"""The rights to change what is served."""
 
 
 class Entrance:
@@ -49,10 +51,14 @@ class Entrance:
     def admit(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
         """The visit of a request with these headers, by their lower-case names. Whoever gets it begins and ends it.
 
-        Raises `key_missing`, `key_wrong`, `key_expired`, and `key_guessing` where too many wrong ones came from there.
+        Raises `key_missing`, `key_wrong`, `key_expired`, and `key_guessing` where too many wrong ones came from there;
+        `page_refused` where no key is asked for and a page in a browser would change what is served: whoever made it,
+        it may send to this machine what its visitor may.
         """
         asked = self._placed(headers, asked)
         if self.is_open:
+            if b"origin" in headers and asked.right in _CHANGES:
+                raise FreeholdError("page_refused", origin=headers[b"origin"].decode("latin-1")[:200])
             return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
         try:
             key = self._keys.check(presented_key(headers), asked.address)

@@ -50,6 +50,10 @@ class Recording(asyncio.Transport):
         """It is over."""
         self.closed = True
 
+    def is_closing(self) -> bool:
+        """Whether it is."""
+        return self.closed
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Nobody is known."""
         return default
@@ -226,6 +230,22 @@ def test_a_request_that_comes_too_late_ends_no_other() -> None:
         assert not line.closed
         one.connection_lost(None)
         await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_who_broke_the_protocol_is_not_heard_any_more() -> None:
+    """Over TLS data goes on coming until the connection's own end."""
+    line = Recording()
+
+    async def run() -> None:
+        one = connection.Connection(echo, Bounds(), set())
+        one.connection_made(line)
+        one.data_received(frames.PREFACE + frames.head(1, Kind.PING, 0, 0) + b"x")
+        assert line.closed
+        one.data_received(headers(Flag.END_HEADERS))
+        assert not one.streams
+        one.connection_lost(None)
 
     asyncio.run(run())
 

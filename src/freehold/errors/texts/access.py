@@ -24,6 +24,13 @@ ENTRIES: dict[str, Entry] = {
         "此调用需要权限 `{right}`，而角色为 {role} 的密钥 {name} 没有该权限。",
         "请使用具备该权限的角色的密钥；可用 `freehold keys create --name NAME --role ROLE` 创建。",
     ),
+    "page_refused": Entry(
+        Kind.FORBIDDEN,
+        "A page of {origin} in a browser asked this server to change what it serves, and no key is needed here.",
+        "Ask from a program, without the header Origin; or make a key with `freehold keys create --name NAME` and send it.",
+        "浏览器中来自 {origin} 的页面要求此服务器更改所服务的模型，而此处无需密钥。",
+        "请从程序中调用，不带 Origin 头；或用 `freehold keys create --name NAME` 创建密钥并随请求发送。",
+    ),
     "model_shared": Entry(
         Kind.FORBIDDEN,
         "The model {model} is not of the tenant {tenant} alone, so that its keys may not load or unload it.",

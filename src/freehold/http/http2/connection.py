@@ -90,6 +90,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in every frame that is whole."""
+        if self._transport.is_closing():
+            return  # TLS gives on what comes until its own end
         self._heard, self._pinged = self._loop.time(), False
         if self._rest:
             data = self._rest + data
