@@ -98,8 +98,7 @@ class Connection(asyncio.Protocol):
         try:
             self._rest = data[self._take(data) :]
         except (Http2Error, HpackError) as error:
-            code = error.code if isinstance(error, Http2Error) else Code.COMPRESSION_ERROR
-            self.write(frames.goaway(self._last, code, str(error).encode()[:200]))
+            self.write(frames.goaway(self._last, error.code, str(error).encode()[:200]))
             self._transport.close()
 
     # the streams' side
@@ -255,13 +254,12 @@ class Connection(asyncio.Protocol):
     def _begin(self, flags: int, number: int, block: bytes) -> None:
         """A request, or what follows the body of one."""
         headers = dict(self._decoder.decode(block))
-        if number <= self._last and number & 1:
-            stream = self.streams.get(number)
-            if stream is not None:
-                stream.feed(b"", ended=True)
-            return
         if not number & 1:
             raise Http2Error(Code.PROTOCOL_ERROR, "a client's streams have odd numbers")
+        if number <= self._last:
+            if (known := self.streams.get(number)) is not None:
+                known.feed(b"", ended=True)
+            return
         self._last = number  # also of one that is refused: its body may be on the way
         if self._leaving or len(self.streams) >= STREAMS:
             self.write(frames.reset(number, Code.REFUSED_STREAM))

@@ -3,6 +3,7 @@
 What we write is literal, so that the same bytes mean the same on every connection and can be made once.
 """
 
+from freehold.http.http2.frames import Code
 from freehold.http.http2.huffman import HuffmanError, decode
 
 Header = tuple[bytes, bytes]
@@ -34,6 +35,8 @@ _STATIC: tuple[Header, ...] = tuple(
 
 class HpackError(ValueError):
     """A header block that cannot be read, or holds too much; what follows on its connection cannot be read either."""
+
+    code = Code.COMPRESSION_ERROR
 
 
 class Decoder:
