@@ -20,7 +20,6 @@ _ON_CLUSTERS = (
 )
 _IDLE = {"compose": _ON_CLUSTERS, "systemd": (*_ON_CLUSTERS, "registry", "image"), "kubernetes": ("host", "port")}
 """By target, the keys of `deploy` that mean nothing there."""
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 
 
 def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator[FreeholdError]:
@@ -33,6 +32,9 @@ def notes_on(config: Config, tree: Node, environ: Mapping[str, str]) -> Iterator
         for place in (access.at(name) for name in ("limits", "teams")):
             if place is not access:
                 yield FreeholdError("note_limits_uncounted", where=place.where, key=place.key)
+    if config.access.audit.content and not config.access.audit.inference:
+        place = tree.at("access", "audit", "content")
+        yield FreeholdError("note_content_unaudited", where=place.where, key=place.key)
     for index, model in enumerate(config.models):
         yield from _on_model(model, tree.at("models", index))
     if config.deploy is not None:
