@@ -10,6 +10,7 @@ import pytest
 
 from freehold.engine.base import Engine
 from freehold.protocol.grpc.messages import message
+from freehold.server.grpc.health import LOOK_S, LOOKS, pause_s
 from freehold.server.models import Served
 
 ANSWER, REQUEST = message("grpc.health.v1.HealthCheckResponse"), message("grpc.health.v1.HealthCheckRequest")
@@ -55,3 +56,9 @@ def test_who_watches_hears_when_the_models_are_ready(
         gate.set()
         assert ANSWER.FromString(next(watching)).status == ANSWER.SERVING
         watching.cancel()
+
+
+def test_many_who_watch_share_the_looks() -> None:
+    """A thousand streams of one connection cost no more than a few."""
+    assert pause_s(1) == LOOK_S
+    assert 50_000 / pause_s(50_000) <= LOOKS

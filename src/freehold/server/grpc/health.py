@@ -9,7 +9,8 @@ from freehold.server.grpc.reception import GrpcCall, Reception
 from freehold.server.models import Models
 from freehold.telemetry import RouteMetrics
 
-LOOK_S = 0.2  # between looks at the models for those who watch
+LOOK_S = 0.2  # between looks at the models for one who watches
+LOOKS = 1000  # a second, for all who watch together: whoever likes may, without a key
 
 _REQUEST = message("grpc.health.v1.HealthCheckRequest")
 _ANSWER = message("grpc.health.v1.HealthCheckResponse")
@@ -21,6 +22,7 @@ class HealthService:
     def __init__(self, models: Models, reception: Reception) -> None:
         self._models = models
         self._reception = reception
+        self._watching = 0
 
     def offer(self) -> None:
         """Have the reception take calls in for them."""
@@ -38,18 +40,27 @@ class HealthService:
         """The status now, and again whenever it is another, until the server leaves."""
         body = await self._reception.next(call) or b""
         before = ""
-        while not self._reception.leaving:
-            status = self._status(body)
-            if status != before:
-                yield _encode(status)
-                before = status
-            await asyncio.sleep(LOOK_S)
+        self._watching += 1
+        try:
+            while not self._reception.leaving:
+                status = self._status(body)
+                if status != before:
+                    yield _encode(status)
+                    before = status
+                await asyncio.sleep(pause_s(self._watching))
+        finally:
+            self._watching -= 1
         yield _encode("NOT_SERVING")
 
     def _status(self, body: bytes) -> str:
         if decode(_REQUEST, body).service not in ("", INFERENCE.full_name, HEALTH.full_name):
             return "SERVICE_UNKNOWN"
         return "SERVING" if self._models.ready() else "NOT_SERVING"
+
+
+def pause_s(watching: int) -> float:
+    """How long one of so many who watch waits between looks, in seconds."""
+    return max(LOOK_S, watching / LOOKS)
 
 
 def _encode(status: str) -> bytes:
