@@ -26,13 +26,15 @@ def test_a_hash_is_of_the_hash_before_and_the_line() -> None:
     assert hash_after(GENESIS, b"{}") == hashlib.sha256(b"\0" * 32 + b"{}").digest()
 
 
-@given(who=ANY_TEXT, model=ANY_TEXT, detail=ANY_TEXT, name=ANY_TEXT)
-def test_a_line_can_be_made_again_from_what_it_says(who: str, model: str, detail: str, name: str) -> None:
+@given(who=ANY_TEXT, model=ANY_TEXT, detail=ANY_TEXT, name=ANY_TEXT, text=st.text(max_size=30))
+def test_a_line_can_be_made_again_from_what_it_says(who: str, model: str, detail: str, name: str, text: str) -> None:
     """Whatever clients call themselves, an export has lines that the standard library turns into the same bytes."""
-    line = Line(1, 0, "n", Act("inference", who, model=model, details={name: detail})).canonical()
+    act = Act("inference", who, model=model, details={name: detail}, content={"answer": {"text": text}})
+    line = Line(1, 0, "n", act).canonical()
     said = json.loads(line)
     assert json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == line
     assert len(line.splitlines()) == 1
+    assert said["content"]["answer"]["text"] == text
 
 
 @given(ANY_TEXT)
@@ -47,6 +49,13 @@ def test_a_fit_text_stays_as_it_is(text: str) -> None:
 def test_a_long_text_is_cut() -> None:
     """Clients choose some of them."""
     assert len(fit("x" * 10_000)) == LONGEST
+
+
+def test_what_was_asked_is_not_cut_as_a_name_is() -> None:
+    """Nor changed: its bound is that of whoever kept it, and its hash is of these words."""
+    text = "a\n" * 10_000
+    line = Line(1, 0, "n", Act("inference", "k", content={"request": {"text": text}})).canonical()
+    assert json.loads(line)["content"] == {"request": {"text": text}}
 
 
 def test_what_a_hash_looks_like() -> None:

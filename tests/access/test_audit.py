@@ -195,3 +195,34 @@ def test_what_no_request_waits_for_is_bounded(trail: Trail) -> None:
     audit.flush()
     assert trail.head().number == QUEUE + 1
     assert [line["details"] for line in written(trail) if line["what"] == "audit.lost"] == [{"lines": 3}]
+
+
+def heavy(size: int) -> Act:
+    """A request of so many characters."""
+    return Act("inference", "k", content={"request": {"text": "x" * size, "bytes": size}})
+
+
+def test_text_that_waits_is_bounded_and_written_in_small_batches(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand lines of names are little memory, as many of requests are not."""
+    monkeypatch.setattr(audit_module, "QUEUED_TEXT", 1000)
+    monkeypatch.setattr(audit_module, "BATCH_TEXT", 250)
+    strict = Audit(trail, Telemetry(process=False), inference=True)
+    lax = Audit(trail, Telemetry(process=False), when_full="go_on", inference=True)
+    sizes: list[int] = []
+    append = trail.append
+    monkeypatch.setattr(trail, "append", lambda acts: sizes.append(len(acts)) or append(acts))
+    for audit in (strict, lax):
+        for _ in range(10):
+            audit.permit()
+            audit.note(heavy(100))
+    lax.note(heavy(1))
+    with pytest.raises(FreeholdError, match="audit_refused"):
+        strict.permit()
+    strict.flush()
+    strict.permit()
+    assert sizes == [3, 3, 3, 1]
+    lax.flush()
+    assert [line["details"]["lines"] for line in written(trail) if line["what"] == "audit.lost"] == [1]
+    lax.note(heavy(1))
+    lax.flush()
+    assert written(trail)[-1]["content"]["request"] == {"text": "x", "bytes": 1}

@@ -124,3 +124,16 @@ def test_an_export_that_fails_leaves_no_half(freehold: Freehold, trail: Trail, f
         transaction.execute("UPDATE audit SET at_ms = 'x' WHERE number = 3")
     assert freehold("audit", "--export", "audit.jsonl", "--json").error["code"] == "audit_foreign"
     assert not (folder / "audit.jsonl").exists()
+
+
+def test_of_content_a_terminal_sees_the_beginning(freehold: Freehold, trail: Trail, folder: Path) -> None:
+    """On one line and without commands; programs get all of it, and the export too."""
+    asked = "say\n\x1b[2J" + "x" * 20_000
+    content = {"request": {"bytes": 20_008, "sha256": "0" * 64, "begins": asked}, "answer": {"bytes": 9, "sha256": ""}}
+    trail.append([Act("model.infer", "dify", content=content)])
+    shown = freehold("audit").out.splitlines()
+    assert shown[-1].endswith("asked say \ufffd[2J" + "x" * 32 + ", answered 9 bytes")
+    assert freehold("audit", "--json").data["lines"][-1]["content"] == content
+    assert freehold("audit", "--export", "all.jsonl").code == 0
+    assert json.loads((folder / "all.jsonl").read_text().splitlines()[-1])["content"] == content
+    assert freehold("audit", "--verify").code == 0

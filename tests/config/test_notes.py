@@ -55,6 +55,11 @@ UPSTREAM = "models: [{id: u, source: 'https://h/v1', %s}]\n"
             ],
         ),
         ("model: {path: /a}\naccess: {limits: {parallel: 1}}\n", []),
+        (
+            "model: {path: /a}\naccess: {audit: {content: true}}\n",
+            [("note_content_unaudited", "access.audit.content")],
+        ),
+        ("model: {path: /a}\naccess: {audit: {content: true, inference: true}}\n", []),
         ("model: {path: /a, limits: {body_mb: 1, queue: 1}}\n", [("note_limit_of_the_server", "model.limits.body_mb")]),
         ("model: {path: /a}\nlimits: {body_mb: 1, in_flight_mb: 9}\n", []),
         (

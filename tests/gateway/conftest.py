@@ -129,9 +129,10 @@ def fronting(
     alone: bool = False,
     look: Look = lambda: ("ready", None, ("chat",)),
     keys: Keys | None = None,
+    entrance: Entrance | None = None,
 ) -> Iterator[Front]:
     """A node with these models behind others, and unless it is `alone` the model `here` of its own, as `look` says.
-    With `keys` it asks for one."""
+    With `keys` it asks for one, or lets in who passes its `entrance`."""
     telemetry, memory = Telemetry(process=False), MemoryBudget(memory_bytes)
     every = models if alone else (ModelConfig(id="here", source="/here"), *models)
     config = Config(models=every, routes=routes, network=network, gateway=sharing)
@@ -153,7 +154,7 @@ def fronting(
         body_limits=body_limits,
         lifespan=life,
         grace_s=grace_s,
-        entrance=None if keys is None else Entrance(keys, lambda: gateway.owners),
+        entrance=entrance if keys is None else Entrance(keys, lambda: gateway.owners),
     )
     started = threading.Event()
     server = Listener(app, bind("127.0.0.1", 0), grace_s=grace_s, on_ready=lambda _: started.set())

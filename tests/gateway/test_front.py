@@ -3,12 +3,17 @@
 import gzip
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from freehold.config import ModelConfig
 from freehold.gateway.routing.places import PATHS
+from tests.audited import Audited
 
 
 def test_a_model_of_this_process_is_answered_here(node: Any) -> None:
@@ -98,3 +103,33 @@ def test_a_name_that_the_server_lacks_is_told_with_those_it_has(
     assert "a, b" in answer.json()["error"]["message"]
     assert node.ask("b").json() == {"model": "b"}
     assert node.ask("chosen").json() == {"model": "a"}
+
+
+def test_what_is_passed_on_is_audited_as_its_client_sent_and_got_it(
+    node_of: Callable[..., Any], shared_unruly: Any, tmp_path: Path
+) -> None:
+    """Packed, as a form, and where the other server cuts its stream short; keys and other headers never."""
+    theirs = ModelConfig(id="theirs", source=shared_unruly.url, upstream_model="theirs/x")
+    audited = Audited(tmp_path)
+    with node_of(theirs, alone=True, entrance=audited.entrance) as node:
+        node.wait("theirs")
+        node.client.headers.update({"api-key": audited.key, "cookie": "sweet"})
+        asked = json.dumps({"model": "theirs", "input": "secret plan"})
+        packed = gzip.compress(asked.encode())
+        node.client.post("/v1/embeddings", content=packed, headers={"content-encoding": "gzip"})
+        form = httpx.Request("POST", "http://t", data={"a": "b"}, files={"file": b"\xff\x00"})
+        form.read()
+        headers = {"content-type": form.headers["content-type"], "x-model-id": "theirs"}
+        sound = node.client.post("/v1/audio/transcriptions", content=form.content, headers=headers)
+        behave = {"kind": "stream", "chunks": ["data: {}\n\n"], "then": "cut"}
+        with suppress(httpx.RemoteProtocolError):
+            node.ask("theirs", behave=behave)
+    lines = audited.lines()
+    embedded, spoken, cut = (line["content"] for line in lines)
+    assert embedded["request"] == {"bytes": len(packed), "sha256": sha256(packed).hexdigest(), "text": asked}
+    assert spoken["request"] == {"bytes": len(form.content), "sha256": sha256(form.content).hexdigest()}
+    assert spoken["answer"]["text"] == sound.text
+    assert (lines[2]["outcome"], cut["answer"]["text"]) == ("cut", "data: {}\n\n")
+    assert audited.key not in json.dumps(lines)
+    assert "sweet" not in json.dumps(lines)
+    audited.close()

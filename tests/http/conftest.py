@@ -247,6 +247,7 @@ class House:
             Route("POST", "/v1/wait", self.wait, "openai", "infer"),
             Route("GET", "/v1/stream", self.stream, "openai", "metadata"),
             Route("GET", "/v2/stream", self.stream, "oip", "metadata"),
+            Route("GET", "/v1/answers", self.stream, "openai", "infer"),
             Route("POST", "/v2/models/{model}/infer", self.describe, "oip", "infer"),
             Route("POST", "/v2/models/{model}/versions/{version}/infer", self.describe, "oip", "infer"),
             Route("GET", "/v2/models/{model}", self.describe, "oip", "metadata"),

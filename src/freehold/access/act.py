@@ -34,8 +34,8 @@ class Act:
 
     `who` is the name of a key, or of a person at a terminal; `where` is the address, node or server that matters to it:
     whence a login came, where a request was answered. `model` and `digest` are empty where no model is concerned.
-    `details` have values of their own for this verb; they never hold a key or the content of a request. `at` is when,
-    in seconds since 1970; None is when its line is written.
+    `details` have values of their own for this verb; they never hold a key or the content of a request, which stands in
+    `content` where that is wanted. `at` is when, in seconds since 1970; None is when its line is written.
     """
 
     what: str
@@ -48,7 +48,15 @@ class Act:
     tokens_in: int = 0
     tokens_out: int = 0
     details: Mapping[str, str | int] = field(default_factory=dict)
+    content: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
     at: float | None = None
+
+    @property
+    def weight(self) -> int:
+        """Characters of its content, beside which all else of it is small."""
+        if not self.content:
+            return 0
+        return sum(len(said) for body in self.content.values() for said in body.values() if isinstance(said, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Line:
             document["details"] = {
                 fit(name): fit(value) if isinstance(value, str) else value for name, value in act.details.items()
             }
+        if act.content:
+            document["content"] = act.content  # as it was sent: no bound of a name is one of what is asked
         return msgspec.json.encode(document, order="sorted")
 
 

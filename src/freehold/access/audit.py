@@ -23,7 +23,9 @@ WhenFull = Literal["refuse", "go_on"]
 """What becomes of an act whose line cannot be written: it is refused, or done and told of later."""
 
 QUEUE = 10_000  # lines that wait
+QUEUED_TEXT = 32 << 20  # characters of requests and answers in them
 BATCH = 1000  # lines of one transaction
+BATCH_TEXT = 4 << 20  # characters in them
 
 _log = logging.getLogger(__name__)
 
@@ -50,22 +52,26 @@ class Audit:
         self._waiting: deque[tuple[float, Act]] = deque()
         self._clock = clock
         self._turned_away = TurnedAway()
-        self._lost = self._lost_told = 0  # each grows in one thread alone
+        self._lost = self._lost_told = 0  # each grows in one thread alone, as do the next two
+        self._text = self._text_written = 0
         self._trouble = ""
         self._flushing = Lock()
 
     def note(self, act: Act) -> None:
         """Have `act` written soon. Never waits, never raises."""
         refuses = self._refuses and self.inference  # who does lets no more requests in, see `permit`
-        if len(self._waiting) < QUEUE or refuses:
+        if refuses or not self._is_full():
+            if act.content:
+                self._text += act.weight  # only those of requests, which come from one thread
             self._waiting.append((self._clock(), act))
         else:
             self._lost += 1
 
     def permit(self) -> None:
         """Before a request whose line has to be written: raises `audit_refused` while none can be."""
-        if self._refuses and self.inference and (self._trouble or len(self._waiting) >= QUEUE):
-            raise FreeholdError("audit_refused", reason=self._trouble or f"{QUEUE} lines wait to be written")
+        if self._refuses and self.inference and (self._trouble or self._is_full()):
+            reason = self._trouble or f"{len(self._waiting)} lines wait to be written"
+            raise FreeholdError("audit_refused", reason=reason)
 
     def refused(self, refused: Refused) -> None:
         """Somebody got nothing but an error. Lines of these are written in groups: a flood of them fills no disk."""
@@ -141,19 +147,32 @@ class Audit:
         self.group_refused()
         self.flush()
 
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= QUEUE or self._text - self._text_written >= QUEUED_TEXT
+
     def _write_batch(self) -> None:
         lost = self._lost - self._lost_told
-        first = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
+        first, text = self._first()
         batch = [replace(act, at=at) for at, act in first]
         if lost:
             batch.append(Act("audit.lost", OURSELVES, details={"lines": lost}))
         head = self.trail.append(batch)
         for _ in first:
             self._waiting.popleft()
+        self._text_written += text
         self._lost_told += lost
         self._lines.inc(len(batch))
         self._missing.inc(lost)
         _log.debug("audit %s", head)
+
+    def _first(self) -> tuple[list[tuple[float, Act]], int]:
+        """The lines to write at once, and the characters of their content: at least one where any waits."""
+        first: list[tuple[float, Act]] = []
+        text = 0
+        while len(first) < min(BATCH, len(self._waiting)) and text < BATCH_TEXT:
+            first.append(self._waiting[len(first)])
+            text += first[-1][1].weight
+        return first, text
 
     def _write_end(self, act: Act) -> None:
         try:

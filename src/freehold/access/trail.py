@@ -30,8 +30,10 @@ PRUNED = "audit.prune"
 OURSELVES = "freehold"  # who acts where nobody asked
 DAY_S = 86400
 COLUMNS = "number, at_ms, what, who, tenant, model, line, hash"
-PAGE = 1000  # lines read at a time: a reader keeps no transaction open while writers wait
-DROPPED = 20_000  # lines dropped at a time: writers wait for a tenth of a second, not for all that is old
+PAGE = 200  # lines read at a time: a reader keeps no transaction open while writers wait, nor much of their content
+DROPPED = (
+    2000  # lines dropped at a time: writers wait for half a second where all have content, not for all that is old
+)
 
 _log = logging.getLogger(__name__)
 

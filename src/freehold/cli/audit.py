@@ -23,6 +23,8 @@ from freehold.errors import FreeholdError
 
 SINCE = "Only from then on: 7d, 12h, 30m ago, a day or a moment (2026-11-23T09:00Z; UTC unless it says otherwise)."
 SHOWN = 100
+_BODIES = (("request", "asked"), ("answer", "answered"))
+"""Of the content of a request, and what they are called beside its details."""
 
 
 def audit(
@@ -112,10 +114,19 @@ def _table(lines: Sequence[dict[str, Any]]) -> list[str]:
 def _cell(line: dict[str, Any], name: str) -> str:
     if name != "details":
         return fit(str(line.get(name, "-")))
-    told = {key: line[key] for key in ("digest", "tokens_in", "tokens_out") if key in line}
-    details = line.get("details")
+    told: dict[str, Any] = {key: line[key] for key in ("digest", "tokens_in", "tokens_out") if key in line}
+    details, content = line.get("details"), line.get("content")
     told |= details if isinstance(details, dict) else {}
+    if isinstance(content, dict):
+        told |= {word: _begin(content[name]) for name, word in _BODIES if name in content}
     return fit(", ".join(f"{key} {str(value).removeprefix('sha256:')[:40]}" for key, value in told.items()) or "-")
+
+
+def _begin(body: Any) -> str:
+    """Of a request or an answer how it begins, or how long it is."""
+    said = body if isinstance(body, dict) else {}
+    text = said.get("text", said.get("begins"))
+    return f"{said.get('bytes', '?')} bytes" if text is None else " ".join(str(text)[:200].split())
 
 
 def _moment(option: str, text: str | None) -> float | None:

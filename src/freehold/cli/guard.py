@@ -67,6 +67,7 @@ class Guard:
             ledger=Bookkeeping(self._books.usage, self._books.audit),
             proxies=TrustedProxies(access.trusted_proxies),
             until_keys=until_keys,
+            content=access.audit.inference and access.audit.content,
         )
 
     def follow(self, access: Access) -> None:

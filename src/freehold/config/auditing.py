@@ -10,7 +10,10 @@ class Auditing(Shape, frozen=True):
 
     inference: Annotated[
         bool,
-        doc("Every request has a line, too: who, model, digest, tokens, where it was answered; never its content."),
+        doc("Every request has a line, too: who, model, digest, tokens, where it was answered."),
+    ] = False
+    content: Annotated[
+        bool, doc("Of every request in it also what was asked and answered, as text: what people wrote is kept.")
     ] = False
     when_full: Annotated[
         Literal["refuse", "go_on"],

@@ -15,6 +15,7 @@ from freehold.http.call import (
     ClientLeft,
     Dialect,
     Endpoint,
+    Message,
     Receive,
     Response,
     Route,
@@ -115,7 +116,9 @@ class App:
             answer = await bound.endpoint(call)
             if isinstance(answer, Stream):
                 own = [(b"x-request-id", request_id.encode("ascii")), *_limits(call)]
-                delivery = Delivery(answer, send, own, ping_s=self._ping_s, headless=call.method == "HEAD")
+                delivery = Delivery(
+                    answer, _overheard(send, call, answer), own, ping_s=self._ping_s, headless=call.method == "HEAD"
+                )
                 await call.while_connected(delivery.run())
             else:
                 response = answer
@@ -126,8 +129,9 @@ class App:
         finally:
             self.in_flight -= 1
             if call is not None:
-                cut = delivery is not None and delivery.started and response not in (None, _LEFT)
-                self._let_go(call, 0 if cut else status, perf_counter() - began)
+                begun = delivery is not None and delivery.started
+                cut = begun and response not in (None, _LEFT)
+                self._let_go(call, None if begun else response, 0 if cut else status, perf_counter() - began)
         ended = status
         if delivery is not None and delivery.started:
             if response is not None and response is not _LEFT:
@@ -142,12 +146,15 @@ class App:
         """Count one error that a client was told."""
         self._telemetry.errors.inc(code)
 
-    def _let_go(self, call: Call, status: int, seconds: float) -> None:
-        """Settle what a request took: memory, and of its key's limits. An answer that is whole is sent after it, and
-        tells what is left."""
+    def _let_go(self, call: Call, response: Response | None, status: int, seconds: float) -> None:
+        """Settle what a request took: memory, and of its key's limits. `response`, an answer that is whole, is sent
+        after it, and tells what is left."""
         if call.held:
             self._memory.give(call.held)
         if call.visit is not None:
+            if call.visit.content is not None and response is not None:
+                call.visit.content.answer.describe(_described(response))
+                call.visit.content.answer.take(response.body)
             call.visit.end(status, seconds)
 
     def _respond_to(self, failure: BaseException, dialect: Dialect, request_id: str) -> Response:
@@ -188,7 +195,28 @@ async def _enter(entrance: Entrance, call: Call, right: Right | None) -> None:
         return
     asked = Asked(right, call.method, call.path, call.request_id, call.address)
     call.visit = entrance.admit(call.headers, asked)
+    if call.visit.content is not None:
+        call.overheard(call.visit.content.request)
     await call.visit.begin(call.guess_tokens(call.announced))
+
+
+def _overheard(send: Send, call: Call, stream: Stream) -> Send:
+    """`send`, and whoever keeps the content of requests hears what it has sent."""
+    content = None if call.visit is None else call.visit.content
+    if content is None:
+        return send
+    passage = content.answer
+    passage.describe(_described(stream))
+
+    async def tell(message: Message) -> None:
+        await send(message)
+        passage.take(message.get("body", b""))
+
+    return tell
+
+
+def _described(answer: Response | Stream) -> dict[bytes, bytes]:
+    return {**dict(answer.headers), b"content-type": answer.content_type}
 
 
 def _limits(call: Call | None) -> Headers:

@@ -64,4 +64,5 @@ def _line(visit: Visit, status: int, seconds: float) -> Act:
         visit.prompt_tokens,
         visit.completion_tokens,
         {"path": asked.path, "address": asked.address, "request": asked.request_id, "ms": round(1000 * seconds)},
+        {} if visit.content is None else visit.content.told(),
     )

@@ -12,6 +12,7 @@ import msgspec
 from freehold.access import Right
 from freehold.errors import FreeholdError
 from freehold.http.compression import inflate
+from freehold.http.content import Passage
 from freehold.http.departures import Departures
 from freehold.http.memory import MemoryBudget
 from freehold.http.visit import Visit
@@ -201,6 +202,18 @@ class Call:
             raise self._too_large(f"Content-Length {int(declared)} bytes")
         async for piece in self._arriving(None):
             yield piece
+
+    def overheard(self, passage: Passage) -> None:
+        """Have `passage` take the body as it comes, whoever reads it."""
+        passage.describe(self._headers)
+        receive = self._receive
+
+        async def hear() -> Message:
+            message = await receive()
+            passage.take(message.get("body", b""))
+            return message
+
+        self._receive = hear
 
     def hold(self, size: int) -> None:
         """Take `size` bytes of the memory budget until the request ends. Raises what `MemoryBudget.take` does."""

@@ -48,6 +48,20 @@ async def inflate(data: bytes, encoding: bytes, *, grow: Callable[[int, int], No
     return b"".join(pieces)
 
 
+def beginning(data: bytes, encoding: bytes, most: int) -> tuple[bytes, bool]:
+    """The first bytes, `most` of them, that a gzip or deflate body unpacks to, and whether that is all of it.
+
+    `data` may be cut itself. Nothing where it is packed in another way, or wrong.
+    """
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        return b"", False
+    stream = zlib.decompressobj(_RAW if encoding == b"deflate" and not _has_zlib_header(data) else _AUTO)
+    try:
+        return stream.decompress(data, most), stream.eof
+    except zlib.error:
+        return b"", False
+
+
 async def deflate(body: bytes, accepted: bytes | None) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
     """An answer's body as a client wants it, and the headers that say so.
 

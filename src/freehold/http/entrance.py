@@ -7,7 +7,7 @@ from contextlib import suppress
 from freehold.access import Key, Keys
 from freehold.errors import FreeholdError
 from freehold.http.proxies import TrustedProxies
-from freehold.http.visit import Asked, Ledger, Owners, Quota, Visit
+from freehold.http.visit import Asked, Ledger, OverheardVisit, Owners, Quota, Visit
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +30,17 @@ class Entrance:
         ledger: Ledger | None = None,
         proxies: TrustedProxies | None = None,
         until_keys: bool = False,
+        content: bool = False,
     ) -> None:
         """`owners` tells whose models are as of now; a request keeps what held when it began. `until_keys`: it is open
-        while no key was ever made."""
+        while no key was ever made. `content`: visits keep what was asked and answered, for `ledger`."""
         self._keys = keys
         self._owners = owners
         self._quota = quota
         self._ledger = ledger
         self._proxies = proxies or TrustedProxies()
         self._is_open = until_keys
+        self._visit = OverheardVisit if content else Visit
 
     @property
     def is_open(self) -> bool:
@@ -59,14 +61,14 @@ class Entrance:
         if self.is_open:
             if b"origin" in headers and asked.right in _CHANGES:
                 raise FreeholdError("page_refused", origin=headers[b"origin"].decode("latin-1")[:200])
-            return Visit(_ANYONE, asked, self._owners(), None, self._ledger)
+            return self._visit(_ANYONE, asked, self._owners(), None, self._ledger)
         try:
             key = self._keys.check(presented_key(headers), asked.address)
         except FreeholdError as error:
             if self._ledger is not None:
                 self._ledger.turned_away(asked.address, error.code)
             raise
-        return Visit(key, asked, self._owners(), self._quota, self._ledger)
+        return self._visit(key, asked, self._owners(), self._quota, self._ledger)
 
     def look_in(self, headers: Mapping[bytes, bytes], asked: Asked) -> Visit:
         """The visit of a request to what is public, which nobody counts: it sees what belongs to no tenant, and what

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from freehold.access import DEFAULT_TENANT, Key, Right
 from freehold.errors import FreeholdError
+from freehold.http.content import Content
 from freehold.http.offloaded import offloaded
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -90,6 +91,9 @@ class Visit:
         "place",
         "prompt_tokens",
     )
+
+    content: Content | None = None
+    """What was asked and answered, where its line in the audit holds that; see `OverheardVisit`."""
 
     def __init__(self, key: Key, asked: Asked, owners: Owners, quota: Quota | None, ledger: Ledger | None) -> None:
         self.key = key
@@ -205,3 +209,13 @@ class Visit:
             self._allowance.settle(self.prompt_tokens + self.completion_tokens)
         if self._ledger is not None:
             self._ledger.note(self, status, seconds)
+
+
+class OverheardVisit(Visit):
+    """A visit that keeps the content of an inference."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, key: Key, asked: Asked, owners: Owners, quota: Quota | None, ledger: Ledger | None) -> None:
+        super().__init__(key, asked, owners, quota, ledger)
+        self.content = Content() if asked.right == "infer" else None

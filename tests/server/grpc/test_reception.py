@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from freehold.access import Keys
@@ -17,6 +19,7 @@ from freehold.engine.tensor import TensorEngine
 from freehold.protocol.grpc.messages import message
 from freehold.server.grpc.service import AHEAD
 from freehold.server.models import Served
+from tests.audited import Audited
 from tests.crowd import eventually
 
 SERVICE = "/inference.GRPCInferenceService"
@@ -249,3 +252,33 @@ def test_a_defect_shows_nothing_of_the_inside(
     assert "mine" in call.details()
     assert "secret" not in call.details()
     assert "a secret of the inside" in caplog.text
+
+
+def test_the_content_of_a_call_is_audited_as_a_hash(serve: Callable[..., Any], ask: Ask, tmp_path: Path) -> None:
+    """Of each request of a stream, too, and of one that fails; REST's beside it as text, or as a hash where it is
+    binary."""
+
+    def of(data: bytes) -> dict[str, Any]:
+        return {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+
+    audited = Audited(tmp_path)
+    node = serve("fp32", entrance=audited.entrance)
+    body, key = infer_request(), ("api-key", audited.key)
+    answer = ask(node.place, "ModelInfer", body, key).result(timeout=30)
+    assert refused(ask(node.place, "ModelInfer", b"\xff", key))
+    with grpc.insecure_channel(node.place) as channel:
+        list(channel.stream_stream(f"{SERVICE}/ModelStreamInfer")(iter([body, body]), metadata=[key]))
+    url = f"{node.server.address.url}/v2/models/fp32/infer"
+    tensors = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]}
+    with httpx.Client(trust_env=False, headers=[key]) as client:
+        as_json = client.post(url, json=tensors)
+        octets = {"content-type": "application/octet-stream", "inference-header-content-length": "0"}
+        raw = client.post(url, content=b"AAAA" * 3, headers=octets)
+    said = [line["content"] for line in audited.lines()]
+    assert said[0] == {"request": of(body), "answer": of(answer)}
+    assert said[1] == {"request": of(b"\xff")}
+    assert [one["request"] for one in said[2:4]] == [of(body)] * 2
+    assert said[4]["request"] == {**of(as_json.request.content), "text": as_json.request.content.decode()}
+    assert said[4]["answer"] == {**of(as_json.content), "text": as_json.text}
+    assert (raw.status_code, said[5]) == (200, {"request": of(b"AAAA" * 3), "answer": of(raw.content)})
+    audited.close()

@@ -276,6 +276,13 @@ _NOTES: dict[str, Entry] = {
         "{where}：`{key}` 不起作用：限额按密钥计数，而 `auth: none` 不要求密钥。",
         "请移除 `auth: none`，或移除这些限额。",
     ),
+    "note_content_unaudited": Entry(
+        Kind.INVALID,
+        "{where}: `{key}` keeps nothing: the content of requests stands in their lines, and there are none.",
+        "Set `access.audit.inference: true` beside it, or remove it.",
+        "{where}：`{key}` 不起作用：请求内容写在请求的审计行中，而目前不写这些行。",
+        "请同时设置 `access.audit.inference: true`，或移除该项。",
+    ),
     "note_path_replaced": Entry(
         Kind.CONFLICT,
         "{where}: `{key}` is replaced by MODEL_PATH={value}.",

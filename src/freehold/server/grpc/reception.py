@@ -204,7 +204,12 @@ class Reception:
                 call.hold(len(body))
             elif (body := await call.receive()) is None:
                 raise FreeholdError("message_malformed", message=call.path)
+            content = None if call.visit is None else call.visit.content
+            if content is not None:
+                content.request.take(body, is_binary=True)
             answered = await answer(call, body)
+            if content is not None:
+                content.answer.take(answered, is_binary=True)
             status = ANSWERED
         except FreeholdError as error:
             status = STATUS[error.kind]
