@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from msgspec import structs
 
 from freehold.access import Key
 from freehold.gateway.wire.usage import counted
@@ -69,6 +70,9 @@ class Source:
         ((b'data: {"usage": null}\n\n', b'data: {"usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\n'), (3, 2)),
         ((b'data: {}\n\ndata: {"usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\ndata: [DONE]\n\n',), (3, 2)),
         ((b"data: {}\n\n", b"data: {}\n\ndata: {}\n\n"), (GUESS, 3)),
+        ((b'data: {"us', b'age": {"prompt_tok', b'ens": 3, "completion_tokens": 2}}\n\n'), (3, 2)),
+        ((b'data: {"delta": "{\\"usage\\": {\\"prompt_tokens\\": 9}}"}\n\n',), (GUESS, 1)),
+        ((b'data: {"usage": {"prompt_tokens": "', b"x" * 9000, b'"}}\n\n'), (GUESS, 3)),
     ],
 )
 def test_a_stream_says_its_tokens_or_its_frames_count(frames: tuple[bytes, ...], tokens: tuple[int, int]) -> None:
@@ -83,6 +87,44 @@ def test_a_stream_says_its_tokens_or_its_frames_count(frames: tuple[bytes, ...],
     seen, one = asyncio.run(read())
     assert seen == list(frames)
     assert (one.prompt_tokens, one.completion_tokens) == tokens
+
+
+EMBEDDED = b'{"data": [' + b"0.25, " * 20_000 + b'1], "usage": {"prompt_tokens": 3, "details": {"a": 1}}, "model": "m"}'
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 65_536])
+def test_a_large_document_says_its_tokens_however_it_is_cut(size: int) -> None:
+    """Vectors come in many pieces, none of which is an event."""
+
+    async def read() -> Visit:
+        one = visit()
+        start = 0 if size > 7 else len(EMBEDDED) - 200  # every cut through its end, and not a hundred thousand of them
+        pieces = [EMBEDDED[place : place + size] for place in range(start, len(EMBEDDED), size)]
+        source = structs.replace(Source(*pieces).stream, content_type=b"application/json")
+        answer = await counted(source, one, "m", GUESS)
+        assert isinstance(answer, Stream)
+        assert b"".join([frame async for frame in answer.frames]) == EMBEDDED[start:]
+        return one
+
+    one = asyncio.run(read())
+    assert (one.prompt_tokens, one.completion_tokens) == (3, 0)
+
+
+def test_a_document_without_usage_costs_what_was_guessed() -> None:
+    """Its pieces are no tokens; one that is an error costs nothing."""
+
+    async def read(status: int) -> Visit:
+        one = visit()
+        stream = Source(b'{"data": [', b"1", b"]}").stream
+        answer = await counted(
+            structs.replace(stream, content_type=b"application/json", status=status), one, "m", GUESS
+        )
+        assert isinstance(answer, Stream)
+        assert [frame async for frame in answer.frames]
+        return one
+
+    assert [asyncio.run(read(status)).prompt_tokens for status in (200, 500)] == [GUESS, 0]
+    assert asyncio.run(read(200)).completion_tokens == 0
 
 
 @pytest.mark.parametrize("read", [0, 1])
