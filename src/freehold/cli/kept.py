@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from freehold.access.private import write_private
 from freehold.config.forms import ID
 from freehold.errors import FreeholdError
 
@@ -42,9 +44,7 @@ class Kept:
         path = self._path(model)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            coming = path.with_name(f"{path.name}.coming")
-            coming.write_text(json.dumps(dict(settings), ensure_ascii=False, indent=1), encoding="utf-8")
-            coming.replace(path)
+            write_private(path, json.dumps(dict(settings), ensure_ascii=False, indent=1).encode())
         except OSError as error:
             raise FreeholdError("kept_unwritable", path=path, reason=error.strerror or str(error)) from None
         self._clear(model, settings)
@@ -85,7 +85,10 @@ class Kept:
                 for name, content in files.items():
                     path = coming / PurePosixPath(name)
                     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    path.write_bytes(content)
+                    with path.open("wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
                 coming.rename(place)
         except OSError as error:
             shutil.rmtree(coming, ignore_errors=True)
