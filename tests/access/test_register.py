@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,7 +233,7 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
     trail = Trail(database, "node", Witness(tmp_path))
     register = Register(database, trail=trail, who="ada@terminal")
     register.create_initial(tmp_path)
-    scope = {"team": "search", "models": ["m", "n"], "expires_at": 4e9}
+    scope: dict[str, Any] = {"team": "search", "models": ["m", "n"], "expires_at": 4e9, "limits": Limits(parallel=2)}
     register.create("dify", "client", tenant="acme", **scope)
     with pytest.raises(FreeholdError, match="key_name_taken"):
         register.create("dify", "client")
@@ -250,7 +251,7 @@ def test_every_change_has_its_line_in_the_audit(database: Database, tmp_path: Pa
         ("keys.revoke", "acme", "dify"),
     ]
     may = {"role": "client", "team": "search", "models": "m, n", "expires_at": "2096-10-02T07:06:40.000Z"}
-    assert lines[1]["details"] == {"key": "dify", **may}
+    assert lines[1]["details"] == {"key": "dify", "parallel": 2, **may}
     assert lines[3]["details"] == {"key": "dify", "parallel": 4, "tokens_per_day": "none"}
     assert {line["who"] for line in lines} == {"ada@terminal"}
     assert verify(trail).whole

@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -154,7 +154,7 @@ class Register:
             raise FreeholdError("key_expiry_past")
         scope = None if models is None else sorted(set(models))
         key = new_key()
-        told = {"role": role, "team": team, "models": ", ".join(scope or ())}
+        told: dict[str, Any] = {"role": role, "team": team, "models": ", ".join(scope or ()), **asdict(limits)}
         told |= {} if expires_at is None else {"expires_at": written(int(expires_at * 1000))}
         may = {what: said for what, said in told.items() if said}
         with self._changing("keys.create", name, tenant, **may) as transaction:
