@@ -19,7 +19,8 @@ class Wire:
         self.stream_room = 100
         self.sent = b""
         self.read = 0
-        self.closed = False
+        self.closed = self.paused = False
+        self.waits = 0
 
     def write(self, data: bytes) -> None:
         """Keep it."""
@@ -30,8 +31,11 @@ class Wire:
         self.read += size
 
     async def writable(self, stream: Stream) -> None:
-        """Its client opens the window by two bytes each time."""
-        stream.added += 2
+        """Where there is something to wait for: its client takes what was sent, and two bytes more."""
+        if self.paused or min(stream.room, self.room) <= 0:
+            self.paused = False
+            stream.added += 2
+            self.waits += 1
 
     def close(self, stream: Stream) -> None:
         """The answer is whole."""
@@ -126,6 +130,13 @@ def test_an_answer_is_cut_as_its_client_takes_it(
     asyncio.run(Stream(wire, 1, {}, ended=True).send(b"H", body, trailers))
     assert frames_of(wire.sent) == expected
     assert wire.closed == bool(expected[-1][1] & Flag.END_STREAM)
+
+
+def test_a_client_that_reads_nothing_gets_nothing_more(wire: Wire) -> None:
+    """Small answers are held back as large ones are, however wide its windows are."""
+    wire.paused = True
+    asyncio.run(Stream(wire, 1, {}, ended=True).send(b"H", b"abc", b"T"))
+    assert (wire.waits, frames_of(wire.sent)[1:]) == (1, [(Kind.DATA, 0, b"abc"), (Kind.HEADERS, 5, b"T")])
 
 
 def test_nothing_is_sent_to_who_left(wire: Wire) -> None:

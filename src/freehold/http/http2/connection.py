@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._came = 0  # bytes that were read, or dropped, and not acknowledged yet
         self._credit = frames.WINDOW  # bytes that its client may still send
         self._head: tuple[int, int, bytearray] | None = None  # stream and flags of a block of headers that is not whole
-        self._paused = False
+        self.paused = False
         self._writers: set[asyncio.Future[None]] = set()
         self._heard = self._moved = self._loop.time()
         self._pinged = False
@@ -77,13 +77,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: it is read no further either."""
-        self._paused = True
+        self.paused = True
         self._moved = self._loop.time()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        self._paused = False
+        self.paused = False
         if not self._transport.is_closing():
             self._transport.resume_reading()
         self._wake()
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
     async def writable(self, stream: Stream) -> None:
         """Wait until something may have changed that keeps `stream` from sending."""
         until = self._loop.time() + self._bounds.stalled_s  # also where frames of others wake it
-        while not stream.over and (self._paused or min(stream.room, self.room) <= 0):
+        while not stream.over and (self.paused or min(stream.room, self.room) <= 0):
             waiting = self._loop.create_future()
             self._writers.add(waiting)
             try:
@@ -167,7 +167,7 @@ class Connection(asyncio.Protocol):
         if (
             silence > PING_AFTER_S + PONG_WITHIN_S
             or (is_unfinished and silence > bounds.head_s)
-            or (self._paused and now - self._moved > bounds.stalled_s)
+            or (self.paused and now - self._moved > bounds.stalled_s)
         ):
             self._transport.abort()
         elif silence > PING_AFTER_S and not self._pinged:

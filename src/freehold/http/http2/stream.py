@@ -13,6 +13,7 @@ class Line(Protocol):
 
     address: str
     room: int  # bytes that may be sent on all streams together
+    paused: bool  # whether the client reads slower than we write
     stream_room: int  # and on each of them, where nothing of it was used or added
 
     def write(self, data: bytes) -> None: ...
@@ -116,7 +117,7 @@ class Stream:
             self._opened = True
             parts.append(self._block(head + (trailers or b"") if is_all else head, last=is_all))
         if body is not None:
-            if len(body) > min(LARGEST_PAYLOAD, self.room, self._line.room):
+            if self._line.paused or len(body) > min(LARGEST_PAYLOAD, self.room, self._line.room):
                 self._line.write(b"".join(parts))
                 parts = []
                 await self._send_slowly(body)
@@ -135,16 +136,13 @@ class Stream:
     async def _send_slowly(self, body: bytes) -> None:
         left = memoryview(body)
         while left:
-            while not self.over and min(self.room, self._line.room) <= 0:
-                await self._line.writable(self)
+            await self._line.writable(self)
             if self.over:
                 return
             size = min(len(left), LARGEST_PAYLOAD, self.room, self._line.room)
             self._spend(size)
             self._line.write(frames.head(size, Kind.DATA, 0, self.number) + left[:size])
             left = left[size:]
-            if left:
-                await self._line.writable(self)
 
     # the connection
 
