@@ -177,10 +177,11 @@ async def test_an_answer_belongs_to_the_engine_that_gave_it(
     one, coming = serve_one("m", model_paths["fp32"]), serve_one("m", model_paths["log"])
     await one.load()
     await coming.load()
-    digest, before, client = one.engine.digest, one.statistics, Replacing(one, coming)
+    digest, other = one.engine.digest, coming.engine.digest
+    before, client = one.statistics, Replacing(one, coming)
     asked = TensorRequest({"x": np.ones((1, 3), np.float32)})
     await DataPlane(Models([one]), Telemetry(process=False)).infer(client, one, asked)
-    assert (client.visit.digest, one.engine.digest) == (digest, coming.engine.digest)
+    assert (client.visit.digest, one.engine.digest) == (digest, other)
     counted = [statistics.told("m", "1").inference_stats.success.count for statistics in (before, one.statistics)]
     assert counted == [1, 0]
     await one.close(0)

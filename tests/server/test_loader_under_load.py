@@ -78,7 +78,7 @@ def test_no_request_fails_and_no_engine_is_left(
         await asyncio.gather(changing(), *(asking() for _ in range(8)))
         await asyncio.sleep(0.1)
         assert most <= BUDGET
-        assert {name for name, _ in refused} <= {COMES_AND_GOES}
+        assert {name for name, _ in refused} <= {COMES_AND_GOES}, refused
         assert {code for _, code in refused} <= {"model_not_found", "model_unloaded", "model_loading"}
         assert {one.id for one in models.all()} == set(NAMES)
 

@@ -76,6 +76,8 @@ def test_a_place_takes_over_what_was_loaded_beside_it(one: Served, tmp_path: Pat
         assert one.take_over(coming) is before
         assert one.manifest.inputs[0].datatype == "INT64"
         assert (one.created, one.vital) == (created, True)
+        await coming.unload(State.ASLEEP, asleep(coming, "it was found idle just before"), 0.0)
+        assert one.asked().engine.ready()
         await before.close(1.0)
         await one.close(1.0)
 

@@ -226,6 +226,8 @@ class Served:
         for one in fields(self):
             if one.name not in ("created", "vital"):
                 setattr(self, one.name, getattr(successor, one.name))
+        successor.give_up()  # who still knows it, as idle and about to sleep, would close what answers here now
+        successor.state = State.UNLOADED
         return before
 
     def give_up(self) -> Engine | None:
