@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from typing import cast
+from typing import TypeVar, cast
 
 import httptools
 import msgspec
 
 from bench.places import ROOT
+
+T = TypeVar("T")
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -49,18 +51,26 @@ class Outcome(msgspec.Struct):
 
 
 def send(job: Job) -> Outcome:
-    """Run `job` in a client process and wait for it. Raises CalledProcessError, ValueError when it broke."""
+    """Run `job` in a client process and wait for it. Raises as `have_done`."""
+    return have_done("bench.client", job, Outcome)
+
+
+def have_done(module: str, job: msgspec.Struct, outcome: type[T]) -> T:
+    """What `python -m module` makes of a job, in a process of its own: msgpack in, msgpack out, by `hand_over`.
+
+    Raises CalledProcessError, ValueError when it broke.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "bench.client"],
+        [sys.executable, "-m", module],
         cwd=ROOT,
         input=msgspec.msgpack.encode(job),
         stdout=subprocess.PIPE,
         check=True,
     )
     try:
-        return msgspec.msgpack.decode(done.stdout, type=Outcome)
+        return msgspec.msgpack.decode(done.stdout, type=outcome)
     except msgspec.DecodeError as error:
-        raise ValueError(f"the client wrote {len(done.stdout)} bytes that are no outcome: {error}") from error
+        raise ValueError(f"{module} wrote {len(done.stdout)} bytes that are no outcome: {error}") from error
 
 
 class _Connection(asyncio.Protocol):

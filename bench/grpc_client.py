@@ -6,7 +6,6 @@ Run as `python -m bench.grpc_client`: a msgpack `Job` on standard input, a msgpa
 """
 
 import asyncio
-import subprocess
 import sys
 import time
 
@@ -15,8 +14,7 @@ import grpc.aio
 import msgspec
 import numpy as np
 
-from bench.client import hand_over
-from bench.places import ROOT
+from bench.client import hand_over, have_done
 from bench.wrk import Summary
 
 
@@ -39,15 +37,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def send(job: Job) -> Outcome:
-    """Run `job` in a client process and wait for it. Raises CalledProcessError."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.grpc_client"],
-        cwd=ROOT,
-        input=msgspec.msgpack.encode(job),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return msgspec.msgpack.decode(done.stdout, type=Outcome)
+    """Run `job` in a client process and wait for it. Raises as `have_done`."""
+    return have_done("bench.grpc_client", job, Outcome)
 
 
 async def _load(job: Job) -> Outcome:

@@ -7,14 +7,12 @@ Run as `python -m bench.openloop`: a msgpack `Job` on standard input, a msgpack 
 """
 
 import asyncio
-import subprocess
 import sys
 import time
 
 import msgspec
 
-from bench.client import hand_over
-from bench.places import ROOT
+from bench.client import hand_over, have_done
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -36,15 +34,8 @@ class Outcome(msgspec.Struct):
 
 
 def send(job: Job) -> Outcome:
-    """Run `job` in a client process. Raises CalledProcessError."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.openloop"],
-        cwd=ROOT,
-        input=msgspec.msgpack.encode(job),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return msgspec.msgpack.decode(done.stdout, type=Outcome)
+    """Run `job` in a client process and wait for it. Raises as `have_done`."""
+    return have_done("bench.openloop", job, Outcome)
 
 
 class _Loop:

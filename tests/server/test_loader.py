@@ -11,7 +11,7 @@ import pytest
 from freehold.engine.base import Engine
 from freehold.engine.opening import open_engine
 from freehold.errors import FreeholdError
-from freehold.server.models import Models, State
+from freehold.server.models import Models, Served, State
 from tests.server.places import MB, SETTINGS, Gate, ask, during, served, until
 
 pytestmark = pytest.mark.usefixtures("hasty")
@@ -126,6 +126,17 @@ def test_a_changed_configuration_is_followed(times: Times, tmp_path: Path, caplo
         during(models, test)
 
 
+async def begin_to_wake(models: Models, one: Served, gate: Gate) -> "asyncio.Task[float]":
+    """A request for `one`, which was put to sleep, and whose graph is being opened again until `gate` lets it."""
+    await until(lambda: not one.busy)
+    await models.loader._sleep(one, "of this test")
+    gate.asked.clear()
+    gate.let_open.clear()
+    waiting = asyncio.create_task(ask(models, one.id))
+    await asyncio.to_thread(gate.asked.wait)
+    return waiting
+
+
 def test_a_node_is_ready_while_a_model_is_woken(times: Times) -> None:
     """A probe that fell on the load would take the node out; clients go on seeing the model."""
     gate = Gate(times(2), opens=True)
@@ -134,12 +145,7 @@ def test_a_node_is_ready_while_a_model_is_woken(times: Times) -> None:
     models = Models([one])
 
     async def test() -> None:
-        await until(lambda: not one.busy)
-        await models.loader._sleep(one, "of this test")
-        gate.asked.clear()
-        gate.let_open.clear()
-        waiting = asyncio.create_task(ask(models, "m"))
-        await asyncio.to_thread(gate.asked.wait)
+        waiting = await begin_to_wake(models, one, gate)
         assert (one.state, models.ready(), one.answers) == (State.LOADING, True, True)
         assert models.find("m").available() is one
         gate.let_open.set()
@@ -187,12 +193,7 @@ def test_what_is_unloaded_while_it_is_woken_stays_unloaded(times: Times) -> None
     models = Models([one])
 
     async def test() -> None:
-        await until(lambda: not one.busy)
-        await models.loader._sleep(one, "of this test")
-        gate.asked.clear()
-        gate.let_open.clear()
-        waiting = asyncio.create_task(ask(models, "m"))
-        await asyncio.to_thread(gate.asked.wait)
+        waiting = await begin_to_wake(models, one, gate)
         await models.unload_model("m")
         gate.let_open.set()
         with pytest.raises(FreeholdError) as caught:

@@ -195,7 +195,7 @@ class Reception:
 
         `body` is its message where that was received. Raises what keeps it out, and what `answer` raises.
         """
-        began, status = perf_counter(), LEFT
+        began, status = perf_counter(), STATUS[Kind.INTERNAL]
         try:
             self._admit(call, right)
             if call.visit is not None and right is not None:
@@ -214,8 +214,8 @@ class Reception:
         except FreeholdError as error:
             status = STATUS[error.kind]
             raise
-        except Exception:
-            status = STATUS[Kind.INTERNAL]
+        except asyncio.CancelledError:
+            status = LEFT
             raise
         finally:
             seconds = perf_counter() - began
