@@ -3,6 +3,7 @@
 # at with it: that one is asked again by itself, and it is said. What fails by itself, or was never asked, fails the whole.
 # (Seen once in five runs on 2026-11-23: a segmentation fault after the last test of a process had passed; cause unknown.)
 set -euo pipefail
+unset PYTHONDONTWRITEBYTECODE # these tests start a thousand interpreters; without bytecode each compiles us anew
 
 python=$1
 shift

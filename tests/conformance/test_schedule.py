@@ -24,6 +24,7 @@ from tests.server.conftest import served
 from tests.server.grpc.conftest import running
 
 PATIENCE_S = 30.0
+TICK_S = 0.01  # uvloop tells the time in milliseconds: within one of them no time has passed
 SETTINGS = EngineSettings(tune=False, threads=1)
 
 
@@ -48,21 +49,26 @@ class Stepwise(TensorEngine):
 
 @dataclass
 class Queue:
-    """A model whose runs are counted by hand; `ask` sends it a request and returns when that waits or runs."""
+    """A model whose runs are counted by hand. `ask` sends it a request; time has passed when that waits or runs."""
 
     infer: Callable[..., Any]
     engine: Stepwise
-    in_flight: Callable[[], int]
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
 
     def ask(self, value: float, **schedule: int) -> Any:
         """The call of a client, under way."""
-        wanted = self.in_flight() + 1
+        wanted = self.there() + 1
         asked = self.pool.submit(self.infer, value, **schedule)
         until = time.monotonic() + PATIENCE_S
-        while self.in_flight() < wanted and time.monotonic() < until:
+        while self.there() < wanted and time.monotonic() < until:
             time.sleep(0.002)
+        time.sleep(TICK_S)
         return asked
+
+    def there(self) -> int:
+        """Requests that wait or run."""
+        capacity = self.engine.capacity()
+        return capacity.queued + capacity.running
 
 
 @pytest.fixture(params=["http", "grpc"])
@@ -77,7 +83,7 @@ def queue(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Queue]:
     with running([model]) as node:
         module = tritonclient.http if request.param == "http" else tritonclient.grpc
         place = node.server.address.url.removeprefix("http://") if request.param == "http" else node.place
-        found = Queue(partial(_infer, module, place), engine, lambda: model.admission.in_flight)
+        found = Queue(partial(_infer, module, place), engine)
         with found.pool:
             yield found
             engine.opened.release(100)
