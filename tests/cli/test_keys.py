@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from freehold.access import Keys, Limits
 from tests.crowd import eventually
+from tests.postgres import PASSWORD, debian, server
 
 Freehold = Callable[..., Any]
 
@@ -160,6 +162,11 @@ def test_a_running_server_takes_keys_as_they_change(
     assert running.leave() == 0
 
 
+def counted(freehold: Freehold) -> int:
+    """Requests that `freehold usage` knows of."""
+    return sum(row["requests"] for row in freehold("usage", "--json").data["usage"])
+
+
 def test_a_running_server_goes_on_while_its_database_is_locked_or_gone(
     freehold: Freehold, home: Path, folder: Path, serve: Callable[..., Any]
 ) -> None:
@@ -177,7 +184,7 @@ def test_a_running_server_goes_on_while_its_database_is_locked_or_gone(
         assert running.ask("GET", "/v1/models", key=key)[0] == 200
         assert running.ask("POST", "/v1/embeddings", {"model": "nobody"}, key=key)[0] == 404
         other.execute("ROLLBACK")
-    eventually(lambda: freehold("usage", "--json").data, "what was counted is written")
+    eventually(lambda: counted(freehold) == 1, "what was counted is written")
     files, away = list(home.glob("access.db*")), folder / "away"
     away.mkdir()
     for file in files:
@@ -188,3 +195,32 @@ def test_a_running_server_goes_on_while_its_database_is_locked_or_gone(
         (away / file.name).rename(file)
     eventually(lambda: "keys_unfollowed" not in told(), "it follows again")
     assert running.leave() == 0
+
+
+def test_a_running_server_goes_on_while_its_database_is_only_read(
+    freehold: Freehold, home: Path, folder: Path, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a PostgreSQL that became a standby: changes to keys wait for it, what was counted meanwhile is written."""
+    with server(debian()) as postgres:
+        url = f"postgresql://postgres:{quote(PASSWORD)}@127.0.0.1:{postgres.port}/postgres"
+        monkeypatch.setenv("KEYS_AT", url)
+        config = {"models": [{"id": "a", "source": "http://127.0.0.1:9/v1"}], "access": {"database": "${env:KEYS_AT}"}}
+        (folder / "freehold.yaml").write_text(json.dumps(config))
+        key = freehold("keys", "create", "--name", "dify", "--json").data["key"]
+        running = serve(verb="gateway")
+        assert running.ask("GET", "/v1/models", key=key)[0] == 200
+
+        def only_read(said: str) -> None:
+            postgres.sql(
+                "postgres", f"ALTER SYSTEM SET default_transaction_read_only = {said}; SELECT pg_reload_conf()"
+            )
+            eventually(lambda: postgres.sql("postgres", "SHOW default_transaction_read_only").strip() == said, said)
+
+        only_read("on")
+        assert "database_read_only" in freehold("keys", "revoke", "dify").err
+        for _ in range(3):
+            assert running.ask("POST", "/v1/embeddings", {"model": "nobody"}, key=key)[0] == 404
+        assert running.ask("GET", "/v1/models", key=key)[0] == 200
+        only_read("off")
+        eventually(lambda: counted(freehold) == 3, "what was counted is written")
+        assert running.leave() == 0

@@ -56,6 +56,26 @@ def test_prompts_of_tenants_are_kept_apart_by_a_server_that_can(
     assert salt("us", "/v1/embeddings") is None
 
 
+def test_a_revoked_key_ends_with_the_answer_that_it_is_given(shared_unruly: Any, node_of: Callable[..., Any]) -> None:
+    """Which another server is still writing; the next request on the same connection is refused."""
+    kept = Keys.in_memory()
+    slow = {"kind": "stream", "chunks": ["data: {}\n\n"], "times": 40, "pause": 0.02}
+    with node_of(ModelConfig(id="theirs", source=shared_unruly.url), alone=True, keys=kept) as one:
+        one.wait("theirs")
+        headers = {"Authorization": f"Bearer {kept.register.create('dify', 'client')}"}
+        kept.refresh()
+        asked = {"model": "theirs", "stream": True, "behave": slow}
+        with one.client.stream("POST", CHAT, json=asked, headers=headers) as answer:
+            pieces = answer.iter_lines()
+            assert (answer.status_code, next(pieces)) == (200, "data: {}")
+            kept.register.revoke("dify")
+            kept.refresh()
+            assert one.client.post(CHAT, json={"model": "theirs"}, headers=headers).status_code == 401
+            assert [piece for piece in pieces if piece] == ["data: {}"] * 39
+        assert one.client.post(CHAT, json=asked, headers=headers).status_code == 401
+    kept.close()
+
+
 def form_of(*models: str) -> bytes:
     """A form with so many fields named `model`."""
     parts = [f'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n{model}\r\n' for model in models]
