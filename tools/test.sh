@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # tools/test.sh PYTHON [option of pytest ...]   the tests, in two processes. A process that dies takes the test that it was
 # at with it: that one is asked again by itself, and it is said. What fails by itself, or was never asked, fails the whole.
-# (Seen in two of some twenty runs up to 2026-11-23: a segmentation fault while a process took down what its tests shared, in
-# the thread of a server there. Cause unknown: it did not come back with a guard page behind every allocation of 16 KB or
-# more, with what is freed never used again, with asyncio's debug mode, or with the frames of all threads read at each test.)
+# (Seen in three of some thirty runs up to 2026-11-23: a segmentation fault at the end of a process. The one core shows a signal
+# of the kernel's own, SI_KERNEL without an address, on the way back from a system call, every other thread at rest, no trap
+# in the kernel's log, Linux 6.18 on Firecracker: no instruction of the process did it. A guard page behind every allocation
+# of 16 KB or more, with what is freed never used again, and asyncio's debug mode found nothing either.)
 set -euo pipefail
 unset PYTHONDONTWRITEBYTECODE # these tests start a thousand interpreters; without bytecode each compiles us anew
 
