@@ -20,10 +20,10 @@ from freehold.engine.settings import EngineSettings
 from freehold.engine.tensor import TensorEngine
 from tests.conformance.calls import proves
 from tests.conformance.graphs import TYPES, write
+from tests.crowd import PATIENCE_S, eventually
 from tests.server.conftest import served
 from tests.server.grpc.conftest import running
 
-PATIENCE_S = 30.0
 TICK_S = 0.01  # uvloop tells the time in milliseconds: within one of them no time has passed
 SETTINGS = EngineSettings(tune=False, threads=1)
 
@@ -59,9 +59,7 @@ class Queue:
         """The call of a client, under way."""
         wanted = self.there() + 1
         asked = self.pool.submit(self.infer, value, **schedule)
-        until = time.monotonic() + PATIENCE_S
-        while self.there() < wanted and time.monotonic() < until:
-            time.sleep(0.002)
+        eventually(lambda: self.there() >= wanted, "the request waits or runs")
         time.sleep(TICK_S)
         return asked
 
